@@ -1,0 +1,58 @@
+# PythoFlow. Bare `make` explains itself.
+PYTHON ?= python3
+PY := .venv/bin/python
+GATEWAYS ?= 8
+DAYS ?= 5
+SEED ?= 1
+BROKER ?= embedded
+WEATHER ?=
+BENCH ?= aggregate_engine
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench format requirements clean ready-demo ready-dev
+
+help: ## what can be made
+	@echo "PythoFlow: the least water that keeps the harvest, and no valve left open."
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@echo
+	@echo "  make demo takes GATEWAYS=$(GATEWAYS) DAYS=$(DAYS) SEED=$(SEED) BROKER=embedded|mosquitto WEATHER=file.csv"
+
+demo: ready-demo ## irrigate a farm on this machine, and write demo-output/report.html
+ifeq ($(BROKER),mosquitto)
+	@$(PYTHON) scripts/setup.py system mosquitto
+endif
+	@exec $(PY) -m local_cloud.demo --gateways "$(GATEWAYS)" --days "$(DAYS)" --seed "$(SEED)" --broker "$(BROKER)" --weather "$(WEATHER)"
+
+test: ready-dev ## set up everything and run all tests
+	@$(PYTHON) scripts/setup.py system mosquitto git
+	@$(PY) -m pytest
+
+check: ready-dev ## format, lint, types, Terraform, budgets
+	@$(PYTHON) scripts/setup.py system terraform git
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+	@bash scripts/check-terraform
+	@$(PY) scripts/check_tree.py
+
+bench: ready-dev ## figures side by side in one run: BENCH=name
+	@$(PY) -m benchmarks "$(BENCH)"
+
+format: ready-dev ## put every file into the project's format
+	@$(PY) -m ruff format .
+	@$(PY) -m ruff check --fix .
+	@terraform fmt -recursive terraform
+
+requirements: ready-dev ## compile requirements/*.txt from pyproject.toml again, with hashes
+	@bash scripts/compile-requirements
+
+clean: ## remove what runs and builds left; the environment stays
+	@rm -rf demo-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -not -path './.venv/*' -not -path './node_modules/*' -prune -exec rm -rf {} +
+
+ready-demo:
+	@$(PYTHON) scripts/setup.py demo
+
+ready-dev:
+	@$(PYTHON) scripts/setup.py dev

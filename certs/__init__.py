@@ -1,0 +1,1 @@
+"""Device identity: a local certificate authority, and a key and certificate for each thing."""

@@ -1,0 +1,349 @@
+"""A local certificate authority on ECDSA P-256, and the folders of identities that it issues.
+
+Each identity is a folder `<root>/<name>/`:
+
+| file | what |
+|---|---|
+| `certificate.pem`, `certificate.der` | X.509 certificate, CN = name |
+| `private_key.pem` | PKCS#8, for OpenSSL and awscrt; mode 0600 |
+| `private_key.der` | SEC1, what MicroPython's mbedTLS reads; mode 0600 |
+| `root_ca.pem`, `root_ca.der` | the CA that the holder trusts |
+| `thing_name.txt` | the name, without a newline |
+
+The CA's own key and certificate are in `<root>/ca/`.
+"""
+
+import fcntl
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from certs.errors import BrokenAuthorityError, NameRefusedError, StorageError, UnknownThingError
+
+CA_LIFE = timedelta(days=3652)
+IDENTITY_LIFE = timedelta(days=730)  # macOS refuses a server's certificate that is longer than 825 days
+RENEW_BEFORE = timedelta(days=30)
+BACKDATE = timedelta(hours=1)  # a peer whose clock is slow still accepts a certificate issued just now
+CA = "ca"
+
+_PEM = serialization.Encoding.PEM
+_DER = serialization.Encoding.DER
+_THING = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(\.(?!-)[A-Za-z0-9-]{1,63})*")
+_CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
+_SERVER = ExtendedKeyUsageOID.SERVER_AUTH
+
+
+def _real_now() -> datetime:
+    return datetime.now(UTC)  # TLS judges validity by the real clock, so field time has no say here
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What `show` tells of one issued certificate."""
+
+    name: str
+    folder: Path
+    expires_at: datetime
+    certificate_id: str  # SHA-256 of the DER in hex: the id that AWS IoT gives the same certificate
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What a certificate shall say: whose it is, what it is for, and under which addresses a server answers."""
+
+    name: str
+    usage: x509.ObjectIdentifier
+    alternatives: tuple[x509.GeneralName, ...] = ()
+
+
+class Authority:
+    """The local CA in one folder. Creates itself on first use; safe to use from several processes at once."""
+
+    def __init__(self, folder: Path | str, now: Callable[[], datetime] = _real_now) -> None:
+        self.folder = Path(folder)
+        self._now = now
+
+    def issue(self, thing_name: str) -> Path:
+        """Return the folder of the thing's identity, issued now unless a valid one of this CA is there.
+
+        Raises NameRefusedError, StorageError, BrokenAuthorityError.
+        """
+        _check_thing_name(thing_name)
+        return self._issue(_Request(thing_name, _CLIENT))
+
+    def issue_server(self, names: Sequence[str]) -> Path:
+        """Return the folder, named after the first name, of a server's identity for these DNS names and IP addresses.
+
+        Raises NameRefusedError, StorageError, BrokenAuthorityError.
+        """
+        if not names:
+            raise NameRefusedError("", "a server needs a DNS name or an IP address at least")
+        return self._issue(_Request(names[0], _SERVER, tuple(_general_name(name) for name in names)))
+
+    def rotate(self, thing_name: str) -> Path:
+        """Replace the thing's key and certificate although they are still valid, and return its folder.
+
+        Raises NameRefusedError, UnknownThingError, StorageError, BrokenAuthorityError.
+        """
+        _check_thing_name(thing_name)
+        if _read_certificate(self.folder / thing_name) is None:
+            raise UnknownThingError(thing_name, self.folder)
+        return self._issue(_Request(thing_name, _CLIENT), reuse=False)
+
+    def identities(self) -> list[Identity]:
+        """List what was issued here, the CA included, by name. Raises StorageError if there is no such folder."""
+        try:
+            folders = sorted(path for path in self.folder.iterdir() if path.is_dir())
+        except OSError as error:
+            raise StorageError(self.folder, error) from error
+        found = ((folder, _read_certificate(folder)) for folder in folders)
+        return [_describe(folder, certificate) for folder, certificate in found if certificate is not None]
+
+    def _issue(self, request: _Request, reuse: bool = True) -> Path:
+        folder = self.folder / request.name
+        with self._locked():
+            ca, ca_key = self._own()
+            if not (reuse and self._is_valid(request, ca)):
+                key = ec.generate_private_key(ec.SECP256R1())
+                certificate = self._sign(request, key.public_key(), ca, ca_key)
+                _write_files(folder, _identity_files(request.name, key, certificate, ca))
+        return folder
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the folder: two processes that start together must not create two CAs."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise StorageError(self.folder, error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _own(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+        folder = self.folder / CA
+        if not (folder / "certificate.pem").exists():
+            self._create()
+        certificate, key = _read_certificate(folder), _read_key(folder)
+        if certificate is None or key is None or certificate.public_key() != key.public_key():
+            raise BrokenAuthorityError(folder, "certificate.pem and private_key.pem are not a pair that can be read")
+        if certificate.not_valid_after_utc - self._now() < RENEW_BEFORE:
+            raise BrokenAuthorityError(folder, f"valid only until {certificate.not_valid_after_utc:%Y-%m-%d}")
+        return certificate, key
+
+    def _create(self) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = _subject("PythoFlow local CA")
+        usage = _key_usage(key_cert_sign=True, crl_sign=True)
+        certificate = (
+            _builder(name, name, key.public_key(), self._now(), CA_LIFE)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(usage, critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        # The certificate last: without it the CA counts as not created, and is made anew.
+        _write_files(
+            self.folder / CA, {"private_key.pem": _pkcs8(key), "certificate.pem": certificate.public_bytes(_PEM)}
+        )
+
+    def _sign(
+        self,
+        request: _Request,
+        key: ec.EllipticCurvePublicKey,
+        ca: x509.Certificate,
+        ca_key: ec.EllipticCurvePrivateKey,
+    ) -> x509.Certificate:
+        life = min(IDENTITY_LIFE, ca.not_valid_after_utc - self._now())
+        builder = (
+            _builder(_subject(request.name), ca.subject, key, self._now(), life)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(digital_signature=True), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([request.usage]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+        )
+        if request.alternatives:
+            builder = builder.add_extension(x509.SubjectAlternativeName(request.alternatives), critical=False)
+        return builder.sign(ca_key, hashes.SHA256())
+
+    def _is_valid(self, request: _Request, ca: x509.Certificate) -> bool:
+        """True if every file is there, of this CA, of one pair, for this request, and good for another 30 days."""
+        folder = self.folder / request.name
+        certificate, key = _read_certificate(folder), _read_key(folder)
+        return (
+            certificate is not None
+            and key is not None
+            and certificate.public_key() == key.public_key()
+            and certificate.not_valid_after_utc - self._now() >= RENEW_BEFORE
+            and _is_issued_by(certificate, ca)
+            and _says(certificate, request)
+            and _holds(folder, _identity_files(request.name, key, certificate, ca))
+        )
+
+
+def _check_thing_name(name: str) -> None:
+    if not _THING.fullmatch(name):
+        raise NameRefusedError(name, "a thing's name is 1 to 64 letters, digits, '_' and '-'")
+    if name.lower() == CA:
+        raise NameRefusedError(name, "reserved for the CA's own folder")
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        if not _HOST.fullmatch(name) or name.lower() == CA or len(name) > 64:
+            raise NameRefusedError(name, "want a DNS name or an IP address") from None
+        return x509.DNSName(name)
+
+
+def _subject(name: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "PythoFlow"),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+        ]
+    )
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATE)
+        .not_valid_after(now + life)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _key_usage(digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital_signature,
+        key_cert_sign=key_cert_sign,
+        crl_sign=crl_sign,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _pkcs8(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
+def _sec1(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(_DER, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
+
+
+def _identity_files(
+    name: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate, ca: x509.Certificate
+) -> dict[str, bytes]:
+    return {
+        "private_key.pem": _pkcs8(key),
+        "private_key.der": _sec1(key),
+        "root_ca.pem": ca.public_bytes(_PEM),
+        "root_ca.der": ca.public_bytes(_DER),
+        "thing_name.txt": name.encode(),
+        "certificate.der": certificate.public_bytes(_DER),
+        "certificate.pem": certificate.public_bytes(_PEM),
+    }
+
+
+def _write_files(folder: Path, files: dict[str, bytes]) -> None:
+    """Write each file whole or not at all; a set that a crash cut in two is found by `_is_valid` and issued again."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            _write_atomically(folder / name, content, 0o600 if name.startswith("private_key") else 0o644)
+    except OSError as error:
+        raise StorageError(folder, error) from error
+
+
+def _write_atomically(path: Path, content: bytes, mode: int) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        # The mode is set when the file is born, so that a key is never readable by others, not even for a moment.
+        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def _holds(folder: Path, files: dict[str, bytes]) -> bool:
+    return all(_read(folder / name) == content for name, content in files.items())
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StorageError(path, error) from error
+
+
+def _read_certificate(folder: Path) -> x509.Certificate | None:
+    """The folder's certificate, or None if it is missing or damaged: both mean that a new one is needed."""
+    try:
+        return x509.load_pem_x509_certificate(_read(folder / "certificate.pem") or b"")
+    except ValueError:
+        return None
+
+
+def _read_key(folder: Path) -> ec.EllipticCurvePrivateKey | None:
+    try:
+        key = serialization.load_pem_private_key(_read(folder / "private_key.pem") or b"", password=None)
+    except (ValueError, TypeError):  # damaged, or locked by a pass phrase that is not ours
+        return None
+    return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
+
+
+def _is_issued_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(ca)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _says(certificate: x509.Certificate, request: _Request) -> bool:
+    extensions = {extension.oid: extension.value for extension in certificate.extensions}
+    alternatives = extensions.get(x509.SubjectAlternativeName.oid)
+    return (
+        certificate.subject == _subject(request.name)
+        and extensions.get(x509.ExtendedKeyUsage.oid) == x509.ExtendedKeyUsage([request.usage])
+        and tuple(alternatives or ()) == request.alternatives
+    )
+
+
+def _describe(folder: Path, certificate: x509.Certificate) -> Identity:
+    return Identity(
+        folder.name, folder, certificate.not_valid_after_utc, certificate.fingerprint(hashes.SHA256()).hex()
+    )

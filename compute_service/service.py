@@ -1,0 +1,252 @@
+"""The compute service: hears the gateways, keeps the zones, decides, commands, and settles on the ack.
+
+Three entries, all behind one lock: `handle` (from the MQTT client's thread), `tick` (from the main loop or the field
+clock) and the PUBACKs. A message is completely handled, and committed, when `handle` returns: only then may it be
+acknowledged to the broker. A command is on the disk before it is published, so a crash repeats it with the same
+command_id, which the gateway knows how to ignore, and never doubles it.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from compute_service import commands
+from compute_service.config import Config, Zone
+from compute_service.decide import FUTURE_S, decide
+from compute_service.store import CommandRow, Message, Store
+from protocol import messages, topics
+from protocol.errors import ProtocolError
+
+DECIDE_AFTER_S = 10  # from a reading's arrival, so that all readings of the same moment are in
+DAY_S = 2 * 86400  # surely holds the farm's local day
+MANY = 1000  # strangers to tell apart: who invents more names is only counted
+
+log = logging.getLogger(__name__)
+
+Publish = Callable[[str, bytes, Callable[[], None]], None]
+Record = Callable[[dict[str, Any]], None]
+
+
+class Service:
+    """`publish(topic, payload, on_acked)` sends with QoS 1; `clock_now` is field time in Unix seconds."""
+
+    def __init__(
+        self, config: Config, store: Store, publish: Publish, clock_now: Callable[[], int], record: Record
+    ) -> None:
+        self._store = store
+        self._publish = publish
+        self._now = clock_now
+        self._record = record
+        self._zones = {zone.zone_id: zone for zone in config.zones}
+        self._zone_of_sensor = {zone.sensor_id: zone for zone in config.zones}
+        self._gateways = {zone.gateway_id for zone in config.zones}
+        self._strangers: set[tuple[str, str]] = set()
+        self._un_acked: set[str] = set()
+        self._lock = threading.RLock()
+
+    def start(self) -> None:
+        """Take up again after a stop or a crash: give up what is over, publish the rest again, unchanged."""
+        with self._lock:
+            self._give_up(self._now())
+            for command in self._store.commands_in("pending"):
+                if command.message["expires_at"] > self._now():
+                    self._send_command(command.message)
+            for update in self._store.updates_in("pending"):
+                self._send_update(update)
+
+    def handle(self, topic: str, payload: bytes) -> None:
+        """Take in one message, completely; whatever is wrong with it is counted and told, never raised."""
+        with self._lock, self._store.transaction():
+            try:
+                kind, message = messages.decode(topic, payload)
+            except ProtocolError as error:
+                self._refuse(_claimed_by(topic), "message", str(error))
+                return
+            route = ROUTES.get(kind)
+            if route is None or message["gateway_id"] not in self._gateways:
+                self._refuse(message.get("gateway_id", topic), kind, "is from no gateway of this farm")
+                return
+            self._store.count(f"{kind}_messages")
+            route(self, message, self._now())
+
+    def tick(self) -> None:
+        """Do what is due: decide about zones with new samples, give up commands, publish queued updates."""
+        with self._lock:
+            now = self._now()
+            self._give_up(now)
+            for zone_id in self._store.due_zones(now):
+                self._decide(zone_id, now)
+            for update in self._store.updates_in("queued"):
+                self._send_update(update)
+
+    def update(self, device_id: str, settings: Mapping[str, int]) -> str:
+        """Publish settings to a gateway or a group such as `all`; returns the update_id."""
+        with self._lock:
+            update_id = self._new_id(self._now())
+            self._store.add_update(update_id, device_id, settings)
+            self._send_update({"update_id": update_id, "device_id": device_id, "settings": settings})
+            return update_id
+
+    def next_due(self) -> int | None:
+        """When `tick` should run next, in field time; None while there is nothing to wait for."""
+        return self._store.next_due()
+
+    def idle(self) -> bool:
+        """True if no publish waits for its PUBACK and nothing is being handled; never blocks."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            return not self._un_acked
+        finally:
+            self._lock.release()
+
+    def unanswered(self) -> int:
+        """How many commands no ack has answered yet, and that are not given up."""
+        return len(self._store.commands_in("pending", "sent"))
+
+    # what arrives
+
+    def _reading(self, message: Message, now: int) -> None:
+        zone = self._zone_of_sensor.get(message["sensor_id"])
+        if zone is None and message.get("zone_id") is None:
+            self._store.count("readings_without_zone")  # a weather station serves the whole gateway
+            return
+        if zone is None or message.get("zone_id") not in (None, zone.zone_id):
+            self._refuse(message["sensor_id"], "reading", f"is not the configured probe of {message.get('zone_id')}")
+            return
+        usable = [sample for sample in message["samples"] if self._is_usable(sample, now)]
+        if usable:
+            self._keep_newest(zone, message["boot_id"], max(usable, key=_time_of), now)
+
+    def _is_usable(self, sample: Message, now: int) -> bool:
+        flaws = {
+            "samples_without_vwc": sample.get("vwc") is None,
+            "samples_of_unsure_time": sample["clock"] != "synced",
+            "samples_from_the_future": sample["measured_at"] > now + FUTURE_S,
+        }
+        flaw = next((name for name, found in flaws.items() if found), None)
+        if flaw:
+            self._store.count(flaw)
+        return flaw is None
+
+    def _keep_newest(self, zone: Zone, boot_id: str, sample: Message, now: int) -> None:
+        # One total order, so neither repeats nor the order of arrival can change what is kept.
+        key = (*_time_of(sample), boot_id)
+        known = self._store.sample_key(zone.zone_id)
+        if known is not None and key <= known:
+            self._store.count("readings_not_newer")
+            return
+        self._store.save_sample(zone.zone_id, sample["vwc"], key, due_at=now + DECIDE_AFTER_S)
+
+    def _ack(self, ack: Message, now: int) -> None:
+        command = self._store.command(ack["command_id"])
+        if command is None or not _answers(ack, command):
+            self._refuse(ack["gateway_id"], "ack", f"answers no command of ours: {ack['command_id']}")
+            return
+        self._record({**ack, "kind": "ack", "received_at": now})
+        if not commands.acknowledge(self._store, command, ack, now):
+            self._store.count("acks_without_effect")
+
+    def _status(self, status: Message, _now: int) -> None:
+        gateway_id = status["gateway_id"]
+        self._store.save_gateway(gateway_id, status["state"], status["at"])
+        for zone_id, epoch in (status.get("epochs") or {}).items():
+            zone = self._zones.get(zone_id)
+            if zone is None:
+                continue  # a valve that this farm does not use
+            if zone.gateway_id != gateway_id or not commands.hear_epoch(self._store, zone_id, epoch):
+                self._refuse(gateway_id, "status", f"claims epoch {epoch} for {zone_id}")
+
+    def _error(self, report: Message, _now: int) -> None:
+        log.warning("%s reports %s: %s", report["gateway_id"], report["code"], report["text"])
+
+    def _diagnostics(self, report: Message, _now: int) -> None:
+        log.debug("%s: %s", report["gateway_id"], report["counters"])
+
+    def _refuse(self, thing: str, what: str, why: str) -> None:
+        self._store.count("refusals")
+        if (thing, what) in self._strangers or len(self._strangers) >= MANY:
+            return
+        self._strangers.add((thing, what))
+        log.warning("refused %s of %s: %s", what, thing, why)
+        event = {"at": self._now(), "kind": "refusal", "by": "compute", "thing": thing, "what": what, "why": why}
+        self._record(event)
+
+    # what follows
+
+    def _decide(self, zone_id: str, now: int) -> None:
+        zone = self._zones.get(zone_id)
+        if zone is None:  # since then removed from the zones file
+            self._store.forget_due(zone_id)
+            return
+        decision = decide(zone, self._store.zone_state(zone_id, now - max(DAY_S, zone.cooldown_s)), now)
+        decision_id = self._new_id(now)
+        with self._store.transaction(durable=decision.intent is not None):
+            command = commands.remember(self._store, zone, decision, decision_id, self._new_id(now))
+            self._store.add_decision(decision_id, decision, command["command_id"] if command else None)
+            self._store.forget_due(zone_id)
+        self._record({"kind": "decision", "decision_id": decision_id, **asdict(decision)})
+        if command:
+            self._record({"at": now, **command, "kind": "command"})
+            self._send_command(command)
+
+    def _give_up(self, now: int) -> None:
+        with self._store.transaction():
+            for command in commands.give_up(self._store, now):
+                log.warning("command %s for %s was never answered", command.command_id, command.zone_id)
+
+    def _send_command(self, command: Message) -> None:
+        command_id = command["command_id"]
+        payload = messages.encode("command", command)
+        topic = topics.command(command["device_id"])
+        self._send(command_id, topic, payload, lambda: commands.sent(self._store, command_id))
+
+    def _send_update(self, update: Mapping[str, Any]) -> None:
+        update_id = update["update_id"]
+        fields = {key: update[key] for key in ("update_id", "device_id", "settings")}
+        payload = messages.encode("update", {**fields, "issued_at": self._now()})
+        self._store.move_update(update_id, "pending")
+        self._send(update_id, topics.UPDATES, payload, lambda: self._store.move_update(update_id, "sent"))
+
+    def _send(self, message_id: str, topic: str, payload: bytes, remember_sent: Callable[[], None]) -> None:
+        self._un_acked.add(message_id)
+
+        def acked() -> None:
+            with self._lock, self._store.transaction():
+                remember_sent()
+                self._un_acked.discard(message_id)
+
+        self._publish(topic, payload, acked)
+
+    def _new_id(self, now: int) -> str:
+        return commands.ulid(now, os.urandom(10))
+
+
+def _time_of(sample: Message) -> tuple[int, int]:
+    return sample["measured_at"], sample["seq"]
+
+
+def _answers(ack: Message, command: CommandRow) -> bool:
+    return ack["gateway_id"] == command.gateway_id and ack.get("zone_id") in (None, command.zone_id)
+
+
+def _claimed_by(topic: str) -> str:
+    """The gateway that a topic names; the topic itself where it names none."""
+    try:
+        identifier = topics.parse(topic)[1]
+    except ProtocolError:
+        return topic
+    return topics.gateway_of(identifier) if identifier else topic
+
+
+# What gateways send, and who takes it; anything else that arrives is refused.
+ROUTES: dict[str, Callable[[Service, Message, int], None]] = {
+    "reading": Service._reading,
+    "ack": Service._ack,
+    "status": Service._status,
+    "error": Service._error,
+    "diagnostics": Service._diagnostics,
+}

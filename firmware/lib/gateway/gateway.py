@@ -1,0 +1,370 @@
+"""One gateway: it samples its probes, keeps what it measured until the broker has it, and obeys commands safely."""
+
+import asyncio
+import json
+import random as system_random
+
+from gateway.clock import wire_time
+from gateway.errors import ConfigError, StorageError
+from gateway.mqtt import Client
+from gateway.outbox import Outbox
+from gateway.store import TwoSlots
+from gateway.valves import Valves
+from protocol import messages, topics
+from protocol.errors import ProtocolError
+
+TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from gateway.interfaces import Board, Clock, Random, Record, Store, Values
+
+    Message = dict[str, Any]
+
+DEFAULTS = {
+    "sample_interval_s": 900,
+    "publish_interval_s": 3600,
+    "status_interval_s": 3600,
+    "diagnostics_interval_s": 86400,
+}
+OUTBOX_MESSAGES = 2000
+MOST_PENDING = 60  # samples of one sensor that wait for the next publish
+ERROR_INTERVAL_S = 60  # an ErrorReport at most this often: a faulty probe must not fill the outbox
+_HEADER_BYTES = 512  # a reading without its samples is shorter
+
+
+class Gateway:
+    """Runs one gateway on a board.
+
+    `config`: gateway_id, host, port, zones [{zone_id, hard_cap_s, litres_per_minute}]; optional server_hostname,
+    boot_id, keepalive_s, outbox_messages, and the intervals of DEFAULTS in seconds. Raises ConfigError.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  # whatever touches the world comes in from outside
+        self,
+        config: "Message",
+        board: "Board",
+        clock: "Clock",
+        store: "Store",
+        ssl_context: "ssl.SSLContext | None",
+        record: "Record | None" = None,
+        random: "Random" = system_random,
+    ) -> None:
+        try:
+            self.gateway_id = config["gateway_id"]
+            address = (config["host"], config["port"], config.get("server_hostname") or config["host"])
+            zones = config["zones"]
+        except KeyError as error:
+            raise ConfigError(f"the configuration has no entry {error}") from error
+        self._board = board
+        self._clock = clock
+        self._record = record or _ignore
+        self._saved_settings = TwoSlots(store, "settings")
+        self._settings, self._settings_at = self._load_settings(config)
+        self.boot_id = config.get("boot_id") or _next_boot_id(store, random)
+        self._started_ms = clock.ticks_ms()
+        self._outbox = Outbox(config.get("outbox_messages", OUTBOX_MESSAGES))
+        self._pending: dict[str, tuple[str | None, list[Message]]] = {}
+        self._seqs: dict[str, int] = {}
+        self._counts = {"samples_taken": 0, "messages_published": 0, "messages_acked": 0, "refusals": 0}
+        self._error_at: int | None = None
+        self._valves = Valves(zones, board, store, self.boot_id, self._send_ack)
+        self._zone_ids = [zone["zone_id"] for zone in zones]
+        self._client = Client(
+            self.gateway_id,
+            address,
+            ssl_context,
+            subscriptions=topics.for_gateway(self.gateway_id),
+            on_message=self._receive,
+            on_online=self._came_online,
+            will=self._last_will,
+            keepalive_s=config.get("keepalive_s", 60),
+            random=random,
+        )
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._ended = asyncio.Event()
+        self._failure: BaseException | None = None
+
+    @property
+    def counters(self) -> "dict[str, int]":
+        """What was done since the boot; `samples_dropped` are those that a full outbox let go."""
+        counts = dict(self._counts)
+        counts["samples_dropped"] = self._outbox.dropped_samples
+        counts["reconnects"] = max(0, self._client.connects - 1)
+        return counts
+
+    async def run(self) -> None:
+        """Work until `stop`. Every valve is closed on the way in and on the way out, whatever ends it."""
+        self._valves.boot(self._clock.now(), self._clock.trusted())
+        try:
+            self._start("link", self._client.run())
+            self._start("schedule", self._keep_schedule())
+            self._watch_valves()
+            await self._ended.wait()
+        finally:
+            self._valves.close_all(self._clock.ticks_ms(), self._clock.now())
+            await self._cancel_all()
+        if self._failure:
+            raise self._failure
+
+    async def stop(self, patience_s: int = 10) -> None:
+        """Close the valves, hand over everything that was measured, say `offline`, disconnect; `run` then returns."""
+        self._cancel("schedule")
+        self._valves.close_all(self._clock.ticks_ms(), self._clock.now())
+        self._pack_all()
+        self._send_status("offline")
+        try:
+            await asyncio.wait_for(self._drained(), patience_s)
+            await asyncio.wait_for(self._client.disconnect(), patience_s)
+        except asyncio.TimeoutError:
+            pass  # the broker is away: what is left stays in the outbox, as in any outage
+        self._ended.set()
+
+    def idle(self) -> bool:
+        """True if connected and subscribed, with nothing left to publish, acknowledge or answer."""
+        return self._client.quiet() and self._outbox.depth == 0
+
+    # Sampling and publishing: a table of jobs, each at the multiples of its interval, so that a fleet samples together.
+
+    async def _keep_schedule(self) -> None:
+        while True:
+            now = self._clock.now()
+            due = min([now - now % self._settings[name] + self._settings[name] for name, _ in _JOBS])
+            await self._clock.sleep_ms((due - now) * 1000)
+            for name, job in _JOBS:
+                if due % self._settings[name] == 0:
+                    job(self)
+
+    def _sample(self) -> None:
+        at, clock = wire_time(self._clock.now()), "synced" if self._clock.trusted() else "estimated"
+        for sensor, zone_id, values in self._board.read():
+            sensor_id = self.gateway_id + "." + sensor
+            self._seqs[sensor_id] = seq = self._seqs.get(sensor_id, 0) + 1
+            sample = {"seq": seq, "measured_at": at, "clock": clock}
+            sample.update(self._plausible(sensor_id, values))
+            self._counts["samples_taken"] += 1
+            self._pending.setdefault(sensor_id, (zone_id, []))[1].append(sample)
+            if len(self._pending[sensor_id][1]) >= MOST_PENDING:
+                self._pack(sensor_id)
+
+    def _plausible(self, sensor_id: str, values: "Values") -> "Values":
+        """The values, None for any that its quantity cannot have: percent for a fraction is caught, not clamped."""
+        checked = {}
+        for name, value in values.items():
+            least, most = messages.QUANTITIES[name]
+            good = value is None or least <= value <= most
+            checked[name] = value if good else None
+            if not good:
+                self._report("bad_value", f"{sensor_id}: {name} of {value}, it can be {least} to {most}")
+        return checked
+
+    def _pack_all(self) -> None:
+        for sensor_id in sorted(self._pending):
+            self._pack(sensor_id)
+
+    def _pack(self, sensor_id: str) -> None:
+        zone_id, samples = self._pending.pop(sensor_id)
+        for batch in _batches(samples):
+            reading = {
+                "gateway_id": self.gateway_id,
+                "sensor_id": sensor_id,
+                "zone_id": zone_id,
+                "boot_id": self.boot_id,
+                "samples": batch,
+            }
+            self._send("reading", topics.data(sensor_id), reading, samples=len(batch))
+
+    # Valves: the supervisor decides, this part gives it the time.
+
+    def _obey(self, command: "Message") -> None:
+        zone_id = command.get("zone_id")
+        if command["device_id"] != self.gateway_id and zone_id is not None and zone_id not in self._zone_ids:
+            return  # to a group, and meant for a zone of another gateway in it
+        self._valves.handle(command, self._clock.now(), self._clock.trusted(), self._clock.ticks_ms())
+        self._watch_valves()
+
+    def _watch_valves(self) -> None:
+        self._cancel("valves")
+        if self._valves.next_deadline_ms() is not None:
+            self._start("valves", self._keep_deadlines())
+
+    async def _keep_deadlines(self) -> None:
+        due = self._valves.next_deadline_ms()
+        while due is not None:
+            await self._clock.sleep_ms(max(0, due - self._clock.ticks_ms()))
+            self._valves.tick(self._clock.ticks_ms(), self._clock.now())
+            due = self._valves.next_deadline_ms()
+
+    def _send_ack(self, ack: "Message") -> None:
+        ack["gateway_id"] = self.gateway_id
+        self._send("ack", topics.ack(self.gateway_id), ack, urgent=True)
+
+    # What arrives. The client acknowledges a message to the broker only after `_receive` has returned.
+
+    def _receive(self, topic: str, payload: bytes) -> None:
+        try:
+            kind, message = messages.decode(topic, payload)
+        except ProtocolError as error:
+            self._refuse(topic, str(error))
+            return
+        if kind == "command":
+            self._obey(message)
+        elif kind == "update":
+            self._apply(message)
+        else:
+            self._refuse(topic, "a gateway takes commands and updates only")
+
+    def _refuse(self, topic: str, why: str) -> None:
+        self._counts["refusals"] += 1
+        self._record(
+            {
+                "at": self._clock.now(),
+                "kind": "refusal",
+                "by": "gateway",
+                "thing": self.gateway_id,
+                "what": topic,
+                "why": why,
+            }
+        )
+        self._report("refused_message", f"{topic}: {why}")
+
+    def _apply(self, update: "Message") -> None:
+        if update["device_id"] not in (self.gateway_id, topics.GROUP_ALL) or update["issued_at"] <= self._settings_at:
+            return
+        self._settings.update(update["settings"])
+        self._settings_at = update["issued_at"]
+        try:
+            self._saved_settings.save([self._settings_at, self._settings])
+        except StorageError as error:
+            self._report("storage_fault", f"the settings hold until the next boot only: {error}")
+        self._cancel("schedule")
+        self._start("schedule", self._keep_schedule())
+
+    # What is said of the gateway itself.
+
+    def _came_online(self) -> None:
+        self._send_status("online")
+
+    def _status(self, state: str) -> "Message":
+        status = self._about_now()
+        status.update({"state": state, "outbox_depth": self._outbox.depth, "epochs": self._valves.epochs})
+        status["outbox_dropped"] = self._outbox.dropped_messages
+        status["uptime_s"] = (self._clock.ticks_ms() - self._started_ms) // 1000
+        status["open_valves"] = self._valves.open_valves
+        status.update(self._board.health())
+        return status
+
+    def _send_status(self, state: str) -> None:
+        self._send("status", topics.STATUS, self._status(state), urgent=True)
+
+    def _send_diagnostics(self) -> None:
+        message = self._about_now()
+        message["counters"] = self.counters
+        self._send("diagnostics", topics.DIAGNOSTICS, message)
+
+    def _report(self, code: str, text: str) -> None:
+        now = self._clock.now()
+        if self._error_at is not None and 0 <= now - self._error_at < ERROR_INTERVAL_S:
+            return
+        self._error_at = now
+        message = self._about_now()
+        message.update({"code": code, "text": text[:400]})
+        self._send("error", topics.ERRORS, message)
+
+    def _last_will(self) -> "tuple[str, bytes]":
+        message = self._about_now()
+        message["state"] = "offline"
+        return topics.STATUS, messages.encode("status", message)
+
+    def _about_now(self) -> "Message":
+        return {"gateway_id": self.gateway_id, "boot_id": self.boot_id, "at": wire_time(self._clock.now())}
+
+    # The outbox and the link: whatever is appended leaves as soon as the window has room.
+
+    def _send(self, kind: "Any", topic: str, message: "Message", urgent: bool = False, samples: int = 0) -> None:
+        self._outbox.append(topic, messages.encode(kind, message), urgent, samples)
+        self._pump()
+
+    def _pump(self) -> None:
+        while self._client.online and self._client.room > 0:
+            entry = self._outbox.next()
+            if entry is None:
+                return
+            self._counts["messages_published"] += 1
+            self._client.send(entry[0], entry[1], self._forget(entry))
+
+    def _forget(self, entry: "tuple[str, bytes, int]") -> "Callable[[], None]":
+        def acked() -> None:
+            self._outbox.acked(entry)
+            self._counts["messages_acked"] += 1
+            self._pump()
+
+        return acked
+
+    async def _drained(self) -> None:
+        while not self.idle():
+            await asyncio.sleep(0.01)
+
+    # Tasks: none dies in silence.
+
+    def _start(self, name: str, job: "Coroutine[Any, Any, None]") -> None:
+        self._tasks[name] = asyncio.create_task(self._guard(job))
+
+    async def _guard(self, job: "Coroutine[Any, Any, None]") -> None:
+        try:
+            await job
+        except Exception as error:  # raised again by `run`, which closes the valves first
+            self._failure = self._failure or error
+            self._ended.set()
+
+    def _cancel(self, name: str) -> None:
+        task = self._tasks.pop(name, None)
+        if task:
+            task.cancel()
+
+    async def _cancel_all(self) -> None:
+        tasks = list(self._tasks.values())
+        for name in list(self._tasks):
+            self._cancel(name)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _load_settings(self, config: "Message") -> "tuple[dict[str, int], int]":
+        settings = {name: config.get(name, DEFAULTS[name]) for name in DEFAULTS}
+        issued_at, saved = self._saved_settings.load() or (0, {})
+        settings.update(saved)
+        return settings, issued_at
+
+
+# In this order when several are due at once: the newest sample leaves with the publish.
+_JOBS = (
+    ("sample_interval_s", Gateway._sample),
+    ("publish_interval_s", Gateway._pack_all),
+    ("status_interval_s", Gateway._came_online),
+    ("diagnostics_interval_s", Gateway._send_diagnostics),
+)
+
+
+def _batches(samples: "list[Message]") -> "list[list[Message]]":
+    """The samples in runs that each fit into one reading."""
+    fits = len(json.dumps(samples)) <= messages.READING_BYTES - _HEADER_BYTES
+    if fits or len(samples) == 1:
+        return [samples]
+    middle = len(samples) // 2
+    return _batches(samples[:middle]) + _batches(samples[middle:])
+
+
+def _next_boot_id(store: "Store", random: "Random") -> str:
+    """Counts the boots; a board that cannot keep count still needs an id that it never had before."""
+    counter = TwoSlots(store, "boots")
+    count = (counter.load() or 0) + 1
+    try:
+        counter.save(count)
+    except StorageError:
+        return f"boot-{int(random.random() * 10**9)}"
+    return f"boot-{count}"
+
+
+def _ignore(_event: "Message") -> None:
+    pass

@@ -1,0 +1,43 @@
+"""What a board, a clock and a store must offer. Types only: no board needs this file."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+Record = Callable[[dict[str, Any]], None]
+Values = dict[str, float | int | None]
+
+class Board(Protocol):
+    def read(self) -> list[tuple[str, str | None, Values]]:
+        """Sample every sensor: `(sensor, zone_id or None, values by quantity)`; a failed probe gives None."""
+
+    def set_valve(self, zone_id: str, is_open: bool) -> None:
+        """Move a zone's valve; closing a closed one sends the pulse again. Raises ValveError."""
+
+    def metered_l(self, zone_id: str) -> float | None:
+        """Litres that the zone's meter has counted in all; None without a meter."""
+
+    def health(self) -> dict[str, Any]:
+        """What a status says of the hardware: firmware, reset_cause, heap_free_bytes, rssi_dbm."""
+
+class Clock(Protocol):
+    def now(self) -> int:
+        """Unix seconds."""
+
+    def ticks_ms(self) -> int:
+        """Monotonic milliseconds that never wrap."""
+
+    def trusted(self) -> bool:
+        """True once the time of day is known."""
+
+    async def sleep_ms(self, ms: int) -> None:
+        """Wait; may be cancelled."""
+
+class Store(Protocol):
+    def load(self, name: str) -> bytes | None:
+        """What was saved last, None if nothing was. Raises StorageError."""
+
+    def save(self, name: str, data: bytes) -> None:
+        """Keep `data` beyond a power cut. Raises StorageError."""
+
+class Random(Protocol):
+    def random(self) -> float: ...

@@ -1,0 +1,359 @@
+"""A small MQTT 3.1.1 client on asyncio streams: QoS 1 both ways, TLS, a last will; it reconnects for ever.
+
+What the broker has not acknowledged is sent again after a reconnect. An incoming message is acknowledged when its
+handler has returned, not before. Everything here lives in real time.
+"""
+
+import asyncio
+import random as system_random
+import struct
+
+from gateway.errors import MqttError, MqttPacketError, MqttRefused, MqttSilence
+
+TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Coroutine, Sequence
+    from typing import Any
+
+    from gateway.interfaces import Random
+
+    Message = tuple[str, bytes]
+
+CONNECT_TIMEOUT_S = 20
+MAX_PACKET = 132 * 1024  # a message of 128 KB, AWS IoT Core's limit, and its topic
+MAX_WAITING = 256  # packets that a peer which does not read may make us hold
+BACKOFF_S = (1, 60)  # least and most; AWS IoT Core allows one CONNECT a second
+
+_CONNACK, _PUBLISH, _PUBACK, _SUBACK, _PINGRESP = 2, 3, 4, 9, 13
+_PINGREQ = b"\xc0\x00"
+_DISCONNECT = b"\xe0\x00"
+
+
+class Link:
+    """One connection from open to broken. A single task writes, so packets never mix and nobody waits to send."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._wake = asyncio.Event()
+        self._broken = asyncio.Event()
+        self._error: BaseException = MqttError("closed")
+        self.waiting: list[bytes] = []
+        self.heard = True
+
+    def post(self, packet: bytes) -> None:
+        """Queue a packet to be written."""
+        if len(self.waiting) >= MAX_WAITING:
+            self.fail(MqttSilence("the broker does not read"))
+            return
+        self.waiting.append(packet)
+        self._wake.set()
+
+    def fail(self, error: BaseException) -> None:
+        """End the connection; `live` raises the first error that was given."""
+        if not self._broken.is_set():
+            self._error = error
+            self._broken.set()
+
+    async def read(self) -> "tuple[int, bytes]":
+        """Receive one packet: its first byte and its body."""
+        head = (await self._reader.readexactly(1))[0]
+        length = shift = 0
+        while True:
+            byte = (await self._reader.readexactly(1))[0]
+            length |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+            if shift > 21:
+                raise MqttPacketError("a packet length of more than four bytes")
+        if length > MAX_PACKET:
+            raise MqttPacketError(f"a packet of {length} bytes, at most {MAX_PACKET} are taken")
+        self.heard = True
+        return head, (await self._reader.readexactly(length) if length else b"")
+
+    async def live(self, *jobs: "Coroutine[Any, Any, None]") -> None:
+        """Run the jobs and the writer until one of them fails; raises what it raised."""
+        tasks = [asyncio.create_task(self._guard(job)) for job in jobs]
+        tasks.append(asyncio.create_task(self._guard(self._write())))
+        try:
+            await self._broken.wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        raise self._error
+
+    async def close(self) -> None:
+        """Hang up at once: a dead peer answers no farewell."""
+        transport = getattr(self._writer, "transport", None)
+        if transport is None:  # MicroPython's stream
+            self._writer.close()
+        else:
+            transport.abort()
+        await asyncio.sleep(0)  # asyncio closes the socket in its next turn
+
+    async def _guard(self, job: "Coroutine[Any, Any, None]") -> None:
+        try:
+            await job
+        except Exception as error:  # raised again by `live`, in the task that waits for it
+            self.fail(error)
+
+    async def flush(self) -> None:
+        """Write what is queued."""
+        while self.waiting:
+            self._writer.write(self.waiting[0])
+            await self._writer.drain()
+            self.waiting.pop(0)
+
+    async def _write(self) -> None:
+        while True:
+            await self.flush()
+            self._wake.clear()
+            await self._wake.wait()
+
+
+class Client:
+    """Publishes and subscribes at QoS 1 under one client id, in a persistent session.
+
+    `address` is (host, port, name in the server's certificate). `will` gives the last will's topic and payload at each
+    connect. `on_message(topic, payload)` and `on_online()` are plain functions; what they raise ends `run`.
+    """
+
+    def __init__(  # noqa: PLR0913  # a link has this many ends, each named at the call
+        self,
+        client_id: str,
+        address: "tuple[str, int, str | None]",
+        ssl_context: "ssl.SSLContext | None",
+        *,
+        subscriptions: "Sequence[str]" = (),
+        on_message: "Callable[[str, bytes], None] | None" = None,
+        on_online: "Callable[[], None] | None" = None,
+        will: "Callable[[], Message] | None" = None,
+        keepalive_s: int = 60,
+        window: int = 16,
+        random: "Random" = system_random,
+    ) -> None:
+        if len(subscriptions) > 8:
+            raise ValueError("AWS IoT Core allows 8 filters in a SUBSCRIBE")
+        self._id = client_id
+        self._address = address
+        self._ssl = ssl_context
+        self._subscriptions = subscriptions
+        self._on_message = on_message
+        self._on_online = on_online
+        self._will = will
+        self._keepalive_s = keepalive_s
+        self._window = window
+        self._random = random
+        self._link: Link | None = None
+        self._in_flight: list[
+            tuple[int, str, bytes, Callable[[], None]]
+        ] = []  # a list: MicroPython's dict has no order
+        self._packet_id = 0
+        self._attempt = 0
+        self.online = False
+        self.connects = 0
+        self.last_error: BaseException | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Messages handed over and not acknowledged yet."""
+        return len(self._in_flight)
+
+    @property
+    def room(self) -> int:
+        """How many more messages the window takes."""
+        return self._window - len(self._in_flight)
+
+    def quiet(self) -> bool:
+        """True if online with nothing unacknowledged and nothing left to write."""
+        return self.online and not self._in_flight and self._link is not None and not self._link.waiting
+
+    def send(self, topic: str, payload: bytes, on_acked: "Callable[[], None]") -> None:
+        """Publish at QoS 1, now or when next online; `on_acked()` follows the broker's PUBACK."""
+        entry = (self._next_id(), topic, payload, on_acked)
+        self._in_flight.append(entry)
+        if self.online and self._link:
+            self._link.post(_publish(entry[0], topic, payload))
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        """Publish at QoS 1 and wait for the PUBACK, however many connections it takes."""
+        acked = asyncio.Event()
+        self.send(topic, payload, acked.set)
+        await acked.wait()
+
+    async def run(self) -> None:
+        """Stay connected until cancelled, or until `disconnect`."""
+        while True:
+            try:
+                await self._session()
+                return
+            except (MqttError, OSError, EOFError, ValueError) as error:
+                self.last_error = error  # ValueError: MicroPython's TLS on a certificate that is not valid yet
+            await asyncio.sleep(self._backoff_s())
+
+    async def disconnect(self) -> None:
+        """Say farewell, so that the broker keeps the last will to itself; `run` then ends."""
+        if self._link and self.online:
+            self._link.post(_DISCONNECT)
+            while self._link and self._link.waiting:
+                await asyncio.sleep(0.01)
+            if self._link:
+                self._link.fail(_Farewell())
+
+    async def _session(self) -> None:
+        host, port, name = self._address
+        opening = asyncio.open_connection(host, port, ssl=self._ssl, server_hostname=name if self._ssl else None)
+        link = Link(*(await _soon(opening)))
+        try:
+            await self._connect(link)
+            await link.live(self._receive(link), self._ping(link))
+        except _Farewell:
+            pass
+        finally:
+            self.online = False
+            self._link = None
+            await link.close()
+
+    async def _connect(self, link: Link) -> None:
+        self.connects += 1
+        link.post(_connect(self._id, self._keepalive_s, self._will and self._will()))
+        self._link = link
+        await link.flush()
+        head, body = await _soon(link.read())
+        if head >> 4 != _CONNACK or len(body) != 2:
+            raise MqttPacketError("no CONNACK after CONNECT")
+        if body[1]:
+            raise MqttRefused("CONNECT", body[1])
+        if self._subscriptions:
+            link.post(_subscribe(self._next_id(), self._subscriptions))
+        else:
+            self._go_online(link)
+
+    async def _receive(self, link: Link) -> None:
+        handlers = {
+            _PUBLISH: self._on_publish,
+            _PUBACK: self._on_puback,
+            _SUBACK: self._on_suback,
+            _PINGRESP: self._on_pingresp,
+        }
+        while True:
+            head, body = await link.read()
+            handler = handlers.get(head >> 4)
+            if handler is None:
+                raise MqttPacketError(f"a packet of type {head >> 4}, which a broker does not send")
+            handler(link, head, body)
+
+    async def _ping(self, link: Link) -> None:
+        while True:
+            link.heard = False
+            link.post(_PINGREQ)
+            await asyncio.sleep(self._keepalive_s / 2)
+            if not link.heard or not self.online:
+                raise MqttSilence(f"no answer in {self._keepalive_s / 2:.0f} s")
+
+    def _on_publish(self, link: Link, head: int, body: bytes) -> None:
+        topic, packet_id, payload = _parse_publish(head, body)
+        if self._on_message:
+            self._on_message(topic, payload)
+        if packet_id:
+            link.post(b"\x40\x02" + struct.pack(">H", packet_id))
+
+    def _on_puback(self, _link: Link, _head: int, body: bytes) -> None:
+        if len(body) != 2:
+            raise MqttPacketError("a malformed PUBACK")
+        self._attempt = 0
+        packet_id = body[0] << 8 | body[1]
+        for entry in self._in_flight:
+            if entry[0] == packet_id:
+                self._in_flight.remove(entry)
+                entry[3]()
+                return
+
+    def _on_suback(self, link: Link, _head: int, body: bytes) -> None:
+        for code in body[2:]:
+            if code > 2:
+                raise MqttRefused("SUBSCRIBE", code)
+        self._go_online(link)
+
+    def _on_pingresp(self, _link: Link, _head: int, _body: bytes) -> None:
+        self._attempt = 0
+
+    def _go_online(self, link: Link) -> None:
+        for packet_id, topic, payload, _ in self._in_flight:
+            link.post(_publish(packet_id, topic, payload, again=True))
+        self.online = True
+        if self._on_online:
+            self._on_online()
+
+    def _next_id(self) -> int:
+        used = [entry[0] for entry in self._in_flight]
+        while True:
+            self._packet_id = self._packet_id % 65535 + 1
+            if self._packet_id not in used:
+                return self._packet_id
+
+    def _backoff_s(self) -> float:
+        least, most = BACKOFF_S
+        self._attempt += 1
+        # Full jitter: a fleet that lost its broker together must not come back together.
+        return max(least, self._random.random() * min(most, 1 << min(self._attempt, 10)))
+
+
+class _Farewell(MqttError):
+    """We hung up ourselves."""
+
+
+async def _soon(job: "Coroutine[Any, Any, Any]") -> "Any":
+    try:
+        return await asyncio.wait_for(job, CONNECT_TIMEOUT_S)
+    except asyncio.TimeoutError as error:
+        raise MqttSilence(f"no connection in {CONNECT_TIMEOUT_S} s") from error
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return struct.pack(">H", len(data)) + data
+
+
+def _packet(head: int, body: bytes) -> bytes:
+    length = len(body)
+    out = bytearray([head])
+    while True:
+        out.append(length & 127 | (128 if length > 127 else 0))
+        length >>= 7
+        if not length:
+            return bytes(out) + body
+
+
+def _connect(client_id: str, keepalive_s: int, will: "Message | None") -> bytes:
+    flags = 0  # a session that persists: commands wait at the broker while we are away
+    body = _text(client_id)
+    if will:
+        topic, payload = will
+        flags = 4 | 1 << 3  # a will, at QoS 1
+        body += _text(topic) + struct.pack(">H", len(payload)) + payload
+    return _packet(0x10, _text("MQTT") + bytes([4, flags]) + struct.pack(">H", keepalive_s) + body)
+
+
+def _subscribe(packet_id: int, filters: "Sequence[str]") -> bytes:
+    return _packet(0x82, struct.pack(">H", packet_id) + b"".join([_text(name) + b"\x01" for name in filters]))
+
+
+def _publish(packet_id: int, topic: str, payload: bytes, again: bool = False) -> bytes:
+    return _packet(0x3A if again else 0x32, _text(topic) + struct.pack(">H", packet_id) + payload)
+
+
+def _parse_publish(head: int, body: bytes) -> "tuple[str, int, bytes]":
+    qos = head >> 1 & 3
+    size = (body[0] << 8 | body[1]) if len(body) > 1 else 0
+    start = 2 + size + (2 if qos else 0)
+    if qos > 1 or not size or len(body) < start:
+        raise MqttPacketError("a malformed PUBLISH")
+    try:
+        topic = body[2 : 2 + size].decode()
+    except ValueError as error:
+        raise MqttPacketError("a topic that is not UTF-8") from error
+    return topic, (body[start - 2] << 8 | body[start - 1] if qos else 0), body[start:]

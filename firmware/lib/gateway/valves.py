@@ -1,0 +1,403 @@
+"""The valve supervisor: every rule under which a valve may open, and what closes it.
+
+Synchronous, and fed with the time by its caller, so that tests can walk through every interleaving. Each open follows
+one order: write down, arm the deadline, move the relay, speak. Each close: move the relay, write down, speak.
+"""
+
+from gateway.clock import wire_time
+from gateway.errors import StorageError, ValveError
+from gateway.store import TwoSlots
+from protocol.messages import MAX_RUN_S
+
+TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from gateway.interfaces import Board, Store
+
+    Message = dict[str, Any]
+    State = dict[str, Any]
+
+KEPT_COMMANDS = 32  # whose last ack is remembered; an open beyond them waits until one has expired
+RETRY_MS = 1000  # a valve that did not close, a state that could not be written
+_KEPT = ("command_id", "zone_id", "epoch", "state", "code", "duration_s", "volume_l", "volume_source", "end_reason")
+
+
+class Valves:
+    """Opens and closes the valves of `zones`, rows of {zone_id, hard_cap_s, litres_per_minute}.
+
+    `on_ack(ack)` receives every ack, complete but for `gateway_id`. Times are Unix seconds (`now`) and monotonic
+    milliseconds (`ticks_ms`). Call `boot` first, `tick` not later than `next_deadline_ms()`.
+    """
+
+    def __init__(
+        self,
+        zones: "Sequence[Message]",
+        board: "Board",
+        store: "Store",
+        boot_id: str,
+        on_ack: "Callable[[Message], None]",
+    ) -> None:
+        self._zones = {zone["zone_id"]: zone for zone in zones}
+        self._board = board
+        self._slots = TwoSlots(store, "valves")
+        self._boot_id = boot_id
+        self._on_ack = on_ack
+        self._at = wire_time(0)
+        self._seq = 0
+        # What must outlive a power cut. `known` holds the last ack of each open: command_id -> [expires_at, ack].
+        self._state: State = {"epochs": {}, "fence": 0, "known": {}, "running": {}}
+        self._unsaved = False
+        self._must_fence = False
+        self._runs: dict[str, Message] = {}
+        self._stuck: set[str] = set()
+        self._retry_ms = 0
+
+    @property
+    def open_valves(self) -> "list[str]":
+        """The zones whose valve is open, or did not close when it was told to."""
+        return sorted(set(self._runs) | self._stuck)
+
+    @property
+    def epochs(self) -> "dict[str, int]":
+        """Each zone's epoch: an open must have a greater one."""
+        return {zone_id: self._state["epochs"].get(zone_id, 0) for zone_id in self._zones}
+
+    def boot(self, now: int, trusted: bool = False) -> None:
+        """Close every valve, then report the runs that the last power cut ended."""
+        self._at = wire_time(now)
+        for zone_id in self._zones:
+            self._shut(zone_id)
+        saved = self._slots.load()
+        self._must_fence = self._slots.lost
+        if saved is None:
+            return
+        self._state = _unpack(saved)
+        if not self._state["running"]:
+            return
+        state = self._copy()
+        state["running"] = {}
+        acks = [self._cut_off(run, now, trusted) for run in self._state["running"].values()]
+        self._settle(state, acks)
+
+    def handle(self, command: "Message", now: int, trusted: bool, ticks_ms: int) -> None:
+        """Obey, repeat or reject one command."""
+        self._at = wire_time(now)
+        if command["action"] == "open":
+            self._open(command, now, trusted, ticks_ms)
+        elif command["action"] == "close":
+            self._close(command, ticks_ms)
+        else:
+            self._stop_all(command, ticks_ms)
+
+    def tick(self, ticks_ms: int, now: int) -> None:
+        """End the runs that have reached their bound; try again what failed."""
+        self._at = wire_time(now)
+        for zone_id in sorted(self._stuck):
+            self._shut(zone_id)
+        self._end(self._due(ticks_ms), ticks_ms)
+        if self._unsaved:
+            self._commit(self._state)
+        self._retry_ms = ticks_ms + RETRY_MS
+
+    def next_deadline_ms(self) -> "int | None":
+        """When `tick` is due next, in `ticks_ms`; None while nothing is open and nothing failed."""
+        due = [run["check_ms"] for run in self._runs.values()]
+        if self._stuck or self._unsaved:
+            due.append(self._retry_ms)
+        return min(due) if due else None
+
+    def close_all(self, ticks_ms: int, now: int) -> None:
+        """Close every valve because the gateway itself stops."""
+        self._at = wire_time(now)
+        self._end([(zone_id, "close") for zone_id in sorted(self._runs)], ticks_ms)
+        for zone_id in self._zones:
+            self._shut(zone_id)
+
+    def _open(self, command: "Message", now: int, trusted: bool, ticks_ms: int) -> None:
+        known = self._state["known"].get(command["command_id"])
+        if known:
+            self._emit(known[1])
+            return
+        if self._must_fence and trusted:
+            self._fence_off(now)
+        code = self._why_not(command, now, trusted)
+        if code:
+            self._reject(command, code)
+        else:
+            self._start(command, now, ticks_ms)
+
+    def _why_not(self, command: "Message", now: int, trusted: bool) -> "str | None":
+        zone_id = command["zone_id"]
+        rules = (
+            ("unknown_zone", zone_id not in self._zones),
+            ("clock_untrusted", not trusted),
+            ("expired", now >= command["expires_at"]),
+            ("fenced", command["issued_at"] <= self._state["fence"]),
+            ("stale_epoch", command["epoch"] <= self._state["epochs"].get(zone_id, 0)),
+            ("valve_fault", zone_id in self._stuck),
+            ("storage_fault", not self._room(self._state, now)),
+        )
+        for code, holds in rules:
+            if holds:
+                return code
+        return None
+
+    def _start(self, command: "Message", now: int, ticks_ms: int) -> None:
+        zone_id = command["zone_id"]
+        run = self._plan(command, now, ticks_ms)
+        replaced = self._runs.get(zone_id)
+        state = self._copy()
+        self._make_room(state, now)
+        state["epochs"][zone_id] = command["epoch"]
+        state["running"][zone_id] = run["saved"]
+        started = _ack(run["saved"], "started", run["code"], duration_s=run["saved"]["bound_s"])
+        _remember(state, started, command["expires_at"])
+        ended = replaced and self._final(replaced, ticks_ms, "replaced")
+        if ended:
+            _remember(state, ended)
+        if not self._commit(state):
+            self._reject(command, "storage_fault")
+            return
+        if ended:
+            self._shut(zone_id)
+            self._emit(ended)
+        self._move(zone_id, run, started, ticks_ms)
+
+    def _move(self, zone_id: str, run: "Message", started: "Message", ticks_ms: int) -> None:
+        run["meter_l"] = self._board.metered_l(zone_id)
+        self._runs[zone_id] = run  # the deadline is armed; only now may the relay move
+        self._watch(run, ticks_ms)
+        try:
+            if zone_id in self._stuck:
+                raise ValveError("the valve did not close after the run before")
+            self._board.set_valve(zone_id, True)
+        except ValveError:
+            self._end([(zone_id, "fault")], ticks_ms)
+            return
+        self._emit(started)
+
+    def _close(self, command: "Message", ticks_ms: int) -> None:
+        zone_id = command["zone_id"]
+        if zone_id not in self._zones:
+            self._answer(command, "rejected", "unknown_zone")
+            return
+        state = self._copy()
+        state["epochs"][zone_id] = max(command["epoch"], state["epochs"].get(zone_id, 0))
+        self._shut(zone_id)
+        self._end([(zone_id, "close")], ticks_ms, state)
+        self._answer_stop(command, zone_id in self._stuck)
+
+    def _stop_all(self, command: "Message", ticks_ms: int) -> None:
+        state = self._copy()
+        state["fence"] = max(command["issued_at"], state["fence"])
+        for zone_id in self._zones:
+            self._shut(zone_id)
+        self._end([(zone_id, "stop_all") for zone_id in sorted(self._runs)], ticks_ms, state)
+        self._answer_stop(command, bool(self._stuck))
+
+    def _end(self, endings: "Sequence[tuple[str, str]]", ticks_ms: int, state: "State | None" = None) -> None:
+        """Close the valves of the runs in `endings`, write `state` with their acks, then send these."""
+        runs = [(self._runs.pop(zone_id), reason) for zone_id, reason in endings if zone_id in self._runs]
+        for run, _ in runs:
+            self._shut(run["saved"]["zone_id"])
+        if not runs and state is None:
+            return
+        state = state or self._copy()
+        for run, _ in runs:
+            state["running"].pop(run["saved"]["zone_id"], None)
+        self._settle(state, [self._final(run, ticks_ms, reason) for run, reason in runs])
+
+    def _settle(self, state: "State", acks: "Sequence[Message]") -> None:
+        for ack in acks:
+            _remember(state, ack)
+        if not self._commit(state):
+            self._state = state  # a stop holds even if it cannot be written; `tick` tries again
+        for ack in acks:
+            self._emit(ack)
+
+    def _shut(self, zone_id: str) -> None:
+        try:
+            self._board.set_valve(zone_id, False)
+        except ValveError:
+            self._stuck.add(zone_id)
+        else:
+            self._stuck.discard(zone_id)
+
+    def _plan(self, command: "Message", now: int, ticks_ms: int) -> "Message":
+        cap_s = min(self._zones[command["zone_id"]]["hard_cap_s"], MAX_RUN_S)
+        bound_s = min(command["duration_s"], cap_s)
+        return {
+            "saved": {
+                "command_id": command["command_id"],
+                "zone_id": command["zone_id"],
+                "epoch": command["epoch"],
+                "started_at": now,
+                "bound_s": bound_s,
+            },
+            "code": "ok" if bound_s == command["duration_s"] else "clipped",
+            "max_volume_l": command.get("max_volume_l"),
+            "started_ms": ticks_ms,
+            "deadline_ms": ticks_ms + bound_s * 1000,
+        }
+
+    def _due(self, ticks_ms: int) -> "list[tuple[str, str]]":
+        due = []
+        for zone_id in sorted(self._runs):
+            run = self._runs[zone_id]
+            if ticks_ms >= run["deadline_ms"]:
+                due.append((zone_id, "duration"))
+            elif self._remaining_l(run, ticks_ms) <= 0:
+                due.append((zone_id, "volume"))
+            else:
+                self._watch(run, ticks_ms)
+        return due
+
+    def _watch(self, run: "Message", ticks_ms: int) -> None:
+        """Look again at the deadline; under a volume bound earlier, when that volume can have been reached."""
+        run["check_ms"] = run["deadline_ms"]
+        rate = self._zones[run["saved"]["zone_id"]].get("litres_per_minute")
+        if run["max_volume_l"] is None:
+            return
+        wait_ms = max(0, int(self._remaining_l(run, ticks_ms) / rate * 60000)) if rate else 0
+        if run["meter_l"] is not None and wait_ms:
+            wait_ms = max(RETRY_MS, wait_ms // 2)  # the real flow may be up to twice the rated one
+        run["check_ms"] = min(run["deadline_ms"], ticks_ms + wait_ms)
+
+    def _remaining_l(self, run: "Message", ticks_ms: int) -> float:
+        if run["max_volume_l"] is None:
+            return 1.0
+        volume_l, _ = self._delivered(run, ticks_ms)
+        return float(run["max_volume_l"] - (volume_l or 0.0))
+
+    def _delivered(self, run: "Message", ticks_ms: int) -> "tuple[float | None, str]":
+        zone_id = run["saved"]["zone_id"]
+        meter_l = self._board.metered_l(zone_id)
+        if meter_l is not None and run["meter_l"] is not None and meter_l >= run["meter_l"]:
+            return round(meter_l - run["meter_l"], 3), "measured"
+        return self._estimate(zone_id, (ticks_ms - run["started_ms"]) / 1000)
+
+    def _estimate(self, zone_id: str, seconds: float) -> "tuple[float | None, str]":
+        rate = self._zones.get(zone_id, {}).get("litres_per_minute")
+        return (None, "none") if rate is None else (round(rate * seconds / 60, 3), "estimated")
+
+    def _final(self, run: "Message", ticks_ms: int, reason: str) -> "Message":
+        volume_l, source = self._delivered(run, ticks_ms)
+        stuck = run["saved"]["zone_id"] in self._stuck
+        failed = stuck or reason == "fault"
+        return _ack(
+            run["saved"],
+            "failed" if failed else "done",
+            "valve_fault" if failed else run["code"],
+            duration_s=min((ticks_ms - run["started_ms"]) / 1000, MAX_RUN_S),
+            volume_l=volume_l,
+            volume_source=source,
+            end_reason="fault" if failed else reason,
+        )
+
+    def _cut_off(self, run: "Message", now: int, trusted: bool) -> "Message":
+        """The ack of a run that a power cut ended: it ran at most from its start until now, never past its bound."""
+        elapsed_s = now - run["started_at"]
+        seconds = min(run["bound_s"], elapsed_s) if trusted and elapsed_s >= 0 else run["bound_s"]
+        volume_l, source = self._estimate(run["zone_id"], seconds)
+        return _ack(
+            run,
+            "failed",
+            "power_cut",
+            duration_s=seconds,
+            volume_l=volume_l,
+            volume_source=source,
+            end_reason="power_cut",
+        )
+
+    def _fence_off(self, now: int) -> None:
+        """All that was persisted is lost: whatever was issued until now may have run already."""
+        self._must_fence = False
+        state = self._copy()
+        state["fence"] = max(now, state["fence"])
+        self._settle(state, [])
+
+    def _reject(self, command: "Message", code: str) -> None:
+        ack = _ack(command, "rejected", code)
+        # Rejections leave half of the memory to runs, so that a flood of them cannot keep the zones dry.
+        if len(self._state["known"]) < KEPT_COMMANDS // 2:
+            state = self._copy()
+            _remember(state, ack, command["expires_at"])
+            if not self._commit(state):
+                self._state = state
+        self._emit(ack)
+
+    def _answer_stop(self, command: "Message", stuck: bool) -> None:
+        code = "valve_fault" if stuck else "storage_fault" if self._unsaved else "ok"
+        self._answer(command, "done" if code == "ok" else "failed", code)
+
+    def _answer(self, command: "Message", state: str, code: str) -> None:
+        self._emit(_ack(command, state, code))
+
+    def _emit(self, ack: "Message") -> None:
+        self._seq += 1
+        message = dict(ack)
+        message.update({"boot_id": self._boot_id, "seq": self._seq, "at": self._at})
+        self._on_ack(message)
+
+    def _room(self, state: "State", now: int) -> bool:
+        return len(state["known"]) < KEPT_COMMANDS or bool(self._forgettable(state, now))
+
+    def _make_room(self, state: "State", now: int) -> None:
+        if len(state["known"]) >= KEPT_COMMANDS:
+            del state["known"][min(self._forgettable(state, now))[1]]
+
+    def _forgettable(self, state: "State", now: int) -> "list[tuple[int, str]]":
+        running = [run["command_id"] for run in state["running"].values()]
+        known = state["known"]
+        return [(known[name][0], name) for name in known if known[name][0] < now and name not in running]
+
+    def _copy(self) -> "State":
+        old = self._state
+        return {name: old[name] if name == "fence" else dict(old[name]) for name in old}
+
+    def _commit(self, state: "State") -> bool:
+        """Write the state; it becomes ours only when it is written."""
+        try:
+            self._slots.save(_pack(state))
+        except StorageError:
+            self._unsaved = True
+            return False
+        self._state = state
+        self._unsaved = False
+        return True
+
+
+def _ack(run: "Message", state: str, code: str, **amounts: "Any") -> "Message":
+    ack = {
+        "command_id": run["command_id"],
+        "zone_id": run.get("zone_id"),
+        "epoch": run["epoch"],
+        "state": state,
+        "code": code,
+        "duration_s": None,
+        "volume_l": None,
+        "volume_source": "none",
+        "end_reason": None,
+    }
+    ack.update(amounts)
+    return ack
+
+
+def _remember(state: "State", ack: "Message", expires_at: "int | None" = None) -> None:
+    if expires_at is None:
+        expires_at = state["known"].get(ack["command_id"], [0])[0]
+    state["known"][ack["command_id"]] = [expires_at, ack]
+
+
+def _pack(state: "State") -> "State":
+    packed = dict(state)
+    packed["known"] = [[expires_at] + [ack[name] for name in _KEPT] for expires_at, ack in state["known"].values()]
+    return packed
+
+
+def _unpack(saved: "State") -> "State":
+    state = dict(saved)
+    state["known"] = {row[1]: [row[0], {name: row[1 + n] for n, name in enumerate(_KEPT)}] for row in saved["known"]}
+    return state

@@ -1,0 +1,112 @@
+"""Many gateways in one process, each with its own certificate, outbox and field."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gateway.gateway import Gateway
+from gateway.store import MemoryStore
+from gateway_sim.board import SimBoard
+from gateway_sim.errors import IdentityMissingError
+from gateway_sim.farm import HARD_CAP_S, Farm, FarmGateway
+from gateway_sim.weather import Weather
+
+if TYPE_CHECKING:  # the interfaces are types only, and no module
+    from gateway.interfaces import Clock
+
+COUNTERS = ("samples_taken", "messages_published", "messages_acked", "samples_dropped", "refusals", "reconnects")
+
+
+class Fleet:
+    """Runs every gateway of a farm against a broker over mutual TLS.
+
+    `certs_folder` holds a folder for each gateway id with certificate.pem, private_key.pem and root_ca.pem. `settings`
+    are entries of the gateway's `config` (sample_interval_s, keepalive_s, server_hostname, ...) for all of them.
+    Raises IdentityMissingError.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  # all that a fleet meets in the world
+        self,
+        farm: Farm,
+        weather: Weather,
+        certs_folder: Path,
+        host: str,
+        port: int,
+        clock: "Clock",
+        record: Callable[[dict[str, Any]], None],
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._farm = farm
+        self._clock = clock
+        self._boards = {row.gateway_id: SimBoard(row, weather, clock, record, farm.seed) for row in farm.gateways}
+        self.gateways = {
+            row.gateway_id: Gateway(
+                _config(row, host, port, settings or {}),
+                self._boards[row.gateway_id],
+                clock,
+                MemoryStore(),
+                tls_context(Path(certs_folder) / row.gateway_id),
+                record,
+            )
+            for row in farm.gateways
+        }
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Set every gateway to work; `idle` turns True once all are connected and subscribed."""
+        self._tasks = [asyncio.create_task(gateway.run()) for gateway in self.gateways.values()]
+
+    def idle(self) -> bool:
+        """True if every gateway is (see `Gateway.idle`). Raises what a gateway died of."""
+        for task in self._tasks:
+            if task.done():
+                task.result()
+        return bool(self._tasks) and all(gateway.idle() for gateway in self.gateways.values())
+
+    async def stop(self, patience_s: int = 10) -> None:
+        """Close every valve, hand over what was measured, disconnect. Raises what a gateway died of."""
+        await asyncio.gather(*(gateway.stop(patience_s) for gateway in self.gateways.values()))
+        await asyncio.gather(*self._tasks)
+        self._tasks = []
+
+    def summary(self) -> dict[str, Any]:
+        """What happened: the gateways' counters in sum, and the truth of the fields.
+
+        `zones` maps zone_id to {litres, water_balance (mm), moisture [[unix_s, m3/m3] an hour]}.
+        """
+        now_s = self._clock.now()
+        zones = {}
+        for board in self._boards.values():
+            board.advance(now_s)
+            zones.update(board.truth())
+        totals: dict[str, Any] = {
+            name: sum(gateway.counters[name] for gateway in self.gateways.values()) for name in COUNTERS
+        }
+        totals["litres"] = {zone_id: truth["litres"] for zone_id, truth in zones.items()}
+        totals["zones_below_wilting_point"] = [zone_id for zone_id in zones if zones[zone_id]["below_wilting_point"]]
+        totals["zones"] = zones
+        return totals
+
+
+def tls_context(folder: Path) -> ssl.SSLContext:
+    """A context with one thing's certificate, which trusts that thing's CA alone. Raises IdentityMissingError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cafile=folder / "root_ca.pem")
+        context.load_cert_chain(folder / "certificate.pem", folder / "private_key.pem")
+    except OSError as error:
+        raise IdentityMissingError(
+            f"{folder}: no usable identity ({error}); issue one: python -m certs issue {folder.name}"
+        ) from error
+    return context
+
+
+def _config(row: FarmGateway, host: str, port: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+    zones = [
+        {"zone_id": zone.zone_id, "hard_cap_s": HARD_CAP_S, "litres_per_minute": zone.litres_per_minute}
+        for zone in row.zones
+    ]
+    config = {"gateway_id": row.gateway_id, "host": host, "port": port, "server_hostname": "localhost", "zones": zones}
+    return config | dict(settings)

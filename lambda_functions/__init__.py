@@ -1,0 +1,1 @@
+"""What runs on AWS Lambda, one folder a function."""

@@ -1,0 +1,1 @@
+"""Raw readings into the lake's tables."""

@@ -1,0 +1,91 @@
+"""The Glue catalogue: a database, two tables, a partition for every day."""
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import StoreError
+from .settings import Settings
+from .store import refusals
+from .tables import TABLES
+
+if TYPE_CHECKING:  # stubs are for development, not in the image
+    from types_boto3_glue import GlueClient
+
+PARTITIONS_A_CALL = 100
+TYPES = {"String": "string", "Int64": "bigint", "Float64": "double", "Datetime": "timestamp"}
+
+
+def location(settings: Settings, table: str, day: str | None = None) -> str:
+    """The key prefix of a table, or of one of its days."""
+    return f"{settings.dest_prefix}{table}/" + (f"day={day}/" if day else "")
+
+
+def register(glue: "GlueClient", settings: Settings, days: list[str]) -> None:
+    """See to it that database, tables and the partitions of `days` are there and right. Raises StoreError."""
+    with refusals(f"Glue database {settings.glue_database}"):
+        known = _tables(glue, settings.glue_database)
+        for name in TABLES:
+            _see_to_table(glue, settings, name, known.get(name))
+            for start in range(0, len(days), PARTITIONS_A_CALL):
+                _see_to_partitions(glue, settings, name, days[start : start + PARTITIONS_A_CALL])
+
+
+def _tables(glue: "GlueClient", database: str) -> dict[str, Any]:
+    try:
+        pages = glue.get_paginator("get_tables").paginate(DatabaseName=database)
+        return {table["Name"]: table for page in pages for table in page["TableList"]}
+    except glue.exceptions.EntityNotFoundException:
+        glue.create_database(DatabaseInput={"Name": database, "Description": "PythoFlow's lake"})
+        return {}
+
+
+def _see_to_table(glue: "GlueClient", settings: Settings, name: str, known: dict[str, Any] | None) -> None:
+    wanted = _table(settings, name)
+    if known is None:
+        glue.create_table(DatabaseName=settings.glue_database, TableInput=wanted)  # type: ignore[arg-type]  # plain dicts
+    elif any(not _holds(known.get(key), value) for key, value in wanted.items()):
+        glue.update_table(DatabaseName=settings.glue_database, TableInput=wanted)  # type: ignore[arg-type]  # plain dicts
+
+
+def _holds(known: Any, wanted: Any) -> bool:
+    """True if `known` says all that is wanted; Glue adds fields of its own."""
+    if isinstance(wanted, dict):
+        return isinstance(known, dict) and all(_holds(known.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(known, list) and len(known) == len(wanted) and all(map(_holds, known, wanted))
+    return bool(known == wanted)
+
+
+def _see_to_partitions(glue: "GlueClient", settings: Settings, name: str, days: list[str]) -> None:
+    answer = glue.batch_create_partition(
+        DatabaseName=settings.glue_database,
+        TableName=name,
+        PartitionInputList=[{"Values": [day], "StorageDescriptor": _storage(settings, name, day)} for day in days],  # type: ignore[typeddict-item]  # plain dicts
+    )
+    for error in answer.get("Errors", []):
+        detail = error.get("ErrorDetail", {})
+        if detail.get("ErrorCode") != "AlreadyExistsException":
+            raise StoreError(f"Glue partition {name} {error.get('PartitionValues')}: {detail.get('ErrorMessage')}")
+
+
+def _table(settings: Settings, name: str) -> dict[str, Any]:
+    return {
+        "Name": name,
+        "TableType": "EXTERNAL_TABLE",
+        "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet"},
+        "PartitionKeys": [{"Name": "day", "Type": "date"}],
+        "StorageDescriptor": _storage(settings, name, None),
+    }
+
+
+def _storage(settings: Settings, name: str, day: str | None) -> dict[str, Any]:
+    hive = "org.apache.hadoop.hive.ql.io.parquet"
+    return {
+        "Columns": [{"Name": column, "Type": TYPES[str(dtype.base_type())]} for column, dtype in TABLES[name].items()],
+        "Location": f"s3://{settings.dest_bucket}/{location(settings, name, day)}",
+        "InputFormat": f"{hive}.MapredParquetInputFormat",
+        "OutputFormat": f"{hive}.MapredParquetOutputFormat",
+        "SerdeInfo": {
+            "SerializationLibrary": f"{hive}.serde.ParquetHiveSerDe",
+            "Parameters": {"serialization.format": "1"},
+        },
+    }

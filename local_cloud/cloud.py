@@ -1,0 +1,102 @@
+"""The local IoT Core put together: broker, gate, registry and topic rule, ready for gateways."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local_cloud.broker import Broker
+from local_cloud.errors import ConfigError
+from local_cloud.gate import Gate, server_tls
+from local_cloud.policy import render
+from local_cloud.registry import Registry
+from local_cloud.topic_rule import TopicRule
+
+POLICIES = {
+    "irrigation-gateway": "gateway.json.tftpl",
+    "irrigation-compute": "compute.json.tftpl",
+}
+_POLICY_FOLDER = Path(__file__).parents[1] / "terraform" / "modules" / "iot" / "policies"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A running local IoT Core."""
+
+    port: int
+    gate: Gate
+    rule: TopicRule
+    registry: Registry
+    broker: Broker
+
+
+@asynccontextmanager
+async def serve(  # noqa: PLR0913 - the wiring of one process, each part given by name
+    *,
+    certs: Path,
+    spool: Path,
+    bucket: str,
+    prefix: str,
+    now: Callable[[], int],
+    record: Callable[[dict[str, Any]], None],
+    broker: str = "embedded",
+    host: str = "127.0.0.1",
+    port: int = 0,
+) -> AsyncIterator[Cloud]:
+    """Serve the things that have an identity in `certs`, against the AWS API at AWS_ENDPOINT_URL.
+
+    A missing bucket is made. `now` gives Unix seconds of field time; `record` takes every refusal. At the end the
+    clients are let go, what the rule still holds is put to S3, and the broker ends. Raises LocalCloudError.
+    """
+    _check_endpoint()
+    tls = server_tls(certs / "localhost", certs / "ca" / "certificate.pem")
+    registry = Registry(boto3.client("iot"))
+    registry.register(_things(certs), _documents())
+    rule = TopicRule(spool, _s3_with(bucket), bucket, prefix, now)
+    async with AsyncExitStack() as stack:
+        stack.callback(rule.close)
+        inner = Broker(broker)
+        stack.push_async_callback(inner.stop)
+        inner_port = await inner.start()
+        gate = Gate(registry=registry, broker_port=inner_port, tls=tls, now=now, record=record, on_publish=rule.publish)
+        bound = await gate.start(host, port)
+        stack.push_async_callback(rule.flush, everything=True)
+        stack.push_async_callback(gate.stop)
+        yield Cloud(bound, gate, rule, registry, inner)
+
+
+def _check_endpoint() -> None:
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+    if urlsplit(endpoint).hostname not in _LOOPBACK:
+        raise ConfigError(f"AWS_ENDPOINT_URL {endpoint!r}: the local cloud writes to an AWS API on this machine only")
+
+
+def _things(certs: Path) -> dict[str, Path]:
+    folders = (path for path in certs.iterdir() if (path / "thing_name.txt").exists())
+    return {folder.name: folder for folder in sorted(folders) if folder.name not in ("ca", "localhost")}
+
+
+def _documents() -> dict[str, dict[str, Any]]:
+    sts = boto3.client("sts")
+    try:
+        account = sts.get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        raise ConfigError(f"AWS API at {os.environ['AWS_ENDPOINT_URL']}: {error}; is it running?") from error
+    return {name: render(_POLICY_FOLDER / file, sts.meta.region_name, account) for name, file in POLICIES.items()}
+
+
+def _s3_with(bucket: str) -> Any:
+    s3 = boto3.client("s3")
+    try:
+        if bucket not in [entry["Name"] for entry in s3.list_buckets()["Buckets"]]:
+            s3.create_bucket(Bucket=bucket)
+    except (BotoCoreError, ClientError) as error:
+        raise ConfigError(f"bucket {bucket}: {error}") from error
+    return s3

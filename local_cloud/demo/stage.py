@@ -1,0 +1,106 @@
+"""The processes of a demonstration: started together, watched, and always ended."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+PATIENCE_S = 5
+
+
+class StageError(Exception):
+    """A process of the demonstration could not start, or ended when it should not."""
+
+
+class Stage:
+    """Runs child processes that live no longer than this object, and no longer than this process.
+
+    Each child leads a process group of its own, so that Ctrl-C reaches only us; its standard input is a pipe that it
+    reads to the end, so that it also goes when we are killed. What it prints is in `<logs>/<name>.log`.
+    """
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._children: dict[str, asyncio.subprocess.Process] = {}
+        self._watchers: list[asyncio.Task[None]] = []
+        self._may_end: set[str] = set()
+        self._failures: asyncio.Queue[str] = asyncio.Queue()
+
+    async def __aenter__(self) -> Self:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.shield(self.close())
+
+    async def start(self, name: str, *command: str, environment: Mapping[str, str] | None = None) -> None:
+        """Start a child: `command` goes to this Python."""
+        with (self._logs / f"{name}.log").open("wb") as log:
+            child = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+            )
+        self._children[name] = child
+        self._watchers.append(asyncio.create_task(self._watch(name, child)))
+
+    def let_end(self, name: str) -> None:
+        """From now on this child may end by itself."""
+        self._may_end.add(name)
+
+    async def failure(self) -> None:
+        """Return never; raise StageError as soon as a child ends that should not."""
+        raise StageError(await self._failures.get())
+
+    async def _watch(self, name: str, child: asyncio.subprocess.Process) -> None:
+        await child.wait()
+        if name not in self._may_end:
+            await self._failures.put(f"{name} ended early: {self.last_line(name)}")
+
+    def last_line(self, name: str) -> str:
+        """The last thing that a child said, with the place of the rest."""
+        path = self._logs / f"{name}.log"
+        lines = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
+        return f"{lines[-1] if lines else 'it said nothing'} (see {path})"
+
+    async def close(self) -> None:
+        """End every child: ask by closing its input, then by signal."""
+        for watcher in self._watchers:
+            watcher.cancel()
+        for child in self._children.values():
+            assert child.stdin is not None
+            child.stdin.close()
+        await asyncio.gather(*(_end(child) for child in self._children.values()))
+        self._children.clear()
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    for sign in (None, signal.SIGTERM, signal.SIGKILL):
+        if sign is not None and child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, sign)
+        try:
+            await asyncio.wait_for(child.wait(), PATIENCE_S)
+            return
+        except TimeoutError:
+            continue
+
+
+async def input_closed() -> None:
+    """Return when standard input ends: for a child, when its parent is gone."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    try:
+        while await reader.read(4096):
+            pass
+    finally:
+        transport.close()

@@ -1,0 +1,253 @@
+"""Field time: one virtual clock for every process of a demonstration.
+
+The owner, `FieldClock`, advances to the next due moment only when nothing is in flight, so that speed is bounded by the
+machine and results do not depend on it. Each process takes part through `take_part`, and its asyncio code lives on a
+`VirtualTime`. Two rounds of questions find the quiet: if every participant is idle in both, and none was active in
+between, then there was a moment in which all of them were idle at once.
+
+Wire format: JSON lines on a loopback socket, one question and one answer at a time.
+"""
+
+import asyncio
+import heapq
+import itertools
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+LINE_LIMIT = 64 * 1024 * 1024  # a participant's last words can hold a season's traces
+STUCK_AFTER_S = 60  # real seconds without an answer
+RESTLESS_AFTER_S = 40  # real seconds in which a participant may come to rest
+SETTLING_TURNS = 12  # turns of the event loop after which a chain of woken tasks has come to rest
+
+
+class FieldClockError(Exception):
+    """Field time cannot go on: a participant never comes to rest, left, or broke down."""
+
+
+class VirtualTime:
+    """The clock that code on field time is given: `now`, `ticks_ms`, `trusted`, `sleep_ms`."""
+
+    def __init__(self, start_s: int) -> None:
+        self._ms = start_s * 1000
+        self._start_ms = self._ms
+        self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+
+    def now(self) -> int:
+        """Unix seconds."""
+        return self._ms // 1000
+
+    def ticks_ms(self) -> int:
+        """Milliseconds since the start, never going back."""
+        return self._ms - self._start_ms
+
+    def trusted(self) -> bool:
+        """True: field time is what the demonstration calls the right time."""
+        return True
+
+    async def sleep_ms(self, ms: int) -> None:
+        """Wait until `ms` of field time have passed."""
+        if ms <= 0:
+            await asyncio.sleep(0)
+            return
+        sleeper = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._ms + ms, next(self._order), sleeper))
+        await sleeper
+
+    def due_ms(self) -> int | None:
+        """When the next sleeper wakes, in Unix milliseconds."""
+        while self._sleepers and self._sleepers[0][2].done():
+            heapq.heappop(self._sleepers)
+        return self._sleepers[0][0] if self._sleepers else None
+
+    def set_ms(self, ms: int) -> None:
+        """Move the hands without waking anyone."""
+        self._ms = ms
+
+    def wake(self) -> None:
+        """Wake every sleeper whose time has come."""
+        while (due := self.due_ms()) is not None and due <= self._ms:
+            heapq.heappop(self._sleepers)[2].set_result(None)
+
+
+class Part(Protocol):
+    """What a process does on field time."""
+
+    def idle(self) -> bool:
+        """True if nothing is in flight and nothing will happen until the next due moment or a message."""
+
+    def why_busy(self) -> str:
+        """What it waits for while it is not idle, for a person."""
+
+    def activity(self) -> int:
+        """A count that rises with everything sent, received or run."""
+
+    def due_ms(self) -> int | None:
+        """The next moment, in Unix milliseconds, at which this process has something to do."""
+
+    async def run_due(self) -> None:
+        """Do what is due now."""
+
+    async def stop(self) -> dict[str, Any]:
+        """Bring everything home, close, and say what came of it."""
+
+    def news(self) -> str:
+        """The last thing worth telling a person since it was last asked, or nothing."""
+
+
+async def take_part(port: int, name: str, time: VirtualTime, part: Part, **facts: Any) -> None:
+    """Answer the field clock's questions until it says stop, or is gone; `facts` are told when joining."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=LINE_LIMIT)
+    try:
+        _send(writer, {"name": name, "facts": facts})
+        while line := await reader.readline():
+            question = json.loads(line)
+            _send(writer, await _ANSWERS[question["do"]](time, part, question))
+            await writer.drain()
+            if question["do"] == "stop":
+                return
+    finally:
+        writer.close()
+
+
+async def _settle(_time: VirtualTime, part: Part, _question: dict[str, Any]) -> dict[str, Any]:
+    patience = asyncio.get_running_loop().time() + RESTLESS_AFTER_S
+    while not await _at_rest(part):
+        await asyncio.sleep(0.001)
+        if asyncio.get_running_loop().time() > patience:
+            return {"restless": part.why_busy()}
+    return {"activity": part.activity(), "due_ms": part.due_ms(), "news": part.news()}
+
+
+async def _at_rest(part: Part) -> bool:
+    for _ in range(SETTLING_TURNS):
+        await asyncio.sleep(0)
+    return part.idle()
+
+
+async def _set_time(time: VirtualTime, _part: Part, question: dict[str, Any]) -> dict[str, Any]:
+    time.set_ms(question["ms"])
+    return {}
+
+
+async def _run(_time: VirtualTime, part: Part, _question: dict[str, Any]) -> dict[str, Any]:
+    await part.run_due()
+    return {}
+
+
+async def _stop(_time: VirtualTime, part: Part, _question: dict[str, Any]) -> dict[str, Any]:
+    return await part.stop()
+
+
+_ANSWERS: dict[str, Callable[[VirtualTime, Part, dict[str, Any]], Awaitable[dict[str, Any]]]] = {
+    "settle": _settle,
+    "time": _set_time,
+    "run": _run,
+    "stop": _stop,
+}
+
+
+class _Participant:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str, facts: dict[str, Any]
+    ) -> None:
+        self._reader, self._writer, self.name, self.facts = reader, writer, name, facts
+        self.due_ms: int | None = None
+        self.activity = -1
+
+    async def ask(self, do: str, limit_s: float | None = None, **more: Any) -> dict[str, Any]:
+        limit_s = limit_s or STUCK_AFTER_S
+        _send(self._writer, {"do": do, **more})
+        try:
+            line = await asyncio.wait_for(self._reader.readline(), limit_s)
+        except TimeoutError:
+            raise FieldClockError(f"{self.name} did not answer '{do}' within {limit_s} s") from None
+        if not line:
+            raise FieldClockError(f"{self.name} has ended unexpectedly")
+        answer: dict[str, Any] = json.loads(line)
+        if "restless" in answer:
+            raise FieldClockError(f"{self.name} does not come to rest: {answer['restless']}")
+        return answer
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class FieldClock:
+    """Owns field time. `order` names the participants; at one moment they are released in this order."""
+
+    def __init__(self, start_s: int, order: tuple[str, ...]) -> None:
+        self.now_ms = start_s * 1000
+        self._order = order
+        self._present: dict[str, _Participant] = {}
+        self._arrivals = asyncio.Condition()
+
+    async def serve(self) -> int:
+        """Listen on loopback; gives the port."""
+        self._server = await asyncio.start_server(self._welcome, "127.0.0.1", 0, limit=LINE_LIMIT)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def close(self) -> None:
+        """Let every participant go and stop listening."""
+        for participant in self._present.values():
+            participant.close()
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def joined(self, *names: str) -> dict[str, Any]:
+        """Wait until these participants have come; gives the facts that they told, together."""
+        async with self._arrivals:
+            await self._arrivals.wait_for(lambda: set(names) <= set(self._present))
+        return {key: value for name in names for key, value in self._present[name].facts.items()}
+
+    async def run_until(self, end_s: int, tell: Callable[[int, str], None]) -> None:
+        """Advance from one due moment to the next up to `end_s`; `tell(now_s, news)` hears of progress."""
+        while True:
+            tell(self.now_ms // 1000, await self.quiet())
+            due = [(p.due_ms, i) for i, p in enumerate(self._ordered()) if p.due_ms is not None]
+            if not due or min(due)[0] > end_s * 1000:
+                await self._advance(end_s * 1000)
+                return
+            moment, index = min(due)
+            await self._advance(max(moment, self.now_ms))
+            await self._ordered()[index].ask("run")
+
+    async def quiet(self) -> str:
+        """Wait until nothing is in flight anywhere; gives the news."""
+        before: list[int] | None = None
+        news = ""
+        while True:
+            answers = await asyncio.gather(*(p.ask("settle") for p in self._ordered()))
+            for participant, answer in zip(self._ordered(), answers, strict=True):
+                participant.due_ms = answer["due_ms"]
+            news = next((answer["news"] for answer in answers if answer["news"]), news)
+            activity = [answer["activity"] for answer in answers]
+            if activity == before:
+                return news
+            before = activity
+
+    async def stop(self, name: str) -> dict[str, Any]:
+        """Have one participant bring everything home; gives its last words. It takes no further part."""
+        last_words = await self._present[name].ask("stop", limit_s=300)
+        self._present.pop(name).close()
+        return last_words
+
+    def _ordered(self) -> list[_Participant]:
+        return [self._present[name] for name in self._order if name in self._present]
+
+    async def _advance(self, ms: int) -> None:
+        if ms != self.now_ms:
+            self.now_ms = ms
+            await asyncio.gather(*(p.ask("time", ms=ms) for p in self._ordered()))
+
+    async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        hello = json.loads(await reader.readline())
+        async with self._arrivals:
+            self._present[hello["name"]] = _Participant(reader, writer, hello["name"], hello["facts"])
+            self._arrivals.notify_all()
+
+
+def _send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
+    writer.write(json.dumps(message).encode() + b"\n")

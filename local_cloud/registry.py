@@ -1,0 +1,151 @@
+"""Who may connect: the things, certificates and policies that the AWS IoT API knows.
+
+A certificate is recognised by the SHA-256 of its DER, computed here from the PEM that the API returns: the id that moto
+gives it need not be that.
+"""
+
+import hashlib
+import json
+import logging
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local_cloud.errors import PolicyError, RegistryError
+from local_cloud.policy import Document, Policy
+
+if TYPE_CHECKING:
+    from types_boto3_iot import IoTClient
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One entry of the registry: a certificate, and what is attached to it."""
+
+    arn: str
+    fingerprint: str  # SHA-256 of the DER, in hex
+    things: frozenset[str]
+    policies: Mapping[str, Policy] = field(repr=False)  # by thing
+
+
+class Registry:
+    """A copy of the API's registry, in memory. Every method that asks the API blocks, and raises RegistryError."""
+
+    def __init__(self, iot: "IoTClient") -> None:
+        self._iot = iot
+        self._entries: dict[str, Registration] = {}  # by certificate id
+        self._active: dict[str, Registration] = {}  # by fingerprint
+
+    def load(self) -> None:
+        """Read everything again: new things, attachments and policy documents count from now on."""
+        self._entries = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read every certificate's status, and the details of those that are new. One call if nothing is new."""
+        with _translated():
+            listed = list(self._certificates())
+            entries = {c["certificateId"]: self._entry(c["certificateId"], c["certificateArn"]) for c in listed}
+        self._entries = {name: entry for name, entry in entries.items() if entry is not None}
+        inactive = {c["certificateId"] for c in listed if c["status"] != "ACTIVE"}
+        revoked = {self._entries[name].fingerprint for name in inactive & self._entries.keys()}
+        self._active = {e.fingerprint: e for e in self._entries.values() if e.fingerprint not in revoked}
+
+    def find(self, fingerprint: str) -> Registration | None:
+        """The entry of a certificate if it is ACTIVE.
+
+        The API can hold one certificate twice; then every entry must be ACTIVE, so that revoking any of them counts.
+        """
+        return self._active.get(fingerprint)
+
+    def register(self, things: Mapping[str, Path], documents: Mapping[str, Document]) -> None:
+        """Make sure that each thing exists with the certificate in its folder and the policy named in `documents`.
+
+        `things`: thing name -> folder with `certificate.pem`. A policy whose name is a thing's belongs to that thing,
+        the policy `irrigation-gateway` to every other. A certificate that was revoked stays revoked.
+        """
+        with _translated():
+            for name, document in documents.items():
+                self._put_policy(name, json.dumps(document))
+            self.refresh()
+            known = {entry.fingerprint: entry.arn for entry in self._entries.values()}
+            for thing, folder in things.items():
+                self._put_thing(thing, folder, known, thing if thing in documents else "irrigation-gateway")
+        self.load()
+
+    def _certificates(self) -> Iterator[Any]:
+        for page in self._iot.get_paginator("list_certificates").paginate(PaginationConfig={"PageSize": 250}):
+            yield from page["certificates"]
+
+    def _entry(self, certificate_id: str, arn: str) -> Registration | None:
+        if certificate_id in self._entries:
+            return self._entries[certificate_id]
+        pem = self._iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]["certificatePem"]
+        try:
+            fingerprint = fingerprint_of(ssl.PEM_cert_to_DER_cert(pem))
+        except ValueError:
+            log.warning("registry: certificate %s is no PEM; nobody can connect with it", certificate_id)
+            return None
+        things = frozenset(self._iot.list_principal_things(principal=arn)["things"])
+        documents = [self._document(policy["policyName"]) for policy in self._attached(arn)]
+        try:
+            policies = {thing: Policy(documents, thing, arn.rsplit(":", 1)[0]) for thing in things}
+        except PolicyError as error:
+            log.warning("registry: certificate %s: %s; nobody can connect with it", certificate_id, error)
+            return None
+        return Registration(arn, fingerprint, things, policies)
+
+    def _attached(self, arn: str) -> Any:
+        return self._iot.list_attached_policies(target=arn)["policies"]
+
+    def _document(self, name: str) -> Any:
+        return json.loads(self._iot.get_policy(policyName=name)["policyDocument"])
+
+    def _put_policy(self, name: str, document: str) -> None:
+        with suppress(self._iot.exceptions.ResourceAlreadyExistsException):
+            self._iot.create_policy(policyName=name, policyDocument=document)
+            return
+        if self._document(name) != json.loads(document):
+            self._drop_old_versions(name)
+            self._iot.create_policy_version(policyName=name, policyDocument=document, setAsDefault=True)
+
+    def _drop_old_versions(self, name: str) -> None:
+        for version in self._iot.list_policy_versions(policyName=name)["policyVersions"]:
+            if not version["isDefaultVersion"]:  # AWS keeps five at most
+                self._iot.delete_policy_version(policyName=name, policyVersionId=version["versionId"])
+
+    def _put_thing(self, thing: str, folder: Path, known: Mapping[str, str], policy: str) -> None:
+        try:
+            pem = (folder / "certificate.pem").read_text()
+            fingerprint = fingerprint_of(ssl.PEM_cert_to_DER_cert(pem))
+        except (OSError, ValueError) as error:
+            raise RegistryError(
+                f"{folder / 'certificate.pem'}: {error}; issue it with: python -m certs issue"
+            ) from error
+        arn = known.get(fingerprint) or self._register_certificate(pem)
+        self._iot.create_thing(thingName=thing)
+        self._iot.attach_thing_principal(thingName=thing, principal=arn)
+        self._iot.attach_policy(policyName=policy, target=arn)
+
+    def _register_certificate(self, pem: str) -> str:
+        return self._iot.register_certificate_without_ca(certificatePem=pem, status="ACTIVE")["certificateArn"]
+
+
+def fingerprint_of(der: bytes) -> str:
+    """The id that AWS IoT gives a certificate: SHA-256 of its DER, in hex."""
+    return hashlib.sha256(der).hexdigest()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise RegistryError(f"AWS IoT API: {error}") from error

@@ -1,0 +1,84 @@
+"""Every topic of PythoFlow: one function a topic, one row a pattern."""
+
+from protocol.errors import TopicError
+
+_WORD = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+
+STATUS = "irrigation/gateway/status"
+UPDATES = "irrigation/system/updates"
+ERRORS = "irrigation/errors"
+DIAGNOSTICS = "irrigation/diagnostics"
+GROUP_ALL = "all"
+
+# What compute subscribes to: the filters of everything that gateways publish.
+FROM_GATEWAYS = (
+    "irrigation/sensors/+/data",
+    "irrigation/control/+/ack",
+    STATUS,
+    ERRORS,
+    DIAGNOSTICS,
+)
+
+
+def is_word(text):
+    """True if `text` may stand as one identifier: letters, digits, `_`, `-`; 1 to 64 characters."""
+    return isinstance(text, str) and 0 < len(text) <= 64 and all(c in _WORD for c in text)
+
+
+def is_sensor_id(text):
+    """True if `text` is `<gateway_id>.<sensor>`, both words."""
+    return isinstance(text, str) and text.count(".") == 1 and all(is_word(part) for part in text.split("."))
+
+
+def gateway_of(sensor_id):
+    """The gateway that owns a sensor: what stands before the dot."""
+    return sensor_id.split(".")[0]
+
+
+def _checked(allowed, identifier, template):
+    if not allowed(identifier):
+        raise TopicError(template % (identifier,), "identifiers are letters, digits, '_' and '-'")
+    return template % identifier
+
+
+def data(sensor_id):
+    """Where a gateway publishes one sensor's readings."""
+    return _checked(is_sensor_id, sensor_id, "irrigation/sensors/%s/data")
+
+
+def command(device_id):
+    """Where compute publishes commands for a gateway, or for a group such as `all`."""
+    return _checked(is_word, device_id, "irrigation/control/%s/command")
+
+
+def ack(gateway_id):
+    """Where a gateway answers its commands."""
+    return _checked(is_word, gateway_id, "irrigation/control/%s/ack")
+
+
+def for_gateway(gateway_id):
+    """The topics that a gateway subscribes to."""
+    return (command(gateway_id), command(GROUP_ALL), UPDATES)
+
+
+_FIXED = {STATUS: "status", UPDATES: "update", ERRORS: "error", DIAGNOSTICS: "diagnostics"}
+_WITH_ID = (
+    ("irrigation/sensors/", "/data", "reading", is_sensor_id),
+    ("irrigation/control/", "/command", "command", is_word),
+    ("irrigation/control/", "/ack", "ack", is_word),
+)
+
+
+def parse(topic):
+    """Read a topic as `(kind, identifier)`; the identifier is None where the topic has none.
+
+    Raises TopicError for any topic that is not PythoFlow's.
+    """
+    if topic in _FIXED:
+        return _FIXED[topic], None
+    for head, tail, kind, allowed in _WITH_ID:
+        if topic.startswith(head) and topic.endswith(tail):
+            identifier = topic[len(head) : -len(tail)]
+            if allowed(identifier):
+                return kind, identifier
+    raise TopicError(topic, "not a topic of PythoFlow")

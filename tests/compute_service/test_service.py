@@ -1,0 +1,229 @@
+"""The service: from what it hears to what it publishes, keeps and tells."""
+
+import json
+import random
+from itertools import permutations
+
+import pytest
+
+from protocol import topics
+from tests.compute_service.bench import GATEWAY, NOON, Bench, reading, zone
+
+
+def test_dry_reading_becomes_a_command(bench: Bench) -> None:
+    """Ten seconds after a dry reading its gateway is told to open, for a bounded time, with the reason."""
+    bench.hear_reading("a")
+    assert bench.service.next_due() == NOON + 10
+    bench.tick(9)
+    assert bench.published == []
+    bench.tick(1)
+    topic, command, _ = bench.published[0]
+    assert topic == f"irrigation/control/{GATEWAY}/command"
+    assert (command["action"], command["zone_id"], command["duration_s"]) == ("open", "plot-1a", 1800)
+    assert (command["issued_at"], command["expires_at"], command["epoch"]) == (NOON + 10, NOON + 310, 1)
+    assert "below the refill point" in command["reason"]
+    assert [event["kind"] for event in bench.events] == ["decision", "command"]
+    assert bench.events[0]["decision_id"] == command["decision_id"]
+
+
+def test_wet_reading_keeps_its_reasons(bench: Bench) -> None:
+    """A zone that needs nothing gets a decision with all its reasons, and no command."""
+    bench.hear_reading("a", vwc=0.25)
+    bench.tick(10)
+    assert bench.published == []
+    [decision] = bench.store.decisions()
+    assert decision["sentence"] == "plot-1a gets no water: moisture 0.250 is not below the refill point 0.200."
+    assert [check["passed"] for check in decision["checks"]].count(False) == 1
+    assert bench.service.next_due() is None
+
+
+def test_one_decision_per_moment(bench: Bench) -> None:
+    """All readings that arrive before a zone's decision share it, and the newest counts."""
+    bench.hear_reading("a", at=NOON - 10, vwc=0.25)
+    bench.now += 5
+    bench.hear_reading("a", at=NOON, vwc=0.18)
+    bench.tick(5)
+    assert len(bench.store.decisions()) == 1
+    assert len(bench.commands()) == 1
+
+
+def test_order_of_arrival_does_not_matter(bench: Bench) -> None:
+    """Late, repeated and shuffled readings leave the same newest sample, in every order."""
+    samples = [(NOON - 60, 1, 0.30), (NOON, 2, 0.20), (NOON, 3, 0.21), (NOON - 30, 9, 0.10)]
+    for turn, order in enumerate(permutations(samples)):
+        sensor = f"{GATEWAY}.soil-{turn}"
+        one = Bench(bench.store, (zone(zone_id=f"z-{turn}", sensor_id=sensor),))
+        for at, seq, vwc in (*order, *order):
+            one.hear_reading("a", at, vwc, sample={"seq": seq}, sensor_id=sensor, zone_id=None)
+        assert bench.store.zone_state(f"z-{turn}", 0).sample.vwc == 0.21  # type: ignore[union-attr] # it was heard
+
+
+def test_old_reading_asks_for_no_decision(bench: Bench) -> None:
+    """A repeated or older reading changes nothing, and no decision follows it."""
+    bench.hear_reading("a", vwc=0.25)
+    bench.tick(10)
+    bench.hear_reading("a", at=NOON, vwc=0.25)
+    bench.hear_reading("a", at=NOON - 600, vwc=0.1)
+    assert bench.service.next_due() is None
+    assert bench.store.counters()["readings_not_newer"] == 2
+
+
+@pytest.mark.parametrize(
+    ("sample", "counter"),
+    [
+        ({"clock": "estimated"}, "samples_of_unsure_time"),
+        ({"measured_at": NOON + 301}, "samples_from_the_future"),
+        ({"vwc": None}, "samples_without_vwc"),
+    ],
+)
+def test_unusable_samples(bench: Bench, sample: dict[str, object], counter: str) -> None:
+    """A sample of unsure time, from the future, or without moisture feeds no decision, and is counted."""
+    bench.hear_reading("a", sample=sample)
+    assert bench.service.next_due() is None
+    assert bench.store.counters()[counter] == 1
+
+
+def test_weather_station_is_welcome(bench: Bench) -> None:
+    """A known gateway's sensor without a zone is no stranger."""
+    bench.hear_reading("a", sensor_id=f"{GATEWAY}.weather", zone_id=None, vwc=None)
+    assert bench.store.counters() == {"reading_messages": 1, "readings_without_zone": 1}
+
+
+@pytest.mark.parametrize(
+    ("topic", "message", "thing", "why"),
+    [
+        (
+            topics.data("stranger.soil-a"),
+            reading(gateway_id="stranger", sensor_id="stranger.soil-a"),
+            "stranger",
+            "no gateway of this farm",
+        ),
+        (topics.data(f"{GATEWAY}.soil-b"), reading("a"), GATEWAY, "arrived on the topic of"),
+        (topics.data(f"{GATEWAY}.soil-z"), reading("z"), f"{GATEWAY}.soil-z", "not the configured probe of plot-1z"),
+        (topics.data(f"{GATEWAY}.soil-a"), reading("a", zone_id="plot-1b"), f"{GATEWAY}.soil-a", "not the configured"),
+        (topics.data(f"{GATEWAY}.soil-a"), reading("a", vwc=18.0), GATEWAY, "samples[0].vwc: want a number from 0.0"),
+        (topics.data(f"{GATEWAY}.soil-a"), {"v": 2}, GATEWAY, "want 1, got 2"),
+        ("irrigation/nonsense", {}, "irrigation/nonsense", "not a topic"),
+        (topics.command(GATEWAY), {}, GATEWAY, "missing"),
+    ],
+)
+def test_refusals(bench: Bench, topic: str, message: dict[str, object], thing: str, why: str) -> None:
+    """A stranger, a wrong probe, a probe in percent: refused, counted each time, told once, and no zone moves."""
+    for _ in range(3):
+        bench.service.handle(topic, json.dumps({"v": 1, **message}).encode())
+    [event] = bench.events_of("refusal")
+    assert (event["by"], event["thing"]) == ("compute", thing)
+    assert why in event["why"]
+    assert bench.store.counters()["refusals"] == 3
+    assert bench.service.next_due() is None
+
+
+def test_garbage_never_raises(bench: Bench) -> None:
+    """Whatever bytes arrive on whatever topic, the service goes on, and commands nothing."""
+    chance = random.Random(1)
+    places = [
+        topics.data(f"{GATEWAY}.soil-a"),
+        topics.ack(GATEWAY),
+        topics.STATUS,
+        topics.ERRORS,
+        topics.UPDATES,
+        "x",
+        "",
+    ]
+    for _ in range(500):
+        bench.service.handle(chance.choice(places), chance.randbytes(chance.randrange(40)))
+    bench.tick(1000)
+    assert bench.published == []
+
+
+def test_strangers_are_bounded(bench: Bench) -> None:
+    """Who invents ever new names is counted, and remembered only up to a bound."""
+    for number in range(1100):
+        bench.hear(topics.STATUS, {"gateway_id": f"fake-{number}", "boot_id": "b", "state": "online", "at": NOON})
+    assert bench.store.counters()["refusals"] == 1100
+    assert len(bench.events_of("refusal")) == 1000
+
+
+def test_status_raises_the_epoch(bench: Bench) -> None:
+    """A command continues from the epoch that its gateway reports, if that is larger than the store's."""
+    status = {"gateway_id": GATEWAY, "boot_id": "b", "state": "online", "at": NOON}
+    bench.hear(topics.STATUS, {**status, "epochs": {"plot-1a": 41, "plot-9z": 7}})
+    bench.hear(topics.STATUS, {**status, "epochs": {"plot-1a": 3}})
+    assert bench.water("a")["epoch"] == 42
+    assert bench.water("b")["epoch"] == 1
+
+
+@pytest.mark.parametrize(("claimed", "zone_id"), [(2**53, "plot-1a"), (5, "plot-2a")])
+def test_false_epoch_is_refused(bench: Bench, claimed: int, zone_id: str) -> None:
+    """Anyone may write a status, so a leap that would use up a zone's epochs, or a foreign zone's, is refused."""
+    two = Bench(bench.store, (zone("a"), zone(zone_id="plot-2a", gateway_id="gw-2", sensor_id="gw-2.soil-a")))
+    status = {"gateway_id": GATEWAY, "boot_id": "b", "state": "online", "at": NOON, "epochs": {zone_id: claimed}}
+    two.hear(topics.STATUS, status)
+    assert bench.store.epoch(zone_id) == 0
+    assert two.events_of("refusal")[0]["what"] == "status"
+
+
+def test_status_settles_nothing(bench: Bench) -> None:
+    """A status is a hint: the last will of a gateway ends no run, and one that claims to be idle neither."""
+    command = bench.water("a")
+    for state in ("offline", "online"):
+        bench.hear(
+            topics.STATUS, {"gateway_id": GATEWAY, "boot_id": "b", "state": state, "at": bench.now, "open_valves": []}
+        )
+    assert bench.state_of(command) == "pending"
+    assert bench.store.gateways() == [{"gateway_id": GATEWAY, "state": "online", "at": bench.now}]
+
+
+def test_ack_of_another_gateway_is_refused(bench: Bench) -> None:
+    """No gateway can settle another one's command, nor one of another zone, nor one that never was."""
+    two = Bench(bench.store, (zone("a"), zone(zone_id="plot-2a", gateway_id="gw-2", sensor_id="gw-2.soil-a")))
+    command = two.water("a")
+    two.hear_ack(command, "done", gateway_id="gw-2")
+    two.hear_ack(command, "done", zone_id="plot-2a")
+    two.hear_ack(command, "done", command_id="unknown")
+    assert two.state_of(command) == "pending"
+    assert bench.store.deliveries() == []
+    assert bench.store.counters()["refusals"] == 3
+
+
+def test_update_is_published(bench: Bench) -> None:
+    """Settings reach the updates topic, from this process and from another one's queue."""
+    bench.service.update("all", {"sample_interval_s": 600})
+    bench.store.add_update("U2", GATEWAY, {"publish_interval_s": 900})
+    bench.tick()
+    bench.tick()
+    assert [(topic, update["device_id"], update["settings"]) for topic, update, _ in bench.published] == [
+        (topics.UPDATES, "all", {"sample_interval_s": 600}),
+        (topics.UPDATES, GATEWAY, {"publish_interval_s": 900}),
+    ]
+    for _, _, on_acked in bench.published:
+        on_acked()
+    assert len(bench.store.updates_in("sent")) == 2
+
+
+def test_idle(bench: Bench) -> None:
+    """The service is idle unless a publish waits for its PUBACK; a command stays unanswered until its ack."""
+    assert bench.service.idle()
+    command = bench.water("a")
+    assert not bench.service.idle()
+    bench.published[0][2]()
+    assert bench.service.idle()
+    assert bench.service.unanswered() == 1
+    bench.hear_ack(command, "received")
+    assert bench.service.unanswered() == 0
+
+
+def test_zones_are_decided_by_name(bench: Bench) -> None:
+    """Commands of one moment come in the order of the zones' names, however the readings arrived."""
+    bench.hear_reading("b")
+    bench.hear_reading("a")
+    bench.tick(10)
+    assert [command["zone_id"] for command in bench.commands()] == ["plot-1a", "plot-1b"]
+
+
+def test_ack_event_is_what_the_gateway_said(bench: Bench) -> None:
+    """The event of an ack has the gateway's own fields, whatever extra ones it sends, and when it was received."""
+    command = bench.water("a")
+    bench.hear_ack(command, "received", at=NOON + 11, kind="decision")
+    [event] = bench.events_of("ack")
+    assert (event["at"], event["received_at"], event["state"]) == (NOON + 11, NOON + 10, "received")

@@ -1,0 +1,66 @@
+"""Whole demonstrations, each played once a session: every process, certificate, packet and Parquet file is real."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What a demonstration left behind."""
+
+    code: int
+    out: Path
+    stdout: str
+    stderr: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """summary.json."""
+        document: dict[str, Any] = json.loads((self.out / "summary.json").read_text())
+        return document
+
+    def events(self, kind: str) -> list[Event]:
+        """The events of one kind, by time."""
+        lines = (self.out / "events.jsonl").read_text().splitlines()
+        return [event for event in map(json.loads, lines) if event["kind"] == kind]
+
+
+Play = Callable[..., Demo]
+
+
+@pytest.fixture(scope="session")
+def play(tmp_path_factory: pytest.TempPathFactory) -> Play:
+    """Gives a function that plays the demonstration with the options of its command line."""
+    played: dict[tuple[tuple[str, object], ...], Demo] = {}
+
+    def play_once(again: int = 0, **options: object) -> Demo:
+        key = (*sorted(options.items()), ("again", again))
+        if key not in played:
+            played[key] = _play(tmp_path_factory.mktemp("demo"), options)
+        return played[key]
+
+    return play_once
+
+
+def _play(out: Path, options: dict[str, object]) -> Demo:
+    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "local_cloud.demo", "--out", str(out), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL, check=False)
+    return Demo(done.returncode, out, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def small(play: Play) -> Demo:
+    """A small farm over three field days: 2 gateways, 6 zones."""
+    demo = play(gateways=2, days=3)
+    assert demo.code == 0, demo.stderr
+    return demo

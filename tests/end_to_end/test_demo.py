@@ -1,0 +1,98 @@
+"""`make demo` as its user meets it: the same seed is the same farm, both brokers, Ctrl-C, and clear words for mistakes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import psutil
+import pytest
+
+from tests.end_to_end.conftest import Demo, Play
+
+ROOT = Path(__file__).parents[2]
+SAME = ("commands_sent", "commands_done", "litres_delivered", "samples_taken", "lake_sha256")
+
+
+def told(demo: Demo) -> list[tuple[object, ...]]:
+    """The commands of a run without their random ids."""
+    names = ("at", "device_id", "zone_id", "action", "duration_s", "max_volume_l", "epoch", "expires_at")
+    return [tuple(command[name] for name in names) for command in demo.events("command")]
+
+
+def test_summary_keeps_its_schema(small: Demo) -> None:
+    """summary.json has every promised key, of the promised type, and its paths lead to what stayed."""
+    schema = json.loads((ROOT / "docs" / "summary.schema.json").read_text())
+    jsonschema.validate(small.summary, schema)
+    for name in ("parquet_dir", "events_jsonl", "report"):
+        assert Path(small.summary[name]).exists()
+
+
+def test_the_same_seed_is_the_same_farm(small: Demo, play: Play) -> None:
+    """A second run gives the same commands, litres and lake; another seed does not."""
+    again, other = play(again=1, gateways=2, days=3), play(gateways=2, days=3, seed=2)
+    assert told(again) == told(small)
+    assert {name: again.summary[name] for name in SAME} == {name: small.summary[name] for name in SAME}
+    assert other.summary["lake_sha256"] != small.summary["lake_sha256"]
+    assert told(other) != told(small)
+
+
+def test_mosquitto_changes_nothing_on_the_farm(small: Demo, play: Play) -> None:
+    """With mosquitto behind the gate the farm is watered just the same."""
+    other = play(gateways=2, days=3, broker="mosquitto")
+    assert other.code == 0, other.stderr
+    assert other.summary["broker"] == "mosquitto"
+    assert told(other) == told(small)
+    assert {name: other.summary[name] for name in SAME} == {name: small.summary[name] for name in SAME}
+
+
+@pytest.mark.parametrize("after_s", [0.3, 1.5, 4.0, 7.0])
+def test_ctrl_c_leaves_nothing(tmp_path: Path, after_s: float) -> None:
+    """Ctrl-C at any moment ends with one line and 130; no process, no port, no temporary file stays."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    command = [
+        sys.executable,
+        "-m",
+        "local_cloud.demo",
+        "--gateways",
+        "2",
+        "--days",
+        "60",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        time.sleep(after_s)
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said.decode()
+    assert b"Traceback" not in said
+    gone, alive = psutil.wait_procs(family, timeout=5)
+    assert not alive
+    assert len(gone) == len(family)
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"gateways": 0}, "1 to 200"),
+        ({"days": "five"}, "five"),
+        ({"broker": "amqtt"}, "amqtt"),
+        ({"weather": "nowhere.csv"}, "nowhere.csv"),
+        ({"days": 200}, "200"),
+    ],
+)
+def test_a_mistake_gets_one_clear_line(play: Play, options: dict[str, object], word: str) -> None:
+    """A wrong option ends at once with rc 2 and a last line that names it."""
+    demo = play(**options)
+    assert demo.code == 2
+    assert word in demo.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in demo.stderr

@@ -1,0 +1,189 @@
+"""The documents are true: links lead somewhere, commands exist, tables name what the code has."""
+
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from protocol import messages, topics
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("compute_service", "gateway_sim", "local_cloud", "lambda_functions", "certs", "firmware", "benchmarks")
+TRANSLATED = ("README.md", "README.pt-BR.md")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
+MODULE = re.compile(rf"python -m ((?:{'|'.join(ROOMS)})(?:\.[a-z_.]+)?)(?: ([a-z][a-z-]*))?")
+TARGET = re.compile(r"(?:^|`)make ([a-z][a-z-]*)", re.MULTILINE)
+VARIABLE = re.compile(r"\b([A-Z]+)=")
+
+SUMMARY: dict[str, Any] = {
+    "gateways": 8,
+    "zones": 24,
+    "field_days": 5,
+    "seed": 1,
+    "broker": "embedded",
+    "seconds": 61.4,
+    "messages_published": 4210,
+    "messages_acked": 4210,
+    "samples_taken": 15360,
+    "samples_in_lake": 15360,
+    "samples_quarantined": 0,
+    "samples_dropped_by_outbox": 0,
+    "samples_lost": 0,
+    "duplicates_dropped": 12,
+    "commands_sent": 40,
+    "commands_done": 40,
+    "commands_rejected": 0,
+    "commands_expired": 0,
+    "valve_bound_violations": 0,
+    "litres_delivered": 118250.5,
+    "zones_below_wilting_point": 0,
+    "glue_database": "pythoflow_demo",
+    "glue_tables": ["samples", "windows"],
+    "parquet_dir": "demo-output/lake",
+    "events_jsonl": "demo-output/events.jsonl",
+    "report": "demo-output/report.html",
+    "lake_sha256": "5f" * 32,
+}
+
+
+def documents() -> list[str]:
+    """Every document of the project, as a path from its root."""
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    return sorted(str(path.relative_to(ROOT)) for path in found)
+
+
+def anchors(document: Path) -> set[str]:
+    """The names under which a document's headings can be reached, as GitHub makes them."""
+    headings = HEADING.findall(document.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@cache
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+@cache
+def quoted_commands() -> list[tuple[str, str]]:
+    """Each `python -m MODULE [COMMAND]` that a document quotes."""
+    text = "\n".join((ROOT / document).read_text(encoding="utf-8") for document in documents())
+    return sorted(set(MODULE.findall(text)))
+
+
+def test_the_documents_are_found() -> None:
+    """The walk sees the documents: an empty walk would also find no mistake."""
+    expected = {*TRANSLATED, "CONTRIBUTING.md", "CHANGELOG.md", "docs/flow.md", "docs/glossary.md"}
+    assert set(documents()) > expected
+    assert ("certs", "issue") in quoted_commands()
+
+
+@pytest.mark.parametrize("document", documents())
+def test_every_link_leads_somewhere(document: str) -> None:
+    """A relative link leads to a file of the project, and its anchor to a heading in it."""
+    here = ROOT / document
+    for link in LINK.findall(here.read_text(encoding="utf-8")):
+        if link.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (here.parent / path).resolve() if path else here
+        assert target.is_relative_to(ROOT), link
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("document", documents())
+def test_every_make_target_exists(document: str) -> None:
+    """`make something` in a document is a target of the Makefile, and its variables are the Makefile's."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert set(TARGET.findall(text)) <= targets()
+    known = set(re.findall(r"^([A-Z]+) [?:]?=", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for line in re.findall(r"`make [^`]+`", text):
+        assert set(VARIABLE.findall(line)) <= known, line
+
+
+@pytest.mark.parametrize(("module", "command"), quoted_commands())
+def test_every_quoted_command_exists(module: str, command: str) -> None:
+    """`python -m module command` in a document explains itself when asked for help."""
+    words = [sys.executable, "-m", module, *([command] if command else []), "--help"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    assert f"usage: python -m {module} {command}".strip() in done.stdout
+
+
+def test_the_translation_says_the_same() -> None:
+    """Both READMEs have the same sections, lists, links and commands."""
+    english, portuguese = ((ROOT / name).read_text(encoding="utf-8") for name in TRANSLATED)
+    for pattern in (r"^#+", r"^- ", r"^\d\. ", r"make [a-z]+", r"\[[^]]*\]\(((?!README)[^)]+)\)"):
+        assert re.findall(pattern, portuguese, re.MULTILINE) == re.findall(pattern, english, re.MULTILINE), pattern
+
+
+def test_the_flow_names_every_topic() -> None:
+    """The table of topics in docs/flow.md is the protocol's own."""
+    known = {
+        topics.data("{sensor_id}".strip("{}") + ".x").replace("sensor_id.x", "{sensor_id}"),
+        topics.command("device_id").replace("device_id", "{device_id}"),
+        topics.ack("gateway_id").replace("gateway_id", "{gateway_id}"),
+        *(topics.STATUS, topics.UPDATES, topics.ERRORS, topics.DIAGNOSTICS),
+    }
+    told = set(re.findall(r"^\| `(irrigation/[^`]+)`", flow(), re.MULTILINE))
+    assert told == known
+
+
+@pytest.mark.parametrize("kind", sorted(messages._FIELDS))
+def test_the_flow_names_every_field(kind: str) -> None:
+    """The table of messages in docs/flow.md names each field of each message, and no other."""
+    [row] = [line for line in flow().splitlines() if line.lower().startswith(f"| **{kind}**")]
+    told = set(re.findall(r"`([a-z_]+)`", row.split("|")[2]))
+    assert told == set(messages._FIELDS[kind])
+
+
+def flow() -> str:
+    return (ROOT / "docs" / "flow.md").read_text(encoding="utf-8")
+
+
+def schema() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((ROOT / "docs" / "summary.schema.json").read_text(encoding="utf-8"))
+    return document
+
+
+def test_the_summary_schema_takes_a_summary() -> None:
+    """A whole summary passes; the schema itself is valid and describes every key."""
+    jsonschema.Draft202012Validator.check_schema(schema())
+    jsonschema.validate(SUMMARY, schema())
+    assert set(schema()["required"]) == set(schema()["properties"]) == set(SUMMARY)
+    assert all(entry["description"] for entry in schema()["properties"].values())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"gateways": 0},
+        {"samples_taken": "15360"},
+        {"samples_taken": -1},
+        {"commands_done": 1.5},
+        {"broker": "amqtt"},
+        {"litres_delivered": None},
+        {"glue_tables": []},
+        {"report": ""},
+        {"lake_sha256": "5f"},
+        {"unheard_of": 1},
+    ],
+)
+def test_the_summary_schema_refuses_a_broken_one(change: dict[str, Any]) -> None:
+    """A wrong type, an impossible number or an unknown key is found."""
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(SUMMARY | change, schema())
+
+
+@pytest.mark.parametrize("key", sorted(SUMMARY))
+def test_the_summary_schema_wants_every_key(key: str) -> None:
+    """A summary without one of its keys is refused."""
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({name: value for name, value in SUMMARY.items() if name != key}, schema())

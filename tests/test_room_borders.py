@@ -1,0 +1,297 @@
+"""What each room may import, and who may read the wall clock: the table of docs/adr/0001, enforced on every file."""
+
+import ast
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = {
+    "protocol",
+    "firmware",
+    "gateway",
+    "gateway_sim",
+    "compute_service",
+    "lambda_functions",
+    "certs",
+    "local_cloud",
+    "benchmarks",
+    "scripts",
+    "tests",
+}
+NOT_OURS = {"node_modules", "build", "dist", "demo-output", "deploy-output", "benchmark-output"}
+
+# What MicroPython has and the portable files need.
+BOARD = frozenset(
+    {"asyncio", "binascii", "errno", "gc", "hashlib", "json", "os", "random", "ssl", "struct", "sys", "time"}
+)
+TYPES = {"typing", "collections.abc"}  # for type checkers only: behind TYPE_CHECKING, or in a `try`
+HARDWARE = BOARD | {"machine", "network", "esp32", "ntptime"}
+ANY = None
+
+
+class Row(NamedTuple):
+    """Files, what of ours they may import, and what else (ANY: no restriction)."""
+
+    files: str
+    ours: frozenset[str]
+    others: frozenset[str] | None
+
+
+def row(files: str, ours: str = "", others: frozenset[str] | None = ANY) -> Row:
+    return Row(files, frozenset(ours.split()), others)
+
+
+# The first row that matches a file holds.
+ROWS = (
+    row("protocol/*", "protocol", BOARD),
+    row("firmware/lib/gateway/*", "protocol gateway", BOARD),
+    row("firmware/boot.py", "", BOARD | {"machine"}),
+    row("firmware/board.py", "protocol gateway", HARDWARE),
+    row("firmware/main.py", "protocol gateway board", BOARD),
+    row("firmware/*", "protocol firmware"),  # flash.py and __main__.py, which run on the host
+    row("gateway_sim/*", "protocol gateway gateway_sim"),
+    row("compute_service/*", "protocol compute_service"),
+    row("lambda_functions/*", "protocol lambda_functions"),
+    row("certs/*", "certs"),
+    row("local_cloud/demo/*", " ".join(OURS - {"tests", "benchmarks", "scripts"})),
+    row("local_cloud/*", "protocol certs local_cloud"),
+    row("scripts/*", "scripts"),  # they run before anything is installed
+    row("benchmarks/*", " ".join(OURS)),
+    row("tests/*", " ".join(OURS)),
+)
+OUTSIDE = (
+    "tests/*",
+    "benchmarks/*",
+    "scripts/*",
+)  # no room of the running system: clocks and computed imports are free
+
+WALL_CLOCK = {
+    "time.time",
+    "time.time_ns",
+    "datetime.datetime.now",
+    "datetime.datetime.utcnow",
+    "datetime.datetime.today",
+    "datetime.date.today",
+}
+# Files that read the wall clock although they are no entry point, each with its reason.
+CLOCK_READERS = {
+    "certs/authority.py": "TLS judges a certificate by the real clock, whatever the field's time is",
+    "firmware/lib/gateway/clock.py": "the device's clock itself; everything else on the board asks it",
+}
+IMPORTERS = {"import_module", "__import__", "find_spec", "run_module"}
+
+
+class Import(NamedTuple):
+    """One import: the dotted name, its line, and whether it stands in a `try` or under TYPE_CHECKING."""
+
+    name: str
+    line: int
+    guarded: bool
+
+
+def python_files(root: Path) -> Iterator[str]:
+    for path in sorted(root.rglob("*.py")):
+        parts = path.relative_to(root).parts
+        if not parts[0].startswith(".") and not NOT_OURS & set(parts):
+            yield "/".join(parts)
+
+
+def imports(tree: ast.AST, package: list[str], guarded: bool = False) -> Iterator[Import]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, node.lineno, guarded) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            name = ".".join([*base, node.module or ""]).strip(".")
+            yield Import(name or "<above the room>", node.lineno, guarded)
+        elif isinstance(node, ast.Call) and last_name(node.func) in IMPORTERS and node.args:
+            yield Import(constant(node.args[0]), node.lineno, guarded)
+        yield from imports(node, package, guarded or is_guard(node))
+
+
+def is_guard(node: ast.AST) -> bool:
+    return isinstance(node, ast.Try) or (isinstance(node, ast.If) and last_name(node.test) == "TYPE_CHECKING")
+
+
+def last_name(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def constant(node: ast.AST) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else "<computed>"
+
+
+def aliases(tree: ast.AST) -> dict[str, str]:
+    """What each imported name stands for, as a dotted name."""
+    known: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            known |= {alias.asname or alias.name.split(".")[0]: alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            known |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    return known
+
+
+def dotted(node: ast.AST, known: dict[str, str]) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value, known)}.{node.attr}"
+    return known.get(node.id, "") if isinstance(node, ast.Name) else ""
+
+
+def clock_readings(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Every mention of the wall clock, called or passed on."""
+    known = aliases(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute | ast.Name) and dotted(node, known) in WALL_CLOCK:
+            yield node.lineno, dotted(node, known)
+
+
+def is_allowed(found: Import, rule: Row) -> bool:
+    top = found.name.split(".")[0]
+    if found.name.startswith("<"):
+        return any(rule.files == outside for outside in OUTSIDE)
+    if top in OURS or top in rule.ours:
+        return top in rule.ours
+    return rule.others is ANY or top in rule.others or (found.name in TYPES and found.guarded)
+
+
+def reads_clock_freely(file: str) -> bool:
+    return Path(file).name == "__main__.py" or any(fnmatch(file, outside) for outside in OUTSIDE)
+
+
+def violations(root: Path, clock_readers: set[str]) -> list[str]:
+    found = []
+    for file in python_files(root):
+        rule = next((rule for rule in ROWS if fnmatch(file, rule.files)), None)
+        if rule is None:
+            found.append(f"{file}: no row says what this room may import")
+            continue
+        tree = ast.parse((root / file).read_text(), filename=file)
+        package = file.removeprefix("firmware/lib/").split("/")[:-1]
+        found += [
+            f"{file}:{one.line}: may not import {one.name}"
+            for one in imports(tree, package)
+            if not is_allowed(one, rule)
+        ]
+        if not reads_clock_freely(file) and file not in clock_readers:
+            found += [f"{file}:{line}: reads the wall clock, {name}" for line, name in clock_readings(tree)]
+    return found
+
+
+def test_no_room_crosses_its_border() -> None:
+    """Every file imports what its room may, and only entry points read the wall clock."""
+    assert violations(ROOT, set(CLOCK_READERS)) == []
+
+
+def test_the_rooms_are_there() -> None:
+    """The walk sees the rooms: an empty walk would also find no violation."""
+    rooms = {file.split("/")[0] for file in python_files(ROOT)}
+    assert rooms >= OURS - {"gateway", "benchmarks"}
+
+
+def test_every_exception_is_still_needed() -> None:
+    """A file that no longer reads the wall clock leaves the list of those that may."""
+    readers = {line.split(":")[0] for line in violations(ROOT, set()) if "wall clock" in line}
+    assert readers == set(CLOCK_READERS)
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "named"),
+    [
+        ("protocol/messages.py", "from gateway import valves", "gateway"),
+        ("protocol/messages.py", "import dataclasses", "dataclasses"),
+        ("protocol/messages.py", "from typing import Any", "typing"),
+        ("firmware/lib/gateway/valves.py", "import machine", "machine"),
+        ("firmware/lib/gateway/valves.py", "try:\n    import machine\nexcept ImportError:\n    pass", "machine"),
+        ("firmware/lib/gateway/valves.py", "import logging", "logging"),
+        ("firmware/lib/gateway/valves.py", "from collections.abc import Callable", "collections.abc"),
+        ("firmware/lib/gateway/valves.py", "if TYPE_CHECKING:\n    from gateway_sim import board", "gateway_sim"),
+        ("firmware/lib/gateway/valves.py", "from gateway_sim import board", "gateway_sim"),
+        ("firmware/lib/gateway/valves.py", "from ..board import Pin", "board"),
+        ("firmware/boot.py", "from protocol import topics", "protocol"),
+        ("firmware/main.py", "import machine", "machine"),
+        ("gateway_sim/soil.py", "import compute_service.decide", "compute_service.decide"),
+        ("gateway_sim/fleet.py", "from local_cloud import broker", "local_cloud"),
+        ("compute_service/service.py", "def late():\n    from gateway import valves", "gateway"),
+        (
+            "compute_service/service.py",
+            "import importlib\nimportlib.import_module('gateway_sim.soil')",
+            "gateway_sim.soil",
+        ),
+        ("compute_service/service.py", "__import__('certs')", "certs"),
+        ("compute_service/service.py", "import importlib\nimportlib.import_module('gate' + 'way')", "<computed>"),
+        ("lambda_functions/aggregate/index.py", "from compute_service import decide", "compute_service"),
+        ("lambda_functions/aggregate/index.py", "from ... import certs", "<above the room>"),
+        ("lambda_functions/aggregate/index.py", "from ...certs import authority", "certs"),
+        ("local_cloud/gate.py", "from compute_service import decide", "compute_service"),
+        ("local_cloud/demo/roles.py", "from tests import helpers", "tests"),
+        ("certs/authority.py", "from protocol import topics", "protocol"),
+        ("scripts/setup.py", "import certs", "certs"),
+    ],
+)
+def test_a_forbidden_import_is_found(tmp_path: Path, file: str, source: str, named: str) -> None:
+    """Whichever way it is written, an import over a border is named with its file."""
+    plant(tmp_path, file, source)
+    [found] = violations(tmp_path, set())
+    assert found.startswith(f"{file}:")
+    assert found.endswith(f"may not import {named}")
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("protocol/messages.py", "import json\nfrom protocol import topics"),
+        ("firmware/lib/gateway/valves.py", "try:\n    from typing import Any\nexcept ImportError:\n    pass"),
+        ("firmware/lib/gateway/valves.py", "if TYPE_CHECKING:\n    from collections.abc import Callable"),
+        ("firmware/lib/gateway/valves.py", "import asyncio\nfrom gateway import outbox\nfrom . import clock"),
+        ("firmware/boot.py", "import machine"),
+        ("firmware/board.py", "import machine, network\nfrom gateway import valves"),
+        ("gateway_sim/fleet.py", "import numpy\nfrom gateway import valves\nfrom gateway_sim import soil"),
+        ("compute_service/__main__.py", "import time\ntime.time()"),
+        ("compute_service/decide.py", "import time\ntime.monotonic()"),
+        ("local_cloud/demo/roles.py", "from compute_service import service\nfrom gateway_sim import fleet"),
+        ("tests/certs/test_it.py", "import importlib, time\nimportlib.import_module(str(time.time()))"),
+    ],
+)
+def test_an_allowed_import_passes(tmp_path: Path, file: str, source: str) -> None:
+    """What the table allows is not complained about."""
+    plant(tmp_path, file, source)
+    assert violations(tmp_path, set()) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time\nnow = time.time()",
+        "import time as clock\nnow = clock.time_ns()",
+        "from time import time\nnow = time()",
+        "from datetime import datetime, UTC\nnow = datetime.now(UTC)",
+        "import datetime as dt\nnow = dt.date.today()",
+        "import time\ndef decide(zone, now=time.time):\n    pass",
+    ],
+)
+def test_a_room_that_reads_the_wall_clock_is_found(tmp_path: Path, source: str) -> None:
+    """Called, renamed or passed on: the wall clock is found in a room, unless the file is on the list."""
+    plant(tmp_path, "compute_service/decide.py", source)
+    [found] = violations(tmp_path, set())
+    assert "reads the wall clock" in found
+    assert violations(tmp_path, {"compute_service/decide.py"}) == []
+
+
+def test_a_room_without_a_row_is_found(tmp_path: Path) -> None:
+    """A new room has to say what it may import."""
+    plant(tmp_path, "new_room/thing.py", "")
+    [found] = violations(tmp_path, set())
+    assert "no row" in found
+
+
+def plant(root: Path, file: str, source: str) -> None:
+    path = root / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(source)
