@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for line in str(error).splitlines():
             print(f"compute_service: {line}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         service = Service(farm, store, link.publish, lambda: int(time.time()), record)
         link.connect(service.handle)
         service.start()
-        print(f"{farm.farm}: {len(farm.zones)} zones; Ctrl-C stops", flush=True)
+        print(f"{farm.farm}: serving, zones: {len(farm.zones)}; Ctrl-C stops", flush=True)
         while not stop.wait(TICK_S):
             service.tick()
     return 0

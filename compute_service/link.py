@@ -84,7 +84,7 @@ class Link:
                 on_connection_resumed=self._resumed,
                 enable_metrics_collection=False,
             )
-        except (AwsCrtError, OSError) as error:
+        except (AwsCrtError, RuntimeError, OSError) as error:  # RuntimeError is what awscrt's C part raises
             raise CertificateError(f"{folder}: {error}; issue the certificates of this thing again") from error
 
     def connect(self, handler: Handler) -> None:
@@ -101,7 +101,7 @@ class Link:
                 self._connection.subscribe(topic_filter, mqtt.QoS.AT_LEAST_ONCE)[0].result(CONNECT_S)
         except Exception as error:  # awscrt raises bare Exceptions for a refused CONNECT
             self.close(0)
-            why = str(error) or type(error).__name__
+            why = str(error) or f"no answer in {CONNECT_S} s"  # also if TLS fails: s2n holds its errors back
             raise ConnectError(f"{self._where}: cannot connect as {self.client_id}: {why}; {remedy}") from error
 
     def publish(self, topic: str, payload: bytes, on_acked: Callable[[], None]) -> None:
@@ -123,8 +123,7 @@ class Link:
         if waiting:
             wait_for(waiting, timeout_s)
         self._closing = True
-        self._connection.disconnect().result(CONNECT_S)
-        self._connection.on_message(None)
+        wait_for([self._connection.disconnect()], CONNECT_S)  # fails if it was never connected: then it is closed
 
     # in awscrt's thread
 

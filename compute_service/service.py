@@ -21,7 +21,7 @@ from protocol import messages, topics
 from protocol.errors import ProtocolError
 
 DECIDE_AFTER_S = 10  # from a reading's arrival, so that all readings of the same moment are in
-DAY_S = 2 * 86400  # surely holds the farm's local day
+LOOK_BACK_S = 2 * 86400  # surely holds the farm's local day
 MANY = 1000  # strangers to tell apart: who invents more names is only counted
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Service:
             try:
                 kind, message = messages.decode(topic, payload)
             except ProtocolError as error:
-                self._refuse(_claimed_by(topic), "message", str(error))
+                self._refuse(_claimed_by(topic), topic, str(error))
                 return
             route = ROUTES.get(kind)
             if route is None or message["gateway_id"] not in self._gateways:
@@ -182,7 +182,7 @@ class Service:
         if zone is None:  # since then removed from the zones file
             self._store.forget_due(zone_id)
             return
-        decision = decide(zone, self._store.zone_state(zone_id, now - max(DAY_S, zone.cooldown_s)), now)
+        decision = decide(zone, self._store.zone_state(zone_id, now - max(LOOK_BACK_S, zone.cooldown_s)), now)
         decision_id = self._new_id(now)
         with self._store.transaction(durable=decision.intent is not None):
             command = commands.remember(self._store, zone, decision, decision_id, self._new_id(now))

@@ -74,7 +74,7 @@ class Field:
         while self._time + STEP_S <= until:
             self._step()
             self._time += STEP_S
-            if self._time % HOUR_S == 0:
+            if (self._time - self.trace[0][0]) % HOUR_S == 0:
                 self.trace.append((self._time, self.vwc))
 
     def _step(self) -> None:

@@ -60,10 +60,19 @@ class Fleet:
 
     def idle(self) -> bool:
         """True if every gateway is (see `Gateway.idle`). Raises what a gateway died of."""
+        self.check()
+        return bool(self._tasks) and all(gateway.idle() for gateway in self.gateways.values())
+
+    def check(self) -> None:
+        """Raise what a gateway died of, if one did."""
         for task in self._tasks:
             if task.done():
                 task.result()
-        return bool(self._tasks) and all(gateway.idle() for gateway in self.gateways.values())
+
+    def offline(self) -> dict[str, str]:
+        """The gateways whose last attempt to connect failed, each with the reason."""
+        errors = {name: gateway.link_error for name, gateway in self.gateways.items()}
+        return {name: str(error) or type(error).__name__ for name, error in errors.items() if error}
 
     async def stop(self, patience_s: int = 10) -> None:
         """Close every valve, hand over what was measured, disconnect. Raises what a gateway died of."""

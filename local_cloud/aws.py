@@ -91,7 +91,7 @@ def serve(port: int) -> None:
     sys.stdout.write(f"{READY}http://{HOST}:{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     with suppress(KeyboardInterrupt):
-        server.serve_forever()
+        server.serve_forever(poll_interval=0.05)
 
 
 def _listen(port: int) -> socket.socket:
@@ -123,7 +123,7 @@ def _make_server(listener: socket.socket) -> Any:
 
 
 def _shut_down_at_end_of_input(server: Any) -> None:
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):  # not sys.stdin: its lock would stand in the way of SIGTERM
         pass
     server.shutdown()
 

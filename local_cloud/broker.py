@@ -20,6 +20,7 @@ persistence false
 set_tcp_nodelay true
 max_inflight_messages 100
 max_queued_messages 100000
+max_queued_bytes 67108864
 sys_interval 0
 log_dest stderr
 log_type error

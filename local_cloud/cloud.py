@@ -35,6 +35,7 @@ class Cloud:
     rule: TopicRule
     registry: Registry
     broker: Broker
+    things: list[str]
 
 
 @asynccontextmanager
@@ -58,7 +59,8 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
     _check_endpoint()
     tls = server_tls(certs / "localhost", certs / "ca" / "certificate.pem")
     registry = Registry(boto3.client("iot"))
-    registry.register(_things(certs), _documents())
+    things = _things(certs)
+    registry.register(things, _documents())
     rule = TopicRule(spool, _s3_with(bucket), bucket, prefix, now)
     async with AsyncExitStack() as stack:
         stack.callback(rule.close)
@@ -69,7 +71,7 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
         bound = await gate.start(host, port)
         stack.push_async_callback(rule.flush, everything=True)
         stack.push_async_callback(gate.stop)
-        yield Cloud(bound, gate, rule, registry, inner)
+        yield Cloud(bound, gate, rule, registry, inner, list(things))
 
 
 def _check_endpoint() -> None:

@@ -7,6 +7,7 @@ the log and one `refusal` record. A will is published by the broker, because the
 
 import asyncio
 import logging
+import os
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -100,8 +101,10 @@ class Gate:
                 ssl_handshake_timeout=self._connect_limit_s,
                 ssl_shutdown_timeout=_FAREWELL_S,
             )
-        except OSError as error:
-            raise GateError(f"cannot listen on {host}:{port}: {error.strerror}; choose another port") from error
+        except (OSError, OverflowError) as error:
+            # asyncio wraps the reason in a text of its own, except where there is no error number
+            why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+            raise GateError(f"cannot listen on {host}:{port}: {why}; choose another port") from error
         self._watch = asyncio.create_task(self._watch_registry())
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
@@ -327,7 +330,7 @@ class _Session:
         self._flight.publish(self._id, publish)  # before the broker has it, so that no delivery can come first
 
     def _announce_will(self, will: Publish, expected: bool) -> None:
-        """Tell of the will that the broker publishes; if it ended the connection itself, the will may be out already."""
+        """Tell of the will that the broker publishes. If it ended the connection itself, that may be done already."""
         try:
             self._gate.on_publish(self._id, will.topic, will.payload)
         except LocalCloudError as error:

@@ -282,7 +282,9 @@ def check(kind, message):
                 raise MessageError(kind, place, "want an object, got %s" % _short(sample))
             _check_fields(kind, place + ".", _SAMPLE, sample)
         if topics.gateway_of(message["sensor_id"]) != message["gateway_id"]:
-            raise IdentityError(kind, "sensor_id", "%s is not a sensor of %s" % (message["sensor_id"], message["gateway_id"]))
+            raise IdentityError(
+                kind, "sensor_id", "%s is not a sensor of %s" % (message["sensor_id"], message["gateway_id"])
+            )
     elif kind == "command":
         _check_command(message)
 

@@ -22,6 +22,8 @@ MODULE = re.compile(rf"python -m ((?:{'|'.join(ROOMS)})(?:\.[a-z_.]+)?)(?: ([a-z
 TARGET = re.compile(r"(?:^|`)make ([a-z][a-z-]*)", re.MULTILINE)
 VARIABLE = re.compile(r"\b([A-Z]+)=")
 
+FIELDS: dict[str, dict[str, Any]] = vars(messages)["_FIELDS"]  # by kind of message, then by name
+
 SUMMARY: dict[str, Any] = {
     "gateways": 8,
     "zones": 24,
@@ -127,7 +129,7 @@ def test_the_translation_says_the_same() -> None:
 def test_the_flow_names_every_topic() -> None:
     """The table of topics in docs/flow.md is the protocol's own."""
     known = {
-        topics.data("{sensor_id}".strip("{}") + ".x").replace("sensor_id.x", "{sensor_id}"),
+        topics.data("gateway.sensor").replace("gateway.sensor", "{sensor_id}"),
         topics.command("device_id").replace("device_id", "{device_id}"),
         topics.ack("gateway_id").replace("gateway_id", "{gateway_id}"),
         *(topics.STATUS, topics.UPDATES, topics.ERRORS, topics.DIAGNOSTICS),
@@ -136,12 +138,22 @@ def test_the_flow_names_every_topic() -> None:
     assert told == known
 
 
-@pytest.mark.parametrize("kind", sorted(messages._FIELDS))
+def test_the_flow_names_what_its_files_have() -> None:
+    """A name that follows a link to a file in docs/flow.md is a function or a table of that file."""
+    named = re.findall(r"\]\((\S+\.py)\)((?:,? `\w+`)+)", flow())
+    assert len(named) >= 10
+    for path, names in named:
+        source = (ROOT / "docs" / path).read_text(encoding="utf-8")
+        for name in re.findall(r"`(\w+)`", names):
+            assert re.search(rf"^ *(?:async )?def {name}\(|^{name} = ", source, re.MULTILINE), f"{path}: {name}"
+
+
+@pytest.mark.parametrize("kind", sorted(FIELDS))
 def test_the_flow_names_every_field(kind: str) -> None:
     """The table of messages in docs/flow.md names each field of each message, and no other."""
     [row] = [line for line in flow().splitlines() if line.lower().startswith(f"| **{kind}**")]
     told = set(re.findall(r"`([a-z_]+)`", row.split("|")[2]))
-    assert told == set(messages._FIELDS[kind])
+    assert told == set(FIELDS[kind])
 
 
 def flow() -> str:

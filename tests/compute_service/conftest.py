@@ -38,6 +38,7 @@ class Broker:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port: int = probe.getsockname()[1]
         _issue(folder, ("localhost", "irrigation-compute", GATEWAY))

@@ -1,7 +1,6 @@
 """The command line, as a person uses it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import pytest
 from compute_service.__main__ import main
 from compute_service.store import Store
 from protocol import messages, topics
-from tests.compute_service.bench import GATEWAY, NOON, Bench, reading, zone
+from tests.compute_service.bench import GATEWAY, NOON, Bench, ack, zone
 from tests.compute_service.conftest import Broker, until
 from tests.compute_service.test_config import GOOD, write
 from tests.compute_service.test_link import gateway
@@ -85,28 +84,31 @@ def test_update_waits_in_the_store(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_service_from_start_to_end(broker: Broker, tmp_path: Path) -> None:
-    """The real process waters a dry zone, publishes an update handed to it, and stops cleanly on SIGTERM."""
-    zones = write(tmp_path, GOOD)
-    store, events = tmp_path / "store", tmp_path / "events.jsonl"
+    """The real process waters a dry zone, settles it, publishes an update handed to it, and stops on SIGTERM."""
+    zones, events, store_path = write(tmp_path, GOOD), tmp_path / "events.jsonl", tmp_path / "store"
+    with closing(Store(store_path)) as store:  # heard ten seconds ago by the process before
+        Bench(store, (zone("a"),), now=int(time.time()) - 10).hear_reading("a", vwc=0.15)
     python = [sys.executable, "-m", "compute_service"]
-    options = ["--certs", str(tmp_path / "irrigation-compute"), "--port", str(broker.port), "--store", str(store)]
+    options = ["--certs", str(tmp_path / "irrigation-compute"), "--port", str(broker.port), "--store", str(store_path)]
     run = [*python, "run", "--zones", str(zones), *options, "--events", str(events)]
-    with subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with gateway(broker) as (client, heard), subprocess.Popen(run, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "Test farm: 1 zones; Ctrl-C stops\n"
-        with gateway(broker) as (client, heard):
-            client.subscribe(topics.UPDATES, 1)
-            dry = messages.encode("reading", reading("a", at=int(time.time()), vwc=0.15))
-            client.publish(topics.data(f"{GATEWAY}.soil-a"), dry, 1).wait_for_publish(10)
-            path = write(tmp_path, "{device_id: all, settings: {sample_interval_s: 600}}")
-            told = subprocess.check_output([*python, "update", str(path), "--store", str(store)], text=True)
-            assert told.endswith("for all: published\n")
-            until(lambda: len(heard) == 2, 20)
+        assert process.stdout.readline() == "Test farm: serving, zones: 1; Ctrl-C stops\n"
+        until(lambda: len(heard) == 1)
+        command = messages.decode(heard[0].topic, heard[0].payload)[1]
+        done = messages.encode("ack", ack(command, "done"))
+        client.publish(topics.ack(GATEWAY), done, 1).wait_for_publish(10)
+        client.subscribe(topics.UPDATES, 1)
+        path = write(tmp_path, "{device_id: all, settings: {sample_interval_s: 600}}")
+        told = subprocess.check_output([*python, "update", str(path), "--store", str(store_path)], text=True)
+        assert told.endswith("for all: published\n")
+        until(lambda: len(heard) == 2)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
-    update, command = (messages.decode(message.topic, message.payload)[1] for message in heard)
-    assert update["settings"] == {"sample_interval_s": 600}
+    assert messages.decode(heard[1].topic, heard[1].payload)[1]["settings"] == {"sample_interval_s": 600}
     assert (command["action"], command["duration_s"]) == ("open", 1800)
     kinds = [json.loads(line)["kind"] for line in events.read_text().splitlines()]
-    assert kinds == ["decision", "command"]
-    assert not os.path.exists(f"{store}-wal")
+    assert kinds == ["decision", "command", "ack"]
+    assert not Path(f"{store_path}-wal").exists()
+    with closing(Store(store_path)) as store:
+        assert [delivery.volume_l for delivery in store.deliveries()] == [300.0]

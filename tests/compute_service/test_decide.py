@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute_service.config import MIN_RUN_S
+from compute_service.config import MIN_RUN_S, Zone
 from compute_service.decide import FUTURE_S, SATURATION, Decision, Run, Sample, ZoneState, decide
 from tests.compute_service.bench import NOON, zone
 
@@ -46,6 +46,7 @@ def test_dry_zone_is_watered() -> None:
         (ZoneState(Sample(0.20, NOON)), "below_refill_point", "moisture 0.200 is not below the refill point 0.200"),
         (replace(DRY, under_way="C1"), "nothing_under_way", "command C1 is still under way"),
         (replace(DRY, runs=(Run(NOON - 3599, 600),)), "cooled_down", "the last run ended 60 min ago"),
+        (replace(DRY, runs=(Run(NOON - 90, 9), Run(NOON - 7200, 9))), "cooled_down", "the last run ended 90 s ago"),
         (replace(DRY, runs=(Run(NOON - 7200, 5350),)), "within_daily_cap", "50 s of today's 90 min is left"),
     ],
 )
@@ -122,7 +123,7 @@ ZONES = st.builds(
 
 
 @given(ZONES, STATES | LIKELY)
-def test_whatever_the_state(zone_, state: ZoneState) -> None:  # type: ignore[no-untyped-def] # hypothesis gives it
+def test_whatever_the_state(zone_: Zone, state: ZoneState) -> None:
     """No state makes a run that is unbounded, blind, too soon, doubled or above the day's cap."""
     intent = decide(zone_, state, NOON).intent
     if intent is None:
@@ -141,7 +142,7 @@ def test_whatever_the_state(zone_, state: ZoneState) -> None:  # type: ignore[no
 
 
 @given(ZONES, LIKELY, st.floats(0.06, 0.2))
-def test_drier_never_gets_less(zone_, state: ZoneState, other: float) -> None:  # type: ignore[no-untyped-def] # hypothesis gives it
+def test_drier_never_gets_less(zone_: Zone, state: ZoneState, other: float) -> None:
     """All else equal, drier soil never gets a shorter run than wetter soil."""
     assert state.sample is not None
     low, high = sorted((state.sample.vwc, other))
@@ -154,7 +155,7 @@ def test_drier_never_gets_less(zone_, state: ZoneState, other: float) -> None:  
 
 
 @given(ZONES, STATES)
-def test_same_arguments_same_decision(zone_, state: ZoneState) -> None:  # type: ignore[no-untyped-def] # hypothesis gives it
+def test_same_arguments_same_decision(zone_: Zone, state: ZoneState) -> None:
     """The decision depends on its arguments alone, and the order of the runs does not matter."""
     turned = replace(state, runs=state.runs[::-1])
     assert decide(zone_, state, NOON).intent == decide(zone_, turned, NOON).intent

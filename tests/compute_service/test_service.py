@@ -2,6 +2,7 @@
 
 import json
 import random
+import threading
 from itertools import permutations
 
 import pytest
@@ -227,3 +228,21 @@ def test_ack_event_is_what_the_gateway_said(bench: Bench) -> None:
     bench.hear_ack(command, "received", at=NOON + 11, kind="decision")
     [event] = bench.events_of("ack")
     assert (event["at"], event["received_at"], event["state"]) == (NOON + 11, NOON + 10, "received")
+
+
+def test_threads_take_turns(bench: Bench) -> None:
+    """Readings from several threads, while the main one ticks, are all handled, and each zone gets one command."""
+
+    def hear(letter: str) -> None:
+        for seq in range(100):
+            bench.hear_reading(letter, sample={"seq": seq})
+
+    threads = [threading.Thread(target=hear, args=(letter,)) for letter in "abab"]
+    for thread in threads:
+        thread.start()
+    bench.now += 10
+    while any(thread.is_alive() for thread in threads):
+        bench.service.tick()
+    bench.tick(10)
+    assert bench.store.counters()["reading_messages"] == 400
+    assert sorted(command["zone_id"] for command in bench.commands()) == ["plot-1a", "plot-1b"]

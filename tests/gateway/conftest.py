@@ -1,6 +1,7 @@
 """A real broker with mutual TLS, certificates made for the test, and a clock that moves when a test says so."""
 
 import asyncio
+import inspect
 import ipaddress
 import os
 import socket
@@ -67,7 +68,12 @@ class Broker:
     def __init__(self, folder: Path, pki: Pki | None = None) -> None:
         self.port = free_port()
         self._config = folder / "mosquitto.conf"
-        lines = [f"listener {self.port} 127.0.0.1", "allow_anonymous true", "persistence true", "max_inflight_messages 0"]
+        lines = [
+            f"listener {self.port} 127.0.0.1",
+            "allow_anonymous true",
+            "persistence true",
+            "max_inflight_messages 0",
+        ]
         lines += [f"persistence_location {folder}/", f"user {os.environ.get('USER') or 'root'}"]
         if pki:
             own = pki.issue("localhost")
@@ -160,6 +166,16 @@ async def eventually(condition: Callable[[], bool], seconds: float = 10) -> None
     while not condition():
         assert time.monotonic() < deadline, "it never came true"
         await asyncio.sleep(0.005)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run `async def` tests, each on a loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), 60))
+    return True
 
 
 @pytest.fixture(scope="session")

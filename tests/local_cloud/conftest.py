@@ -7,10 +7,10 @@ import os
 import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import boto3
 import pytest
@@ -54,10 +54,11 @@ def aws(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    clients = {}
+    clients: dict[str, Any] = {}
+    make: Any = boto3.client  # its overloads want literals
 
     def client(service: str) -> Any:
-        return clients.setdefault(service, boto3.client(service))
+        return clients[service] if service in clients else clients.setdefault(service, make(service))
 
     _reset(moto_endpoint)
     yield client
@@ -174,10 +175,8 @@ class Client:
 
     async def close(self) -> None:
         self._writer.transport.abort()
-        try:
+        with suppress(OSError):
             await self._writer.wait_closed()
-        except OSError:
-            pass
 
     async def _take(self) -> tuple[int, bytes]:
         head = (await self._reader.readexactly(1))[0]
@@ -224,6 +223,7 @@ def packet(head: int, body: bytes) -> bytes:
 
 def connect_packet(
     client_id: str,
+    *,
     clean: bool = True,
     keepalive_s: int = 30,
     will: tuple[str, bytes] | None = None,

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ async def test_a_newer_connection_takes_over(world: Any, broker: str) -> None:
 
 
 async def test_a_will_speaks_for_who_vanishes(world: Any, broker: str) -> None:
-    """The will comes when a client is gone without a word, is in flight until compute has it, and not after a farewell."""
+    """The will comes when a client is gone without a word, and not after a farewell; the account comes to rest."""
     async with world(broker) as w:
         compute = await w.connected(COMPUTE, STATUS)
         polite = await w.connected(OTHER, will=(STATUS, b"never"))
@@ -74,7 +75,7 @@ async def test_keepalive_ends_a_silent_client(world: Any, broker: str) -> None:
         await w.quiet()
 
 
-LIMITS = [
+LIMITS: list[tuple[str, Callable[[Any], None], str]] = [
     ("too many slashes", lambda c: c.send_publish("irrigation/sensors/a/b/c/d/e/f/data"), "slashes"),
     ("too long a topic", lambda c: c.send_publish(f"irrigation/sensors/{GATEWAY}.{'x' * 300}/data"), "topic of"),
     ("QoS 2", lambda c: c.send_publish(DATA, qos=2), "QoS 2"),
@@ -91,9 +92,9 @@ LIMITS = [
 ]
 
 
-async def test_limits_and_broken_packets_end_that_connection_only(world: Any, broker: str) -> None:
+async def test_limits_and_broken_packets_end_that_connection_only(world: Any) -> None:
     """Each breach disconnects its sender, leaves one record with the reason, and nobody else notices."""
-    async with world(broker) as w:
+    async with world() as w:
         other = await w.connected(OTHER)
         for name, breach, why in LIMITS:
             client = await w.connected(GATEWAY)
@@ -105,9 +106,9 @@ async def test_limits_and_broken_packets_end_that_connection_only(world: Any, br
         await w.quiet()
 
 
-async def test_128_kib_pass(world: Any, broker: str) -> None:
+async def test_128_kib_pass(world: Any) -> None:
     """The largest message that IoT Core takes arrives whole, and is in the spool."""
-    async with world(broker) as w:
+    async with world() as w:
         compute = await w.connected(COMPUTE, READINGS)
         gateway = await w.connected(GATEWAY)
         payload = json.dumps({"x": "y" * (128 * 1024 - 9)}).encode()
@@ -116,12 +117,14 @@ async def test_128_kib_pass(world: Any, broker: str) -> None:
         assert w.cloud.rule.received == 1
 
 
-async def test_what_came_before_a_breach_still_counts(world: Any, broker: str) -> None:
+async def test_what_came_before_a_breach_still_counts(world: Any) -> None:
     """Good packets in the same piece of the stream as a bad one are relayed."""
-    async with world(broker) as w:
+    async with world() as w:
         compute = await w.connected(COMPUTE, READINGS)
         gateway = await w.connected(GATEWAY)
-        gateway.send(b"".join([b"\x30" + bytes([2 + len(DATA) + 2, 0, len(DATA)]) + DATA.encode() + b"{}", b"\x00\x00"]))
+        gateway.send(
+            b"".join([b"\x30" + bytes([2 + len(DATA) + 2, 0, len(DATA)]) + DATA.encode() + b"{}", b"\x00\x00"])
+        )
         assert await gateway.closed()
         assert (await compute.message()) == (DATA, b"{}")
 
@@ -171,7 +174,7 @@ async def test_no_puback_without_a_record(world: Any) -> None:
 
 
 async def test_in_flight_until_the_subscriber_acknowledges(world: Any, broker: str) -> None:
-    """A reading is in flight after its publisher's PUBACK until compute's own, and the description names who is late."""
+    """A reading is in flight until compute's own PUBACK, and the description names who is late."""
     async with world(broker) as w:
         gate = w.cloud.gate
         compute = await w.connected(COMPUTE, READINGS)
@@ -235,6 +238,29 @@ async def test_publishers_that_vanish_leave_nothing_in_flight(world: Any, broker
         reading.cancel()
 
 
+async def test_a_delivery_that_is_denied_is_swallowed(world: Any, broker: str, aws: Callable[[str], Any]) -> None:
+    """Without Receive a subscriber stays connected and hears nothing; the broker is told, so nothing is in flight."""
+    async with world(broker) as w:
+        statement = {"Effect": "Deny", "Action": "iot:Receive", "Resource": "arn:aws:iot:us-east-1:*:topic/*/command"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        aws("iot").create_policy(policyName="deaf", policyDocument=document)
+        principal = aws("iot").list_thing_principals(thingName=GATEWAY)["principals"][0]
+        aws("iot").attach_policy(policyName="deaf", target=principal)
+        await asyncio.to_thread(w.cloud.registry.load)
+        gateway = await w.connected(GATEWAY, COMMANDS, "irrigation/system/updates", clean=False)
+        compute = await w.connected(COMPUTE)
+        await compute.publish(COMMANDS)
+        await compute.publish("irrigation/system/updates")
+        assert (await gateway.message())[0] == "irrigation/system/updates"
+        await w.quiet()
+        assert w.refusals() == [(GATEWAY, f"receive {COMMANDS}")]
+        await gateway.disconnect()
+        back = await w.open(GATEWAY)
+        assert await back.connect(GATEWAY, clean=False) == (1, 0)
+        assert await back.silent(0.2)
+        assert len(w.refusals()) == 1
+
+
 async def test_a_shared_subscription_delivers_once(world: Any) -> None:
     """With mosquitto, a shared subscription is expected once, and settles."""
     async with world("mosquitto") as w:
@@ -265,7 +291,7 @@ async def test_qos_0_does_not_lose_anybodys_qos_1(world: Any, broker: str) -> No
             other.send_publish(f"irrigation/sensors/{OTHER}.soil/data", qos=0)
             if number % 10 == 0:
                 await asyncio.sleep(0)
-        seen = set()
+        seen: set[bytes] = set()
         while len(seen) < 300:
             topic, payload = await compute.message(5)
             if topic == DATA:
@@ -324,7 +350,8 @@ async def test_a_fleet_of_fifty(world: Any, broker: str, fleet: Path) -> None:
         await compute.publish(everyone)
         await asyncio.gather(*gateways)
         await w.quiet()
-        assert w.cloud.gate.connected() == [COMPUTE]
+        while w.cloud.gate.connected() != [COMPUTE]:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_port_that_is_taken_is_one_line(world: Any) -> None:

@@ -1,6 +1,7 @@
 """MQTT 3.1.1 packets: cut, read, and refused if malformed."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ def test_packets_do_not_depend_on_how_the_stream_was_cut(cuts: list[int]) -> Non
     """However TCP chops a stream, the same packets come out."""
     edges = [0, *sorted(cuts), len(STREAM)]
     splitter = Splitter(1000)
-    arrived = [p for start, end in zip(edges, edges[1:], strict=False) for p in splitter.feed(STREAM[start:end])]
+    arrived = [p for start, end in pairwise(edges) for p in splitter.feed(STREAM[start:end])]
     assert [p.kind for p in arrived] == [1, 3, 12, 3, 14]
     assert b"".join(p.raw for p in arrived) == STREAM
 
@@ -81,7 +82,7 @@ def test_no_bytes_do_anything_else_than_raise_packet_error(data: bytes) -> None:
     }
     try:
         for packet in Splitter(100).feed(data):
-            readers.get(packet.kind, repr)(packet)  # type: ignore[operator]
+            readers.get(packet.kind, repr)(packet)
     except PacketError:
         pass
 

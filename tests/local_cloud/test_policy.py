@@ -119,12 +119,16 @@ def test_nothing_is_allowed_without_a_statement_for_it() -> None:
     """No document, another action, another account: no."""
     assert not Policy([], "t", SCOPE).allows(PUBLISH, "a/b")
     assert not Policy([document(statement())], "t", SCOPE).allows(RETAIN, "a/b")
-    assert not Policy([document(statement())], "t", SCOPE.replace("123456789012", "999999999999")).allows(PUBLISH, "a/b")
+    assert not Policy([document(statement())], "t", SCOPE.replace("123456789012", "999999999999")).allows(
+        PUBLISH, "a/b"
+    )
 
 
 def test_wildcards_span_levels_and_mqtts_own_are_plain_characters() -> None:
     """`*` takes slashes and line ends, `?` one character of any kind, `+` and `#` only themselves."""
-    policy = Policy([document(statement(Resource=[f"{SCOPE}:topic/a/*", f"{SCOPE}:topic/b?c", f"{SCOPE}:topic/+/#"]))], "t", SCOPE)
+    policy = Policy(
+        [document(statement(Resource=[f"{SCOPE}:topic/a/*", f"{SCOPE}:topic/b?c", f"{SCOPE}:topic/+/#"]))], "t", SCOPE
+    )
     assert all(policy.allows(PUBLISH, topic) for topic in ("a/", "a/b/c", "a/x\ny", "b/c", "b.c", "+/#"))
     assert not any(policy.allows(PUBLISH, topic) for topic in ("a", "bc", "b//c", "x/y", "A/b"))
 

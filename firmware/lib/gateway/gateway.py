@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.interfaces import Board, Clock, Random, Record, Store, Values
 
     Message = dict[str, Any]
+    Job = Callable[[], Coroutine[Any, Any, None]]
 
 DEFAULTS = {
     "sample_interval_s": 900,
@@ -95,12 +96,17 @@ class Gateway:
         counts["reconnects"] = max(0, self._client.connects - 1)
         return counts
 
+    @property
+    def link_error(self) -> "BaseException | None":
+        """Why there is no connection; None while there is one, or before the first attempt has failed."""
+        return None if self._client.online else self._client.last_error
+
     async def run(self) -> None:
         """Work until `stop`. Every valve is closed on the way in and on the way out, whatever ends it."""
         self._valves.boot(self._clock.now(), self._clock.trusted())
         try:
-            self._start("link", self._client.run())
-            self._start("schedule", self._keep_schedule())
+            self._start("link", self._client.run)
+            self._start("schedule", self._keep_schedule)
             self._watch_valves()
             await self._ended.wait()
         finally:
@@ -111,6 +117,8 @@ class Gateway:
 
     async def stop(self, patience_s: int = 10) -> None:
         """Close the valves, hand over everything that was measured, say `offline`, disconnect; `run` then returns."""
+        if self._ended.is_set():
+            return
         self._cancel("schedule")
         self._valves.close_all(self._clock.ticks_ms(), self._clock.now())
         self._pack_all()
@@ -188,7 +196,7 @@ class Gateway:
     def _watch_valves(self) -> None:
         self._cancel("valves")
         if self._valves.next_deadline_ms() is not None:
-            self._start("valves", self._keep_deadlines())
+            self._start("valves", self._keep_deadlines)
 
     async def _keep_deadlines(self) -> None:
         due = self._valves.next_deadline_ms()
@@ -240,7 +248,7 @@ class Gateway:
         except StorageError as error:
             self._report("storage_fault", f"the settings hold until the next boot only: {error}")
         self._cancel("schedule")
-        self._start("schedule", self._keep_schedule())
+        self._start("schedule", self._keep_schedule)
 
     # What is said of the gateway itself.
 
@@ -309,12 +317,12 @@ class Gateway:
 
     # Tasks: none dies in silence.
 
-    def _start(self, name: str, job: "Coroutine[Any, Any, None]") -> None:
+    def _start(self, name: str, job: "Job") -> None:
         self._tasks[name] = asyncio.create_task(self._guard(job))
 
-    async def _guard(self, job: "Coroutine[Any, Any, None]") -> None:
+    async def _guard(self, job: "Job") -> None:
         try:
-            await job
+            await job()
         except Exception as error:  # raised again by `run`, which closes the valves first
             self._failure = self._failure or error
             self._ended.set()

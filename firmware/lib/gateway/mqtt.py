@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.interfaces import Random
 
     Message = tuple[str, bytes]
+    Job = Callable[["Link"], Coroutine[Any, Any, None]]
 
 CONNECT_TIMEOUT_S = 20
 MAX_PACKET = 132 * 1024  # a message of 128 KB, AWS IoT Core's limit, and its topic
@@ -73,10 +74,10 @@ class Link:
         self.heard = True
         return head, (await self._reader.readexactly(length) if length else b"")
 
-    async def live(self, *jobs: "Coroutine[Any, Any, None]") -> None:
-        """Run the jobs and the writer until one of them fails; raises what it raised."""
+    async def live(self, *jobs: "Job") -> None:
+        """Run each `job(link)` and the writer until one of them fails; raises what it raised."""
         tasks = [asyncio.create_task(self._guard(job)) for job in jobs]
-        tasks.append(asyncio.create_task(self._guard(self._write())))
+        tasks.append(asyncio.create_task(self._guard(Link._write)))
         try:
             await self._broken.wait()
         finally:
@@ -94,9 +95,9 @@ class Link:
             transport.abort()
         await asyncio.sleep(0)  # asyncio closes the socket in its next turn
 
-    async def _guard(self, job: "Coroutine[Any, Any, None]") -> None:
+    async def _guard(self, job: "Job") -> None:
         try:
-            await job
+            await job(self)
         except Exception as error:  # raised again by `live`, in the task that waits for it
             self.fail(error)
 
@@ -151,6 +152,8 @@ class Client:
         self._in_flight: list[
             tuple[int, str, bytes, Callable[[], None]]
         ] = []  # a list: MicroPython's dict has no order
+        self._freed = asyncio.Event()
+        self._leaving = False
         self._packet_id = 0
         self._attempt = 0
         self.online = False
@@ -179,7 +182,10 @@ class Client:
             self._link.post(_publish(entry[0], topic, payload))
 
     async def publish(self, topic: str, payload: bytes) -> None:
-        """Publish at QoS 1 and wait for the PUBACK, however many connections it takes."""
+        """Publish at QoS 1 when the window has room, and wait for the PUBACK, however many connections it takes."""
+        while self.room <= 0:
+            self._freed.clear()
+            await self._freed.wait()
         acked = asyncio.Event()
         self.send(topic, payload, acked.set)
         await acked.wait()
@@ -189,19 +195,21 @@ class Client:
         while True:
             try:
                 await self._session()
-                return
             except (MqttError, OSError, EOFError, ValueError) as error:
                 self.last_error = error  # ValueError: MicroPython's TLS on a certificate that is not valid yet
+            if self._leaving:
+                return
             await asyncio.sleep(self._backoff_s())
 
     async def disconnect(self) -> None:
         """Say farewell, so that the broker keeps the last will to itself; `run` then ends."""
-        if self._link and self.online:
-            self._link.post(_DISCONNECT)
-            while self._link and self._link.waiting:
+        self._leaving = True
+        link = self._link
+        if link and self.online:
+            link.post(_DISCONNECT)
+            while link.waiting and self._link is link:
                 await asyncio.sleep(0.01)
-            if self._link:
-                self._link.fail(_Farewell())
+            link.fail(MqttError("disconnected"))
 
     async def _session(self) -> None:
         host, port, name = self._address
@@ -209,9 +217,7 @@ class Client:
         link = Link(*(await _soon(opening)))
         try:
             await self._connect(link)
-            await link.live(self._receive(link), self._ping(link))
-        except _Farewell:
-            pass
+            await link.live(self._receive, self._ping)
         finally:
             self.online = False
             self._link = None
@@ -269,6 +275,7 @@ class Client:
         for entry in self._in_flight:
             if entry[0] == packet_id:
                 self._in_flight.remove(entry)
+                self._freed.set()
                 entry[3]()
                 return
 
@@ -300,10 +307,6 @@ class Client:
         self._attempt += 1
         # Full jitter: a fleet that lost its broker together must not come back together.
         return max(least, self._random.random() * min(most, 1 << min(self._attempt, 10)))
-
-
-class _Farewell(MqttError):
-    """We hung up ourselves."""
 
 
 async def _soon(job: "Coroutine[Any, Any, Any]") -> "Any":

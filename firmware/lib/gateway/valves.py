@@ -67,7 +67,7 @@ class Valves:
     def boot(self, now: int, trusted: bool = False) -> None:
         """Close every valve, then report the runs that the last power cut ended."""
         self._at = wire_time(now)
-        for zone_id in self._zones:
+        for zone_id in sorted(self._zones):
             self._shut(zone_id)
         saved = self._slots.load()
         self._must_fence = self._slots.lost
@@ -78,7 +78,8 @@ class Valves:
             return
         state = self._copy()
         state["running"] = {}
-        acks = [self._cut_off(run, now, trusted) for run in self._state["running"].values()]
+        running = self._state["running"]
+        acks = [self._cut_off(running[zone_id], now, trusted) for zone_id in sorted(running)]
         self._settle(state, acks)
 
     def handle(self, command: "Message", now: int, trusted: bool, ticks_ms: int) -> None:
@@ -112,7 +113,7 @@ class Valves:
         """Close every valve because the gateway itself stops."""
         self._at = wire_time(now)
         self._end([(zone_id, "close") for zone_id in sorted(self._runs)], ticks_ms)
-        for zone_id in self._zones:
+        for zone_id in sorted(self._zones):
             self._shut(zone_id)
 
     def _open(self, command: "Message", now: int, trusted: bool, ticks_ms: int) -> None:
@@ -192,7 +193,7 @@ class Valves:
     def _stop_all(self, command: "Message", ticks_ms: int) -> None:
         state = self._copy()
         state["fence"] = max(command["issued_at"], state["fence"])
-        for zone_id in self._zones:
+        for zone_id in sorted(self._zones):
             self._shut(zone_id)
         self._end([(zone_id, "stop_all") for zone_id in sorted(self._runs)], ticks_ms, state)
         self._answer_stop(command, bool(self._stuck))

@@ -1,3 +1,4 @@
+import json
 import math
 import random
 from html.parser import HTMLParser
@@ -7,11 +8,13 @@ from typing import Any
 from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo
 
+import jsonschema
 import pytest
 
 from local_cloud.demo.report import headline, runs_by_zone, volume, write_report
 from local_cloud.demo.zone_chart import MOST_BINS, MOST_POINTS, Run, draw, frame, thinned
 
+ROOT = Path(__file__).parents[3]
 START = 1593576000  # 2020-07-01 00:00 in Montreal
 HOUR = 3600
 CROPS = (("maize", "sandy loam", 0.22, 0.10), ("potato", "loam", 0.30, 0.14), ("tomato", "clay loam", 0.36, 0.20))
@@ -171,6 +174,12 @@ def test_the_report_says_what_happened(tmp_path: Path) -> None:
     assert words.count("; lowest moisture ") == 24
     for zone in documents["zones"]["zones"]:
         assert f"{zone['crop']} · {zone['soil']}" in words
+
+
+def test_the_report_takes_what_the_schema_promises() -> None:
+    """The summary that these tests report on has the keys of docs/summary.schema.json."""
+    schema = json.loads((ROOT / "docs" / "summary.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(farm()["summary"], schema)
 
 
 def test_the_report_needs_no_other_file(tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""The two ways of reading a raw line say the same."""
+
+import gzip
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from lambda_functions.aggregate.lake import raw
+from protocol.messages import EARLIEST, LATEST
+
+NUMBERS = [0, 1, -1, 1.0, 1.5, 0.1 + 0.2, 5e-324, 1e-7, 1e300, 10**15, 10**25, float("nan"), float("inf")]
+TEXTS = ["", "0.3", "x", "a.b", "a.b.c", "g1.soil", "g2.soil", "é", "\n", '"', "\\", "\ud800", "a" * 65, "synced"]
+TIMES = [EARLIEST - 1, EARLIEST, LATEST - 1, LATEST]
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    [*NUMBERS, *TEXTS, *TIMES, None, True, False, [], {}, [1], [{}], [[]], {"vwc": 0.2}]
+)
+NAMES = ["v", "gateway_id", "sensor_id", "zone_id", "boot_id", "client_id", "received_at", "samples", "seq", "vwc"]
+NAMES += ["measured_at", "clock", "rain_mm", "volume_l", "extra"]
+VALUES = {"vwc": st.floats(0, 1), "volume_l": st.floats(0, 1e9), "rain_mm": st.floats(0, 500) | st.none()}
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> bytes:
+    """A good raw line, with up to two things wrong with it, in one of the ways that JSON is written."""
+    samples = [
+        {
+            "seq": seq,
+            "measured_at": EARLIEST + seq,
+            "clock": "synced",
+            **draw(st.fixed_dictionaries({}, optional=VALUES)),
+        }
+        for seq in range(draw(st.integers(1, 3)))
+    ]
+    reading: dict[str, Any] = {"v": 1, "gateway_id": "g1", "sensor_id": "g1.soil", "zone_id": "z", "boot_id": "b"}
+    reading |= {"samples": samples, "client_id": "g1", "received_at": EARLIEST}
+    for _ in range(draw(st.integers(0, 2))):
+        place = draw(st.sampled_from([reading, *samples]))
+        name = draw(st.sampled_from(NAMES))
+        if draw(st.booleans()):
+            place[name] = draw(ODD)
+        else:
+            place.pop(name, None)
+    text = json.dumps(reading, separators=draw(st.sampled_from([(", ", ": "), (",", ":"), (" , ", " : ")])))
+    text = draw(st.sampled_from([text, text[:-1], text + "}", text.replace("0.", ".", 1), text.replace(": 1", ": 01")]))
+    return text.encode()
+
+
+@given(st.lists(lines(), max_size=5))
+def test_the_engine_accepts_only_what_the_protocol_accepts(found: list[bytes]) -> None:
+    """Read the fast way or judged one by one: the same samples to the last bit, the same quarantine."""
+    batch = raw.read({"key": gzip.compress(b"\n".join(found))})
+    texts = [line.decode() for line in found if line]
+    samples, bad = raw._judge_all([raw.Line("key", number, text) for number, text in enumerate(texts, 1)])
+    assert_frame_equal(batch.samples, samples, check_row_order=False, check_exact=True)
+    assert sorted(batch.bad, key=str) == sorted(bad, key=str)
+
+
+def test_a_usual_line_goes_the_fast_way(line: Any, sample: Any) -> None:
+    """The shape that the topic rule writes is known to the engine; otherwise every run would be slow."""
+    usual = line(sample(0, rain_mm=None, soil_temperature_c=-1.5e-05), sample(1))
+    texts = [json.dumps(usual), json.dumps(usual, separators=(",", ":")), json.dumps({**usual, "zone_id": None})]
+    samples, suspects = raw._read_usual([raw.Line("key", 1, text) for text in texts])
+    assert suspects == []
+    assert len(samples) == 6
+
+
+def test_a_deep_line_is_only_a_bad_line() -> None:
+    """Nesting cannot break the reader."""
+    batch = raw.read({"key": gzip.compress(b"[" * 100_000 + b"\n" + b'{"a":' * 100_000)})
+    assert [entry.reason.split(":")[0] for entry in batch.bad] == ["not JSON", "not JSON"]

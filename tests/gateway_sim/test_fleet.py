@@ -1,0 +1,219 @@
+"""A fleet of the firmware's own gateways against a real broker over mutual TLS, on field time."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.mqtt import Client
+from gateway_sim import farm as farms
+from gateway_sim import weather as weathers
+from gateway_sim.__main__ import main
+from gateway_sim.errors import IdentityMissingError
+from gateway_sim.fleet import Fleet
+from protocol import messages, topics
+from tests.gateway.conftest import Broker, Pki, StepClock, eventually
+
+WEATHER = weathers.load(days=10)
+HOUR_S = 3600
+
+
+class World:
+    """A fleet, the events that it recorded, and compute's place at the broker."""
+
+    def __init__(self, broker: Broker, pki: Pki, seed: int = 1) -> None:
+        self.farm = farms.build(2, seed)
+        for row in self.farm.gateways:
+            pki.issue(row.gateway_id)
+        self.clock = StepClock(WEATHER.start)
+        self.events: list[dict[str, Any]] = []
+        self.heard: list[tuple[str, dict[str, Any]]] = []
+        address = ("localhost", broker.port)
+        self.fleet = Fleet(self.farm, WEATHER, pki.folder, *address, self.clock, self.events.append)
+        self.compute = Client(
+            f"compute-{seed}",
+            (*address, "localhost"),
+            pki.context("irrigation-compute"),
+            subscriptions=topics.FROM_GATEWAYS,
+            on_message=lambda topic, payload: self.heard.append(messages.decode(topic, payload)),
+        )
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [message for found, message in self.heard if found == kind]
+
+    def settled(self) -> bool:
+        published = sum(gateway.counters["messages_acked"] for gateway in self.fleet.gateways.values())
+        return self.fleet.idle() and len(self.heard) >= published
+
+    async def open(self, zone_id: str, seconds: int, epoch: int = 1) -> None:
+        gateway_id = next(row.gateway_id for row in self.farm.gateways if zone_id in [z.zone_id for z in row.zones])
+        now = self.clock.now()
+        command = {
+            "command_id": f"{zone_id}-{epoch}",
+            "device_id": gateway_id,
+            "zone_id": zone_id,
+            "action": "open",
+            "duration_s": seconds,
+            "issued_at": now,
+            "expires_at": now + 900,
+            "epoch": epoch,
+        }
+        acks = len(self.of("ack"))
+        await self.compute.publish(topics.command(gateway_id), messages.encode("command", command))
+        await eventually(lambda: len(self.of("ack")) > acks)
+
+
+@asynccontextmanager
+async def at_work(world: World) -> AsyncIterator[World]:
+    listening = asyncio.create_task(world.compute.run())
+    await eventually(lambda: world.compute.online)
+    await world.fleet.start()
+    try:
+        yield world
+    finally:
+        await world.fleet.stop()
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_every_sample_of_a_day_arrives_once(broker: Broker, pki: Pki) -> None:
+    """Samples taken, sent and heard are the same, each with its own identity."""
+    async with at_work(World(broker, pki)) as world:
+        await world.clock.advance(24 * HOUR_S, world.settled)
+        samples = [
+            (reading["sensor_id"], reading["boot_id"], sample["seq"])
+            for reading in world.of("reading")
+            for sample in reading["samples"]
+        ]
+        summary = world.fleet.summary()
+    assert len(samples) == len(set(samples)) == summary["samples_taken"] == 2 * 4 * 96
+    assert summary["messages_published"] == summary["messages_acked"]
+    assert (summary["samples_dropped"], summary["zones_below_wilting_point"]) == (0, [])
+
+
+async def test_a_command_changes_the_next_readings(broker: Broker, pki: Pki) -> None:
+    """The loop is closed: the watered zone gets wetter, its litres are acked, and the other zones go on drying."""
+    async with at_work(World(broker, pki)) as world:
+        await world.clock.advance(HOUR_S, world.settled)
+        await world.open("plot-2b", 1800)
+        await world.clock.advance(2 * HOUR_S, world.settled)
+        summary = world.fleet.summary()
+        done = world.of("ack")[-1]
+    zone = next(zone for zone in world.farm.zones if zone.zone_id == "plot-2b")
+    litres = zone.litres_per_minute * 30
+    assert (done["state"], done["duration_s"], done["volume_source"]) == ("done", 1800, "measured")
+    assert done["volume_l"] == pytest.approx(litres, abs=0.01)
+    assert summary["litres"]["plot-2b"] == pytest.approx(litres)
+    edges = [event for event in world.events if event["kind"] == "valve_edge"]
+    assert [edge["open"] for edge in edges] == [True, False]
+    assert edges[1]["at_ms"] - edges[0]["at_ms"] == 1800_000
+    assert edges[0]["at_ms"] == (WEATHER.start + HOUR_S) * 1000
+    vwc = {
+        reading["zone_id"]: [sample["vwc"] for sample in reading["samples"]]
+        for reading in world.of("reading")
+        if reading["zone_id"]
+    }
+    rise = zone.application_rate_mm_h * zone.efficiency * 0.5 / (zone.root_depth_m * 1000)
+    assert vwc["plot-2b"][-1] - zone.initial_vwc == pytest.approx(rise, abs=0.012)
+    assert vwc["plot-2a"][-1] < world.farm.gateways[1].zones[0].initial_vwc + 0.01
+
+
+async def test_the_same_seed_gives_the_same_season(broker: Broker, pki: Pki) -> None:
+    """Readings and acks depend on the seed and nothing else; another seed gives another season."""
+
+    async def season(seed: int) -> set[str]:
+        world = World(broker, pki, seed)
+        async with at_work(world):
+            for hour in range(6):
+                await world.clock.advance(HOUR_S, world.settled)
+                await world.open("plot-1a", 600 + 60 * hour, epoch=hour + 1)
+            await world.clock.advance(HOUR_S, world.settled)
+        return {json.dumps(entry, sort_keys=True) for entry in world.heard if entry[0] in {"reading", "ack"}}
+
+    first = await season(1)
+    assert len(first) == 2 * 4 * 7 + 2 * 6
+    assert await season(1) == first
+    assert await season(2) != first
+
+
+async def test_an_outage_loses_nothing(broker: Broker, pki: Pki) -> None:
+    """Readings taken while the broker is away arrive when it is back."""
+    async with at_work(World(broker, pki)) as world:
+        await world.clock.advance(2 * HOUR_S, world.settled)
+        broker.stop()
+        await world.clock.advance(4 * HOUR_S, lambda: True)
+        assert not world.fleet.idle()
+        broker.start()
+        await eventually(world.fleet.idle, 20)
+        await eventually(lambda: world.compute.online)
+        await world.clock.advance(HOUR_S, world.fleet.idle)
+        seqs = {
+            sample["seq"]
+            for reading in world.of("reading")
+            if reading["zone_id"] == "plot-1a"
+            for sample in reading["samples"]
+        }
+        assert seqs == set(range(1, 7 * 4 + 1))
+
+
+async def test_stopping_closes_open_valves_and_settles_them(broker: Broker, pki: Pki) -> None:
+    """A fleet that ends in the middle of a run closes the valve, acks what flowed, and says it is offline."""
+    async with at_work(World(broker, pki)) as world:
+        await world.clock.advance(HOUR_S, world.settled)
+        await world.open("plot-1a", 3600)
+        await world.clock.advance(600, world.settled)
+        await world.fleet.stop()
+        await eventually(lambda: [status["state"] for status in world.of("status")].count("offline") == 2)
+    assert [event["open"] for event in world.events if event["kind"] == "valve_edge"] == [True, False]
+    assert world.of("ack")[-1]["duration_s"] == 600
+
+
+def test_a_gateway_without_identity(tmp_path: Path) -> None:
+    """The missing folder and the remedy are named."""
+    with pytest.raises(IdentityMissingError, match=r"irrigation-gateway-1.*certs issue"):
+        Fleet(farms.build(1, 1), WEATHER, tmp_path, "localhost", 1, StepClock(WEATHER.start), print)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--weather", "nowhere.csv"], ["--days", "500"], ["--certs", "nowhere"], ["--gateways", "0"], ["--speed", "x"]],
+)
+def test_bad_options_end_with_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Return code 2, and the last line on stderr names the input."""
+    try:
+        code = main(arguments)
+    except SystemExit as error:
+        code = int(error.code or 0)
+    assert code == 2
+    assert arguments[-1] in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_the_command_line_ends_cleanly_on_ctrl_c(broker: Broker, pki: Pki) -> None:
+    """Interrupted in the middle, it hands over what it has, prints its summary and returns 0."""
+    for number in (1, 2):
+        pki.issue(f"irrigation-gateway-{number}")
+    arguments = ["--port", str(broker.port), "--certs", str(pki.folder), "--gateways", "2", "--speed", "3600"]
+    command = [sys.executable, "-m", "gateway_sim", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.communicate(timeout=4)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=15)
+    summary = json.loads(out)
+    assert (process.returncode, err) == (0, "")
+    assert summary["samples_taken"] > 0
+    assert summary["messages_published"] == summary["messages_acked"]
+
+
+def test_zones_can_be_written_for_compute(tmp_path: Path) -> None:
+    """The zones document is a file that compute reads."""
+    path = tmp_path / "zones.yaml"
+    assert main(["--gateways", "2", "--write-zones", str(path)]) == 0
+    assert json.loads(path.read_text()) == farms.zones_document(farms.build(2, 1))

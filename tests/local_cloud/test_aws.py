@@ -1,0 +1,124 @@
+"""The AWS API as a process: it serves, it ends with its parent, it says what is wrong."""
+
+import asyncio
+import hashlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlparse
+
+import boto3
+import pytest
+
+from certs.authority import Authority
+from local_cloud.aws import READY, Aws, AwsError, environment
+from local_cloud.errors import LocalCloudError
+
+ROOT = Path(__file__).parents[2]
+
+
+def is_listening(endpoint: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(endpoint.rsplit(":", 1)[1]))) == 0
+
+
+def test_it_serves_until_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object that is put can be got; after `stop` nobody listens; both may be repeated."""
+
+    async def scenario() -> None:
+        aws = Aws()
+        await aws.stop()
+        for _ in range(2):
+            endpoint = await aws.start()
+            await asyncio.to_thread(use, endpoint)
+            await aws.stop()
+            assert not is_listening(endpoint)
+
+    def use(endpoint: str) -> None:
+        for name, value in environment(endpoint).items():
+            monkeypatch.setenv(name, value)
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="farm")
+        started = time.perf_counter()
+        for number in range(20):
+            s3.put_object(Bucket="farm", Key=f"{number}", Body=b"wet" * number)
+        assert time.perf_counter() - started < 5  # a PUT that waits for "100 Continue" takes a second
+        assert s3.get_object(Bucket="farm", Key="7")["Body"].read() == b"wet" * 7
+        s3.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_certificate_has_the_id_that_aws_gives_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The id is the SHA-256 of the DER, so that the gate can compute it from what TLS shows."""
+    folder = Authority(tmp_path).issue("irrigation-gateway-1")
+
+    async def scenario() -> str:
+        aws = Aws()
+        try:
+            return await asyncio.to_thread(register, await aws.start())
+        finally:
+            await aws.stop()
+
+    def register(endpoint: str) -> str:
+        for name, value in environment(endpoint).items():
+            monkeypatch.setenv(name, value)
+        iot = boto3.client("iot")
+        pem = (folder / "certificate.pem").read_text()
+        answer = iot.register_certificate_without_ca(certificatePem=pem, status="ACTIVE")
+        iot.close()
+        return str(answer["certificateId"])
+
+    assert asyncio.run(scenario()) == hashlib.sha256((folder / "certificate.der").read_bytes()).hexdigest()
+
+
+def test_it_listens_on_loopback_only() -> None:
+    """Nobody in the same network reaches it."""
+
+    async def scenario() -> str:
+        aws = Aws()
+        try:
+            return await aws.start()
+        finally:
+            await aws.stop()
+
+    assert urlparse(asyncio.run(scenario())).hostname == "127.0.0.1"
+
+
+def test_a_taken_port_is_one_clear_line() -> None:
+    """The error names the port and the remedy."""
+
+    async def scenario(port: int) -> None:
+        with pytest.raises(AwsError, match=rf"^port {port} on 127.0.0.1 cannot be used .* choose another with --port$"):
+            await Aws(port).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        asyncio.run(scenario(taken.getsockname()[1]))
+    assert issubclass(AwsError, LocalCloudError)
+
+
+@pytest.mark.parametrize("how", ["input closes", "SIGTERM"])
+def test_it_ends_with_its_parent(how: str) -> None:
+    """The command line says that it is ready, once, and ends cleanly with its input or by SIGTERM."""
+    command = [sys.executable, "-m", "local_cloud.aws", "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        endpoint = process.stdout.readline().removeprefix(READY).strip()
+        assert is_listening(endpoint)
+        process.stdin.close() if how == "input closes" else process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert process.stdout.read() == ""
+    assert not is_listening(endpoint)
+
+
+def test_a_wrong_port_ends_with_code_2() -> None:
+    """The command line shows one line, no traceback."""
+    command = [sys.executable, "-m", "local_cloud.aws", "--port", "70000"]
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("port 70000 on 127.0.0.1 cannot be used")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,80 @@
+"""The inner broker starts, stops, and never outlives its parent."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from local_cloud.broker import Broker
+from local_cloud.errors import BrokerError
+
+
+async def test_it_listens_on_loopback_until_stopped(broker: str) -> None:
+    """The port answers after `start`, not after `stop`, and no process is left."""
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    inner = Broker(broker)
+    port = await inner.start()
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.close()
+    await writer.wait_closed()
+    await inner.stop()
+    await inner.stop()
+    with pytest.raises(OSError):
+        await asyncio.open_connection("127.0.0.1", port)
+    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+
+
+def test_it_ends_with_a_killed_parent(broker: str, tmp_path: Path) -> None:
+    """Killing the parent outright leaves neither a broker nor its folder."""
+    program = (
+        "import asyncio\nfrom local_cloud.broker import Broker\n"
+        f"async def main():\n    print(await Broker({broker!r}).start(), flush=True)\n    await asyncio.sleep(60)\n"
+        "asyncio.run(main())"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        cwd=Path(__file__).parents[2],
+    )
+    assert parent.stdout is not None
+    parent.stdout.readline()
+    children = psutil.Process(parent.pid).children(recursive=True)
+    assert children
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    assert psutil.wait_procs(children, timeout=5)[1] == []
+    deadline = time.monotonic() + 2
+    while list(tmp_path.glob("pythoflow-broker-*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert list(tmp_path.glob("pythoflow-broker-*")) == []
+
+
+async def test_mosquitto_leaves_no_folder() -> None:
+    """Its configuration goes with it."""
+    before = set(Path(tempfile.gettempdir()).glob("pythoflow-broker-*"))
+    inner = Broker("mosquitto")
+    await inner.start()
+    await inner.stop()
+    assert set(Path(tempfile.gettempdir()).glob("pythoflow-broker-*")) <= before
+
+
+async def test_a_missing_mosquitto_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The remedy is named."""
+    monkeypatch.setattr("shutil.which", lambda *_args, **_more: None)
+    with pytest.raises(BrokerError, match="apt install mosquitto"):
+        await Broker("mosquitto").start()
+
+
+def test_an_unknown_broker_is_one_line() -> None:
+    """The choice is named."""
+    with pytest.raises(BrokerError, match="embedded or mosquitto"):
+        Broker("rabbit")

@@ -1,0 +1,28 @@
+"""The types beside the protocol's modules are those of the code."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_stubs_match_the_code() -> None:
+    """mypy's stubtest finds no name, argument or type that differs between a `.pyi` and its module."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy.stubtest", "protocol"],
+        cwd=ROOT,
+        env=os.environ | {"MYPYPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_protocol_module_lacks_a_stub() -> None:
+    """Each module with code in it has its types."""
+    modules = {path.stem for path in (ROOT / "protocol").glob("*.py")} - {"__init__"}
+    assert modules == {path.stem for path in (ROOT / "protocol").glob("*.pyi")}

@@ -1,0 +1,57 @@
+// Runs the portable tests in MicroPython's own VM: `node run_tests.mjs PROJECT_ROOT`. One result line a test; rc 1 if any fails.
+import fs from 'node:fs';
+import path from 'node:path';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+
+const root = path.resolve(process.argv[2]);
+const FOLDERS = { 'protocol': '/tested/protocol', 'firmware/lib/gateway': '/tested/gateway', 'tests/vm/portable': '/tested/tests' };
+const TIMEOUT_MS = 120_000; // a VM that hangs says nothing by itself
+
+setTimeout(() => { console.log('FAIL the VM did not finish in time'); process.exit(1); }, TIMEOUT_MS).unref();
+const packageFile = createRequire(path.join(root, 'package.json')).resolve('@micropython/micropython-webassembly-pyscript');
+const { loadMicroPython } = await import(pathToFileURL(packageFile));
+const mp = await loadMicroPython({ heapsize: 4 * 1024 * 1024, linebuffer: true, stdout: say, stderr: say });
+
+function say(line) {
+  console.log(`  ${line}`);
+}
+
+function copyIn(source, target) {
+  mp.FS.mkdirTree(target);
+  for (const entry of fs.readdirSync(source, { withFileTypes: true })) {
+    const from = path.join(source, entry.name);
+    if (entry.name === '__pycache__' || entry.name.endsWith('.pyi')) continue;
+    if (entry.isDirectory()) copyIn(from, `${target}/${entry.name}`);
+    else mp.FS.writeFile(`${target}/${entry.name}`, fs.readFileSync(from));
+  }
+}
+
+// Each test is a call of its own: the VM collects its garbage only when it has returned to JavaScript.
+async function runAll() {
+  for (const [folder, target] of Object.entries(FOLDERS)) copyIn(path.join(root, folder), target);
+  mp.FS.writeFile('/tested/run_in_vm.py', fs.readFileSync(path.join(root, 'tests/vm/run_in_vm.py')));
+  mp.runPython("import sys; sys.path[:] = ['/tested', '/tested/tests', '.frozen']\nimport asyncio, run_in_vm");
+  const failed = [];
+  let count = 0;
+  for (const file of fs.readdirSync(path.join(root, 'tests/vm/portable')).filter((name) => /^test_.*\.py$/.test(name)).sort()) {
+    const module = file.slice(0, -3);
+    mp.runPython(`_rows = run_in_vm.tests('${module}')`);
+    for (const [className, method] of JSON.parse(mp.globals.get('_rows'))) {
+      await mp.runPythonAsync(`_why = await asyncio.create_task(run_in_vm.run('${module}', '${className}', '${method}'))`);
+      const why = mp.globals.get('_why');
+      count += 1;
+      if (why) failed.push(method);
+      console.log(`${why ? 'FAIL' : 'ok'} ${module}.${className}.${method}${why ? `\n${why}` : ''}`);
+    }
+  }
+  console.log(`${count} tests ran, ${failed.length} failed`);
+  return count > 0 && failed.length === 0;
+}
+
+try {
+  process.exitCode = (await runAll()) ? 0 : 1;
+} catch (error) {
+  console.log(`FAIL ${String(error.message).slice(0, 3000)}`); // never the stack: node would print the package's one-line source
+  process.exitCode = 1;
+}
