@@ -6,7 +6,7 @@ to the target, within the bounds of one run and of one day.
 Moisture (vwc) is m3 of water per m3 of soil; times are Unix seconds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -44,7 +44,10 @@ class ZoneState:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One reason: the value that was found, the threshold it was held against, and in words why it would not do."""
+    """One reason: the value that was found, the threshold it was held against, and in words why it will not do.
+
+    `why` is empty for a check that passed.
+    """
 
     name: str
     value: float | str | None
@@ -75,7 +78,8 @@ class Decision:
 
 def decide(zone: Zone, state: ZoneState, now: int) -> Decision:
     """Decide about one zone at `now`; the same arguments always give the same decision."""
-    checks = tuple(check(zone, state, now) for check in CHECKS)
+    found = (check(zone, state, now) for check in CHECKS)
+    checks = tuple(replace(check, why="") if check.passed else check for check in found)
     refused = next((check for check in checks if not check.passed), None)
     if refused is not None:
         return Decision(zone.zone_id, now, None, checks, f"{zone.zone_id} gets no water: {refused.why}.")

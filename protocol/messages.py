@@ -242,8 +242,8 @@ _SAMPLE = {
     "measured_at": (_time, REQUIRED),
     "clock": (_one_of(CLOCKS), REQUIRED),
 }
-for _name in QUANTITIES:
-    _SAMPLE[_name] = (_number(*QUANTITIES[_name]), OPTIONAL)
+for _name, _limits in QUANTITIES.items():
+    _SAMPLE[_name] = (_number(*_limits), OPTIONAL)
 
 
 def encode(kind, message):

@@ -18,7 +18,7 @@ ROOMS = ("compute_service", "gateway_sim", "local_cloud", "lambda_functions", "c
 TRANSLATED = ("README.md", "README.pt-BR.md")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
-MODULE = re.compile(rf"python -m ((?:{'|'.join(ROOMS)})(?:\.[a-z_.]+)?)(?: ([a-z][a-z-]*))?")
+MODULE = re.compile(rf"python -m ((?:{'|'.join(ROOMS)})(?:\.[a-z_.]+)?)(?: ([a-z][a-z_-]*))?")
 TARGET = re.compile(r"(?:^|`)make ([a-z][a-z-]*)", re.MULTILINE)
 VARIABLE = re.compile(r"\b([A-Z]+)=")
 

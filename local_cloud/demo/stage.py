@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 PATIENCE_S = 5
 
@@ -56,7 +56,7 @@ class Stage:
         """From now on this child may end by itself."""
         self._may_end.add(name)
 
-    async def failure(self) -> None:
+    async def failure(self) -> NoReturn:
         """Return never; raise StageError as soon as a child ends that should not."""
         raise StageError(await self._failures.get())
 

@@ -59,7 +59,7 @@ async def play(job: Job, tell: Callable[[int, str], None]) -> dict[str, Any]:
                 await asyncio.wait({story, failure}, return_when=asyncio.FIRST_COMPLETED)
                 if not story.done() or story.exception():  # a process that ended explains more than its silence
                     await asyncio.wait({failure}, timeout=EXPLAINS_WITHIN_S)
-                return failure.result() if failure.done() else story.result()  # type: ignore[func-returns-value]
+                return failure.result() if failure.done() else story.result()
             finally:
                 story.cancel()
                 failure.cancel()

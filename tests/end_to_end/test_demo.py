@@ -1,4 +1,4 @@
-"""`make demo` as its user meets it: the same seed is the same farm, both brokers, Ctrl-C, and clear words for mistakes."""
+"""`make demo` as its user meets it: one seed is one farm, both brokers, Ctrl-C, and clear words for mistakes."""
 
 import json
 import os

@@ -16,7 +16,9 @@ def test_three_engines_agree(small: Demo, table: str) -> None:
     folder = Path(small.summary["parquet_dir"]) / table
     column = "vwc" if table == "samples" else "mean"
     arrow = ds.dataset(folder, format="parquet", partitioning="hive").to_table()
-    rows, total = duckdb.sql(f"SELECT count(*), sum({column}) FROM '{folder}/**/*.parquet'").fetchall()[0]
+    query = f"SELECT count(*), sum({column}) FROM '{folder}/**/*.parquet'"
+    with duckdb.connect() as database:
+        rows, total = database.execute(query).fetchall()[0]
     frame = pd.read_parquet(folder)
     assert rows == arrow.num_rows == len(frame) > 0
     assert total == pytest.approx(arrow[column].to_pandas().sum())

@@ -328,7 +328,7 @@ class TheGateway(AsyncTestCase):
         """No silent death: the valves close, and `run` raises."""
         bench = Bench()
         await bench.start()
-        bench.command()
+        bench.command(duration_s=1800)
         await settle()
         bench.board.read = None
         await bench.clock.advance(900)

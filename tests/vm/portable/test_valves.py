@@ -488,6 +488,19 @@ class StorageFaults(unittest.TestCase):
         bench.send(**command)
         self.assertEqual((bench.moved(), bench.answers()), ([], [("done", "ok")]))
 
+    def test_the_first_write_after_a_boot_spares_the_newest_copy(self):
+        """A write cut short right after a reboot leaves what the boot had read."""
+        bench = Bench()
+        for epoch in (1, 2, 3):
+            bench.send(epoch=epoch, duration_s=1)
+            bench.after(1)
+            bench.reboot()
+            bench.store.torn = True
+            bench.send("close", command_id="x", epoch=9)
+            bench.store.torn = False
+            bench.reboot()
+            self.assertEqual((bench.valves.epochs["plot-1a"], bench.acks), (epoch, []))
+
     def test_when_all_is_lost_old_opens_stay_shut(self):
         """With both copies unreadable nothing issued until now is believed: it may have run already."""
         bench = Bench()

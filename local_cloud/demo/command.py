@@ -1,0 +1,149 @@
+"""The command line of the demonstration: reads the options, gives it, prints its table."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from certs.authority import Authority
+from certs.errors import CertsError
+from gateway_sim import farm as farms
+from gateway_sim import weather as weathers
+from gateway_sim.errors import SimError
+from gateway_sim.weather import Weather
+from local_cloud.aws import AwsError
+from local_cloud.demo.errors import DemoError
+from local_cloud.demo.lake_facts import lake_facts
+from local_cloud.demo.report import write_report
+from local_cloud.demo.roles import perform
+from local_cloud.demo.screen import show_progress, summary_table
+from local_cloud.demo.stage import StageError
+from local_cloud.demo.story import Job, play
+from local_cloud.demo.summary import sum_up
+from local_cloud.errors import LocalCloudError
+from local_cloud.field_clock import FieldClockError
+
+DAY_S = 24 * 3600
+COMPUTE = "irrigation-compute"
+LEFT_BY_A_RUN = ("summary.json", "report.html", "events.jsonl", "zones.yaml", "compute.sqlite*", "lake", "logs")
+NEEDED_BYTES = 200 * 1024 * 1024
+KNOWN_TROUBLE = (CertsError, SimError, LocalCloudError, AwsError, FieldClockError, StageError, OSError)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Give the demonstration: 0 when all went well, 1 when a promise was broken, 2 for what the user can mend."""
+    arguments = _parser().parse_args(words)
+    if arguments.role:
+        return perform(*arguments.role)
+    console = Console(stderr=True)
+    try:
+        summary = give(arguments, console)
+    except KNOWN_TROUBLE as error:
+        sys.stderr.write(f"demo: {' '.join(str(error).split())}\n")
+        return 2
+    Console().print(summary_table(summary))
+    return 0 if _all_well(summary) else 1
+
+
+def give(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
+    """Play the story and leave summary.json, report.html, events.jsonl and the lake in the output folder."""
+    began = time.monotonic()
+    weather_file = Path(arguments.weather) if arguments.weather else weathers.EXCERPT
+    weather = weathers.load(weather_file, days=arguments.days)
+    farm = farms.build(arguments.gateways, arguments.seed)
+    out = _fresh_folder(Path(arguments.out))
+    with _work_folder() as work:
+        job = Job(
+            gateways=arguments.gateways,
+            seed=arguments.seed,
+            broker=arguments.broker,
+            weather=str(weather_file.resolve()),
+            start=weather.start,
+            end=weather.start + arguments.days * DAY_S,
+            work=str(work),
+            out=str(out),
+        )
+        zones = farms.zones_document(farm)
+        (out / "zones.yaml").write_text(yaml.safe_dump(zones, sort_keys=False))
+        _issue_identities(job, [gateway.gateway_id for gateway in farm.gateways])
+        with show_progress(job, console) as tell:
+            home = asyncio.run(play(job, tell))
+        events = _gather_events(work, out)
+    facts = lake_facts(out / "lake")
+    summary = sum_up(job, home, events, facts, out)
+    summary["seconds"] = round(time.monotonic() - began, 1)
+    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    write_report(out, summary, zones, events, facts.traces, _hourly(weather))
+    return summary
+
+
+def _hourly(weather: Weather) -> list[dict[str, Any]]:
+    return [{"at": weather.start + index * 3600, **hour} for index, hour in enumerate(weather.hours)]
+
+
+def _all_well(summary: dict[str, Any]) -> bool:
+    return not (summary["samples_lost"] or summary["valve_bound_violations"])
+
+
+def _fresh_folder(out: Path) -> Path:
+    out.mkdir(parents=True, exist_ok=True)
+    for name in LEFT_BY_A_RUN:  # and nothing else: the folder may be anyone's
+        for path in out.glob(name):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if shutil.disk_usage(out).free < NEEDED_BYTES:
+        raise DemoError(f"{out}: less than {NEEDED_BYTES // 2**20} MB of disk are free; make room or choose --out")
+    return out.resolve()
+
+
+@contextlib.contextmanager
+def _work_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="pythoflow-", ignore_cleanup_errors=True) as folder:
+        (Path(folder) / "events").mkdir()
+        yield Path(folder)
+
+
+def _issue_identities(job: Job, gateway_ids: list[str]) -> None:
+    authority = Authority(Path(job.work) / "certs")
+    authority.issue_server(["localhost", "127.0.0.1"])
+    for thing in [COMPUTE, *gateway_ids]:
+        authority.issue(thing)
+
+
+def _gather_events(work: Path, out: Path) -> list[dict[str, Any]]:
+    lines = [line for file in sorted((work / "events").glob("*.jsonl")) for line in file.read_text().splitlines()]
+    events = sorted((json.loads(line) for line in lines), key=lambda event: event["at"])
+    (out / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    return events
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local_cloud.demo", description="Irrigate a farm on this machine, every part of it the real one."
+    )
+    parser.add_argument("--gateways", type=_whole(1, 200), default=8, help="how many gateways of 3 zones each (8)")
+    parser.add_argument("--days", type=_whole(1, 366), default=5, help="field days (5)")
+    parser.add_argument("--seed", type=_whole(0, 2**31), default=1, help="another seed is another farm (1)")
+    parser.add_argument("--broker", choices=("embedded", "mosquitto"), default="embedded", help="the inner broker")
+    parser.add_argument("--weather", default="", help="hourly CSV; default: the Drummondville excerpt")
+    parser.add_argument("--out", default="demo-output", help="what stays; replaces an earlier run (demo-output)")
+    parser.add_argument("--role", nargs=2, metavar=("NAME", "JOB"), help=argparse.SUPPRESS)
+    return parser
+
+
+def _whole(least: int, most: int) -> Any:
+    def number(text: str) -> int:
+        if not text.strip().isdigit() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"want a whole number from {least} to {most}, got {text!r}")
+        return int(text)
+
+    return number
