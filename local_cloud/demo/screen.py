@@ -70,8 +70,9 @@ def _line_a_day(job: Job, console: Console) -> Callable[[int, str], None]:
 
 def _day(job: Job, now: int) -> str:
     days = (job.end - job.start) // DAY_S
-    number = min((now - job.start) // DAY_S + 1, days)
-    return f"day {number} of {days}, {datetime.fromtimestamp(now, UTC):%Y-%m-%d}"
+    number = min((now - job.start) // DAY_S, days - 1)
+    date = datetime.fromtimestamp(job.start + number * DAY_S, UTC)
+    return f"day {number + 1} of {days}, {date:%Y-%m-%d}"
 
 
 def summary_table(summary: dict[str, Any]) -> Table:
