@@ -82,6 +82,11 @@ class Service:
             for update in self._store.updates_in("queued"):
                 self._send_update(update)
 
+    def give_up(self) -> None:
+        """Close the commands that nobody can answer any more; `tick` does so too, before it decides."""
+        with self._lock:
+            self._give_up(self._now())
+
     def update(self, device_id: str, settings: Mapping[str, int]) -> str:
         """Publish settings to a gateway or a group such as `all`; returns the update_id."""
         with self._lock:

@@ -22,21 +22,29 @@ SETTLING_TURNS = 12  # turns of the event loop after which a chain of woken task
 
 
 class FieldClockError(Exception):
-    """Field time cannot go on: a participant never comes to rest, left, or broke down."""
+    """Field time cannot go on: a participant never comes to rest, or broke down."""
+
+
+class LostError(FieldClockError):
+    """A participant is gone in the middle of a question."""
 
 
 class VirtualTime:
-    """The clock that code on field time is given: `now`, `ticks_ms`, `trusted`, `sleep_ms`."""
+    """The clock that code on field time is given: `now`, `ticks_ms`, `trusted`, `sleep_ms`. Starts in Unix ms."""
 
-    def __init__(self, start_s: int) -> None:
-        self._ms = start_s * 1000
-        self._start_ms = self._ms
+    def __init__(self, start_ms: int) -> None:
+        self._ms = start_ms
+        self._start_ms = start_ms
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
 
     def now(self) -> int:
         """Unix seconds."""
         return self._ms // 1000
+
+    def now_ms(self) -> int:
+        """Unix milliseconds."""
+        return self._ms
 
     def ticks_ms(self) -> int:
         """Milliseconds since the start, never going back."""
@@ -154,17 +162,19 @@ class _Participant:
     ) -> None:
         self._reader, self._writer, self.name, self.facts = reader, writer, name, facts
         self.due_ms: int | None = None
-        self.activity = -1
+        self.leaves = False
 
     async def ask(self, do: str, limit_s: float | None = None, **more: Any) -> dict[str, Any]:
         limit_s = limit_s or STUCK_AFTER_S
-        _send(self._writer, {"do": do, **more})
         try:
+            _send(self._writer, {"do": do, **more})
             line = await asyncio.wait_for(self._reader.readline(), limit_s)
         except TimeoutError:
             raise FieldClockError(f"{self.name} did not answer '{do}' within {limit_s} s") from None
-        if not line:
-            raise FieldClockError(f"{self.name} has ended unexpectedly")
+        except ConnectionError as error:
+            raise LostError(f"{self.name} is gone: {error}") from error
+        if not line.endswith(b"\n"):
+            raise LostError(f"{self.name} is gone")
         answer: dict[str, Any] = json.loads(line)
         if "restless" in answer:
             raise FieldClockError(f"{self.name} does not come to rest: {answer['restless']}")
@@ -175,10 +185,15 @@ class _Participant:
 
 
 class FieldClock:
-    """Owns field time. `order` names the participants; at one moment they are released in this order."""
+    """Owns field time. `order` names the participants; at one moment they are released in this order.
+
+    A participant that is gone ends it with LostError, unless `expect_again` announced another in its place.
+    """
 
     def __init__(self, start_s: int, order: tuple[str, ...]) -> None:
         self.now_ms = start_s * 1000
+        self.released = ""  # who was told to run last, and how many have been told
+        self.releases = 0
         self._order = order
         self._present: dict[str, _Participant] = {}
         self._arrivals = asyncio.Condition()
@@ -199,29 +214,41 @@ class FieldClock:
     async def joined(self, *names: str) -> dict[str, Any]:
         """Wait until these participants have come; gives the facts that they told, together."""
         async with self._arrivals:
-            await self._arrivals.wait_for(lambda: set(names) <= set(self._present))
+            await self._arrivals.wait_for(
+                lambda: all(n in self._present and not self._present[n].leaves for n in names)
+            )
         return {key: value for name in names for key, value in self._present[name].facts.items()}
+
+    def expect_again(self, name: str) -> None:
+        """This participant is about to go, and another will come in its place: field time waits for it."""
+        self._present[name].leaves = True
 
     async def run_until(self, end_s: int, tell: Callable[[int, str], None]) -> None:
         """Advance from one due moment to the next up to `end_s`; `tell(now_s, news)` hears of progress."""
         while True:
             tell(self.now_ms // 1000, await self.quiet())
-            due = [(p.due_ms, i) for i, p in enumerate(self._ordered()) if p.due_ms is not None]
+            due = [
+                (due_ms, i)
+                for i, name in enumerate(self._names())
+                if (due_ms := self._present[name].due_ms) is not None
+            ]
             if not due or min(due)[0] > end_s * 1000:
-                await self._advance(end_s * 1000)
+                await self.advance(end_s)
                 return
             moment, index = min(due)
             await self._advance(max(moment, self.now_ms))
-            await self._ordered()[index].ask("run")
+            self.released = self._names()[index]
+            self.releases += 1
+            await self._ask(self.released, "run")
 
     async def quiet(self) -> str:
         """Wait until nothing is in flight anywhere; gives the news."""
         before: list[int] | None = None
         news = ""
         while True:
-            answers = await asyncio.gather(*(p.ask("settle") for p in self._ordered()))
-            for participant, answer in zip(self._ordered(), answers, strict=True):
-                participant.due_ms = answer["due_ms"]
+            answers = await asyncio.gather(*(self._ask(name, "settle") for name in self._names()))
+            for name, answer in zip(self._names(), answers, strict=True):
+                self._present[name].due_ms = answer["due_ms"]
             news = next((answer["news"] for answer in answers if answer["news"]), news)
             activity = [answer["activity"] for answer in answers]
             if activity == before:
@@ -230,21 +257,45 @@ class FieldClock:
 
     async def stop(self, name: str) -> dict[str, Any]:
         """Have one participant bring everything home; gives its last words. It takes no further part."""
-        last_words = await self._present[name].ask("stop", limit_s=300)
+        last_words = await self._ask(name, "stop", limit_s=300)
         self._present.pop(name).close()
         return last_words
 
-    def _ordered(self) -> list[_Participant]:
-        return [self._present[name] for name in self._order if name in self._present]
+    async def advance(self, now_s: int) -> None:
+        """Move the hands, and run nothing."""
+        await self._advance(now_s * 1000)
+
+    def _names(self) -> list[str]:
+        return [name for name in self._order if name in self._present]
+
+    async def _ask(self, name: str, do: str, limit_s: float | None = None, **more: Any) -> dict[str, Any]:
+        while True:
+            asked = self._present[name]
+            try:
+                return await asked.ask(do, limit_s, **more)
+            except LostError:
+                if not asked.leaves:
+                    raise
+                await self._replacement(asked)
+                if do == "run":  # what was due is due again, or done
+                    return {}
+
+    async def _replacement(self, lost: _Participant) -> None:
+        lost.close()
+        async with self._arrivals, asyncio.timeout(STUCK_AFTER_S):
+            await self._arrivals.wait_for(lambda: self._present[lost.name] is not lost)
+        await self._ask(lost.name, "time", ms=self.now_ms)
 
     async def _advance(self, ms: int) -> None:
         if ms != self.now_ms:
             self.now_ms = ms
-            await asyncio.gather(*(p.ask("time", ms=ms) for p in self._ordered()))
+            await asyncio.gather(*(self._ask(name, "time", ms=ms) for name in self._names()))
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         hello = json.loads(await reader.readline())
         async with self._arrivals:
+            if before := self._present.get(hello["name"]):
+                before.close()
             self._present[hello["name"]] = _Participant(reader, writer, hello["name"], hello["facts"])
             self._arrivals.notify_all()
 

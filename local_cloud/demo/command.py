@@ -72,6 +72,7 @@ def give(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
             end=weather.start + arguments.days * DAY_S,
             work=str(work),
             out=str(out),
+            kills=arguments.kills,
         )
         zones = farms.zones_document(farm)
         (out / "zones.yaml").write_text(yaml.safe_dump(zones, sort_keys=False))
@@ -135,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=_whole(0, 2**31), default=1, help="another seed is another farm (1)")
     parser.add_argument("--broker", choices=("embedded", "mosquitto"), default="embedded", help="the inner broker")
     parser.add_argument("--weather", default="", help="hourly CSV; default: the Drummondville excerpt")
+    parser.add_argument("--kills", type=_whole(0, 10_000), default=0, help="kill -9 of its processes on the way (0)")
     parser.add_argument("--out", default="demo-output", help="what stays; replaces an earlier run (demo-output)")
     parser.add_argument("--role", nargs=2, metavar=("NAME", "JOB"), help=argparse.SUPPRESS)
     return parser

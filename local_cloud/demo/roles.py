@@ -56,7 +56,7 @@ class Recorder:
     """Writes events as they happen, one JSON object a line, and keeps the last one worth telling a person."""
 
     def __init__(self, path: Path) -> None:
-        self._file: TextIO = path.open("w", buffering=1)
+        self._file: TextIO = path.open("a", buffering=1)
         self._news = ""
 
     def __call__(self, event: dict[str, Any]) -> None:
@@ -149,7 +149,8 @@ class ComputePart:
         self._service.tick()
 
     async def stop(self) -> dict[str, Any]:
-        """Disconnect; gives the commands by state and what was settled."""
+        """Close what is overdue, disconnect; gives the commands by state and what was settled."""
+        self._service.give_up()
         self._link.close()
         litres = sum(delivery.volume_l or 0 for delivery in self._store.deliveries())
         return {"commands": self._store.command_counts(), "litres_settled": litres}
@@ -266,6 +267,7 @@ async def cloud_role(job: Job, time: VirtualTime, record: Recorder) -> AsyncIter
         now=time.now,
         record=record,
         broker=job.broker,
+        port=job.gate_port,
     ) as cloud:
         yield CloudPart(cloud, record), {"gate_port": cloud.port}
 
@@ -274,7 +276,11 @@ async def cloud_role(job: Job, time: VirtualTime, record: Recorder) -> AsyncIter
 async def schedule_role(job: Job, time: VirtualTime, _record: Recorder) -> AsyncIterator[tuple[Part, dict[str, Any]]]:
     """The schedule with the aggregate function."""
     os.environ.update(AGGREGATE_ENVIRONMENT)
-    yield SchedulePart(job, Schedule(AGGREGATE_EVERY_S, _invoke, time.now()), time), {}
+    yield SchedulePart(job, Schedule(AGGREGATE_EVERY_S, _invoke, _last_period(job, time)), time), {}
+
+
+def _last_period(job: Job, time: VirtualTime) -> int:
+    return time.now() - (time.now() - job.start) % AGGREGATE_EVERY_S
 
 
 def _invoke(event: dict[str, Any]) -> dict[str, Any]:
@@ -301,7 +307,7 @@ def perform(name: str, job_file: str) -> int:
 
 
 async def _perform(name: str, job: Job) -> None:
-    time = VirtualTime(job.start)
+    time = VirtualTime(job.now_ms)
     with contextlib.closing(Recorder(Path(job.work) / "events" / f"{name}.jsonl")) as record:
         async with ROLES[name](job, time, record) as (part, facts):
             playing = asyncio.create_task(take_part(job.clock_port, name, time, part, **facts))

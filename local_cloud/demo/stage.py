@@ -39,7 +39,7 @@ class Stage:
 
     async def start(self, name: str, *command: str, environment: Mapping[str, str] | None = None) -> None:
         """Start a child: `command` goes to this Python."""
-        with (self._logs / f"{name}.log").open("wb") as log:
+        with (self._logs / f"{name}.log").open("ab") as log:
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *command,
@@ -50,11 +50,20 @@ class Stage:
                 start_new_session=True,
             )
         self._children[name] = child
+        self._may_end.discard(name)
         self._watchers.append(asyncio.create_task(self._watch(name, child)))
 
     def let_end(self, name: str) -> None:
         """From now on this child may end by itself."""
         self._may_end.add(name)
+
+    async def kill(self, name: str) -> None:
+        """kill -9 of a child, and return when it is gone."""
+        self.let_end(name)
+        child = self._children[name]
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()
 
     async def failure(self) -> NoReturn:
         """Return never; raise StageError as soon as a child ends that should not."""

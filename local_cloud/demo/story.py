@@ -1,4 +1,4 @@
-"""The order of a demonstration: which process starts when, how field time runs, and who brings what home at the end."""
+"""The order of a demonstration: which process starts when, how field time runs, who brings what home at the end."""
 
 import asyncio
 import json
@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from local_cloud.aws import Aws, environment
+from local_cloud.demo.accidents import Accidents
 from local_cloud.demo.stage import Stage
 from local_cloud.field_clock import FieldClock
 
 # At one moment of field time they act in this order; at the end each brings home what the next one still needs.
-EXPLAINS_WITHIN_S = 2
 ORDER = ("fleet", "compute", "cloud", "schedule")
+EXPLAINS_WITHIN_S = 2
+LAST_EXPIRY_S = 2 * 3600  # field time after which no command can be answered any more
+
+Tell = Callable[[int, str], None]
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,12 @@ class Job:
     weather: str
     start: int
     end: int
-    work: str  # keys, spool and the AWS API's errands: gone at the end
+    work: str  # keys, spool, what the gateways keep: gone at the end
     out: str  # what stays: events, store, lake, report
+    kills: int = 0
     clock_port: int = 0
     gate_port: int = 0
+    now_ms: int = 0  # Unix milliseconds at which this process begins
 
     def save(self, name: str) -> str:
         """Write the job where the process `name` reads it; gives the path."""
@@ -43,7 +49,28 @@ class Job:
         return cls(**json.loads(Path(path).read_text()))
 
 
-async def play(job: Job, tell: Callable[[int, str], None]) -> dict[str, Any]:
+class Cast:
+    """The participants: started, and after a kill started again, on field time as it is then."""
+
+    def __init__(self, job: Job, clock: FieldClock, stage: Stage, surroundings: dict[str, str]) -> None:
+        self.job, self.clock = job, clock
+        self._stage, self._surroundings = stage, surroundings
+
+    async def start(self, name: str) -> None:
+        """Start one participant."""
+        job = replace(self.job, now_ms=self.clock.now_ms)
+        command = ("-m", "local_cloud.demo", "--role", name, job.save(name))
+        await self._stage.start(name, *command, environment=self._surroundings)
+
+    async def kill(self, name: str) -> None:
+        """kill -9, and start again; returns when the new process takes part."""
+        self.clock.expect_again(name)
+        await self._stage.kill(name)
+        await self.start(name)
+        await self.clock.joined(name)
+
+
+async def play(job: Job, tell: Tell) -> dict[str, Any]:
     """Run the whole demonstration; gives each participant's last words by its name.
 
     `tell(now_s, news)` hears of progress. Raises StageError, FieldClockError or AwsError; no process survives it.
@@ -69,32 +96,42 @@ async def play(job: Job, tell: Callable[[int, str], None]) -> dict[str, Any]:
         await clock.close()
 
 
-async def _story(
-    job: Job, clock: FieldClock, stage: Stage, aws: Aws, tell: Callable[[int, str], None]
-) -> dict[str, Any]:
+async def _story(job: Job, clock: FieldClock, stage: Stage, aws: Aws, tell: Tell) -> dict[str, Any]:
     tell(job.start, "the local cloud starts")
-    surroundings = environment(await aws.start())
+    cast = Cast(job, clock, stage, environment(await aws.start()))
     for name in ("cloud", "schedule"):
-        await stage.start(name, *_command(name, job), environment=surroundings)
+        await cast.start(name)
     tell(job.start, "gate, broker and topic rule start")
-    job = replace(job, gate_port=(await clock.joined("cloud"))["gate_port"])
+    cast.job = replace(job, gate_port=(await clock.joined("cloud"))["gate_port"])
     for name in ("compute", "fleet"):
-        await stage.start(name, *_command(name, job), environment=surroundings)
+        await cast.start(name)
     tell(job.start, "gateways and compute service connect")
     await clock.joined(*ORDER)
-    await clock.run_until(job.end, tell)
-    return {name: await _bring_home(name, job.end, clock, stage, tell) for name in ORDER}
+    await _run(cast, tell)
+    return {name: await _bring_home(name, cast, stage, tell) for name in ORDER}
 
 
-async def _bring_home(
-    name: str, end: int, clock: FieldClock, stage: Stage, tell: Callable[[int, str], None]
-) -> dict[str, Any]:
-    tell(end, f"{name} brings everything home")
+async def _run(cast: Cast, tell: Tell) -> None:
+    """Field time from start to end, with the accidents that were ordered."""
+    accidents = Accidents(cast.kill, cast.clock, ORDER, cast.job)
+    happening = asyncio.create_task(accidents.happen())
+    running = asyncio.create_task(cast.clock.run_until(cast.job.end, tell))
+    try:
+        await asyncio.wait({happening, running}, return_when=asyncio.FIRST_EXCEPTION)
+        for task in (happening, running):
+            if task.done():
+                task.result()
+    finally:
+        for task in (happening, running):
+            task.cancel()
+        await asyncio.gather(happening, running, return_exceptions=True)
+
+
+async def _bring_home(name: str, cast: Cast, stage: Stage, tell: Tell) -> dict[str, Any]:
+    tell(cast.job.end, f"{name} brings everything home")
     stage.let_end(name)
-    last_words = await clock.stop(name)
-    await clock.quiet()
+    last_words = await cast.clock.stop(name)
+    await cast.clock.quiet()
+    if name == "fleet":  # nobody can answer a command any more: let the open ones expire
+        await cast.clock.advance(cast.job.end + LAST_EXPIRY_S)
     return last_words
-
-
-def _command(name: str, job: Job) -> tuple[str, ...]:
-    return ("-m", "local_cloud.demo", "--role", name, job.save(name))

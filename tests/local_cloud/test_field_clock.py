@@ -60,7 +60,7 @@ async def with_players(
     players = {}
     tasks = []
     for name, every_s in periods.items():
-        time = VirtualTime(START)
+        time = VirtualTime(START * 1000)
         players[name] = Player(time, every_s, log, name)
         tasks.append(asyncio.create_task(take_part(port, name, time, players[name], port_of=name)))
     try:
@@ -119,7 +119,7 @@ def test_sleepers_wake_when_their_time_has_come() -> None:
     """Sleepers wake in the order of their moments, and a cancelled one does not hold up time."""
 
     async def story() -> list[str]:
-        time = VirtualTime(START)
+        time = VirtualTime(START * 1000)
         woken: list[str] = []
 
         async def sleeper(name: str, ms: int) -> None:
