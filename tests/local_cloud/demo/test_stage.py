@@ -21,11 +21,13 @@ def test_children_end_with_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """A child that reads its input ends by itself; one that ignores everything is killed."""
     monkeypatch.setattr("local_cloud.demo.stage.PATIENCE_S", 0.3)
 
+    others = psutil.Process().children()
+
     async def story() -> list[psutil.Process]:
         async with Stage(tmp_path) as stage:
             await stage.start("polite", "-c", SLEEPER)
             await stage.start("stubborn", "-c", STUBBORN)
-            return psutil.Process().children()
+            return [child for child in psutil.Process().children() if child not in others]
 
     children = asyncio.run(story())
     assert len(children) == 2
