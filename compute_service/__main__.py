@@ -91,6 +91,8 @@ _ZONE_COLUMNS = ("zone_id", "sensor_id", "crop", "wilting_point", "refill_point"
 def decisions(args: argparse.Namespace) -> int:
     """Print the last decisions, the oldest first; with `--checks` every row of reasons too."""
     with closing(Store(args.store, must_exist=True)) as store:
+        if args.zone is not None:
+            _check_zone(args.store, args.zone, store.zone_ids())
         for row in store.decisions(args.zone, args.last):
             at = datetime.fromtimestamp(row["at"], ZoneInfo("UTC")).strftime("%Y-%m-%d %H:%M:%SZ")
             print(f"{at}  {row['sentence']}")
@@ -100,6 +102,12 @@ def decisions(args: argparse.Namespace) -> int:
                     [tuple("" if check[c] is None else str(check[c]) for c in cells) for check in row["checks"]]
                 )
     return 0
+
+
+def _check_zone(path: Path, zone_id: str, known: list[str]) -> None:
+    if zone_id not in known:
+        heard = ", ".join(known) or "none yet"
+        raise StoreError(f"{path}: knows no zone {zone_id!r}{config.did_you_mean(zone_id, known)}; known: {heard}")
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:

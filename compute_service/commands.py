@@ -119,11 +119,12 @@ def give_up(store: Store, now: int) -> list[CommandRow]:
     return late
 
 
-def hear_epoch(store: Store, zone_id: str, epoch: int) -> bool:
-    """Continue from an epoch that the gateway knows; False if it is not believable."""
-    known = store.epoch(zone_id)
-    if epoch > known + EPOCH_LEAP:
-        return False
-    if epoch > known:
+def believable(store: Store, zone_id: str, epoch: int) -> bool:
+    """False if an epoch leaps further than a zone's commands ever could."""
+    return epoch <= store.epoch(zone_id) + EPOCH_LEAP
+
+
+def hear_epoch(store: Store, zone_id: str, epoch: int) -> None:
+    """Continue from an epoch that the gateway knows, if it is believable."""
+    if believable(store, zone_id, epoch):
         store.raise_epoch(zone_id, epoch)
-    return True

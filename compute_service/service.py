@@ -22,12 +22,21 @@ from protocol.errors import ProtocolError
 
 DECIDE_AFTER_S = 10  # from a reading's arrival, so that all readings of the same moment are in
 LOOK_BACK_S = 2 * 86400  # surely holds the farm's local day
-MANY = 1000  # strangers to tell apart: who invents more names is only counted
+MANY = 1000  # refusals to remember; beyond it the oldest is forgotten, and told again when it comes again
+LONGEST = 300  # characters of a stranger's text in one line of the log
 
 log = logging.getLogger(__name__)
 
 Publish = Callable[[str, bytes, Callable[[], None]], None]
 Record = Callable[[dict[str, Any]], None]
+
+
+class _RefusedError(Exception):
+    """A message that is well formed, and still none to take: whose it is, what, and why not."""
+
+    def __init__(self, thing: str, what: str, why: str) -> None:
+        super().__init__(f"{what} of {thing}: {why}")
+        self.thing, self.what, self.why = thing, what, why
 
 
 class Service:
@@ -43,7 +52,7 @@ class Service:
         self._zones = {zone.zone_id: zone for zone in config.zones}
         self._zone_of_sensor = {zone.sensor_id: zone for zone in config.zones}
         self._gateways = {zone.gateway_id for zone in config.zones}
-        self._strangers: set[tuple[str, str]] = set()
+        self._told: dict[tuple[str, str], None] = {}  # refusals, the latest last
         self._un_acked: set[str] = set()
         self._lock = threading.RLock()
 
@@ -53,24 +62,20 @@ class Service:
             self._give_up(self._now())
             for command in self._store.commands_in("pending"):
                 if command.message["expires_at"] > self._now():
+                    self._tell_command(command.message)  # the crash may have come between the store and the record
                     self._send_command(command.message)
             for update in self._store.updates_in("pending"):
                 self._send_update(update)
 
     def handle(self, topic: str, payload: bytes) -> None:
-        """Take in one message, completely; whatever is wrong with it is counted and told, never raised."""
+        """Take in one message, completely. If anything is wrong with it nothing changes; it is counted and told."""
         with self._lock, self._store.transaction():
             try:
-                kind, message = messages.decode(topic, payload)
+                self._take(*messages.decode(topic, payload))
             except ProtocolError as error:
                 self._refuse(_claimed_by(topic), topic, str(error))
-                return
-            route = ROUTES.get(kind)
-            if route is None or message["gateway_id"] not in self._gateways:
-                self._refuse(message.get("gateway_id", topic), kind, "is from no gateway of this farm")
-                return
-            self._store.count(f"{kind}_messages")
-            route(self, message, self._now())
+            except _RefusedError as refusal:
+                self._refuse(refusal.thing, refusal.what, refusal.why)
 
     def tick(self) -> None:
         """Do what is due: decide about zones with new samples, give up commands, publish queued updates."""
@@ -112,7 +117,16 @@ class Service:
         """How many commands no ack has answered yet, and that are not given up."""
         return len(self._store.commands_in("pending", "sent"))
 
-    # what arrives
+    # what arrives: each handler checks everything before it changes anything
+
+    def _take(self, kind: str, message: Message) -> None:
+        route = ROUTES.get(kind)
+        if route is None:
+            raise _RefusedError(message["device_id"], kind, "is for gateways, and none of them may send it")
+        if message["gateway_id"] not in self._gateways:
+            raise _RefusedError(message["gateway_id"], kind, "is from no gateway of this farm")
+        route(self, message, self._now())
+        self._store.count(f"{kind}_messages")
 
     def _reading(self, message: Message, now: int) -> None:
         zone = self._zone_of_sensor.get(message["sensor_id"])
@@ -120,8 +134,8 @@ class Service:
             self._store.count("readings_without_zone")  # a weather station serves the whole gateway
             return
         if zone is None or message.get("zone_id") not in (None, zone.zone_id):
-            self._refuse(message["sensor_id"], "reading", f"is not the configured probe of {message.get('zone_id')}")
-            return
+            why = f"is not the configured probe of {message.get('zone_id')}"
+            raise _RefusedError(message["sensor_id"], "reading", why)
         usable = [sample for sample in message["samples"] if self._is_usable(sample, now)]
         if usable:
             self._keep_newest(zone, message["boot_id"], max(usable, key=_time_of), now)
@@ -149,34 +163,38 @@ class Service:
     def _ack(self, ack: Message, now: int) -> None:
         command = self._store.command(ack["command_id"])
         if command is None or not _answers(ack, command):
-            self._refuse(ack["gateway_id"], "ack", f"answers no command of ours: {ack['command_id']}")
-            return
+            raise _RefusedError(ack["gateway_id"], "ack", f"answers no command of ours: {ack['command_id']}")
         self._record({**ack, "kind": "ack", "received_at": now})
         if not commands.acknowledge(self._store, command, ack, now):
             self._store.count("acks_without_effect")
 
     def _status(self, status: Message, _now: int) -> None:
         gateway_id = status["gateway_id"]
+        claims = status.get("epochs") or {}
+        ours = {zone_id: claims[zone_id] for zone_id in claims if zone_id in self._zones}  # not every valve is used
+        for zone_id, epoch in ours.items():
+            if self._zones[zone_id].gateway_id != gateway_id or not commands.believable(self._store, zone_id, epoch):
+                raise _RefusedError(gateway_id, "status", f"claims epoch {epoch} for {zone_id}")
+        for zone_id, epoch in ours.items():
+            commands.hear_epoch(self._store, zone_id, epoch)
         self._store.save_gateway(gateway_id, status["state"], status["at"])
-        for zone_id, epoch in (status.get("epochs") or {}).items():
-            zone = self._zones.get(zone_id)
-            if zone is None:
-                continue  # a valve that this farm does not use
-            if zone.gateway_id != gateway_id or not commands.hear_epoch(self._store, zone_id, epoch):
-                self._refuse(gateway_id, "status", f"claims epoch {epoch} for {zone_id}")
 
     def _error(self, report: Message, _now: int) -> None:
-        log.warning("%s reports %s: %s", report["gateway_id"], report["code"], report["text"])
+        log.warning("%s reports %s: %s", report["gateway_id"], report["code"], _one_line(report["text"]))
 
     def _diagnostics(self, report: Message, _now: int) -> None:
         log.debug("%s: %s", report["gateway_id"], report["counters"])
 
     def _refuse(self, thing: str, what: str, why: str) -> None:
         self._store.count("refusals")
-        if (thing, what) in self._strangers or len(self._strangers) >= MANY:
+        told = (thing, what) in self._told
+        self._told.pop((thing, what), None)
+        self._told[thing, what] = None
+        if len(self._told) > MANY:
+            del self._told[next(iter(self._told))]
+        if told:
             return
-        self._strangers.add((thing, what))
-        log.warning("refused %s of %s: %s", what, thing, why)
+        log.warning("refused %s of %s: %s", _one_line(what), _one_line(thing), _one_line(why))
         event = {"at": self._now(), "kind": "refusal", "by": "compute", "thing": thing, "what": what, "why": why}
         self._record(event)
 
@@ -195,13 +213,16 @@ class Service:
             self._store.forget_due(zone_id)
         self._record({"kind": "decision", "decision_id": decision_id, **asdict(decision)})
         if command:
-            self._record({"at": now, **command, "kind": "command"})
+            self._tell_command(command)
             self._send_command(command)
 
     def _give_up(self, now: int) -> None:
         with self._store.transaction():
             for command in commands.give_up(self._store, now):
                 log.warning("command %s for %s was never answered", command.command_id, command.zone_id)
+
+    def _tell_command(self, command: Message) -> None:
+        self._record({"at": command["issued_at"], **command, "kind": "command"})
 
     def _send_command(self, command: Message) -> None:
         command_id = command["command_id"]
@@ -236,6 +257,11 @@ def _time_of(sample: Message) -> tuple[int, int]:
 
 def _answers(ack: Message, command: CommandRow) -> bool:
     return ack["gateway_id"] == command.gateway_id and ack.get("zone_id") in (None, command.zone_id)
+
+
+def _one_line(text: str) -> str:
+    """A stranger's text as it may stand in a log: no line of its own making, and not for ever."""
+    return (text if text.isprintable() else ascii(text))[:LONGEST]
 
 
 def _claimed_by(topic: str) -> str:

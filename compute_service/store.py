@@ -153,6 +153,10 @@ class Store:
             *(zone_id, vwc, *key, due_at),
         )
 
+    def zone_ids(self) -> list[str]:
+        """Every zone that was ever heard of, by name."""
+        return [row[0] for row in self._all("SELECT zone_id FROM zones UNION SELECT zone_id FROM decisions ORDER BY 1")]
+
     def due_zones(self, now: int) -> list[str]:
         """The zones to decide about now, by name."""
         return [row[0] for row in self._all("SELECT zone_id FROM zones WHERE due_at <= ? ORDER BY zone_id", now)]

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from gateway_sim import farm as farms
+from gateway_sim import replay
 from gateway_sim import weather as weathers
-from gateway_sim.errors import SimError
+from gateway_sim.errors import SimError, StateError
 from gateway_sim.fleet import Fleet
 
 CONNECT_PATIENCE_S = 30
@@ -20,15 +21,19 @@ DAY_S = 86400
 
 
 class ScaledClock:
-    """The system clock, running `speed` times as fast from now on."""
+    """The system clock, running `speed` times as fast since `started` (Unix s, default: now)."""
 
-    def __init__(self, speed: float) -> None:
+    def __init__(self, speed: float, started: float | None = None) -> None:
         self._speed = speed
-        self._start_s = int(time.time())
         self._origin = time.monotonic()
+        self.started = int(started or time.time())
+        self._before_ms = int((time.time() - (started or time.time())) * 1000 * speed)
 
     def now(self) -> int:
-        return self._start_s + self.ticks_ms() // 1000
+        return self.now_ms() // 1000
+
+    def now_ms(self) -> int:
+        return self.started * 1000 + self._before_ms + self.ticks_ms()
 
     def ticks_ms(self) -> int:
         return int((time.monotonic() - self._origin) * 1000 * self._speed)
@@ -42,7 +47,10 @@ class ScaledClock:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until the days are over or Ctrl-C; 0, or 2 after one line about what to mend."""
-    options = _options(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["replay"]:
+        return replay.main(words[1:])
+    options = _options(words)
     try:
         return asyncio.run(_run(options))
     except (SimError, OSError) as error:
@@ -51,7 +59,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m gateway_sim", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m gateway_sim",
+        description=__doc__,
+        epilog="python -m gateway_sim replay --help: the file of a real logger instead",
+    )
     parser.add_argument("--host", default="localhost", help="the broker, by the name in its certificate (%(default)s)")
     parser.add_argument("--port", type=int, default=8883, help="its TLS port (%(default)s)")
     parser.add_argument("--certs", type=Path, default=Path("certs/issued"), help="a folder a thing (%(default)s)")
@@ -60,6 +72,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="draws the farm and the probes' noise (%(default)s)")
     parser.add_argument("--weather", type=Path, default=weathers.EXCERPT, help="hourly CSV, replayed from now on")
     parser.add_argument("--speed", type=_positive(float), default=1.0, help="field seconds a second (%(default)s)")
+    parser.add_argument("--state", type=Path, metavar="FOLDER", help="keep everything here, and go on from it")
     parser.add_argument("--write-zones", type=Path, metavar="FILE", help="only write compute's zones file, and end")
     return parser.parse_args(arguments)
 
@@ -79,13 +92,33 @@ async def _run(options: argparse.Namespace) -> int:
     if options.write_zones:
         options.write_zones.write_text(json.dumps(farms.zones_document(farm), indent=2) + "\n")  # JSON is YAML
         return 0
-    clock = ScaledClock(options.speed)
+    clock = _clock(options.speed, options.state)
     weather = weathers.load(options.weather, options.days)
-    weather = dataclasses.replace(weather, start=clock.now() - clock.now() % weathers.HOUR_S)
+    weather = dataclasses.replace(weather, start=clock.started - clock.started % weathers.HOUR_S)
     settings = {"server_hostname": options.host}
-    fleet = Fleet(farm, weather, options.certs, options.host, options.port, clock, _tell, settings)
+    address = (options.host, options.port)
+    fleet = Fleet(farm, weather, options.certs, *address, clock, _tell, settings, options.state)
     await _work(fleet, clock, weather.end - weathers.HOUR_S)  # the last samples still find weather
     return 0
+
+
+def _clock(speed: float, state: Path | None) -> ScaledClock:
+    """Field time; with a folder of state it goes on while nobody runs, as time does."""
+    if state is None:
+        return ScaledClock(speed)
+    path = state / "clock.json"
+    if not path.exists():
+        state.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".new").write_text(json.dumps({"started": time.time(), "speed": speed}))
+        path.with_suffix(".new").rename(path)
+    try:
+        kept = json.loads(path.read_text())
+        started = float(kept["started"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StateError(f"{path}: not written by this program ({error}); give another folder") from error
+    if kept["speed"] != speed:
+        raise StateError(f"{path}: this fleet runs at --speed {kept['speed']}; give that, or another folder")
+    return ScaledClock(speed, started)
 
 
 async def _work(fleet: Fleet, clock: ScaledClock, end: int) -> None:

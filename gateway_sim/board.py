@@ -1,44 +1,59 @@
 """A board whose probes and valves are in a simulated field; the firmware's gateway cannot tell the difference."""
 
-import random
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import asdict
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
+from gateway.errors import StorageError
+from gateway.journal import Journal
+from gateway_sim.errors import StateError
 from gateway_sim.farm import FarmGateway
 from gateway_sim.field import Field
 from gateway_sim.weather import Weather
 
 if TYPE_CHECKING:  # the interfaces are types only, and no module
-    from gateway.interfaces import Clock
+    from gateway.interfaces import Clock, Store
 
+Event = dict[str, Any]
 Values = dict[str, float | int | None]
-PROBE_NOISE = 0.003  # standard deviation of a capacitive probe, m3/m3
+PROBE_NOISE = NormalDist(0.0, 0.003)  # of a capacitive probe, m3/m3
+TOLD = "told"  # the edge before this record is an event on record
 
 
 class SimBoard:
-    """The board of one gateway; see `gateway.interfaces.Board`. Records a `valve_edge` at each change of a valve."""
+    """The board of one gateway; see `gateway.interfaces.Board`. Records a `valve_edge` at each change of a valve.
 
-    def __init__(
+    Its fields are what the weather and the edges make of them, and the edges are in the store: on a store that has
+    some, it goes on as if it had never stopped, but for the water of a valve that stood open. `recorded(event)` is
+    asked of an edge whose event a kill may have cut off; without it such an event is recorded, perhaps again.
+    Raises StateError.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  # all that a board has to do with
         self,
         gateway: FarmGateway,
         weather: Weather,
         clock: "Clock",
-        record: Callable[[dict[str, Any]], None],
+        record: Callable[[Event], None],
         seed: int,
+        store: "Store",
+        recorded: Callable[[Event], bool] | None = None,
     ) -> None:
         self._gateway_id = gateway.gateway_id
         self._weather = weather
         self._clock = clock
         self._record = record
-        self._origin_ms = clock.now() * 1000 - clock.ticks_ms()
-        self._rain_since = clock.now()
-        self.fields = {zone.zone_id: Field(zone, weather, clock.now()) for zone in gateway.zones}
-        # Each probe draws its own noise, so that its readings do not depend on any other probe.
-        self._noise = {
-            zone.zone_id: random.Random(f"{seed}:{zone.zone_id}:noise")  # noqa: S311  # noise is no secret
-            for zone in gateway.zones
-        }
+        self._seed = seed
+        self._edges = Journal(store, "edges")
+        start, edges = self._started(gateway, seed)
+        last_ms = max((edge[0] for edge in edges if edge[0] != TOLD), default=0)
+        self._origin_ms = max(_unix_ms(clock), last_ms) - clock.ticks_ms()
+        self._rain_since = start
+        self.fields = {zone.zone_id: Field(zone, weather, start) for zone in gateway.zones}
+        self._replay(edges, recorded or (lambda _event: False))
 
     def read(self) -> list[tuple[str, str | None, Values]]:
         """Sample every soil probe, then the weather station."""
@@ -46,7 +61,7 @@ class SimBoard:
         rows: list[tuple[str, str | None, Values]] = []
         self.advance(now)
         for zone_id, field in self.fields.items():
-            rows.append((field.zone.sensor, zone_id, self._probe(zone_id, field)))
+            rows.append((field.zone.sensor, zone_id, self._probe(field, now)))
         rows.append(("weather", None, self._station(now)))
         return rows
 
@@ -54,16 +69,9 @@ class SimBoard:
         """Move a valve at this very millisecond."""
         at_ms = self._now_ms()
         if self.fields[zone_id].set_valve(at_ms, is_open):
-            self._record(
-                {
-                    "at": at_ms // 1000,
-                    "kind": "valve_edge",
-                    "at_ms": at_ms,
-                    "gateway_id": self._gateway_id,
-                    "zone_id": zone_id,
-                    "open": is_open,
-                }
-            )
+            self._keep([at_ms, zone_id, is_open])
+            self._record(self._edge(at_ms, zone_id, is_open))
+            self._keep([TOLD])
 
     def metered_l(self, zone_id: str) -> float | None:
         """Litres through the valve since the start."""
@@ -82,18 +90,84 @@ class SimBoard:
         """What no probe sees, by zone: litres, water balance in mm, hourly moisture in m3/m3."""
         return {zone_id: _truth(field, self._now_ms()) for zone_id, field in self.fields.items()}
 
+    def rain_counted(self, at: int | None) -> None:
+        """Continue the rain gauge from the last sample that the gateway has on record (Unix s), if there is one."""
+        if at is not None:
+            self._rain_since = at
+
+    def _started(self, gateway: FarmGateway, seed: int) -> tuple[int, list[list[Any]]]:
+        """When the fields began (Unix s), and the edges since then: now and none, unless the store knows better."""
+        now = self._clock.now()
+        identity = {"seed": seed, "weather": self._weather.start, "zones": [zone.zone_id for zone in gateway.zones]}
+        origin, _, edges = self._edges.load()
+        if self._edges.fault:
+            raise StateError(f"{self._gateway_id}: the edges of its valves cannot be read: {self._edges.fault}")
+        if origin is None:
+            origin = {**identity, "start": now}
+            self._keep_by(lambda: self._edges.rewrite(origin, []))
+        last = max([origin["start"], *(edge[0] // 1000 for edge in edges if edge[0] != TOLD)])
+        if origin != {**identity, "start": origin["start"]} or now < last:
+            raise StateError(
+                f"{self._gateway_id}: its state is of {origin} and goes to {last}, this is {identity} at {now};"
+                " give the options of that run, or another folder"
+            )
+        return origin["start"], edges
+
+    def _replay(self, edges: list[list[Any]], recorded: Callable[[Event], bool]) -> None:
+        untold = None
+        for edge in edges:
+            untold = None if edge[0] == TOLD else self._edge(*edge)
+            if untold:
+                at_ms, zone_id, is_open = edge
+                self.fields[zone_id].advance(at_ms // 1000)
+                self.fields[zone_id].set_valve(at_ms, is_open)
+        if untold:
+            if not recorded(untold):
+                self._record(untold)
+            self._keep([TOLD])
+
+    def _keep(self, entry: list[Any]) -> None:
+        self._keep_by(lambda: self._edges.append([json.dumps(entry)]))
+
+    def _keep_by(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except StorageError as error:
+            raise StateError(f"{self._gateway_id}: the edges of its valves cannot be kept: {error}") from error
+
+    def _edge(self, at_ms: int, zone_id: str, is_open: bool) -> Event:
+        return {
+            "at": at_ms // 1000,
+            "kind": "valve_edge",
+            "at_ms": at_ms,
+            "gateway_id": self._gateway_id,
+            "zone_id": zone_id,
+            "open": is_open,
+        }
+
     def _now_ms(self) -> int:
         return self._origin_ms + self._clock.ticks_ms()
 
-    def _probe(self, zone_id: str, field: Field) -> Values:
-        vwc = field.vwc + self._noise[zone_id].gauss(0.0, PROBE_NOISE)
+    def _probe(self, field: Field, now: int) -> Values:
+        vwc = field.vwc + PROBE_NOISE.inv_cdf(self._chance(field.zone.zone_id, now))
         return {"vwc": round(max(0.0, vwc), 4), "soil_temperature_c": round(field.soil_temperature_c, 2)}
+
+    def _chance(self, zone_id: str, now: int) -> float:
+        """Between 0 and 1, and the same for this probe at this time however often the fleet was started."""
+        digest = hashlib.blake2b(f"{self._seed}:{zone_id}:{now}".encode(), digest_size=6).digest()
+        return (int.from_bytes(digest) + 0.5) / 2**48
 
     def _station(self, now: int) -> Values:
         values: Values = {name: _rounded(value) for name, value in self._weather.at(now).items()}
         values["rain_mm"] = round(self._weather.rain_mm(self._rain_since, now), 3)
         self._rain_since = now
         return values
+
+
+def _unix_ms(clock: "Clock") -> int:
+    """To the millisecond, if the clock can say it; else to the second."""
+    now_ms = getattr(clock, "now_ms", None)
+    return clock.now() * 1000 if now_ms is None else int(now_ms())
 
 
 def _rounded(value: float | None) -> float | None:

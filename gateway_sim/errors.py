@@ -15,3 +15,19 @@ class FarmError(SimError):
 
 class IdentityMissingError(SimError):
     """A gateway has no certificate, key or CA on disk."""
+
+
+class StateError(SimError):
+    """A folder of state belongs to another farm or weather, or to a later time."""
+
+
+class MapError(SimError):
+    """A map file cannot be read, or says what no map can say; the text names file, key, value and remedy."""
+
+
+class LoggerFileError(SimError):
+    """A logger's file cannot be read with its map: missing, another encoding, columns that the map does not know."""
+
+
+class ReplayError(SimError):
+    """A replay cannot go on: no broker, or one that acknowledges nothing."""

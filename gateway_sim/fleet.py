@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.gateway import Gateway
-from gateway.store import MemoryStore
-from gateway_sim.board import SimBoard
-from gateway_sim.errors import IdentityMissingError
+from gateway.store import FileStore, MemoryStore
+from gateway_sim.board import Event, SimBoard
+from gateway_sim.errors import IdentityMissingError, StateError
 from gateway_sim.farm import HARD_CAP_S, Farm, FarmGateway
 from gateway_sim.weather import Weather
 
 if TYPE_CHECKING:  # the interfaces are types only, and no module
-    from gateway.interfaces import Clock
+    from gateway.interfaces import Clock, Store
 
 COUNTERS = ("samples_taken", "messages_published", "messages_acked", "samples_dropped", "refusals", "reconnects")
 
@@ -24,7 +24,10 @@ class Fleet:
 
     `certs_folder` holds a folder for each gateway id with certificate.pem, private_key.pem and root_ca.pem. `settings`
     are entries of the gateway's `config` (sample_interval_s, keepalive_s, server_hostname, ...) for all of them.
-    Raises IdentityMissingError.
+
+    With a folder `state`, a fleet that was killed goes on: started again with the same farm, weather and folder, it has
+    its samples, acks, soil and meters, and a valve that stood open closes then. `recorded(event)` tells whether an
+    event of before is on record; see `SimBoard`. Raises IdentityMissingError and StateError.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # all that a fleet meets in the world
@@ -35,23 +38,22 @@ class Fleet:
         host: str,
         port: int,
         clock: "Clock",
-        record: Callable[[dict[str, Any]], None],
+        record: Callable[[Event], None],
         settings: Mapping[str, Any] | None = None,
+        state: Path | None = None,
+        recorded: Callable[[Event], bool] | None = None,
     ) -> None:
-        self._farm = farm
         self._clock = clock
-        self._boards = {row.gateway_id: SimBoard(row, weather, clock, record, farm.seed) for row in farm.gateways}
-        self.gateways = {
-            row.gateway_id: Gateway(
-                _config(row, host, port, settings or {}),
-                self._boards[row.gateway_id],
-                clock,
-                MemoryStore(),
-                tls_context(Path(certs_folder) / row.gateway_id),
-                record,
-            )
-            for row in farm.gateways
-        }
+        self._boards: dict[str, SimBoard] = {}
+        self.gateways: dict[str, Gateway] = {}
+        contexts = {row.gateway_id: tls_context(Path(certs_folder) / row.gateway_id) for row in farm.gateways}
+        for row in farm.gateways:
+            store = _store(state, row.gateway_id)
+            board = SimBoard(row, weather, clock, record, farm.seed, store, recorded)
+            config = _config(row, host, port, settings or {})
+            gateway = Gateway(config, board, clock, store, contexts[row.gateway_id], record)
+            board.rain_counted(gateway.last_sample_at)
+            self._boards[row.gateway_id], self.gateways[row.gateway_id] = board, gateway
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -83,7 +85,8 @@ class Fleet:
     def summary(self) -> dict[str, Any]:
         """What happened: the gateways' counters in sum, and the truth of the fields.
 
-        `zones` maps zone_id to {litres, water_balance (mm), moisture [[unix_s, m3/m3] an hour]}.
+        Samples, litres and fields are of all the time, the other counters since this process began. `zones` maps
+        zone_id to {litres, water_balance (mm), moisture [[unix_s, m3/m3] an hour]}.
         """
         now_s = self._clock.now()
         zones = {}
@@ -107,9 +110,20 @@ def tls_context(folder: Path) -> ssl.SSLContext:
         context.load_cert_chain(folder / "certificate.pem", folder / "private_key.pem")
     except OSError as error:
         raise IdentityMissingError(
-            f"{folder}: no usable identity ({error}); issue one: python -m certs issue {folder.name}"
+            f"{folder}: no usable identity ({error}); issue one: python -m certs issue --things {folder.name}"
         ) from error
     return context
+
+
+def _store(state: Path | None, gateway_id: str) -> "Store":
+    if state is None:
+        return MemoryStore()
+    folder = Path(state) / gateway_id
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"{folder}: no folder to keep state in: {error}") from error
+    return FileStore(str(folder), sync=False)  # what is killed is the process: what it wrote, the system has
 
 
 def _config(row: FarmGateway, host: str, port: int, settings: Mapping[str, Any]) -> dict[str, Any]:

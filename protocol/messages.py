@@ -265,8 +265,9 @@ def decode(topic, payload):
     """
     kind, identifier = topics.parse(topic)
     message = _parse_json(kind, payload)
-    if message.get("v") != VERSION or isinstance(message["v"], bool):
-        raise VersionError(kind, "v", "want %d, got %s" % (VERSION, _short(message.get("v"))))
+    version = message.get("v")
+    if not _is_int(version) or version != VERSION:
+        raise VersionError(kind, "v", "want %d, got %s" % (VERSION, _short(version)))
     check(kind, message)
     _check_identity(kind, identifier, message)
     return kind, message
@@ -316,12 +317,35 @@ def _parse_json(kind, payload):
     if len(payload) > MAX_BYTES:
         raise MessageError(kind, "", "%d bytes, at most %d are allowed" % (len(payload), MAX_BYTES))
     try:
-        message = json.loads(bytes(payload).decode())
+        text = bytes(payload).decode()
+        message = json.loads(text)
+        twice = _pairs_written(text) != _pairs_kept(message)
     except (ValueError, RuntimeError, MemoryError) as error:  # bad UTF-8 or JSON; nested too deep; too big for a board
         raise MessageError(kind, "", "not JSON: %s" % _short(error)) from error
     if not isinstance(message, dict):
         raise MessageError(kind, "", "want an object, got %s" % _short(message))
+    if twice:
+        raise MessageError(kind, "", "a name stands twice in one object; two readers could take either value")
     return message
+
+
+def _pairs_written(text):
+    """Name and value pairs in a JSON text: its colons outside of strings."""
+    outside = text.replace("\\\\", "").replace('\\"', "").split('"')[::2]
+    return sum(part.count(":") for part in outside)
+
+
+def _pairs_kept(message):
+    pairs = 0
+    left = [message]  # a list, not recursion: the nesting is a stranger's
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            pairs += len(value)
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return pairs
 
 
 def _check_identity(kind, identifier, message):

@@ -1,6 +1,6 @@
 """AWS Lambda: new raw objects become samples and windows, cleaned, each sample once.
 
-What a run does depends on the raw objects and the checkpoint alone: on no clock, and on no order of arrival.
+What a run does depends on the raw objects and the journal alone: on no clock, and on no order of arrival.
 """
 
 import os
@@ -14,7 +14,7 @@ try:
 except ModuleNotFoundError:  # in the image, this folder is the root
     from lake import commit, errors, raw, settings, store  # type: ignore[import-not-found, no-redef]  # the same files
 
-BATCH_BYTES = 32 * 1024 * 1024  # of gzip, so some hundred MB of text: what one commit holds in memory
+BATCH_BYTES = 384 * 1024  # of gzip, so some 40,000 samples: what one commit holds in memory
 COUNTS = (
     "objects_read",
     "rows_read",
@@ -30,7 +30,7 @@ def handler(event: dict[str, Any] | None, context: object) -> dict[str, Any]:  #
     """Aggregate what is new; gives the counts, `seconds`, and as `checkpoint` the newest key that was processed.
 
     A row is a raw line; `quarantined` counts lines, samples and whole objects. Of the event nothing is needed.
-    Raises ConfigError, EventError, CheckpointError, StoreError (all AggregateError).
+    Raises ConfigError, EventError, JournalError, StoreError (all AggregateError).
     """
     if not isinstance(event, dict | None):
         raise errors.EventError(f"event: want a JSON object, got {type(event).__name__}")
@@ -41,16 +41,35 @@ def handler(event: dict[str, Any] | None, context: object) -> dict[str, Any]:  #
 
 
 def aggregate(to: settings.Settings, at: store.Store) -> tuple[Counter[str], str]:
-    """Commit every raw object that the checkpoint does not know; gives the counts and the newest key."""
+    """Commit every raw object that the journal does not know; gives the counts and the newest key."""
     counts: Counter[str] = Counter()
-    checkpoint = commit.load_checkpoint(at, to)
-    found = at.list(to.source_bucket, to.source_prefix, after=to.source_prefix + checkpoint.since)
-    fresh = ((key, size) for key, size in found if key.removeprefix(to.source_prefix) not in checkpoint.processed)
-    for keys in batches(list(fresh), BATCH_BYTES):
-        checkpoint = checkpoint.after(key.removeprefix(to.source_prefix) for key in keys)
-        counts += commit.commit(at, to, raw.read(at.get_many(to.source_bucket, keys)), checkpoint)
-        counts["objects_read"] += len(keys)
-    return counts, checkpoint.newest
+    head = commit.recover(at, to)
+    found = at.list(to.source_bucket, to.source_prefix, after=to.source_prefix + head.journal.checkpoint.since)
+    for keys in batches(list(unknown(found, head, to)), BATCH_BYTES):
+        head, counted = bring(keys, head, to, at)
+        counts += counted
+    return counts, head.journal.checkpoint.newest
+
+
+def bring(
+    keys: list[str], head: commit.Head, to: settings.Settings, at: store.Store
+) -> tuple[commit.Head, Counter[str]]:
+    """Commit these raw objects, or those of them that no other run commits meanwhile."""
+    batch = raw.read(at.get_many(to.source_bucket, keys))
+    try:
+        head, counts = commit.commit(at, to, head, batch, [key.removeprefix(to.source_prefix) for key in keys])
+    except errors.LostRaceError:
+        head = commit.recover(at, to)
+        left = [key for key, _ in unknown(((key, 0) for key in keys), head, to)]
+        return bring(left, head, to, at) if left else (head, Counter())
+    return head, counts + Counter(objects_read=len(keys))
+
+
+def unknown(objects: Iterable[tuple[str, int]], head: commit.Head, to: settings.Settings) -> Iterator[tuple[str, int]]:
+    """Those objects that the journal does not know."""
+    return (
+        (key, size) for key, size in objects if not head.journal.checkpoint.knows(key.removeprefix(to.source_prefix))
+    )
 
 
 def batches(objects: Iterable[tuple[str, int]], most_bytes: int) -> Iterator[list[str]]:

@@ -36,7 +36,8 @@ def open_spans(events: Iterable[Event]) -> list[OpenSpan]:
 def valve_bound_violations(events: Iterable[Event], hard_caps_s: Mapping[str, int]) -> list[str]:
     """A sentence for every opening that its commands do not bound. Each command bounds one opening, once."""
     events = list(events)
-    commands = [e for e in events if e["kind"] == "command"]
+    # A service that was killed may tell of a command again: it is the same one.
+    commands = list({e["command_id"]: e for e in events if e["kind"] == "command"}.values())
     unused = defaultdict(list)
     for command in commands:
         if command["action"] == "open":

@@ -56,6 +56,7 @@ class Recorder:
     """Writes events as they happen, one JSON object a line, and keeps the last one worth telling a person."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file: TextIO = path.open("a", buffering=1)
         self._news = ""
 
@@ -63,6 +64,10 @@ class Recorder:
         self._file.write(json.dumps(event) + "\n")
         if told := NEWS.get(event["kind"]):
             self._news = told(event)
+
+    def has(self, event: dict[str, Any]) -> bool:
+        """True if this very event is on record, from this process or one before it."""
+        return json.dumps(event) + "\n" in self._path.read_text()
 
     def news(self) -> str:
         """What was worth telling since this was last asked."""
@@ -236,7 +241,9 @@ async def fleet_role(job: Job, time: VirtualTime, record: Recorder) -> AsyncIter
     """The simulated gateways, connected."""
     weather = weathers.load(Path(job.weather), days=(job.end - job.start) // DAY_S)
     farm = farms.build(job.gateways, job.seed)
-    fleet = Fleet(farm, weather, Path(job.work) / "certs", "127.0.0.1", job.gate_port, time, record)
+    work = Path(job.work)
+    address = ("127.0.0.1", job.gate_port)
+    fleet = Fleet(farm, weather, work / "certs", *address, time, record, state=work / "fleet", recorded=record.has)
     await fleet.start()
     try:
         yield FleetPart(fleet, time, record), {}

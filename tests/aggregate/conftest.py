@@ -65,6 +65,11 @@ class Lake:
         bodies = [self.body(key) for key in sorted(self.keys(f"{name}/"))]
         return [row for body in bodies for row in pl.read_parquet(io.BytesIO(body)).rows(named=True)]
 
+    def in_seconds(self, name: str) -> list[dict[str, Any]]:
+        """The rows of a table, times in Unix seconds."""
+        rows = pl.DataFrame(self.table(name), infer_schema_length=None)
+        return rows.with_columns(pl.selectors.datetime().dt.epoch("s")).rows(named=True)
+
     def quarantine(self) -> list[dict[str, Any]]:
         keys = [key for key in self.keys("quarantine/") if key.endswith(".jsonl")]
         return [json.loads(line) for key in keys for line in self.body(key).splitlines()]

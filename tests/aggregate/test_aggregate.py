@@ -1,6 +1,8 @@
 """The function as AWS invokes it, on a real S3 and Glue API."""
 
 import gzip
+import io
+import itertools
 import json
 import math
 import random
@@ -14,12 +16,20 @@ import awswrangler
 import boto3
 import duckdb
 import pandas as pd
+import polars as pl
 import pyarrow.compute
 import pyarrow.dataset
 import pytest
 
 from lambda_functions.aggregate import index
-from lambda_functions.aggregate.lake.errors import AggregateError, CheckpointError, ConfigError, EventError, StoreError
+from lambda_functions.aggregate.lake.errors import (
+    AggregateError,
+    ConfigError,
+    EventError,
+    JournalError,
+    LostRaceError,
+    StoreError,
+)
 from protocol.messages import QUANTITIES
 
 T0 = 1717200000  # 2024-06-01 00:00 UTC
@@ -131,11 +141,11 @@ def test_the_lake_is_what_a_plain_recomputation_says(lake: Any, seed: int, minut
 
 
 def test_the_order_of_arrival_does_not_show(lake: Any) -> None:
-    """The same lines in one object or in many, forwards or backwards, make the same bytes of windows."""
+    """The same lines in one object or in many, forwards or backwards, make the same tables, to the last bit."""
     lines, _ = random_history(7)
     lake.put(f"{HOUR}/all.gz", lines)
     lake.run()
-    once = {key: lake.body(key) for key in lake.keys("windows/")}
+    once = {name: lake.table(name) for name in ("samples", "windows")}
     lake.configure(SOURCE_PREFIX="again/", DEST_PREFIX="lake/again/")
     for number, line in enumerate(reversed(lines)):
         body = gzip.compress(json.dumps(line).encode())
@@ -143,7 +153,8 @@ def test_the_order_of_arrival_does_not_show(lake: Any) -> None:
         if number % 40 == 0:
             lake.run()
     lake.run()
-    assert once == {key: lake.body(f"again/{key}") for key in once}
+    lake.configure(DEST_PREFIX="lake/")
+    assert once == {name: lake.table(f"again/{name}") for name in once}
 
 
 def test_an_empty_prefix_is_a_result(lake: Any) -> None:
@@ -161,7 +172,7 @@ def test_only_new_objects_are_read(lake: Any, line: Any, sample: Any) -> None:
     assert lake.run()["objects_read"] == 1
     with lake.before("GetObject", lambda: gets.append(1)):
         assert lake.run()["objects_read"] == 0
-    assert len(gets) == 1  # the checkpoint alone
+    assert len(gets) == 1  # the journal alone
     lake.put("2024/06/01/05/a.gz", [line(sample(1))])
     lake.put("2024/06/01/04/z.gz", [line(sample(2))])
     gets.clear()
@@ -169,44 +180,35 @@ def test_only_new_objects_are_read(lake: Any, line: Any, sample: Any) -> None:
         report = lake.run()
     assert (report["objects_read"], report["samples_written"]) == (2, 2)
     assert report["checkpoint"] == "2024/06/01/05/b.gz"
-    assert len(gets) == 4  # checkpoint, two objects, the day
+    assert len(gets) == 4  # journal, two objects, the day
 
 
-def test_a_lost_checkpoint_does_no_harm(lake: Any, line: Any, sample: Any) -> None:
-    """Objects that are processed again add nothing."""
+def test_a_lost_journal_stops_the_run(lake: Any, line: Any, sample: Any) -> None:
+    """Day files without their journal are not written to; with all of them gone, the next run makes the same lake."""
     lake.put(f"{HOUR}/a.gz", [line(sample(0), sample(1))])
     lake.run()
-    before = {key: lake.body(key) for key in lake.keys("")}
-    lake.s3.delete_object(Bucket=lake.bucket, Key="lake/_state/checkpoint.json")
-    report = lake.run()
-    assert (report["samples_written"], report["duplicates_dropped"], report["partitions_written"]) == (0, 2, 0)
-    assert before == {key: lake.body(key) for key in lake.keys("")}
-
-
-@pytest.mark.parametrize("writes", range(6))
-def test_a_crash_between_any_two_writes_is_repaired_by_the_next_run(
-    lake: Any, line: Any, sample: Any, writes: int
-) -> None:
-    """Quarantine, windows and samples of two days, checkpoint: wherever a run dies, the next makes the same lake."""
-    lines = [line(sample(0), sample(1, measured_at=T0 + 86400), sample(2, vwc=35))]
-    lake.put(f"{HOUR}/a.gz", lines)
-    lake.configure(DEST_PREFIX="lake/whole/")
-    lake.run()
-    whole = {key: lake.body(f"whole/{key}") for key in [key.removeprefix("whole/") for key in lake.keys("whole/")]}
-    assert len(whole) == 6
-
-    lake.configure(DEST_PREFIX="lake/broken/")
-    left = iter(range(writes))
-
-    def die() -> None:
-        if next(left, None) is None:
-            raise ConnectionAbortedError
-
-    with lake.before("PutObject", die), pytest.raises(ConnectionAbortedError):
+    before = lake.table("samples"), lake.table("windows")
+    lake.s3.delete_object(Bucket=lake.bucket, Key="lake/_state/journal")
+    with pytest.raises(JournalError, match="journal is missing; restore _state/"):
         lake.run()
+    for key in lake.keys(""):
+        lake.s3.delete_object(Bucket=lake.bucket, Key=f"lake/{key}")
     lake.run()
-    broken = {key: lake.body(f"broken/{key}") for key in [key.removeprefix("broken/") for key in lake.keys("broken/")]}
-    assert broken == whole
+    assert before == (lake.table("samples"), lake.table("windows"))
+
+
+def test_an_older_journal_stops_the_run(lake: Any, line: Any, sample: Any) -> None:
+    """A journal restored without its day files would number commits twice: the run says so and changes nothing."""
+    lake.put(f"{HOUR}/a.gz", [line(sample(0))])
+    lake.run()
+    old = lake.body("_state/journal")
+    lake.put(f"{HOUR}/b.gz", [line(sample(1))])
+    lake.run()
+    lake.s3.put_object(Bucket=lake.bucket, Key="lake/_state/journal", Body=old)
+    before = {key: lake.body(key) for key in lake.keys("")}
+    with pytest.raises(JournalError, match="older than the day files"):
+        lake.run()
+    assert before == {key: lake.body(key) for key in lake.keys("")}
 
 
 def test_each_fault_is_quarantined_with_its_reason(lake: Any, line: Any, sample: Any) -> None:
@@ -321,6 +323,40 @@ def test_glue_has_types_that_athena_reads(lake: Any, line: Any, sample: Any) -> 
     glue.close()
 
 
+def test_a_new_quantity_needs_no_migration(lake: Any, line: Any, sample: Any) -> None:
+    """A day file from before a quantity was known gets its column with the next sample; older rows have null."""
+    lake.put(f"{HOUR}/a.gz", [line(sample(0))])
+    lake.run()
+    key = "samples/day=2024-06-01/data.parquet"
+    body = io.BytesIO()
+    pl.read_parquet(io.BytesIO(lake.body(key))).drop("battery_v").write_parquet(body)
+    metadata = lake.s3.head_object(Bucket=lake.bucket, Key=f"lake/{key}")["Metadata"]
+    lake.s3.put_object(Bucket=lake.bucket, Key=f"lake/{key}", Body=body.getvalue(), Metadata=metadata)
+    lake.put(f"{HOUR}/b.gz", [line(sample(1, battery_v=3.9))])
+    lake.run()
+    assert [(row["seq"], row["battery_v"]) for row in lake.table("samples")] == [(0, None), (1, 3.9)]
+    assert {row["quantity"] for row in lake.table("windows")} == {"vwc", "battery_v"}
+
+
+def test_an_object_that_is_gone_is_a_result(lake: Any, line: Any, sample: Any) -> None:
+    """An object deleted between the listing and its reading is in the quarantine; its neighbours are read."""
+    for name in ("a", "b"):
+        lake.put(f"{HOUR}/{name}.gz", [line(sample(ord(name)))])
+
+    calls = itertools.count()
+
+    def delete() -> None:
+        if next(calls) > 0:  # the first reads the journal, before the listing
+            lake.s3.delete_object(Bucket=lake.bucket, Key=f"raw/{HOUR}/a.gz")
+
+    with lake.before("GetObject", delete):
+        report = lake.run()
+    assert (report["objects_read"], report["samples_written"], report["quarantined"]) == (2, 1, 1)
+    [entry] = lake.quarantine()
+    assert (entry["object"], entry["reason"]) == (f"raw/{HOUR}/a.gz", "gone: deleted before it could be read")
+    assert [row["seq"] for row in lake.table("samples")] == [ord("b")]
+
+
 def test_a_backlog_is_committed_in_parts(lake: Any, line: Any, sample: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than fits into memory is several commits, each with its checkpoint; nothing is counted twice."""
     for number in range(5):
@@ -330,7 +366,7 @@ def test_a_backlog_is_committed_in_parts(lake: Any, line: Any, sample: Any, monk
     with lake.before("PutObject", lambda: puts.append(1)):
         report = lake.run()
     assert (report["objects_read"], report["samples_written"], report["duplicates_dropped"]) == (5, 5, 0)
-    assert len(puts) == 5 * 3
+    assert len(puts) == 5 * 4  # for each the journal, windows, samples, the journal again
     assert lake.run()["objects_read"] == 0
 
 
@@ -376,13 +412,13 @@ def test_a_missing_bucket_is_named(lake: Any) -> None:
         lake.run()
 
 
-def test_a_damaged_checkpoint_stops_the_run(lake: Any, line: Any, sample: Any) -> None:
+def test_a_damaged_journal_stops_the_run(lake: Any, line: Any, sample: Any) -> None:
     """Nobody guesses what was processed."""
-    lake.s3.put_object(Bucket=lake.bucket, Key="lake/_state/checkpoint.json", Body=b"[]")
-    with pytest.raises(CheckpointError, match="restore or delete it"):
+    lake.s3.put_object(Bucket=lake.bucket, Key="lake/_state/journal", Body=b"[]")
+    with pytest.raises(JournalError, match="cannot be understood"):
         lake.run()
 
 
 def test_every_error_has_the_same_base() -> None:
     """A caller catches AggregateError and has them all."""
-    assert {ConfigError, EventError, CheckpointError, StoreError} == set(AggregateError.__subclasses__())
+    assert {ConfigError, EventError, JournalError, LostRaceError, StoreError} == set(AggregateError.__subclasses__())

@@ -67,6 +67,15 @@ def test_a_usual_line_goes_the_fast_way(line: Any, sample: Any) -> None:
     assert len(samples) == 6
 
 
+def test_a_line_may_lack_any_part(line: Any, sample: Any) -> None:
+    """Whatever fields are missing, the line is judged alone and spoils no other."""
+    whole = line(sample(0))
+    texts = [json.dumps({name: whole[name] for name in whole if name != lost}) for lost in whole]
+    batch = raw.read({"key": gzip.compress("\n".join([json.dumps(whole), *texts, '{"v": 1}']).encode())})
+    assert len(batch.samples) == 2  # the whole one, and the one without its zone
+    assert sorted(entry.line or 0 for entry in batch.bad) == [2, 3, 4, 6, 7, 8, 9, 10]
+
+
 def test_a_deep_line_is_only_a_bad_line() -> None:
     """Nesting cannot break the reader."""
     batch = raw.read({"key": gzip.compress(b"[" * 100_000 + b"\n" + b'{"a":' * 100_000)})

@@ -42,6 +42,8 @@ def test_decisions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (["decisions", "--store", "store", "--zone", "plot-1z"], "'plot-1z', did you mean 'plot-1a'?; known: plot-1a"),
+        (["decisions", "--store", "new", "--zone", "nowhere"], "new: knows no zone 'nowhere'; known: none yet"),
         (["zones", "nothing.yaml"], "nothing.yaml: cannot be read: No such file or directory"),
         (["zones", "percent.yaml"], "field_capacity: 29: looks like percent; write 0.29"),
         (["decisions", "--store", "nothing"], "nothing: no such store"),
@@ -62,6 +64,8 @@ def test_user_errors(
 ) -> None:
     """Bad input ends with one line on stderr that names it, and exit code 2."""
     monkeypatch.chdir(tmp_path)
+    with closing(Store("store")) as store, closing(Store("new")):
+        Bench(store, (zone("a"),)).hear_reading("a")
     Path("zones.yaml").write_text(GOOD)
     Path("percent.yaml").write_text(GOOD.replace("0.29", "29"))
     Path("update.yaml").write_text("{device_id: all, settings: {sample_interval_s: 600}}")

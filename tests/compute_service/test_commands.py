@@ -196,6 +196,7 @@ def test_crash_before_the_puback(tmp_path: Path) -> None:
         after = Bench(store, (zone("a"),), now=before.now + 5)
         after.service.start()
         assert after.commands() == [command]
+        assert after.events == before.events_of("command")
         after.hear_reading("a", at=NOON + 5)
         after.tick(10)
         assert after.commands() == [command]

@@ -17,13 +17,21 @@ def tests(module_name):
     return json.dumps(rows)
 
 
+def _nothing():
+    pass
+
+
 async def run(module_name, class_name, method):
     """Run one test: an empty text if it passed, else its traceback."""
     case = getattr(sys.modules[module_name], class_name)()
     try:
-        result = getattr(case, method)()
-        if hasattr(result, "send"):
-            await result
+        getattr(case, "setUp", _nothing)()
+        try:
+            result = getattr(case, method)()
+            if hasattr(result, "send"):
+                await result
+        finally:
+            getattr(case, "tearDown", _nothing)()
     except Exception as error:
         text = io.StringIO()
         sys.print_exception(error, text)

@@ -1,13 +1,12 @@
 """One gateway: it samples its probes, keeps what it measured until the broker has it, and obeys commands safely."""
 
 import asyncio
-import json
 import random as system_random
 
 from gateway.clock import wire_time
 from gateway.errors import ConfigError, StorageError
 from gateway.mqtt import Client
-from gateway.outbox import Outbox
+from gateway.outbox import MOST_BYTES, Outbox
 from gateway.store import TwoSlots
 from gateway.valves import Valves
 from protocol import messages, topics
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gateway.interfaces import Board, Clock, Random, Record, Store, Values
+    from gateway.outbox import Entry
 
     Message = dict[str, Any]
     Job = Callable[[], Coroutine[Any, Any, None]]
@@ -31,16 +31,16 @@ DEFAULTS = {
     "diagnostics_interval_s": 86400,
 }
 OUTBOX_MESSAGES = 2000
-MOST_PENDING = 60  # samples of one sensor that wait for the next publish
 ERROR_INTERVAL_S = 60  # an ErrorReport at most this often: a faulty probe must not fill the outbox
-_HEADER_BYTES = 512  # a reading without its samples is shorter
+FEED_INTERVAL_S = 2  # of a watchdog, whose time-out is 10 s at most
+LATE_MS = 1000  # a supervisor that is later than this for a deadline is not healthy
 
 
 class Gateway:
     """Runs one gateway on a board.
 
     `config`: gateway_id, host, port, zones [{zone_id, hard_cap_s, litres_per_minute}]; optional server_hostname,
-    boot_id, keepalive_s, outbox_messages, and the intervals of DEFAULTS in seconds. Raises ConfigError.
+    boot_id, keepalive_s, outbox_messages, outbox_bytes, and the intervals of DEFAULTS in seconds. Raises ConfigError.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # whatever touches the world comes in from outside
@@ -66,10 +66,10 @@ class Gateway:
         self._settings, self._settings_at = self._load_settings(config)
         self.boot_id = config.get("boot_id") or _next_boot_id(store, random)
         self._started_ms = clock.ticks_ms()
-        self._outbox = Outbox(config.get("outbox_messages", OUTBOX_MESSAGES))
-        self._pending: dict[str, tuple[str | None, list[Message]]] = {}
+        sizes = config.get("outbox_messages", OUTBOX_MESSAGES), config.get("outbox_bytes", MOST_BYTES)
+        self._outbox = Outbox(sizes[0], store, sizes[1])
         self._seqs: dict[str, int] = {}
-        self._counts = {"samples_taken": 0, "messages_published": 0, "messages_acked": 0, "refusals": 0}
+        self._counts = {"messages_published": 0, "messages_acked": 0, "refusals": 0}
         self._error_at: int | None = None
         self._valves = Valves(zones, board, store, self.boot_id, self._send_ack)
         self._zone_ids = [zone["zone_id"] for zone in zones]
@@ -90,11 +90,18 @@ class Gateway:
 
     @property
     def counters(self) -> "dict[str, int]":
-        """What was done since the boot; `samples_dropped` are those that a full outbox let go."""
+        """What was done since the boot, but over all boots the samples, `samples_dropped` by a full outbox."""
         counts = dict(self._counts)
+        counts["samples_taken"] = self._outbox.samples_taken
         counts["samples_dropped"] = self._outbox.dropped_samples
+        counts["storage_faults"] = self._outbox.faults
         counts["reconnects"] = max(0, self._client.connects - 1)
         return counts
+
+    @property
+    def last_sample_at(self) -> "int | None":
+        """When the last sample on record was measured, in this boot or before; Unix seconds."""
+        return self._outbox.last_sample_at
 
     @property
     def link_error(self) -> "BaseException | None":
@@ -104,14 +111,19 @@ class Gateway:
     async def run(self) -> None:
         """Work until `stop`. Every valve is closed on the way in and on the way out, whatever ends it."""
         self._valves.boot(self._clock.now(), self._clock.trusted())
+        # The power may have gone after the supervisor wrote an ack down, and before the outbox did.
+        self._valves.repeat_acks(self._outbox.was_said)
         try:
             self._start("link", self._client.run)
             self._start("schedule", self._keep_schedule)
             self._watch_valves()
+            if hasattr(self._board, "feed"):
+                self._start("watchdog", self._feed_watchdog)
             await self._ended.wait()
         finally:
             self._valves.close_all(self._clock.ticks_ms(), self._clock.now())
             await self._cancel_all()
+            self._outbox.flush()
         if self._failure:
             raise self._failure
 
@@ -121,7 +133,7 @@ class Gateway:
             return
         self._cancel("schedule")
         self._valves.close_all(self._clock.ticks_ms(), self._clock.now())
-        self._pack_all()
+        self._publish()
         self._send_status("offline")
         try:
             await asyncio.wait_for(self._drained(), patience_s)
@@ -147,15 +159,15 @@ class Gateway:
 
     def _sample(self) -> None:
         at, clock = wire_time(self._clock.now()), "synced" if self._clock.trusted() else "estimated"
+        rows = []
         for sensor, zone_id, values in self._board.read():
             sensor_id = self.gateway_id + "." + sensor
             self._seqs[sensor_id] = seq = self._seqs.get(sensor_id, 0) + 1
             sample = {"seq": seq, "measured_at": at, "clock": clock}
             sample.update(self._plausible(sensor_id, values))
-            self._counts["samples_taken"] += 1
-            self._pending.setdefault(sensor_id, (zone_id, []))[1].append(sample)
-            if len(self._pending[sensor_id][1]) >= MOST_PENDING:
-                self._pack(sensor_id)
+            rows.append((sensor_id, zone_id, sample))
+        self._outbox.take(self.boot_id, rows)
+        self._pump()
 
     def _plausible(self, sensor_id: str, values: "Values") -> "Values":
         """The values, None for any that its quantity cannot have: percent for a fraction is caught, not clamped."""
@@ -168,21 +180,9 @@ class Gateway:
                 self._report("bad_value", f"{sensor_id}: {name} of {value}, it can be {least} to {most}")
         return checked
 
-    def _pack_all(self) -> None:
-        for sensor_id in sorted(self._pending):
-            self._pack(sensor_id)
-
-    def _pack(self, sensor_id: str) -> None:
-        zone_id, samples = self._pending.pop(sensor_id)
-        for batch in _batches(samples):
-            reading = {
-                "gateway_id": self.gateway_id,
-                "sensor_id": sensor_id,
-                "zone_id": zone_id,
-                "boot_id": self.boot_id,
-                "samples": batch,
-            }
-            self._send("reading", topics.data(sensor_id), reading, samples=len(batch))
+    def _publish(self) -> None:
+        self._outbox.pack()
+        self._pump()
 
     # Valves: the supervisor decides, this part gives it the time.
 
@@ -207,7 +207,19 @@ class Gateway:
 
     def _send_ack(self, ack: "Message") -> None:
         ack["gateway_id"] = self.gateway_id
-        self._send("ack", topics.ack(self.gateway_id), ack, urgent=True)
+        self._outbox.say(ack)
+        self._pump()
+
+    async def _feed_watchdog(self) -> None:
+        while True:
+            if self._healthy():
+                self._board.feed()  # type: ignore[attr-defined]  # `run` has seen that this board has one
+            await self._clock.sleep_ms(FEED_INTERVAL_S * 1000)
+
+    def _healthy(self) -> bool:
+        """True while the supervisor keeps its deadlines and every valve closes when told to."""
+        due = self._valves.next_deadline_ms()
+        return not self._valves.stuck and (due is None or self._clock.ticks_ms() <= due + LATE_MS)
 
     # What arrives. The client acknowledges a message to the broker only after `_receive` has returned.
 
@@ -217,12 +229,12 @@ class Gateway:
         except ProtocolError as error:
             self._refuse(topic, str(error))
             return
-        if kind == "command":
+        if topic not in topics.for_gateway(self.gateway_id):
+            self._refuse(topic, "a gateway takes its own commands, its groups', and updates only")
+        elif kind == "command":
             self._obey(message)
-        elif kind == "update":
-            self._apply(message)
         else:
-            self._refuse(topic, "a gateway takes commands and updates only")
+            self._apply(message)
 
     def _refuse(self, topic: str, why: str) -> None:
         self._counts["refusals"] += 1
@@ -291,19 +303,25 @@ class Gateway:
 
     # The outbox and the link: whatever is appended leaves as soon as the window has room.
 
-    def _send(self, kind: "Any", topic: str, message: "Message", urgent: bool = False, samples: int = 0) -> None:
-        self._outbox.append(topic, messages.encode(kind, message), urgent, samples)
+    def _send(self, kind: "Any", topic: str, message: "Message", urgent: bool = False) -> None:
+        self._outbox.append(topic, messages.encode(kind, message), urgent)
         self._pump()
 
     def _pump(self) -> None:
+        self._tell_fault()
         while self._client.online and self._client.room > 0:
             entry = self._outbox.next()
             if entry is None:
                 return
             self._counts["messages_published"] += 1
-            self._client.send(entry[0], entry[1], self._forget(entry))
+            self._client.send(entry.topic, entry.payload, self._forget(entry))
 
-    def _forget(self, entry: "tuple[str, bytes, int]") -> "Callable[[], None]":
+    def _tell_fault(self) -> None:
+        fault, self._outbox.fault = self._outbox.fault, ""
+        if fault:
+            self._report("storage_fault", f"the outbox goes on from memory: {fault}")
+
+    def _forget(self, entry: "Entry") -> "Callable[[], None]":
         def acked() -> None:
             self._outbox.acked(entry)
             self._counts["messages_acked"] += 1
@@ -334,9 +352,15 @@ class Gateway:
 
     async def _cancel_all(self) -> None:
         tasks = list(self._tasks.values())
-        for name in list(self._tasks):
-            self._cancel(name)
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
+        while tasks:
+            for task in tasks:
+                task.cancel()  # again if need be: `asyncio.wait_for` may swallow one, before Python 3.12
+            try:
+                await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 1)
+            except asyncio.TimeoutError:
+                pass
+            tasks = [task for task in tasks if not task.done()]
 
     def _load_settings(self, config: "Message") -> "tuple[dict[str, int], int]":
         settings = {name: config.get(name, DEFAULTS[name]) for name in DEFAULTS}
@@ -348,19 +372,10 @@ class Gateway:
 # In this order when several are due at once: the newest sample leaves with the publish.
 _JOBS = (
     ("sample_interval_s", Gateway._sample),
-    ("publish_interval_s", Gateway._pack_all),
+    ("publish_interval_s", Gateway._publish),
     ("status_interval_s", Gateway._came_online),
     ("diagnostics_interval_s", Gateway._send_diagnostics),
 )
-
-
-def _batches(samples: "list[Message]") -> "list[list[Message]]":
-    """The samples in runs that each fit into one reading."""
-    fits = len(json.dumps(samples)) <= messages.READING_BYTES - _HEADER_BYTES
-    if fits or len(samples) == 1:
-        return [samples]
-    middle = len(samples) // 2
-    return _batches(samples[:middle]) + _batches(samples[middle:])
 
 
 def _next_boot_id(store: "Store", random: "Random") -> str:

@@ -7,6 +7,8 @@ Record = Callable[[dict[str, Any]], None]
 Values = dict[str, float | int | None]
 
 class Board(Protocol):
+    """A board with a watchdog also has `feed() -> None`, called while the valve supervisor is healthy."""
+
     def read(self) -> list[tuple[str, str | None, Values]]:
         """Sample every sensor: `(sensor, zone_id or None, values by quantity)`; a failed probe gives None."""
 
@@ -37,7 +39,13 @@ class Store(Protocol):
         """What was saved last, None if nothing was. Raises StorageError."""
 
     def save(self, name: str, data: bytes) -> None:
-        """Keep `data` beyond a power cut. Raises StorageError."""
+        """Keep `data` beyond a power cut, in place of what was there. Raises StorageError."""
+
+    def append(self, name: str, data: bytes) -> None:
+        """Keep `data` after what is there; a power cut may leave a part of it. Raises StorageError."""
+
+    def remove(self, name: str) -> None:
+        """Forget the name, if it is there. Raises StorageError."""
 
 class Random(Protocol):
     def random(self) -> float: ...

@@ -1,34 +1,126 @@
-"""What waits to be published: bounded, urgent messages first, each kept until the broker has acknowledged it."""
+"""What waits to be published, beyond a power cut: bounded, urgent messages first, each until the broker has it.
+
+Samples and acks are in a journal from the moment they are taken or said, one append for all that belongs to a moment;
+a reading made of samples costs no write. What the broker has acknowledged is noted with the next append, so that after
+a power cut some of it is sent again, and nothing is missing. Other messages speak of the present and live in memory.
+"""
+
+import json
+
+from gateway.errors import StorageError
+from gateway.journal import Journal
+from gateway.store import MemoryStore
+from protocol import messages, topics
+from protocol.errors import ProtocolError
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
-    Entry = tuple[str, bytes, int]
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from gateway.interfaces import Store
+
+    Message = dict[str, Any]
+    Row = tuple[str, str | None, Message]
+    Taken = tuple[int, int, Message]  # number, bytes, sample
+
+# Five days without a broker, for four sensors and quarters of an hour. All of it is in memory too: a board without
+# PSRAM is configured to a few kilobytes. The journal takes twice as much, thrice while it is rewritten.
+MOST_BYTES = 256 * 1024
+MOST_PENDING = 60  # samples of one sensor that wait for the next publish
+KEPT_SAID = 32  # commands whose final ack is known to have been said: as many as the valve supervisor remembers
+_MOST_MARKS = 256
+_SLACK_BYTES = 2048
+_HEADER_BYTES = 512  # a reading without its samples is shorter
+
+# Records of the journal: [kind, ...].
+_SAMPLE = "s"  # number, sensor_id, zone_id, boot_id, sample
+_MESSAGE = "m"  # number, samples in it, topic, message
+_DONE = "d"  # ranges of numbers that the broker has
+_GONE = "x"  # ranges of numbers that had to make room, [messages, samples]
+
+
+class Entry:
+    """A message: `topic`, `payload`, how many `samples` it holds, the `numbers` of its records (none: in memory)."""
+
+    def __init__(self, topic: str, payload: bytes, samples: int = 0, numbers: "Sequence[int]" = ()) -> None:
+        self.topic = topic
+        self.payload = payload
+        self.samples = samples
+        self.numbers = numbers
 
 
 class Outbox:
-    """Holds at most `capacity` messages in memory. When it is full, the oldest one that is not urgent goes, counted."""
+    """Keeps at most `capacity` messages and `most_bytes`. Too full, the oldest that is not urgent goes, counted.
 
-    def __init__(self, capacity: int) -> None:
+    `samples_taken` and `dropped_*` count over all boots, with what is on record. A store that fails costs durability
+    alone: the work goes on from memory, `faults` counts, `fault` says why, and each later write tries to catch up.
+    """
+
+    def __init__(self, capacity: int, store: "Store | None" = None, most_bytes: int = MOST_BYTES) -> None:
         self._capacity = capacity
+        self._most_bytes = most_bytes
+        self._journal = Journal(store or MemoryStore(), "outbox")
         self._urgent: list[Entry] = []
         self._ordinary: list[Entry] = []
         self._in_flight: list[Entry] = []
+        self._pending: dict[tuple[str, str], tuple[str | None, list[Taken]]] = {}
+        self._bytes = 0
+        self._next_number = 0
+        self._done: list[int] = []
+        self._gone: list[int] = []
+        self._gone_counts = [0, 0]
+        self._said: list[str] = []
+        self._behind = True  # the journal lacks something: only a snapshot brings it up to date
+        self.samples_taken = 0
         self.dropped_messages = 0
         self.dropped_samples = 0
+        self.last_sample_at: int | None = None
+        self.faults = 0
+        self.fault = ""
+        self._recover()
 
     @property
     def depth(self) -> int:
         """Messages that the broker has not acknowledged yet."""
         return len(self._urgent) + len(self._ordinary) + len(self._in_flight)
 
-    def append(self, topic: str, payload: bytes, urgent: bool = False, samples: int = 0) -> None:
-        """Add a message that holds so many samples."""
-        (self._urgent if urgent else self._ordinary).append((topic, payload, samples))
-        if self.depth > self._capacity:
-            self._drop()
+    def take(self, boot_id: str, rows: "Sequence[Row]") -> None:
+        """Record the samples of one moment, rows of `(sensor_id, zone_id, sample)`: from now on they count as taken."""
+        texts = []
+        for sensor_id, zone_id, sample in rows:
+            number, body = self._number(), json.dumps(sample)
+            texts.append(_sample_text(number, sensor_id, zone_id, boot_id, body))
+            self._wait((sensor_id, boot_id), zone_id, (number, len(body), sample))
+        self.samples_taken += len(rows)
+        for key in [key for key in self._pending if len(self._pending[key][1]) >= MOST_PENDING]:
+            self._pack(key)
+        self._shrink()
+        self._write(texts)
+
+    def pack(self) -> None:
+        """Make readings of all samples that wait."""
+        for key in sorted(self._pending):
+            self._pack(key)
+        self._shrink()
+
+    def say(self, ack: "Message") -> None:
+        """Record an ack; it goes out before any reading."""
+        entry = Entry(topics.ack(ack["gateway_id"]), messages.encode("ack", ack), 0, [self._number()])
+        self._remember(ack)
+        self._add(self._urgent, entry)
+        self._write([_text(entry)])
+
+    def was_said(self, ack: "Message") -> bool:
+        """True if this final ack, one of the last, is on record: it was sent, or will be."""
+        return ack["command_id"] in self._said
+
+    def append(self, topic: str, payload: bytes, urgent: bool = False) -> None:
+        """Add a message that a power cut may take."""
+        self._add(self._urgent if urgent else self._ordinary, Entry(topic, payload))
 
     def next(self) -> "Entry | None":
-        """Hand out the message to publish next, `(topic, payload, samples)`; it stays here until `acked`."""
+        """Hand out the message to publish next; it stays here until `acked`."""
         for queue in (self._urgent, self._ordinary):
             if queue:
                 entry = queue.pop(0)
@@ -36,12 +128,208 @@ class Outbox:
                 return entry
         return None
 
-    def acked(self, entry: "Entry") -> None:
+    def acked(self, entry: Entry) -> None:
         """The broker has it: forget it."""
         self._in_flight.remove(entry)
+        self._bytes -= len(entry.payload)
+        self._done += entry.numbers
+        if len(self._done) >= _MOST_MARKS:
+            self._write([])
 
-    def _drop(self) -> None:
-        queue = self._ordinary or self._urgent
-        if queue:
-            self.dropped_samples += queue.pop(0)[2]
-            self.dropped_messages += 1
+    def flush(self) -> None:
+        """Record what is only noted so far, before an end in good order."""
+        if self._done or self._gone:
+            self._write([])
+
+    # From samples to readings.
+
+    def _wait(self, key: "tuple[str, str]", zone_id: "str | None", taken: "Taken") -> None:
+        self._pending.setdefault(key, (zone_id, []))[1].append(taken)
+        self._bytes += taken[1]
+        self.last_sample_at = taken[2]["measured_at"]
+
+    def _pack(self, key: "tuple[str, str]") -> None:
+        zone_id, taken = self._pending.pop(key)
+        self._bytes -= sum([size for _, size, _ in taken])
+        for batch in _batches(taken):
+            reading = {
+                "gateway_id": topics.gateway_of(key[0]),
+                "sensor_id": key[0],
+                "zone_id": zone_id,
+                "boot_id": key[1],
+                "samples": [sample for _, _, sample in batch],
+            }
+            numbers = [number for number, _, _ in batch]
+            entry = Entry(topics.data(key[0]), messages.encode("reading", reading), len(batch), numbers)
+            self._ordinary.append(entry)
+            self._bytes += len(entry.payload)
+
+    # Room.
+
+    def _add(self, queue: "list[Entry]", entry: Entry) -> None:
+        queue.append(entry)
+        self._bytes += len(entry.payload)
+        self._shrink()
+
+    def _shrink(self) -> None:
+        while self.depth > self._capacity or self._bytes > self._most_bytes:
+            if self._bytes > self._most_bytes and not self._ordinary:
+                for key in sorted(self._pending):
+                    self._pack(key)
+            queue = self._ordinary or self._urgent
+            if not queue:
+                return  # what is in flight, the broker may have already
+            self._drop(queue.pop(0))
+
+    def _drop(self, entry: Entry) -> None:
+        self._bytes -= len(entry.payload)
+        self.dropped_messages += 1
+        self.dropped_samples += entry.samples
+        self._gone += entry.numbers
+        self._gone_counts[0] += 1
+        self._gone_counts[1] += entry.samples
+
+    # The journal.
+
+    def _number(self) -> int:
+        self._next_number += 1
+        return self._next_number
+
+    def _remember(self, ack: "Message") -> None:
+        command_id = ack["command_id"]
+        if ack["state"] in messages.FINAL_STATES and command_id not in self._said:
+            self._said.append(command_id)
+            del self._said[:-KEPT_SAID]
+
+    def _write(self, texts: "list[str]") -> None:
+        """Append records, and the marks after them: a mark may never be there without what it speaks of."""
+        texts += self._marks()
+        try:
+            size = self._journal.size + sum([len(text) for text in texts])
+            if self._behind or size > 2 * self._most_bytes + _SLACK_BYTES:
+                self._journal.rewrite(self._account(), self._snapshot())
+            else:
+                self._journal.append(texts)
+            self._behind = False
+        except StorageError as error:
+            self._behind = True
+            self._fail(str(error))
+
+    def _marks(self) -> "list[str]":
+        marks = []
+        if self._done:
+            marks.append(json.dumps([_DONE, _ranges(self._done)]))
+        if self._gone:
+            marks.append(json.dumps([_GONE, _ranges(self._gone), self._gone_counts]))
+        self._done, self._gone, self._gone_counts = [], [], [0, 0]
+        return marks
+
+    def _account(self) -> "list[Any]":
+        counts = [self._next_number, self.samples_taken, self.dropped_messages, self.dropped_samples]
+        return [counts, self.last_sample_at, self._said]
+
+    def _snapshot(self) -> "list[str]":
+        texts = [_text(entry) for entry in self._in_flight + self._urgent + self._ordinary if entry.numbers]
+        for sensor_id, boot_id in self._pending:
+            zone_id, taken = self._pending[sensor_id, boot_id]
+            for number, _, sample in taken:
+                texts.append(_sample_text(number, sensor_id, zone_id, boot_id, json.dumps(sample)))
+        return texts
+
+    def _fail(self, why: str) -> None:
+        self.faults += 1
+        self.fault = why
+
+    # After a boot.
+
+    def _recover(self) -> None:
+        account, snapshot, later = self._journal.load()
+        if account:
+            counts, self.last_sample_at, self._said = account
+            self._next_number, self.samples_taken, self.dropped_messages, self.dropped_samples = counts
+        left = {record[1]: record for record in snapshot}
+        for record in later:
+            self._replay(record, left)
+        for number in sorted(left):
+            self._restore(left[number])
+        for key in list(self._pending):
+            self._pack_recovered(key)
+        self._ordinary.sort(key=_first_number)
+        self._shrink()
+        if self._journal.fault:
+            self._fail(self._journal.fault)
+        self._write([])
+
+    def _replay(self, record: "list[Any]", left: "dict[int, list[Any]]") -> None:
+        if record[0] in (_DONE, _GONE):
+            for first, last in record[1]:
+                for number in range(first, last + 1):
+                    left.pop(number, None)
+            if record[0] == _GONE:
+                self.dropped_messages += record[2][0]
+                self.dropped_samples += record[2][1]
+            return
+        left[record[1]] = record
+        self._next_number = record[1]
+        if record[0] == _SAMPLE:
+            self.samples_taken += 1
+            self.last_sample_at = record[5]["measured_at"]
+        elif not record[2]:
+            self._remember(record[4])
+
+    def _restore(self, record: "list[Any]") -> None:
+        if record[0] == _SAMPLE:
+            _, number, sensor_id, zone_id, boot_id, sample = record
+            self._wait((sensor_id, boot_id), zone_id, (number, len(json.dumps(sample)), sample))
+        else:
+            _, number, samples, topic, message = record
+            entry = Entry(topic, json.dumps(message).encode(), samples, [number])
+            (self._ordinary if samples else self._urgent).append(entry)
+            self._bytes += len(entry.payload)
+
+    def _pack_recovered(self, key: "tuple[str, str]") -> None:
+        """A sample from before an update may be one that the protocol no longer has: it must not stop every boot."""
+        taken = self._pending[key][1]
+        try:
+            self._pack(key)
+        except ProtocolError as error:
+            self.dropped_samples += len(taken)
+            self._fail(f"{len(taken)} samples on record are none to send: {error}")
+
+
+def _sample_text(number: int, sensor_id: str, zone_id: "str | None", boot_id: str, body: str) -> str:
+    return json.dumps([_SAMPLE, number, sensor_id, zone_id, boot_id])[:-1] + ", " + body + "]"
+
+
+def _text(entry: Entry) -> str:
+    return '["%s", %d, %d, "%s", %s]' % (
+        _MESSAGE,
+        entry.numbers[0],
+        entry.samples,
+        entry.topic,
+        entry.payload.decode(),
+    )
+
+
+def _ranges(numbers: "list[int]") -> "list[list[int]]":
+    """The numbers as [first, last] of each unbroken run."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return found
+
+
+def _batches(taken: "list[Taken]") -> "Iterable[list[Taken]]":
+    """The samples in runs that each fit into one reading."""
+    fits = sum([size + 2 for _, size, _ in taken]) <= messages.READING_BYTES - _HEADER_BYTES
+    if fits or len(taken) == 1:
+        return [taken]
+    middle = len(taken) // 2
+    return list(_batches(taken[:middle])) + list(_batches(taken[middle:]))
+
+
+def _first_number(entry: Entry) -> int:
+    return entry.numbers[0] if entry.numbers else 0

@@ -19,41 +19,74 @@ class MemoryStore:
     """Forgets everything when the process ends."""
 
     def __init__(self) -> None:
-        self._data: dict[str, bytes] = {}
+        self._data: dict[str, bytearray] = {}
 
     def load(self, name: str) -> "bytes | None":
-        return self._data.get(name)
+        return bytes(self._data[name]) if name in self._data else None
 
     def save(self, name: str, data: bytes) -> None:
-        self._data[name] = data
+        self._data[name] = bytearray(data)
+
+    def append(self, name: str, data: bytes) -> None:
+        self._data.setdefault(name, bytearray()).extend(data)
+
+    def remove(self, name: str) -> None:
+        self._data.pop(name, None)
 
 
 class FileStore:
-    """One file a name in an existing folder; a save replaces the file in one step."""
+    """One file a name in an existing folder; a save replaces the file in one step, an append adds to its end.
 
-    def __init__(self, folder: str) -> None:
+    `sync` waits for the storage itself, which a power cut asks for; what only a killed process must survive is cheaper.
+    """
+
+    def __init__(self, folder: str, sync: bool = True) -> None:
         self._folder = folder
+        self._sync = sync and hasattr(os, "fsync")  # MicroPython's file systems write through at `close`
 
     def load(self, name: str) -> "bytes | None":
         try:
             with open(self._folder + "/" + name, "rb") as file:
                 return file.read()
         except OSError as error:
-            if error.errno == 2:  # no such file: nothing was saved yet
+            if not self._has(name):  # nothing was saved yet
                 return None
             raise StorageError(f"cannot read {self._folder}/{name}: {error}") from error
 
     def save(self, name: str, data: bytes) -> None:
         path = self._folder + "/" + name
         try:
-            with open(path + ".new", "wb") as file:
-                file.write(data)
-                file.flush()
-                if hasattr(os, "fsync"):
-                    os.fsync(file.fileno())
+            self._write(path + ".new", "wb", data)
             os.rename(path + ".new", path)
         except OSError as error:
             raise StorageError(f"cannot write {path}: {error}") from error
+
+    def append(self, name: str, data: bytes) -> None:
+        path = self._folder + "/" + name
+        try:
+            self._write(path, "ab", data)
+        except OSError as error:
+            raise StorageError(f"cannot append to {path}: {error}") from error
+
+    def remove(self, name: str) -> None:
+        try:
+            os.remove(self._folder + "/" + name)
+        except OSError as error:
+            if self._has(name):
+                raise StorageError(f"cannot remove {self._folder}/{name}: {error}") from error
+
+    def _write(self, path: str, mode: str, data: bytes) -> None:
+        with open(path, mode) as file:
+            file.write(data)
+            if self._sync:
+                file.flush()
+                os.fsync(file.fileno())
+
+    def _has(self, name: str) -> bool:
+        try:
+            return name in os.listdir(self._folder)  # the number of "no such file" differs between ports
+        except OSError as error:
+            raise StorageError(f"cannot read the folder {self._folder}: {error}") from error
 
 
 class TwoSlots:

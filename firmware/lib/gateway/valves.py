@@ -60,6 +60,11 @@ class Valves:
         return sorted(set(self._runs) | self._stuck)
 
     @property
+    def stuck(self) -> "list[str]":
+        """The zones whose valve did not close when it was told to."""
+        return sorted(self._stuck)
+
+    @property
     def epochs(self) -> "dict[str, int]":
         """Each zone's epoch: an open must have a greater one."""
         return {zone_id: self._state["epochs"].get(zone_id, 0) for zone_id in self._zones}
@@ -81,6 +86,12 @@ class Valves:
         running = self._state["running"]
         acks = [self._cut_off(running[zone_id], now, trusted) for zone_id in sorted(running)]
         self._settle(state, acks)
+
+    def repeat_acks(self, was_said: "Callable[[Message], bool]") -> None:
+        """After `boot`: send the remembered acks that a power cut kept from being said."""
+        for _, ack in list(self._state["known"].values()):
+            if not was_said(ack):
+                self._emit(ack)
 
     def handle(self, command: "Message", now: int, trusted: bool, ticks_ms: int) -> None:
         """Obey, repeat or reject one command."""
@@ -125,7 +136,7 @@ class Valves:
             self._fence_off(now)
         code = self._why_not(command, now, trusted)
         if code:
-            self._reject(command, code)
+            self._reject(command, code, now, trusted)
         else:
             self._start(command, now, ticks_ms)
 
@@ -150,7 +161,7 @@ class Valves:
         run = self._plan(command, now, ticks_ms)
         replaced = self._runs.get(zone_id)
         state = self._copy()
-        self._make_room(state, now)
+        self._forget_expired(state, now)
         state["epochs"][zone_id] = command["epoch"]
         state["running"][zone_id] = run["saved"]
         started = _ack(run["saved"], "started", run["code"], duration_s=run["saved"]["bound_s"])
@@ -159,7 +170,7 @@ class Valves:
         if ended:
             _remember(state, ended)
         if not self._commit(state):
-            self._reject(command, "storage_fault")
+            self._reject(command, "storage_fault", now, True)
             return
         if ended:
             self._shut(zone_id)
@@ -259,9 +270,10 @@ class Valves:
         """Look again at the deadline; under a volume bound earlier, when that volume can have been reached."""
         run["check_ms"] = run["deadline_ms"]
         rate = self._zones[run["saved"]["zone_id"]].get("litres_per_minute")
-        if run["max_volume_l"] is None:
+        if run["max_volume_l"] is None or not (rate or run["meter_l"] is not None):
             return
-        wait_ms = max(0, int(self._remaining_l(run, ticks_ms) / rate * 60000)) if rate else 0
+        # Rounded up: a check a moment too early would find almost nothing missing, and be due again at once.
+        wait_ms = max(0, -int(-self._remaining_l(run, ticks_ms) * 60000 / rate // 1)) if rate else RETRY_MS
         if run["meter_l"] is not None and wait_ms:
             wait_ms = max(RETRY_MS, wait_ms // 2)  # the real flow may be up to twice the rated one
         run["check_ms"] = min(run["deadline_ms"], ticks_ms + wait_ms)
@@ -319,14 +331,20 @@ class Valves:
         state["fence"] = max(now, state["fence"])
         self._settle(state, [])
 
-    def _reject(self, command: "Message", code: str) -> None:
+    def _reject(self, command: "Message", code: str, now: int, trusted: bool) -> None:
+        """A rejection is final: it uses its epoch up, so that this holds even where its id finds no room."""
         ack = _ack(command, "rejected", code)
+        zone_id = command["zone_id"]
+        state = self._copy()
+        if trusted:
+            self._forget_expired(state, now)
         # Rejections leave half of the memory to runs, so that a flood of them cannot keep the zones dry.
-        if len(self._state["known"]) < KEPT_COMMANDS // 2:
-            state = self._copy()
+        if len(state["known"]) < KEPT_COMMANDS // 2:
             _remember(state, ack, command["expires_at"])
-            if not self._commit(state):
-                self._state = state
+        if zone_id in self._zones:
+            state["epochs"][zone_id] = max(command["epoch"], state["epochs"].get(zone_id, 0))
+        if state != self._state and not self._commit(state):
+            self._state = state
         self._emit(ack)
 
     def _answer_stop(self, command: "Message", stuck: bool) -> None:
@@ -345,14 +363,14 @@ class Valves:
     def _room(self, state: "State", now: int) -> bool:
         return len(state["known"]) < KEPT_COMMANDS or bool(self._forgettable(state, now))
 
-    def _make_room(self, state: "State", now: int) -> None:
-        if len(state["known"]) >= KEPT_COMMANDS:
-            del state["known"][min(self._forgettable(state, now))[1]]
+    def _forget_expired(self, state: "State", now: int) -> None:
+        for command_id in self._forgettable(state, now):
+            del state["known"][command_id]
 
-    def _forgettable(self, state: "State", now: int) -> "list[tuple[int, str]]":
+    def _forgettable(self, state: "State", now: int) -> "list[str]":
         running = [run["command_id"] for run in state["running"].values()]
         known = state["known"]
-        return [(known[name][0], name) for name in known if known[name][0] < now and name not in running]
+        return [name for name in known if known[name][0] < now and name not in running]
 
     def _copy(self) -> "State":
         old = self._state

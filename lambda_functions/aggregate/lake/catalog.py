@@ -1,6 +1,10 @@
 """The Glue catalogue: a database, two tables, a partition for every day."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from .errors import StoreError
 from .settings import Settings
@@ -20,7 +24,7 @@ def location(settings: Settings, table: str, day: str | None = None) -> str:
 
 
 def register(glue: "GlueClient", settings: Settings, days: list[str]) -> None:
-    """See to it that database, tables and the partitions of `days` are there and right. Raises StoreError."""
+    """See to it that database and tables are there and right, and partitions for the new `days`. Raises StoreError."""
     with refusals(f"Glue database {settings.glue_database}"):
         known = _tables(glue, settings.glue_database)
         for name in TABLES:
@@ -34,16 +38,28 @@ def _tables(glue: "GlueClient", database: str) -> dict[str, Any]:
         pages = glue.get_paginator("get_tables").paginate(DatabaseName=database)
         return {table["Name"]: table for page in pages for table in page["TableList"]}
     except glue.exceptions.EntityNotFoundException:
-        glue.create_database(DatabaseInput={"Name": database, "Description": "PythoFlow's lake"})
+        with _another_run_may_be_first():
+            glue.create_database(DatabaseInput={"Name": database, "Description": "PythoFlow's lake"})
         return {}
 
 
+@contextmanager
+def _another_run_may_be_first() -> Iterator[None]:
+    """Pass over the refusal of what another run has just made, or is making: it makes the same."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("AlreadyExistsException", "ConcurrentModificationException"):
+            raise
+
+
 def _see_to_table(glue: "GlueClient", settings: Settings, name: str, known: dict[str, Any] | None) -> None:
-    wanted = _table(settings, name)
-    if known is None:
-        glue.create_table(DatabaseName=settings.glue_database, TableInput=wanted)  # type: ignore[arg-type]  # plain dicts
-    elif any(not _holds(known.get(key), value) for key, value in wanted.items()):
-        glue.update_table(DatabaseName=settings.glue_database, TableInput=wanted)  # type: ignore[arg-type]  # plain dicts
+    wanted: Any = _table(settings, name)
+    with _another_run_may_be_first():
+        if known is None:
+            glue.create_table(DatabaseName=settings.glue_database, TableInput=wanted)
+        elif any(not _holds(known.get(key), value) for key, value in wanted.items()):
+            glue.update_table(DatabaseName=settings.glue_database, TableInput=wanted)
 
 
 def _holds(known: Any, wanted: Any) -> bool:

@@ -4,14 +4,11 @@ Firehose names an object by the hour in which its first record arrived, and trie
 objects of one hour come in any order, and an hour is not closed before a day has passed.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
-
-from .errors import CheckpointError
 
 OPEN_HOURS = 25
 HOUR = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9]{2}/[0-9]{2}")
@@ -25,6 +22,10 @@ class Checkpoint:
     newest: str = ""
     processed: frozenset[str] = frozenset()
 
+    def knows(self, key: str) -> bool:
+        """True if the object was processed."""
+        return key <= self.since or key in self.processed
+
     def after(self, keys: Iterable[str]) -> Self:
         """The checkpoint once `keys` are processed too; keys must come in order, oldest first."""
         processed = self.processed.union(keys)
@@ -32,20 +33,14 @@ class Checkpoint:
         since = max(self.since, max((_close(key) for key in processed), default=""))
         return type(self)(since, max(self.newest, newest), frozenset(key for key in processed if key > since))
 
-    def to_json(self) -> bytes:
+    def to_dict(self) -> dict[str, Any]:
         """What is stored."""
-        return json.dumps({**vars(self), "processed": sorted(self.processed)}).encode()
+        return {**vars(self), "processed": sorted(self.processed)}
 
     @classmethod
-    def from_json(cls, body: bytes | None) -> Self:
-        """Read what is stored; None is the checkpoint of a lake that is not there yet. Raises CheckpointError."""
-        if body is None:
-            return cls()
-        try:
-            stored: dict[str, Any] = json.loads(body)
-            return cls(str(stored["since"]), str(stored["newest"]), frozenset(map(str, stored["processed"])))
-        except (ValueError, TypeError, KeyError) as error:
-            raise CheckpointError(f"the checkpoint cannot be understood ({error!r}); restore or delete it") from error
+    def from_dict(cls, stored: dict[str, Any]) -> Self:
+        """Read what is stored. Raises KeyError, TypeError."""
+        return cls(str(stored["since"]), str(stored["newest"]), frozenset(map(str, stored["processed"])))
 
 
 def _close(key: str) -> str:

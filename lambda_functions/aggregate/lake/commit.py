@@ -1,69 +1,142 @@
-"""The one place that changes the lake, and the order that makes a run repeatable after a crash anywhere.
+"""The one place that changes the lake: how a run commits, and how the next one repairs what a dead one left.
 
-Quarantine, catalogue, windows, samples, checkpoint: each step is whole or not there, and repeating it changes nothing.
-Windows stand before their samples, because only samples tell the next run what is still new.
+A commit is one conditional write of the journal, with the changes inside. Then they are brought into the day files, and
+the journal is settled. Whoever finds an unsettled journal brings the changes in first; doing so twice changes nothing.
 """
 
-import io
 import json
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
 from itertools import groupby
 
 import polars as pl
 
-from . import catalog, tables
-from .checkpoint import Checkpoint
+from . import catalog, pages, spans, tables
+from .errors import JournalError, LostRaceError
+from .journal import KEY, REMEDY, Journal
 from .raw import Batch
 from .settings import Settings
 from .store import Store
 
-CHECKPOINT = "_state/checkpoint.json"
 QUARANTINE = "quarantine/"
-FILE = "data.parquet"  # one object a day and table: S3 replaces it whole, so no reader sees half a day
-DAYS_AT_ONCE = 4
+DAYS_AT_ONCE = 2  # each with all its samples in memory
 
 
-def load_checkpoint(store: Store, settings: Settings) -> Checkpoint:
-    """Where the last run ended. Raises CheckpointError, StoreError."""
-    return Checkpoint.from_json(store.get(settings.dest_bucket, settings.dest_prefix + CHECKPOINT))
+@dataclass(frozen=True)
+class Head:
+    """The journal as it was read, or written, and its etag; None before the first commit."""
+
+    journal: Journal
+    etag: str | None
 
 
-def commit(store: Store, settings: Settings, batch: Batch, checkpoint: Checkpoint) -> Counter[str]:
-    """Bring a batch into the lake, then move the checkpoint; gives the counts. Raises StoreError."""
+def recover(store: Store, settings: Settings) -> Head:
+    """The journal, once all that it promises is in the day files. Raises JournalError, StoreError."""
+    while True:
+        head = _read(store, settings)
+        if head.journal.changes is None:
+            return head
+        days = [day for (day,) in head.journal.changes.select("day").unique().iter_rows()]
+        _bring_in(store, settings, head.journal, _load(store, settings, days))
+        try:
+            return _write(store, settings, head.journal.settled(), head.etag)
+        except LostRaceError:
+            continue
+
+
+def _read(store: Store, settings: Settings) -> Head:
+    stored = store.get(settings.dest_bucket, settings.dest_prefix + KEY)
+    if stored is None and store.list(settings.dest_bucket, catalog.location(settings, "samples"), after=""):
+        stored = store.get(settings.dest_bucket, settings.dest_prefix + KEY)  # another run may just have made both
+        if stored is None:
+            raise JournalError(f"there is a lake, but its journal is missing; {REMEDY}")
+    return Head(Journal(), None) if stored is None else Head(Journal.from_bytes(stored.body), stored.etag)
+
+
+def commit(store: Store, settings: Settings, head: Head, batch: Batch, keys: list[str]) -> tuple[Head, Counter[str]]:
+    """Bring a batch, made of the raw objects `keys`, into the lake; gives the new journal and the counts.
+
+    Raises LostRaceError if another run committed since `head` was read: nothing has changed then. Raises StoreError.
+    """
     _quarantine(store, settings, batch)
-    days = tables.by_day(tables.merge(batch.samples))
-    if days:
-        catalog.register(store.glue, settings, list(days))
-    with ThreadPoolExecutor(DAYS_AT_ONCE) as pool:
-        written = list(pool.map(lambda day: _commit_day(store, settings, *day), days.items()))
-    store.put(settings.dest_bucket, settings.dest_prefix + CHECKPOINT, checkpoint.to_json())
-    counts = sum(written, Counter({"rows_read": batch.rows_read, "quarantined": len(batch.bad)}))
+    arrived = tables.distinct(batch.samples)
+    found = _pages(store, settings, head, arrived)
+    changes = tables.changes(arrived, [page.samples for page in found])
+    journal = _next(store, settings, head.journal, changes, keys)
+    head = _write(store, settings, journal, head.etag)
+    counts = Counter(rows_read=batch.rows_read, quarantined=len(batch.bad))
+    counts["samples_written"] = int((~changes["gone"]).sum()) - int(changes["known"].sum())
     counts["duplicates_dropped"] = len(batch.samples) - counts["samples_written"]
-    return counts
+    if journal.changes is not None:
+        counts += _bring_in(store, settings, journal, found)
+        head = _settle(store, settings, head)
+    return head, counts
 
 
-def _commit_day(store: Store, settings: Settings, day: str, arrived: pl.DataFrame) -> Counter[str]:
-    stored = _load(store, settings, day)
-    merged = tables.merge(stored, arrived)
-    if merged.equals(stored):
-        return Counter()
-    # All windows of the day, not only those that changed: the file is replaced whole, and this heals any older fault.
-    windows = tables.windows(merged, settings.interval_minutes)
-    _save(store, settings, "windows", day, windows)
-    _save(store, settings, "samples", day, merged)
-    return Counter(samples_written=len(merged) - len(stored), partitions_written=2, windows_written=len(windows))
+def _next(store: Store, settings: Settings, last: Journal, changes: pl.DataFrame, keys: list[str]) -> Journal:
+    checkpoint = last.checkpoint.after(keys)
+    if changes.is_empty():
+        return Journal(last.version + 1, checkpoint, last.spans)
+    added = spans.add(last.spans, changes.filter(~pl.col("gone")), last.version + 1)
+    return Journal(last.version + 1, checkpoint, spans.retire(store, settings, added), changes)
 
 
-def _load(store: Store, settings: Settings, day: str) -> pl.DataFrame:
-    body = store.get(settings.dest_bucket, catalog.location(settings, "samples", day) + FILE)
-    return pl.DataFrame(schema=tables.SAMPLES) if body is None else pl.read_parquet(io.BytesIO(body))
+def _pages(store: Store, settings: Settings, head: Head, arrived: pl.DataFrame) -> list[pages.Page]:
+    """The days that the samples belong to, and the others that may hold a copy of one."""
+    found = _load(store, settings, arrived["day"].unique().to_list())
+    if head.journal.version and not arrived.is_empty():
+        there = pl.concat([page.samples.lazy().select(tables.IDENTITY) for page in found])
+        strangers = arrived.lazy().join(there, on=tables.IDENTITY, how="anti")
+        days = set(spans.other_days(store, settings, head.journal.spans, strangers)) - {page.day for page in found}
+        found += _load(store, settings, days)
+    if max((page.version for page in found), default=0) > head.journal.version:
+        _explain_newer(store, settings, head)
+    return found
 
 
-def _save(store: Store, settings: Settings, table: str, day: str, frame: pl.DataFrame) -> None:
-    body = io.BytesIO()
-    frame.write_parquet(body)
-    store.put(settings.dest_bucket, catalog.location(settings, table, day) + FILE, body.getvalue())
+def _explain_newer(store: Store, settings: Settings, head: Head) -> None:
+    """A day file is newer than the journal: another run was faster, or the journal is not that of this lake."""
+    etag, _ = store.head(settings.dest_bucket, settings.dest_prefix + KEY)
+    if etag != head.etag:
+        raise LostRaceError(KEY)
+    raise JournalError(f"the journal is older than the day files; {REMEDY}")
+
+
+def _load(store: Store, settings: Settings, days: Iterable[date]) -> list[pages.Page]:
+    return store.map(lambda day: pages.load(store, settings, day), sorted(days), DAYS_AT_ONCE)
+
+
+def _bring_in(store: Store, settings: Settings, journal: Journal, found: list[pages.Page]) -> Counter[str]:
+    assert journal.changes is not None
+    parts = journal.changes.partition_by("day", as_dict=True)
+    todo = [page for page in found if (page.day,) in parts]
+    catalog.register(store.glue, settings, [str(page.day) for page in todo if page.etag is None])
+    written = store.map(
+        lambda page: pages.apply(store, settings, page, parts[(page.day,)], journal.version), todo, DAYS_AT_ONCE
+    )
+    return Counter(partitions_written=2 * len(todo), windows_written=sum(written))
+
+
+def _write(store: Store, settings: Settings, journal: Journal, etag: str | None) -> Head:
+    body = journal.to_bytes()
+    try:
+        etag = store.replace(settings.dest_bucket, settings.dest_prefix + KEY, body, journal.version, etag)
+    except LostRaceError:
+        # A write whose answer was lost is repeated by the client, and then meets itself.
+        stored = store.get(settings.dest_bucket, settings.dest_prefix + KEY)
+        if stored is None or stored.body != body:
+            raise
+        etag = stored.etag
+    return Head(journal, etag)
+
+
+def _settle(store: Store, settings: Settings, head: Head) -> Head:
+    try:
+        return _write(store, settings, head.journal.settled(), head.etag)
+    except LostRaceError:  # another run has settled it, and may have gone on
+        return recover(store, settings)
 
 
 def _quarantine(store: Store, settings: Settings, batch: Batch) -> None:

@@ -17,5 +17,9 @@ class StoreError(AggregateError):
     """S3 or Glue refused: no such bucket, no permission, no connection."""
 
 
-class CheckpointError(AggregateError):
-    """The checkpoint object is there but cannot be understood, so no run may guess what was processed."""
+class JournalError(AggregateError):
+    """The journal cannot be understood, or is not that of this lake, so no run may guess what was processed."""
+
+
+class LostRaceError(AggregateError):
+    """Another run changed an object first. Never leaves the function: who loses looks again."""

@@ -1,24 +1,38 @@
 """S3 and Glue as this function uses them: one client each, few requests, refusals in one line."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from .errors import StoreError
+from .errors import LostRaceError, StoreError
 
 if TYPE_CHECKING:  # stubs are for development, not in the image
     from types_boto3_glue import GlueClient
     from types_boto3_s3 import S3Client
 
 THREADS = 8  # boto3 holds the interpreter's lock most of the time, so more threads read no faster
+ABSENT = ("404", "NoSuchKey")
+RACES = ("PreconditionFailed", "ConditionalRequestConflict", *ABSENT)  # a condition on an object that is gone: absent
+VERSION = "version"
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Stored(NamedTuple):
+    """An object: its `etag` changes with its content, `version` is what it was written with (0: by somebody else)."""
+
+    body: bytes
+    etag: str | None
+    version: int
 
 
 @contextmanager
@@ -42,16 +56,26 @@ def _clients(_endpoint: str | None) -> tuple["S3Client", "GlueClient"]:
 
 @dataclass(frozen=True)
 class Store:
-    """The clients of S3 and Glue. Every method raises StoreError."""
+    """The clients of S3 and Glue, and how many requests may be under way. Every method raises StoreError."""
 
     s3: "S3Client"
     glue: "GlueClient"
+    threads: int = THREADS
 
     @classmethod
     def connect(cls) -> Self:
         """Clients for the endpoint that the environment names now."""
         with refusals("AWS"):
             return cls(*_clients(os.environ.get("AWS_ENDPOINT_URL")))
+
+    def map(self, function: Callable[[T], R], items: Iterable[T], at_once: int = THREADS) -> list[R]:
+        """Apply a function that makes requests, several at once; results in the order of `items`."""
+        items = list(items)
+        workers = min(self.threads, at_once, len(items))
+        if workers <= 1:
+            return [function(item) for item in items]
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(function, items))
 
     def list(self, bucket: str, prefix: str, after: str) -> list[tuple[str, int]]:
         """Keys under `prefix` and after `after`, in order, with their sizes in bytes; folder markers left out."""
@@ -60,21 +84,50 @@ class Store:
             found = [(entry["Key"], entry["Size"]) for page in pages for entry in page.get("Contents", [])]
         return [(key, size) for key, size in found if not key.endswith("/")]
 
-    def get(self, bucket: str, key: str) -> bytes | None:
-        """The body of an object; None if there is none."""
+    def get(self, bucket: str, key: str) -> Stored | None:
+        """An object; None if there is none."""
         with refusals(f"s3://{bucket}/{key}"):
             try:
-                return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+                answer = self.s3.get_object(Bucket=bucket, Key=key)
+                return Stored(answer["Body"].read(), answer["ETag"], int(answer["Metadata"].get(VERSION, 0)))
             except self.s3.exceptions.NoSuchKey:
                 return None
 
-    def get_many(self, bucket: str, keys: Sequence[str]) -> dict[str, bytes]:
-        """The bodies of objects by key, in the order of `keys`; an object that is gone is left out."""
-        with ThreadPoolExecutor(THREADS) as pool:
-            bodies = pool.map(lambda key: self.get(bucket, key), keys)
-            return {key: body for key, body in zip(keys, bodies, strict=True) if body is not None}
+    def get_many(self, bucket: str, keys: Sequence[str]) -> dict[str, bytes | None]:
+        """The bodies of objects by key, in the order of `keys`; None for an object that is gone."""
+        found = self.map(lambda key: self.get(bucket, key), keys)
+        return {key: stored and stored.body for key, stored in zip(keys, found, strict=True)}
+
+    def head(self, bucket: str, key: str) -> tuple[str | None, int]:
+        """An object's etag and version; None and -1 if there is none."""
+        with refusals(f"s3://{bucket}/{key}"):
+            try:
+                answer = self.s3.head_object(Bucket=bucket, Key=key)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in ABSENT:
+                    return None, -1
+                raise
+        return answer["ETag"], int(answer["Metadata"].get(VERSION, 0))
 
     def put(self, bucket: str, key: str, body: bytes) -> None:
         """Write an object, whole or not at all."""
         with refusals(f"s3://{bucket}/{key}"):
             self.s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+    def replace(self, bucket: str, key: str, body: bytes, version: int, etag: str | None) -> str:
+        """Write an object if it still has `etag`, or does not exist if that is None; gives its new etag.
+
+        Raises LostRaceError if it was changed meanwhile.
+        """
+        with refusals(f"s3://{bucket}/{key}"):
+            metadata = {VERSION: str(version)}
+            try:
+                if etag is None:
+                    answer = self.s3.put_object(Bucket=bucket, Key=key, Body=body, Metadata=metadata, IfNoneMatch="*")
+                else:
+                    answer = self.s3.put_object(Bucket=bucket, Key=key, Body=body, Metadata=metadata, IfMatch=etag)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in RACES:
+                    raise LostRaceError(f"s3://{bucket}/{key}") from error
+                raise
+        return answer["ETag"]

@@ -1,4 +1,10 @@
-"""The lake's two tables: their columns, how samples are merged, how windows come of them."""
+"""The lake's two tables: their columns, which copy of a sample stays, how windows come of samples.
+
+Of several copies of a sample, that one stays which the cloud received first; of those the one measured first; of those
+the one whose other columns come first in order. This looks at what a copy says, never at when it was processed.
+"""
+
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -31,39 +37,77 @@ WINDOWS: dict[str, pl.DataType] = {
     "std": pl.Float64(),
     "first": pl.Float64(),
     "last": pl.Float64(),
+    "volume_l": pl.Float64(),
 }
 TABLES = {"samples": SAMPLES, "windows": WINDOWS}
 IDENTITY = ["sensor_id", "boot_id", "seq"]
-ORDER = ["sensor_id", "measured_at", "boot_id", "seq", "received_at"]
+ORDER = ["sensor_id", "measured_at", "boot_id", "seq"]
+RECEIVED_FIRST = [
+    "received_at",
+    "measured_at",
+    *(name for name in SAMPLES if name not in ("received_at", "measured_at")),
+]
 WINDOW = ["sensor_id", "zone_id", "quantity", "window_start"]
 
 
-def merge(*parts: pl.DataFrame) -> pl.DataFrame:
-    """Each identity once, in the table's own order; of copies that differ, the first in that order stays.
+def distinct(samples: pl.DataFrame) -> pl.DataFrame:
+    """Each identity once, with the `day` of `measured_at` in UTC."""
+    dated = _dated(samples.lazy()).collect()
+    repeated = dated.select(IDENTITY).is_duplicated()
+    if not repeated.any():
+        return dated
+    best = dated.filter(repeated).sort(RECEIVED_FIRST).unique(IDENTITY, keep="first", maintain_order=True)
+    return pl.concat([dated.filter(~repeated), best])
 
-    The order is total up to equal copies, so the result does not depend on which copy came first.
+
+def changes(arrived: pl.DataFrame, stored: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """What `arrived`, distinct, changes in a lake of which `stored` has every copy: rows of `samples` with their `day`.
+
+    `gone` marks rows that leave their day, because the copy that stays is on another; `known` marks rows that come
+    instead of a copy. Rows that change nothing are left out.
     """
-    together = pl.concat(parts, how="diagonal")
-    return together.sort(ORDER, maintain_order=True).unique(IDENTITY, keep="first", maintain_order=True)
+    there = pl.concat([part.lazy() for part in stored] or [arrived.lazy().clear()], how="diagonal")
+    old = _dated(there.join(arrived.lazy(), on=IDENTITY, how="semi")).collect()
+    if old.is_empty():
+        return arrived.with_columns(gone=pl.lit(False), known=pl.lit(False))
+    rivals = arrived.join(old, on=IDENTITY, how="semi")
+    contest = pl.concat([old.with_columns(new=pl.lit(False)), rivals.with_columns(new=pl.lit(True))], how="diagonal")
+    won = contest.sort([*RECEIVED_FIRST, "new"]).unique(IDENTITY, keep="first").filter("new").drop("new")
+    moved = old.join(won, on=IDENTITY, how="semi").join(won, on=[*IDENTITY, "day"], how="anti")
+    fresh = arrived.join(old, on=IDENTITY, how="anti")
+    marked = [(fresh, False, False), (won, False, True), (moved, True, False)]
+    return pl.concat([rows.with_columns(gone=gone, known=known) for rows, gone, known in marked], how="diagonal")
 
 
-def by_day(samples: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Samples by the UTC day of `measured_at`, as `2024-06-01`, oldest first."""
-    dated = samples.with_columns(day=pl.col("measured_at").dt.strftime("%Y-%m-%d"))
-    parts = dated.partition_by("day", as_dict=True, include_key=False)
-    return {str(day): part for (day,), part in sorted(parts.items())}
+def _dated(samples: pl.LazyFrame) -> pl.LazyFrame:
+    return samples.with_columns(day=pl.col("measured_at").dt.date())
+
+
+def apply(samples: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
+    """A day's samples, in the table's order, once the changes of that day are made."""
+    stay = samples.lazy().join(changes.lazy(), on=IDENTITY, how="anti")
+    come = changes.lazy().filter(~pl.col("gone")).drop("gone", "known", "day")
+    return pl.concat([come, stay], how="diagonal").sort(ORDER).collect()
 
 
 def windows(samples: pl.DataFrame, interval_minutes: int) -> pl.DataFrame:
-    """One row for each sensor, zone, quantity and window that has a value; `samples` as `merge` gives them.
+    """One row for each sensor, zone, quantity and window that has a value; `samples` as `apply` gives them.
 
-    `std` is of the sample (n - 1), null for a single value; `first` and `last` follow `measured_at`, `boot_id`, `seq`.
+    `std` is of the sample (n - 1), null for a single value; `first` and `last` follow `measured_at`, `boot_id`, `seq`;
+    `volume_l` is the water that passed: the sum of `volume_l`, or the mean `flow_l_min` times the window's minutes.
     """
     value = pl.col("value")
     measured = [quantity for quantity in QUANTITIES if samples[quantity].null_count() < len(samples)]
     start = pl.col("measured_at").dt.truncate(f"{interval_minutes}m").alias("window_start")
+    volume_l = (
+        pl.when(pl.col("quantity") == "volume_l")
+        .then(pl.col("sum"))
+        .when(pl.col("quantity") == "flow_l_min")
+        .then(pl.col("mean") * interval_minutes)
+    )
     return (
-        samples.select("sensor_id", "zone_id", start, *measured)
+        samples.lazy()
+        .select("sensor_id", "zone_id", start, *measured)
         .unpivot(measured, index=["sensor_id", "zone_id", "window_start"], variable_name="quantity")
         .drop_nulls("value")
         .group_by(WINDOW, maintain_order=True)
@@ -76,7 +120,10 @@ def windows(samples: pl.DataFrame, interval_minutes: int) -> pl.DataFrame:
             std=value.std(),
             first=value.first(),
             last=value.last(),
+            sum=value.sum(),
         )
+        .with_columns(volume_l=volume_l)
         .sort(WINDOW)
         .select(pl.col(name).cast(dtype) for name, dtype in WINDOWS.items())
+        .collect()
     )

@@ -38,6 +38,7 @@ def test_a_run_within_its_command_is_no_violation() -> None:
         ([command(zone="plot-1b"), *run(T, 10)], "without a command"),
         ([command(), *run(T + 601, 10)], "without a command"),
         ([command(), *run(T, 10), *run(T + 100, 10)], "without a command"),
+        ([command(), command(), *run(T, 10), *run(T + 100, 10)], "without a command"),
         ([command(), command("close", T + 10), *run(T + 20, 10)], "opened after close"),
         ([command(), command("stop_all", T + 10, None), *run(T + 20, 10)], "opened after stop_all"),
     ],

@@ -2,203 +2,11 @@
 
 import asyncio
 import json
-import random
 import unittest
 
-from gateway.gateway import Gateway
-from gateway.store import MemoryStore
-from protocol import messages, topics
-
-AsyncTestCase = getattr(unittest, "IsolatedAsyncioTestCase", unittest.TestCase)
-NAME = "irrigation-gateway-1"
-START = 1591707600
-ZONES = [{"zone_id": "plot-1a", "hard_cap_s": 3900, "litres_per_minute": 60}]
-
-
-class Wire:
-    """Both ends of a connection: what the gateway writes is parsed at once, and answered as a broker would."""
-
-    def __init__(self, broker):
-        self._broker = broker
-        self._out = b""
-        self._in = b""
-        self._arrived = asyncio.Event()
-        self.closed = False
-
-    def write(self, data):
-        self._out += data
-        while len(self._out) > 1:
-            length, start = self._out[1] & 127, 2
-            if self._out[1] > 127:
-                length, start = length | self._out[2] << 7, 3
-            packet, self._out = self._out[: start + length], self._out[start + length :]
-            self._broker.take(self, packet[0], packet[start:])
-
-    async def drain(self):
-        await asyncio.sleep(0)
-
-    async def readexactly(self, count):
-        while len(self._in) < count:
-            if self.closed:
-                raise EOFError
-            self._arrived.clear()
-            await self._arrived.wait()
-        data, self._in = self._in[:count], self._in[count:]
-        return data
-
-    def feed(self, data):
-        self._in += data
-        self._arrived.set()
-
-    def close(self):
-        self.closed = True
-        self._arrived.set()
-
-
-class Broker:
-    """Answers one gateway, and keeps what it published; with `acking` False it acknowledges nothing."""
-
-    def __init__(self):
-        self.wire = None
-        self.published = []
-        self.again = []
-        self.subscribed = []
-        self.puback_ids = []
-        self.acking = True
-
-    async def open_connection(self, *_address, **_more):
-        self.wire = Wire(self)
-        return self.wire, self.wire
-
-    def take(self, wire, head, body):
-        kind = head >> 4
-        if kind == 1:
-            wire.feed(b"\x20\x02\x00\x00")
-        elif kind == 8:
-            self.subscribed = filters(body[2:])
-            wire.feed(bytes([0x90, 2 + len(self.subscribed)]) + body[:2] + b"\x01" * len(self.subscribed))
-        elif kind == 3:
-            size = body[0] << 8 | body[1]
-            topic = body[2 : 2 + size].decode()
-            (self.again if head & 8 else self.published).append(messages.decode(topic, body[4 + size :]))
-            if self.acking:
-                wire.feed(b"\x40\x02" + body[2 + size : 4 + size])
-        elif kind == 4:
-            self.puback_ids.append(body[0] << 8 | body[1])
-        elif kind == 12:
-            wire.feed(b"\xd0\x00")
-
-    def deliver(self, topic, payload, packet_id):
-        body = bytes([len(topic) >> 8, len(topic) & 255]) + topic.encode() + bytes([0, packet_id]) + payload
-        self.wire.feed(bytes([0x32, len(body) & 127 | 128, len(body) >> 7]) + body)
-
-    def of(self, kind):
-        return [message for found, message in self.published if found == kind]
-
-
-def filters(body):
-    found = []
-    while body:
-        size = body[0] << 8 | body[1]
-        found.append(body[2 : 2 + size].decode())
-        body = body[3 + size :]
-    return found
-
-
-class Clock:
-    """Field time that moves when the test says so."""
-
-    def __init__(self):
-        self.ms = 0
-        self.sleepers = []
-
-    def now(self):
-        return START + self.ms // 1000
-
-    def ticks_ms(self):
-        return self.ms
-
-    def trusted(self):
-        return True
-
-    async def sleep_ms(self, ms):
-        sleeper = (self.ms + ms, asyncio.Event())
-        self.sleepers.append(sleeper)
-        await sleeper[1].wait()
-
-    async def advance(self, seconds):
-        end = self.ms + seconds * 1000
-        while True:
-            await settle()
-            due = [sleeper for sleeper in self.sleepers if sleeper[0] <= end]
-            if not due:
-                break
-            self.ms = min([at for at, _ in due])
-            woken = [sleeper for sleeper in due if sleeper[0] <= self.ms]
-            self.sleepers = [sleeper for sleeper in self.sleepers if sleeper not in woken]
-            for _, event in woken:
-                event.set()
-        self.ms = end
-
-
-class Board:
-    def __init__(self):
-        self.vwc = 0.19
-        self.moves = []
-
-    def read(self):
-        return [("soil-a", "plot-1a", {"vwc": self.vwc, "soil_temperature_c": 16.5})]
-
-    def set_valve(self, zone_id, is_open):
-        if is_open != bool(self.moves and self.moves[-1]):
-            self.moves.append(is_open)
-
-    def metered_l(self, _zone_id):
-        return None
-
-    def health(self):
-        return {"firmware": "test"}
-
-
-async def settle():
-    for _ in range(60):
-        await asyncio.sleep(0)
-
-
-class Bench:
-    def __init__(self, **config):
-        self.broker, self.clock, self.board = Broker(), Clock(), Board()
-        self.store = MemoryStore()
-        self.events = []
-        self.config = {"gateway_id": NAME, "host": "broker", "port": 8883, "zones": ZONES}
-        self.config.update(config)
-
-    async def start(self):
-        asyncio.open_connection = self.broker.open_connection
-        self.gateway = Gateway(
-            self.config, self.board, self.clock, self.store, None, record=self.events.append, random=random
-        )
-        self.task = asyncio.create_task(self.gateway.run())
-        await settle()
-
-    async def stop(self):
-        await self.gateway.stop(1)
-        await self.task
-
-    def command(self, **fields):
-        command = {
-            "v": 1,
-            "command_id": "c1",
-            "device_id": NAME,
-            "zone_id": "plot-1a",
-            "action": "open",
-            "duration_s": 600,
-            "issued_at": self.clock.now(),
-            "expires_at": self.clock.now() + 900,
-            "epoch": 1,
-        }
-        command.update(fields)
-        self.broker.deliver(topics.command(command["device_id"]), json.dumps(command).encode(), 7)
+from gateway.errors import ValveError
+from protocol import topics
+from tests.vm.portable.bench import NAME, START, AsyncTestCase, Bench, settle
 
 
 class TheGateway(AsyncTestCase):
@@ -274,7 +82,7 @@ class TheGateway(AsyncTestCase):
         await bench.stop()
         await bench.start()
         await bench.clock.advance(3600)
-        self.assertEqual(bench.gateway.counters["samples_taken"], 3)
+        self.assertEqual(bench.gateway.counters["samples_taken"], 6)
         self.assertEqual(bench.broker.of("reading")[-1]["boot_id"], "boot-2")
         await bench.stop()
 
@@ -339,6 +147,110 @@ class TheGateway(AsyncTestCase):
         except TypeError:
             return
         self.fail("it went on")
+
+    async def test_a_full_flash_is_reported_and_survived(self):
+        """It samples, waters, acks and publishes from memory, says what is wrong, and catches up when there is room."""
+        bench = Bench()
+        await bench.start()
+        bench.store.full = True
+        await bench.clock.advance(3600)
+        bench.command()
+        await settle()
+        self.assertEqual([sample["seq"] for sample in bench.broker.of("reading")[0]["samples"]], [1, 2, 3, 4])
+        self.assertEqual([ack["code"] for ack in bench.broker.of("ack")], ["storage_fault"])  # no open without a record
+        self.assertEqual([error["code"] for error in bench.broker.of("error")][:1], ["storage_fault"])
+        self.assertTrue(bench.gateway.counters["storage_faults"] >= 4)
+        bench.store.full = False
+        await bench.clock.advance(3600)
+        await bench.lose_power()
+        await bench.start()
+        self.assertEqual(bench.gateway.counters["samples_taken"], 8)
+        await bench.stop()
+
+    async def test_a_boot_continues_the_account(self):
+        """After a power cut the samples of before are counted and sent under their own boot; the last time is known."""
+        bench = Bench()
+        await bench.start()
+        await bench.clock.advance(1800)
+        await bench.lose_power()
+        await bench.start()
+        self.assertEqual((bench.gateway.counters["samples_taken"], bench.gateway.last_sample_at), (2, START + 1800))
+        await bench.clock.advance(1800)
+        readings = bench.broker.of("reading")
+        found = [(reading["boot_id"], [sample["seq"] for sample in reading["samples"]]) for reading in readings]
+        self.assertEqual(found, [("boot-1", [1, 2]), ("boot-2", [1, 2])])
+        await bench.stop()
+
+    async def test_a_task_may_be_cancelled_before_its_first_step(self):
+        """Two commands in one turn start the deadlines' task and cancel it at once; nothing is left over."""
+        bench = Bench()
+        await bench.start()
+        bench.command(command_id="c1", duration_s=600)
+        bench.command(command_id="c2", duration_s=900, epoch=2)
+        bench.command(command_id="c3", action="close", epoch=3)
+        await settle()
+        self.assertEqual(bench.board.moves, [True, False, True, False])
+        await bench.stop()
+
+
+class TheWatchdog(AsyncTestCase):
+    def setUp(self):
+        self._open_connection = getattr(asyncio, "open_connection", None)
+
+    def tearDown(self):
+        asyncio.open_connection = self._open_connection
+
+    async def _fed(self, bench):
+        self.feeds = []
+        bench.board.feed = lambda: self.feeds.append(bench.clock.ms)
+        await bench.start()
+
+    async def test_a_healthy_supervisor_feeds_it(self):
+        """Every two seconds, with a valve open and without."""
+        bench = Bench()
+        await self._fed(bench)
+        await bench.clock.advance(10)
+        bench.command()
+        await bench.clock.advance(10)
+        self.assertEqual(self.feeds, list(range(0, 22000, 2000)))
+        await bench.stop()
+
+    async def test_a_supervisor_that_is_late_starves_it(self):
+        """A deadline that passes without the valve being closed stops the feeding, so that the board restarts."""
+        bench = Bench()
+        await self._fed(bench)
+        bench.command(duration_s=60)
+        await settle()
+        bench.gateway._tasks["valves"].cancel()
+        await bench.clock.advance(120)
+        self.assertEqual(self.feeds[-1], 60000)
+        await bench.stop()
+
+    async def test_a_stuck_valve_starves_it(self):
+        """A valve that does not close when told to is a reason to restart; when it closes, the feeding goes on."""
+        bench = Bench()
+        await self._fed(bench)
+        set_valve = bench.board.set_valve
+
+        def jammed(_zone_id, _is_open):
+            raise ValveError("jammed")
+
+        bench.command(duration_s=60)
+        await settle()
+        bench.board.set_valve = jammed
+        await bench.clock.advance(69)
+        self.assertEqual(self.feeds[-1], 58000)
+        bench.board.set_valve = set_valve
+        await bench.clock.advance(11)
+        self.assertEqual(self.feeds[-1], 80000)
+        await bench.stop()
+
+    async def test_a_board_without_one_is_not_woken(self):
+        """Nothing sleeps but the schedule: field time has no more to wait for than the next sample."""
+        bench = Bench()
+        await bench.start()
+        self.assertEqual([at for at, _ in bench.clock.sleepers], [900 * 1000])
+        await bench.stop()
 
 
 if __name__ == "__main__":

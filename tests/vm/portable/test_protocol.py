@@ -98,6 +98,19 @@ class Garbage(unittest.TestCase):
                 if messages._FIELDS[kind][field][1]:
                     self.assert_refused(kind, message, field)
 
+    def test_a_name_that_stands_twice(self):
+        """Readers differ in which of two values they take, so neither is taken; texts may hold colons."""
+        for kind in TOPIC_OF:
+            message = example(kind + ".json")
+            text = json.dumps(message)
+            for field in message:
+                twice = "{" + json.dumps({field: message[field]})[1:-1] + ", " + text[1:]
+                self.assert_refused(kind, twice.encode(), "")
+        nested = json.dumps(example("reading.json")).replace('"seq"', '"seq": 1, "seq"')
+        self.assert_refused("reading", nested.encode(), "")
+        for text in ("a: b", '"a": 1', "\\", '\\"', '\\\\": ', "{:}", '": "'):
+            self.assertTrue(refused("error", changed("error", text=text)) is None)
+
     def test_nan_and_infinity(self):
         """A number that is none is refused; a missing value is null."""
         for word in ("NaN", "Infinity", "-Infinity", "nan", "inf"):

@@ -1,0 +1,304 @@
+"""Labelled, scheduled faults: what breaks, where, from when until when, and by how much.
+
+Faults of a value are pure functions of the true value, the time and a draw that depends on (seed, sensor, time) alone.
+Faults of a line go to `hydraulics` (`defects`); faults of a device are a schedule that the fleet asks
+(`Faults.active`, `Faults.next_change`).
+"""
+
+import math
+import random
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from gateway_sim.errors import SimError
+from gateway_sim.hydraulics import Defect
+
+if TYPE_CHECKING:  # the interfaces are types only, and no module
+    from gateway.interfaces import Clock
+
+DAY_S = 86400
+Values = dict[str, float | int | None]
+
+
+class FaultError(SimError):
+    """A fault that cannot be: the text names the row, what is wrong with it and what would be right."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault from `begin` to before `end` (Unix s, field time; `end` may be inf). Its label is `name`.
+
+    `targets` are sensor ids, zone ids or gateway ids, as the kind asks; `amount` is in the kind's unit.
+    """
+
+    kind: str
+    targets: tuple[str, ...]
+    begin: float
+    end: float
+    amount: float
+    quantity: str = "vwc"
+
+    @property
+    def name(self) -> str:
+        """What the reports call it."""
+        return f"{self.kind} {' and '.join(self.targets)}"
+
+    def active(self, at: float) -> bool:
+        """True from `begin` to just before `end`."""
+        return self.begin <= at < self.end
+
+
+Change = Callable[[float, Fault, float, random.Random], float | None]
+"""New value of (true value, fault, Unix s, draw)."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a kind of fault strikes (`sensor`, `zone` or `gateway`), the unit and limits of its amount, what it does."""
+
+    strikes: str
+    says: str
+    unit: str
+    default: float | None  # None: the amount must be given
+    least: float = -math.inf
+    most: float = math.inf
+    targets: int = 1
+    change: Change | None = None
+
+
+KINDS = {
+    "noise": Kind(
+        "sensor",
+        "a value scatters with this standard deviation",
+        "units",
+        0.03,
+        0.0,
+        change=lambda value, fault, _, draw: value + draw.gauss(0.0, fault.amount),
+    ),
+    "bias": Kind(
+        "sensor",
+        "a value is off by this much",
+        "units",
+        0.05,
+        change=lambda value, fault, _at, _draw: value + fault.amount,
+    ),
+    "drift": Kind(
+        "sensor",
+        "a value is off by this much more every day",
+        "units a day",
+        0.005,
+        change=lambda value, fault, at, _: value + fault.amount * (at - fault.begin) / DAY_S,
+    ),
+    "stuck": Kind(
+        "sensor",
+        "a value is always this one",
+        "units",
+        None,
+        change=lambda _value, fault, _at, _draw: fault.amount,
+    ),
+    "dropout": Kind(
+        "sensor",
+        "this share of the values is missing",
+        "0..1",
+        1.0,
+        0.0,
+        1.0,
+        change=lambda value, fault, _, draw: None if draw.random() < fault.amount else value,
+    ),
+    "percent": Kind(
+        "sensor",
+        "a fraction is reported times this",
+        "factor",
+        100.0,
+        1.0,
+        change=lambda value, fault, _at, _draw: value * fault.amount,
+    ),
+    "swapped": Kind("sensor", "two sensors are wired to each other's place", "-", 0.0, 0.0, 0.0, targets=2),
+    "dead_valve": Kind("zone", "a valve does not open (0) or does not close (1)", "0 or 1", 0.0, 0.0, 1.0),
+    "clogged": Kind("zone", "emitters pass this share less at nominal pressure", "0..0.99", 0.6, 0.0, 0.99),
+    "burst": Kind("zone", "a line loses this times the nominal flow before the emitters", "share", 1.0, 0.0, 10.0),
+    "wrong_clock": Kind("gateway", "the clock is off by this much", "s", 3600.0),
+    "reboot": Kind("gateway", "the board loses power at the begin, and starts this much later", "s", 5.0, 0.0, DAY_S),
+    "wifi_loss": Kind("gateway", "nothing is sent or received", "-", 0.0, 0.0, 0.0),
+    "brown_out": Kind(
+        "gateway", "each opening of a valve resets the board, which starts this much later", "s", 5.0, 0.0, DAY_S
+    ),
+}
+
+
+class Faults:
+    """The schedule of a season, for any part of the farm to ask; effects are in the order of the faults."""
+
+    def __init__(self, faults: Iterable[Fault] = (), seed: int = 0) -> None:
+        self.all = tuple(faults)
+        self._seed = seed
+        self._of_target: dict[str, list[Fault]] = {}
+        for fault in self.all:
+            for target in fault.targets:
+                self._of_target.setdefault(target, []).append(fault)
+
+    def active(self, target: str, at: float, kind: str | None = None) -> list[Fault]:
+        """The faults that strike a target at a time (Unix s), of one kind or of all."""
+        return [fault for fault in self._of_target.get(target, ()) if fault.active(at) and kind in {None, fault.kind}]
+
+    def next_change(self, after: float) -> float:
+        """The next time (Unix s) later than `after` at which a fault begins or ends; inf if none does."""
+        times = (time for fault in self.all for time in (fault.begin, fault.end))
+        return min((time for time in times if time > after), default=math.inf)
+
+    def wired(self, sensor_id: str, at: float) -> str:
+        """The sensor id whose place a sensor is really in; another one where two are swapped."""
+        for fault in self.active(sensor_id, at, "swapped"):
+            first, second = fault.targets
+            return second if sensor_id == first else first
+        return sensor_id
+
+    def told(self, sensor_id: str, values: Mapping[str, float | int | None], measured_at: int) -> Values:
+        """What a sensor says instead of its values; the same for the same seed, sensor and time."""
+        said = dict(values)
+        for number, fault in enumerate(self.active(sensor_id, measured_at)):
+            change = KINDS[fault.kind].change
+            value = said.get(fault.quantity)
+            if change and value is not None:
+                key = f"{self._seed}:{sensor_id}:{measured_at}:{number}:{fault.kind}"
+                said[fault.quantity] = _rounded(change(value, fault, measured_at, random.Random(key)))  # noqa: S311  # no secret
+        return said
+
+    def clock_offset_s(self, gateway_id: str, at: float) -> int:
+        """How far a gateway's clock is off at a time."""
+        return int(sum(fault.amount for fault in self.active(gateway_id, at, "wrong_clock")))
+
+    def offline(self, gateway_id: str, at: float) -> bool:
+        """True while a gateway has no network."""
+        return bool(self.active(gateway_id, at, "wifi_loss"))
+
+    def reboots(self, gateway_id: str) -> list[tuple[float, float]]:
+        """(Unix s of the power cut, seconds without power) of the scheduled reboots, in order."""
+        faults = self._of_target.get(gateway_id, ())
+        return sorted((fault.begin, fault.amount) for fault in faults if fault.kind == "reboot")
+
+    def brown_out_s(self, gateway_id: str, at: float) -> float | None:
+        """Seconds without power if the opening of a valve at this time resets the board; None if it does not."""
+        return max((fault.amount for fault in self.active(gateway_id, at, "brown_out")), default=None)
+
+    def defects(self, zone_ids: Iterable[str]) -> list[Defect]:
+        """What `hydraulics.Supply` needs to know of these zones' lines and valves."""
+        faults = [fault for zone_id in zone_ids for fault in self._of_target.get(zone_id, ())]
+        return [_defect(fault) for fault in faults]
+
+
+class SkewedClock:
+    """A gateway's clock, off by what its `wrong_clock` faults say; ticks and sleep are sound, as a crystal's are."""
+
+    def __init__(self, clock: "Clock", faults: Faults, gateway_id: str) -> None:
+        self._clock = clock
+        self._faults = faults
+        self._gateway_id = gateway_id
+
+    def now(self) -> int:
+        true = self._clock.now()
+        return true + self._faults.clock_offset_s(self._gateway_id, true)
+
+    def ticks_ms(self) -> int:
+        return self._clock.ticks_ms()
+
+    def trusted(self) -> bool:
+        return self._clock.trusted()
+
+    async def sleep_ms(self, ms: int) -> None:
+        await self._clock.sleep_ms(ms)
+
+
+def parse(rows: object, targets: Mapping[str, Sequence[str]], start: int, seed: int = 0) -> Faults:
+    """The faults of a scenario: a list of {kind, target, from, until, amount, quantity}.
+
+    `targets` lists the ids that exist, by what a kind strikes (`sensor`, `zone`, `gateway`). `target` is one id, or a
+    list of two for `swapped`. `from` and `until` are times since `start` (Unix s) such as `2d`, `1d 6h 30m`, or ISO
+    date-times with an offset; without `until` a fault stays. Raises FaultError.
+    """
+    if rows is None:
+        return Faults((), seed)
+    if not isinstance(rows, list):
+        raise FaultError(f"faults: want a list of rows, not {rows!r}")
+    return Faults([_fault(f"fault {number}", row, targets, start) for number, row in enumerate(rows, 1)], seed)
+
+
+def _fault(place: str, row: object, known: Mapping[str, Sequence[str]], start: int) -> Fault:
+    if not isinstance(row, dict):
+        raise FaultError(f"{place}: want kind, target, from ..., not {row!r}")
+    unknown = set(row) - {"kind", "target", "from", "until", "amount", "quantity"}
+    if unknown:
+        raise FaultError(f"{place}: unknown {', '.join(sorted(map(str, unknown)))}")
+    name = row.get("kind")
+    if not isinstance(name, str) or name not in KINDS:
+        raise FaultError(f"{place}: unknown kind {name!r}; there are {', '.join(KINDS)}")
+    kind = KINDS[name]
+    place = f"{place} ({name})"
+    begin = _time(f"{place}: from", row.get("from", "0d"), start)
+    end = math.inf if row.get("until") is None else _time(f"{place}: until", row["until"], start)
+    if end <= begin:
+        raise FaultError(f"{place}: until {row['until']} is not after from {row.get('from', '0d')}")
+    targets = _targets(place, kind, row.get("target"), known)
+    return Fault(name, targets, begin, end, _amount(place, kind, row.get("amount")), str(row.get("quantity", "vwc")))
+
+
+def _targets(place: str, kind: Kind, target: object, known: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    targets = tuple(target) if isinstance(target, list) else (target,)
+    if len(set(map(str, targets))) != kind.targets or len(targets) != kind.targets:
+        wanted = "one" if kind.targets == 1 else f"a list of {kind.targets} different"
+        raise FaultError(f"{place}: target {target!r}; want {wanted} {kind.strikes} id")
+    for one in targets:
+        if one not in known.get(kind.strikes, ()):
+            there = ", ".join(known.get(kind.strikes, ())) or "none"
+            raise FaultError(f"{place}: no {kind.strikes} {one!r}; there are {there}")
+    return tuple(str(one) for one in targets)
+
+
+def _amount(place: str, kind: Kind, amount: object) -> float:
+    if amount is None and kind.default is not None:
+        return kind.default
+    number = isinstance(amount, int | float) and not isinstance(amount, bool)
+    if not number or not kind.least <= float(str(amount)) <= kind.most:
+        limits = "" if kind.least == -math.inf else f" from {kind.least:g} to {kind.most:g}"
+        raise FaultError(f"{place}: amount {amount!r}; want a number{limits} ({kind.unit}): {kind.says}")
+    return float(str(amount))
+
+
+SINCE = re.compile(r"(?:(\d+)d)?\s*(?:(\d+)h)?\s*(?:(\d+)m)?\s*(?:(\d+)s)?")
+
+
+def _time(place: str, value: object, start: int) -> float:
+    if isinstance(value, datetime) and value.tzinfo:
+        return value.timestamp()
+    text = str(value).strip()
+    since = SINCE.fullmatch(text)
+    if text and since:
+        days, hours, minutes, seconds = (int(part or 0) for part in since.groups())
+        return start + days * DAY_S + hours * 3600 + minutes * 60 + seconds
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = datetime.min
+    if at.tzinfo is None:
+        raise FaultError(f"{place} {value!r}: want a time since the start as 1d 6h 30m, or 2020-07-01T06:00-04:00")
+    return at.timestamp()
+
+
+def _defect(fault: Fault) -> Defect:
+    amount = fault.amount
+    return Defect(
+        fault.targets[0],
+        fault.begin * 1000,
+        fault.end * 1000,
+        clogged=amount if fault.kind == "clogged" else 0.0,
+        burst=amount if fault.kind == "burst" else 0.0,
+        does_not_open=fault.kind == "dead_valve" and amount < 1,
+        does_not_close=fault.kind == "dead_valve" and amount == 1,
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,100 @@
+"""What a run costs follows from what is new, not from how much there is."""
+
+import gzip
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.aggregate.histories import DAY, T0, History
+
+SENSORS = ("g1.soil", "g1.weather", "g2.soil")
+A_DAY = 24
+
+
+def day_of_lines(day: int) -> list[dict[str, Any]]:
+    """A sample each hour from each sensor, a reboot each month."""
+    lines = []
+    for sensor in SENSORS:
+        gateway = sensor.split(".")[0]
+        head = {"v": 1, "gateway_id": gateway, "sensor_id": sensor, "zone_id": "a", "client_id": gateway}
+        samples = [
+            {"seq": day % 30 * A_DAY + n, "measured_at": T0 + day * DAY + n * 3600, "clock": "synced", "vwc": 0.25}
+            for n in range(A_DAY)
+        ]
+        lines.append({**head, "boot_id": f"b{day // 30}", "received_at": T0 + (day + 1) * DAY, "samples": samples})
+    return lines
+
+
+def put(history: History, day: int, lines: list[dict[str, Any]]) -> None:
+    key = f"raw/{2024 + day // 300}/{1 + day % 300 // 25:02}/{1 + day % 25:02}/00/{day}.gz"
+    body = gzip.compress("\n".join(map(json.dumps, lines)).encode(), 1)
+    history.s3.objects[key] = (body, {})
+
+
+def cost_of_a_run(days: int, *more: dict[str, Any]) -> tuple[Counter[str], Counter[str]]:
+    """Requests and bytes of the run that reads one new day, and `more` lines, after `days` of history."""
+    history = History(0)
+    for day in range(days):
+        put(history, day, day_of_lines(day))
+        if day >= days - 4 or day % 30 == 29:  # runs leave the same lake however they are cut
+            history.run()
+    for client in (history.s3, history.glue):
+        client.calls.clear()
+    history.s3.bytes.clear()
+    put(history, days, [*day_of_lines(days), *more])
+    history.run()
+    found = history.s3.calls + history.glue.calls, +history.s3.bytes
+    history.check()
+    return found
+
+
+@pytest.mark.parametrize("case", ["new", "late and repeated"])
+def test_requests_and_bytes_are_flat(case: str) -> None:
+    """At 1, 10 and 100 times the history the same new data costs the same requests, and bytes within 20 %."""
+    costs = {}
+    for days in (6, 66, 606):
+        late = {**day_of_lines(days - 5)[0], "received_at": T0 + (days + 2) * DAY}
+        moved = [{**sample, "measured_at": sample["measured_at"] + 2 * DAY} for sample in late["samples"][:5]]
+        costs[days] = cost_of_a_run(days, *([late, {**late, "samples": moved}] if case != "new" else []))
+    requests = {days: sum(calls.values()) for days, (calls, _) in costs.items()}
+    assert max(requests.values()) <= 1.2 * min(requests.values()), costs
+    for operation in ("GetObject", "PutObject"):
+        sizes = [counted[operation] for _, counted in costs.values()]
+        assert max(sizes) <= 1.2 * min(sizes), costs
+
+
+def test_a_run_without_news_is_two_requests() -> None:
+    """The journal and a listing."""
+    history = History(0)
+    put(history, 0, day_of_lines(0))
+    history.run()
+    history.s3.calls.clear()
+    history.glue.calls.clear()
+    history.run()
+    assert history.s3.calls == {"GetObject": 1, "ListObjectsV2": 1}
+    assert history.glue.calls == {}
+
+
+def test_a_small_run_is_few_requests() -> None:
+    """Journal, list, raw object, day; journal, catalogue, windows, samples, journal."""
+    history = History(0)
+    first, *others = day_of_lines(0)
+    put(history, 0, [first])
+    history.run()
+    history.s3.calls.clear()
+    history.glue.calls.clear()
+    key = "raw/2024/01/01/00/b.gz"
+    text = json.dumps(
+        {
+            **others[0],
+            "boot_id": "b0",
+            "sensor_id": first["sensor_id"],
+            "samples": [{**first["samples"][-1], "seq": A_DAY}],
+        }
+    )
+    history.s3.objects[key] = (gzip.compress(text.encode()), {})
+    history.run()
+    assert history.s3.calls == {"GetObject": 3, "ListObjectsV2": 1, "HeadObject": 1, "PutObject": 4}
+    assert history.glue.calls == {"GetTables": 1}

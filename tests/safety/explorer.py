@@ -1,0 +1,267 @@
+"""Walks through every interleaving of a scenario down to a depth, on the real supervisor, judged by the oracle.
+
+An interleaving is a sequence of events from a boot on. It counts when it has as many events as the depth says, or when
+nothing more can happen, and after it every open valve is watched until it has closed. All are distinct, since they are
+the leaves of the tree of events. Instead of starting anew for each of them, the walk goes back to a snapshot.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.valves import KEPT_COMMANDS, Valves
+from tests.safety.oracle import BrokenPromiseError, Command
+from tests.safety.world import GATEWAY, NOW, Cut, Event, World
+
+LIFE_S = 300
+FIRST_EPOCH = 100
+WAITS = ("half", "before", "due", "late", "expiry")
+JUMPS = ("+1h", "-1h", "+1y", "-1y", "1970", "untrusted", "trusted")
+
+
+def issue(*orders: dict[str, Any]) -> tuple[Command, ...]:
+    """Commands as compute issues them: a second apart, the epoch of each zone rising."""
+    epochs: Counter[str] = Counter()
+    commands = []
+    for number, order in enumerate(orders):
+        zone_id = None if order["action"] == "stop_all" else order.get("zone_id", "plot-1a")
+        epochs[zone_id or ""] += 1
+        command = {
+            "command_id": f"{order['action']}-{number + 1}",
+            "device_id": GATEWAY,
+            "zone_id": zone_id,
+            "issued_at": NOW + number,
+            "expires_at": NOW + number + LIFE_S,
+            "epoch": FIRST_EPOCH + epochs[zone_id] if zone_id else 0,
+        }
+        commands.append({**command, **order})
+    return tuple(commands)
+
+
+def opening(duration_s: int = 60, **more: Any) -> dict[str, Any]:
+    """An order to open a valve."""
+    return {"action": "open", "duration_s": duration_s, **more}
+
+
+CLOSE, CLOSE_B = {"action": "close"}, {"action": "close", "zone_id": "plot-1b"}
+STOP = {"action": "stop_all"}
+B = {"zone_id": "plot-1b"}
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario:
+    """What may happen: the commands on the wire and how many copies of each, and how often of what else."""
+
+    name: str
+    commands: tuple[Command, ...]
+    depth: int  # in the tests
+    copies: int = 2
+    power: int = 2
+    boots: tuple[str, ...] = ("kept",)
+    clock: int = 0
+    jumps: tuple[str, ...] = JUMPS
+    waits: tuple[str, ...] = WAITS
+    drops: bool = False
+    flow: float | None = None  # the zones have meters, and so many times the rated flow
+    past: str = ""  # a row of PASTS: what the device has done before
+
+    def world(self, make: Callable[..., Valves] = Valves) -> World:
+        """The world before anything of the scenario has happened."""
+        world = World(self.commands, self.copies, make, flow=self.flow)
+        if self.past:
+            PASTS[self.past](world)
+        return world
+
+    def choices(self, world: World) -> Iterator[Event]:
+        """Everything that can happen next, but for power cuts within it."""
+        if not world.powered:
+            for kind in self.boots:
+                yield Event("boot", kind)
+            return
+        for name in ("deliver", "drop") if self.drops else ("deliver",):
+            for number, left in enumerate(world.left):
+                if left:
+                    yield Event(name, number)
+        for until in self._moments(world):
+            yield Event("wait", until)
+        if world.used["power"] < self.power:
+            yield Event("power")
+        for jump in self._jumps(world):
+            yield Event("clock", jump)
+
+    def _jumps(self, world: World) -> Iterator[str]:
+        if world.used["clock"] < self.clock:
+            is_right = world.trusted and world.now == world.truth
+            yield from (jump for jump in self.jumps if not (jump == "trusted" and is_right))
+
+    def _moments(self, world: World) -> Iterator[str]:
+        due, at = world.due_ms(), world.at_ms
+        if due is not None and due > at:
+            yield from (
+                until for until in self.waits if until != "expiry" and not (until == "before" and due - 1 == at)
+            )
+        elif due is not None:
+            yield "tick"
+        if "expiry" in self.waits and any(world.left) and world.truth <= world.last_expiry:
+            yield "expiry"
+
+
+@dataclass
+class Tally:
+    """What was walked through."""
+
+    interleavings: int = 0
+    watered: int = 0  # interleavings in which a valve opened
+    events: Counter[str] = field(default_factory=Counter)
+    cuts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Tally") -> None:
+        """Count another walk in."""
+        self.interleavings += other.interleavings
+        self.watered += other.watered
+        self.events += other.events
+        self.cuts += other.cuts
+
+
+class CounterExampleError(AssertionError):
+    """A sequence of events that breaks a promise; `tests.safety.story.tell` tells it."""
+
+    def __init__(self, scenario: Scenario, events: Sequence[Event], violation: BrokenPromiseError) -> None:
+        super().__init__(scenario, tuple(events), violation)
+        self.scenario = scenario
+        self.events = tuple(events)
+        self.violation = violation
+
+
+class Explorer:
+    """Walks through one scenario. `make` builds the supervisor."""
+
+    def __init__(self, scenario: Scenario, make: Callable[..., Valves] = Valves) -> None:
+        self.scenario = scenario
+        self.tally = Tally()
+        self._make = make
+        self._world: World
+        self._path: list[Event] = []
+
+    def run(self, depth: int, prefix: Sequence[Event] = ()) -> Tally:
+        """Walk through every interleaving of `depth` events that begins with `prefix`. Raises CounterExampleError."""
+        self._path = []
+        try:
+            with closing(self.scenario.world(self._make)) as self._world:
+                self._watered = self._world.oracle.opened_valves
+                for event in prefix:
+                    self._step(event)
+                self._walk(depth - len(prefix))
+        except BrokenPromiseError as violation:
+            raise CounterExampleError(self.scenario, self._path, violation) from violation
+        return self.tally
+
+    def prefixes(self, length: int) -> list[tuple[Event, ...]]:
+        """Every beginning of that length (or shorter, where nothing more can happen)."""
+        found: list[tuple[Event, ...]] = []
+        self._leaf = lambda: found.append(tuple(self._path))  # type: ignore[method-assign]  # collects instead of counting
+        self.run(length)
+        return found
+
+    def _walk(self, depth: int) -> None:
+        choices = list(self.scenario.choices(self._world)) if depth else []
+        if not choices:
+            self._leaf()
+            return
+        snapshot = self._world.snapshot()
+        for number, event in enumerate(choices):
+            if number:
+                self._world.restore(snapshot)
+            self._step(event)
+            cuts = self._cuts(event)
+            self._walk(depth - 1)
+            self._path.pop()
+            for cut in cuts:
+                self._world.restore(snapshot)
+                self._step(Event(event.name, event.what, cut))
+                self._walk(depth - 1)
+                self._path.pop()
+
+    def _cuts(self, event: Event) -> list[Cut]:
+        is_left = self._world.used["power"] < self.scenario.power and event.name != "power"
+        return list(self._world.cuts()) if is_left else []
+
+    def _step(self, event: Event) -> None:
+        self._path.append(event)
+        self._world.apply(event)
+        if event.cut:
+            self.tally.cuts[self._place(event)] += 1
+        self.tally.events[self._kind(event)] += 1
+
+    def _kind(self, event: Event) -> str:
+        return event.name if event.what is None else f"{event.name} {self._what(event)}".strip()
+
+    def _what(self, event: Event) -> str:
+        is_message = event.name in {"deliver", "drop"}
+        if event.name == "hear":
+            return "again" if not event.what[1] else ""
+        return str(self._world.commands[event.what]["action"] if is_message else event.what)
+
+    def _place(self, event: Event) -> str:
+        assert event.cut
+        source = self._what(event) if event.name == "deliver" else event.name
+        return f"{source}: {event.cut.when} {self._world.effects[event.cut.effect][0]}"
+
+    def _leaf(self) -> None:
+        self._world.run_out()
+        self.tally.interleavings += 1
+        self.tally.watered += self._world.oracle.opened_valves > self._watered
+
+
+def shortest(make: Callable[..., Valves], scenarios: "Sequence[Scenario] | None" = None) -> CounterExampleError | None:
+    """The first of the shortest counter-examples within the scenarios' depths; None if every promise holds."""
+    rows = SCENARIOS if scenarios is None else scenarios
+    for depth in range(1, 1 + max(scenario.depth for scenario in rows)):
+        for scenario in rows:
+            if depth <= scenario.depth:
+                try:
+                    Explorer(scenario, make).run(depth)
+                except CounterExampleError as example:
+                    return example
+    return None
+
+
+def long_service(world: World) -> None:
+    """The device has run more commands than it can remember, each soon expired, the last of them a moment ago."""
+    for number in range(KEPT_COMMANDS + 8):
+        _past_command(world, number, expires_at=NOW + 12 + number)
+        world.apply(Event("wait", "due"))
+
+
+def flood(world: World) -> None:
+    """The device has just rejected more commands than it cares to remember, and none of them has expired."""
+    world.oracle.flooded = True
+    for number in range(KEPT_COMMANDS):
+        _past_command(world, number, zone_id="plot-9z")
+
+
+def _past_command(world: World, number: int, **more: Any) -> None:
+    [command] = issue(opening(1, command_id=f"past-{number}", epoch=number, **more))
+    world.issue(command, copies=1)
+    world.apply(Event("deliver", len(world.commands) - 1))
+
+
+PASTS = {"long service": long_service, "flood": flood}
+
+SCENARIOS = (
+    Scenario("one open", issue(opening()), depth=6, copies=3, power=6, boots=("kept", "lost"), drops=True),
+    Scenario("one open, the clock", issue(opening()), 5, power=2, boots=("kept", "lost"), clock=3),
+    Scenario("opens with rising epochs", issue(opening(), opening(86400)), 5, boots=("kept", "outage")),
+    Scenario("open, close, open", issue(opening(), CLOSE, opening(90)), 5),
+    Scenario("open, stop_all, open", issue(opening(), STOP, opening(90)), 5),
+    Scenario("stop_all on two zones", issue(opening(), opening(7200, **B), STOP), 5),
+    Scenario("volume bounds", issue(opening(max_volume_l=20.0004), opening(600, max_volume_l=7.5, **B)), 5),
+    Scenario("meters", issue(opening(max_volume_l=20.0004), opening(60, **B, max_volume_l=0)), 5, flow=2.0),
+    Scenario("two zones", issue(opening(), opening(30, **B), CLOSE_B, opening(45, **B)), 4),
+    Scenario("stops and clocks", issue(opening(), STOP, CLOSE), 4, clock=2),
+    Scenario("everything", issue(opening(), opening(7200, **B), CLOSE, STOP, opening(90)), 4, clock=1, drops=True),
+    Scenario("after a long service", issue(opening(), STOP, opening(90)), 4, clock=2, past="long service"),
+    Scenario("after a flood of rejections", issue(opening(), STOP), 4, clock=2, past="flood"),
+)

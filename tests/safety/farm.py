@@ -1,0 +1,483 @@
+"""A farm around a compute service that may die at any moment: real valve supervisors, soil, and a faithful broker.
+
+Field time is a number of seconds that the farm moves itself. The broker keeps what it was given until the receiver has
+acknowledged it; what the gateways do, and what they have to say, outlives the service. The service is either in this
+process, where it dies at a counted point, or a process of its own, which is killed for real.
+"""
+
+import shutil
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+from unittest.mock import patch
+
+from compute_service.config import Config, Zone
+from compute_service.service import Service
+from compute_service.store import Store
+from gateway.store import MemoryStore
+from gateway.valves import Valves
+from protocol import messages, topics
+from tests.compute_service.bench import NOON, zone
+
+HARD_CAP_S = 3600
+ZONES = tuple(
+    zone(zone_id=f"plot-{n}a", gateway_id=f"irrigation-gateway-{n}", sensor_id=f"irrigation-gateway-{n}.soil-a")
+    for n in (1, 2)
+)
+CONFIG = Config("crash farm", "America/Toronto", ZONES)
+READINGS_S = (0, 1200, 3600, 7200, 14400, 21600)
+STATUSES_S = (0, 9000, 13000, 20000)
+DAY_S = 86400
+DRIES_PER_H = 0.02  # m3 of water per m3 of soil
+WETS_PER_S = 0.08 / 1920
+
+Message = dict[str, Any]
+
+
+class KilledError(BaseException):
+    """The service is dead."""
+
+
+@dataclass(frozen=True)
+class Luck:
+    """What else goes wrong: spans are seconds from the start, `first <= t < last`."""
+
+    copies: int = 1  # of each message that the broker delivers
+    pubacks_last: bool = False  # acks overtake the PUBACK of their command
+    deaf: tuple[int, int] = (0, 0)  # the broker cannot reach the gateways
+    mute: tuple[int, int] = (0, 0)  # what the gateways say waits
+    unsure: tuple[int, int] = (0, 0)  # the gateways do not trust their clocks
+    cut_at: int | None = None  # the gateways' power goes and comes back
+
+
+@dataclass
+class Opening:
+    """A valve stood open for a command."""
+
+    command_id: str
+    zone_id: str
+    opened_at: int
+    seconds: int = 0
+
+
+class FieldGateway:
+    """One gateway of one zone: the real supervisor, a pin that keeps count, a flash that survives, and the soil."""
+
+    def __init__(self, zone: Zone, now: Callable[[], int], say: Callable[[str, Message], None]) -> None:
+        self.zone = zone
+        self.gateway_id = zone.gateway_id
+        self.openings: list[Opening] = []
+        self.said: list[Message] = []  # every ack
+        self.trusted = True
+        self._now, self._say = now, say
+        self._store = MemoryStore()
+        self._open: Opening | None = None
+        self._handling = ""
+        self._boots = self._seq = 0
+        self.boot()
+
+    # the board
+
+    def read(self) -> list[Any]:
+        return []
+
+    def health(self) -> Message:
+        return {}
+
+    def set_valve(self, zone_id: str, is_open: bool) -> None:
+        if self._open:
+            self._open.seconds = self._now() - self._open.opened_at
+        if is_open and not self._open:
+            self._open = Opening(self._handling, zone_id, self._now())
+            self.openings.append(self._open)
+        elif not is_open:
+            self._open = None
+
+    def metered_l(self, _zone_id: str) -> float | None:
+        return None
+
+    # what happens
+
+    def boot(self) -> None:
+        """Power: all that is not on the flash is forgotten."""
+        self._boots += 1
+        zones = [{"zone_id": self.zone.zone_id, "hard_cap_s": HARD_CAP_S, "litres_per_minute": 33}]
+        self.valves = Valves(zones, self, self._store, f"boot-{self._boots}", self._ack)
+        self.valves.boot(self._now(), self.trusted)
+
+    def obey(self, command: Message) -> None:
+        self._handling = command["command_id"]
+        self.valves.handle(command, self._now(), self.trusted, self._now() * 1000)
+
+    def due(self) -> int | None:
+        due = self.valves.next_deadline_ms()
+        return None if due is None else -(-due // 1000)
+
+    def tick(self) -> None:
+        self.valves.tick(self._now() * 1000, self._now())
+
+    def send_reading(self) -> None:
+        self._seq += 1
+        sample = {"seq": self._seq, "measured_at": self._now(), "clock": "synced", "vwc": round(self._vwc(), 4)}
+        sensor_id = self.zone.sensor_id
+        reading = {"sensor_id": sensor_id, "zone_id": self.zone.zone_id, "boot_id": "boot-1", "samples": [sample]}
+        self._say(topics.data(sensor_id), {"gateway_id": self.gateway_id, **reading})
+
+    def send_status(self) -> None:
+        status = {"boot_id": f"boot-{self._boots}", "state": "online", "at": self._now(), "epochs": self.valves.epochs}
+        self._say(topics.STATUS, {"gateway_id": self.gateway_id, **status})
+
+    def _vwc(self) -> float:
+        watered_s = sum(opening.seconds for opening in self.openings)
+        return 0.18 + watered_s * WETS_PER_S - (self._now() - NOON) / 3600 * DRIES_PER_H
+
+    def _ack(self, ack: Message) -> None:
+        ack = {**ack, "gateway_id": self.gateway_id}
+        self.said.append(ack)
+        self._say(topics.ack(self.gateway_id), ack)
+
+
+class Compute(Protocol):
+    """A service that can die: every call may raise KilledError."""
+
+    def handle(self, topic: str, payload: bytes) -> None: ...
+    def puback(self, number: int) -> None: ...
+    def tick(self) -> None: ...
+    def next_due(self) -> int | None: ...
+    def end(self) -> None: ...
+
+
+Publish = Callable[[str, bytes, int], None]
+Start = Callable[["Farm"], Compute]
+
+
+class Farm:
+    """Two gateways, a broker, and a service that `start(farm)` starts, again after each death, `down_s` later."""
+
+    def __init__(self, start: Start, luck: Luck = Luck(), down_s: int = 0) -> None:
+        self.now = NOON
+        self.luck, self.down_s = luck, down_s
+        self.events: list[Message] = []
+        self.published: list[Message] = []  # every command, as often as it was published
+        self.deaths, self.died_at = 0, NOON
+        self.forgetful = False  # a store was lost, and with it what was given today
+        self._start = start
+        self._compute: Compute | None = None
+        self._up_at = NOON
+        self._pubacks: deque[int] = deque()
+        self._to_compute: deque[tuple[str, bytes]] = deque()
+        self.gateways = [FieldGateway(zone, lambda: self.now, self._hear) for zone in ZONES]
+        self._to_gateways: dict[str, deque[Message]] = {gateway.gateway_id: deque() for gateway in self.gateways}
+        self._plan = self._events_to_come()
+
+    def live(self) -> None:
+        """Let the whole story happen, and a day after it for everything to settle."""
+        until = NOON + max(READINGS_S) + DAY_S
+        while True:
+            try:
+                if self._settle() and self.now >= until:
+                    break
+                self._wait(until)
+            except KilledError:
+                self._bury()
+        assert self._compute is not None
+        self._compute.end()
+
+    def publish(self, topic: str, payload: bytes, number: int) -> None:
+        """The broker takes a message of the service; its PUBACK follows."""
+        kind, message = messages.decode(topic, payload)
+        assert kind == "command"
+        self.published.append(message)
+        for _ in range(self.luck.copies):
+            self._to_gateways[message["device_id"]].append(message)
+        self._pubacks.append(number)
+
+    def openings(self) -> list[Opening]:
+        """Every opening of every valve."""
+        return [opening for gateway in self.gateways for opening in gateway.openings]
+
+    # time
+
+    def _events_to_come(self) -> deque[tuple[int, Callable[[FieldGateway], None]]]:
+        plan: list[tuple[int, Callable[[FieldGateway], None]]] = []
+        plan += [(at, FieldGateway.send_status) for at in STATUSES_S]
+        plan += [(at, FieldGateway.send_reading) for at in READINGS_S]
+        for span in (self.luck.deaf, self.luck.mute, self.luck.unsure):
+            plan += [(at, self._look_at_clock) for at in span]  # the others only wait for that moment
+        if self.luck.cut_at is not None:
+            plan.append((self.luck.cut_at, FieldGateway.boot))
+        return deque(sorted(((NOON + at, what) for at, what in plan), key=lambda entry: entry[0]))
+
+    def _look_at_clock(self, gateway: FieldGateway) -> None:
+        gateway.trusted = not self._within(self.luck.unsure)
+
+    def _within(self, span: tuple[int, int]) -> bool:
+        return span[0] <= self.now - NOON < span[1]
+
+    def _wait(self, until: int) -> None:
+        dues = [gateway.due() for gateway in self.gateways] + [self._plan[0][0] if self._plan else None]
+        dues.append(self._compute.next_due() if self._compute else self._up_at)
+        self.now = max(self.now, min([due for due in dues if due is not None] + [until]))
+
+    # what happens at one moment
+
+    def _settle(self) -> bool:
+        """Do and carry all that can be done now; True when nothing is left."""
+        while self._plan and self._plan[0][0] <= self.now:
+            _, happen = self._plan.popleft()
+            for gateway in self.gateways:
+                happen(gateway)
+        for gateway in self.gateways:
+            due = gateway.due()
+            if due is not None and due <= self.now:
+                gateway.tick()
+        if self._compute is None and self.now >= self._up_at:
+            self._compute = self._start(self)
+        while self._carry():
+            pass
+        if self._compute is None:
+            return False
+        due = self._compute.next_due()
+        if due is not None and due <= self.now:
+            self._compute.tick()
+            return self._settle()
+        return True
+
+    def _carry(self) -> bool:
+        steps = [self._carry_pubacks, self._carry_down, self._carry_up]
+        return any(step() for step in (reversed(steps) if self.luck.pubacks_last else steps))
+
+    def _carry_pubacks(self) -> bool:
+        if self._compute is None or not self._pubacks:
+            return False
+        self._compute.puback(self._pubacks.popleft())
+        return True
+
+    def _carry_down(self) -> bool:
+        waiting = [gateway for gateway in self.gateways if self._to_gateways[gateway.gateway_id]]
+        if not waiting or self._within(self.luck.deaf):
+            return False
+        waiting[0].obey(self._to_gateways[waiting[0].gateway_id].popleft())
+        return True
+
+    def _carry_up(self) -> bool:
+        if self._compute is None or not self._to_compute or self._within(self.luck.mute):
+            return False
+        for _ in range(self.luck.copies):
+            self._compute.handle(*self._to_compute[0])
+        self._to_compute.popleft()  # only now the broker has its PUBACK
+        return True
+
+    def _hear(self, topic: str, message: Message) -> None:
+        self._to_compute.append((topic, messages.encode(topics.parse(topic)[0], message)))
+
+    def _bury(self) -> None:
+        self.deaths += 1
+        self.died_at = self.now
+        self._compute = None
+        self._pubacks.clear()  # it was in the memory of the dead
+        self._up_at = self.now + self.down_s
+
+
+# The service in this process, dying at counted points
+
+
+@dataclass
+class Fate:
+    """When the service dies: at the points of these numbers, counted over all its lives.
+
+    `after`: what the next life finds: "kill" what was committed, "power" only what the disk was told to keep, "loss"
+    nothing.
+    """
+
+    folder: Path
+    kills: tuple[int, ...] = ()
+    after: str = "kill"
+    points: list[str] = field(default_factory=list)
+    lives: int = 0
+    store: Store | None = None  # of the last life, at the story's end
+
+    @property
+    def path(self) -> Path:
+        """The store of this life."""
+        return self.folder / f"life-{self.lives}" / "compute.sqlite"
+
+    def start(self, farm: Farm) -> "InProcess":
+        """Start the service on what the life before left."""
+        self.path.parent.mkdir(exist_ok=True)
+        return InProcess(farm, self)
+
+    def point(self, name: str) -> None:
+        """A moment at which the process may be killed."""
+        self.points.append(name)
+        if len(self.points) in self.kills:
+            self._image(self.folder / f"life-{self.lives + 1}")
+            self.lives += 1
+            raise KilledError(name)
+
+    def _image(self, target: Path) -> None:
+        """What the disk holds at this moment: the file and its log, while the connection is still open."""
+        source = {"kill": self.path.parent, "power": self.path.parent / "synced"}.get(self.after)
+        target.mkdir()
+        for name in ("compute.sqlite", "compute.sqlite-wal"):
+            if source is not None and (source / name).exists():
+                shutil.copy(source / name, target / name)
+
+    def synced(self) -> None:
+        """All that was written until now would survive a power cut."""
+        if self.after == "power":
+            folder = self.path.parent / "synced"
+            shutil.rmtree(folder, ignore_errors=True)
+            self.after = "kill"
+            self._image(folder)
+            self.after = "power"
+
+
+class InProcess:
+    """The real service on a connection that is watched."""
+
+    def __init__(self, farm: Farm, fate: Fate) -> None:
+        self._farm, self._fate = farm, fate
+        self._waiting: dict[int, Callable[[], None]] = {}
+        self._connections: list[sqlite3.Connection] = []
+        with self._dying():
+            with patch("sqlite3.connect", self._connect):
+                self._store = Store(fate.path)
+            self._service = Service(CONFIG, self._store, self._publish, lambda: farm.now, self._record)
+            self._service.start()
+
+    def handle(self, topic: str, payload: bytes) -> None:
+        with self._dying():
+            self._service.handle(topic, payload)
+            self._fate.point("before the PUBACK to the broker")
+
+    def puback(self, number: int) -> None:
+        with self._dying():
+            self._fate.point("before the PUBACK is heard")
+            self._waiting.pop(number)()
+            self._fate.point("after the PUBACK is heard")
+
+    def tick(self) -> None:
+        with self._dying():
+            self._service.tick()
+
+    def next_due(self) -> int | None:
+        return self._service.next_due()
+
+    def end(self) -> None:
+        """The story is over; who looks at the store closes it."""
+        self._fate.store = self._store
+
+    def _publish(self, topic: str, payload: bytes, on_acked: Callable[[], None]) -> None:
+        self._fate.point("before a publish")
+        number = len(self._fate.points)
+        self._waiting[number] = on_acked
+        self._farm.publish(topic, payload, number)
+        self._fate.point("after a publish")
+
+    def _record(self, event: Message) -> None:
+        self._fate.point("before a record")
+        self._farm.events.append(event)
+
+    def _connect(self, path: Path, **options: Any) -> sqlite3.Connection:
+        fate = self._fate
+
+        class Watched(sqlite3.Connection):
+            """Tells of each commit; it need not wait for a disk that cannot fail here."""
+
+            durable = False
+
+            def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+                if statement.startswith("PRAGMA synchronous="):
+                    self.durable = statement.endswith("FULL")
+                    return super().execute("PRAGMA synchronous=OFF")
+                if statement != "COMMIT":
+                    return super().execute(statement, *values)
+                fate.point("before a commit")
+                cursor = super().execute(statement)
+                if self.durable:
+                    fate.synced()
+                fate.point("after a commit")
+                return cursor
+
+        connection = _CONNECT(path, factory=Watched, **options)
+        connection.execute("PRAGMA synchronous=NORMAL")
+        self._connections.append(connection)
+        return connection
+
+    @contextmanager
+    def _dying(self) -> Iterator[None]:
+        try:
+            yield
+        except KilledError:
+            self._close()
+            raise
+
+    def _close(self) -> None:
+        for connection in self._connections:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+
+_CONNECT = sqlite3.connect
+
+
+# What must hold
+
+
+def breaches(farm: Farm, store: Store) -> list[str]:
+    """A sentence for everything that no death of the service may cause."""
+    commands = {command["command_id"]: command for command in farm.published}
+    told = {event["command_id"]: event for event in farm.events if event["kind"] == "command"}
+    found = [f"{row.command_id} ended as {row.state}" for row in store.commands_in(*_UNFINISHED)]
+    decided: set[str] = set()
+    for opening in farm.openings():
+        command = commands[opening.command_id]
+        if opening.seconds > min(command["duration_s"], HARD_CAP_S):
+            found.append(f"{opening} of a command for {command['duration_s']} s")
+        if command["decision_id"] in decided:
+            found.append(f"{opening}: the decision {command['decision_id']} was watered before")
+        if opening.command_id not in told:
+            found.append(f"{opening} of a command that no record tells of")
+        decided.add(command["decision_id"])
+    for first, second in zip(farm.published, farm.published[1:], strict=False):
+        if first["command_id"] == second["command_id"] and first != second:
+            found.append(f"{first['command_id']} was published in two versions")
+    for gateway in farm.gateways:
+        watered_s, cap_s = sum(opening.seconds for opening in gateway.openings), gateway.zone.daily_cap_s
+        if watered_s > cap_s and not farm.forgetful:  # the story fits into one local day
+            found.append(f"{gateway.zone.zone_id}: {watered_s} s in a day, at most {cap_s} s are allowed")
+    return found
+
+
+_UNFINISHED = ("pending", "sent", "received", "started")
+
+
+def balance(farm: Farm, store: Store) -> list[str]:
+    """What the store says was delivered, where it differs from what the pins did."""
+    booked = {row.command_id: row.duration_s for row in store.deliveries()}
+    done = {opening.command_id: opening.seconds for opening in farm.openings()}
+    names = sorted(booked.keys() | done.keys())
+    return [
+        f"{name}: open {done.get(name, 0)} s, booked {booked.get(name)}"
+        for name in names
+        if done.get(name, 0) != booked.get(name)
+    ]
+
+
+def story(farm: Farm) -> list[tuple[str, int, int]]:
+    """What the fields saw: which valve, when, how long."""
+    return [(opening.zone_id, opening.opened_at - NOON, opening.seconds) for opening in farm.openings()]
+
+
+def lived(fate: Fate, luck: Luck = Luck(), down_s: int = 0) -> tuple[Farm, Store]:
+    """A farm after its whole story, and its store."""
+    farm = Farm(fate.start, luck, down_s)
+    farm.forgetful = fate.after == "loss"
+    farm.live()
+    assert fate.store is not None
+    return farm, fate.store

@@ -1,0 +1,284 @@
+"""The compute service dies at every moment of a run's life: it neither repeats nor forgets a run.
+
+Its moments are before and after each commit, publish, PUBACK and record, and between handling a message and
+acknowledging it to the broker. After each death a new service starts on what the disk holds.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compute_service.commands import ACK_GRACE_S, LIFE_S
+from compute_service.store import Store
+from protocol.messages import FINAL_STATES
+from tests.compute_service.bench import NOON
+from tests.safety.farm import (
+    STATUSES_S,
+    ZONES,
+    Farm,
+    Fate,
+    KilledError,
+    Luck,
+    balance,
+    breaches,
+    lived,
+    story,
+)
+
+LUCKS = {
+    "all in order": Luck(),
+    "all twice, PUBACKs last": Luck(copies=2, pubacks_last=True),
+    "commands come too late": Luck(deaf=(0, 700)),
+    "acks come after the command was given up": Luck(mute=(5, 5000)),
+    "the end is told after the run was given up": Luck(mute=(15, 5000)),
+    "the gateways lose power": Luck(cut_at=900),
+    "the gateways do not know the time": Luck(unsure=(0, 600)),
+}
+WHOLE = ("all in order", "all twice, PUBACKs last")  # of these every moment is tried, of the others every third
+LEAST_POINTS = 140  # of one story; a change that leaves fewer has lost moments to die at
+KINDS = {
+    "before a commit",
+    "after a commit",
+    "before a publish",
+    "after a publish",
+    "before the PUBACK is heard",
+    "after the PUBACK is heard",
+    "before a record",
+    "before the PUBACK to the broker",
+}
+
+Story = list[tuple[str, int, int]]
+
+
+class Case:
+    """One luck, the story without any death, and every moment to die at."""
+
+    def __init__(self, folder: Path, luck: Luck, every: int = 1) -> None:
+        self._folder = folder
+        self._runs = 0
+        self.luck = luck
+        fate = Fate(self._new_folder())
+        farm, store = lived(fate, luck)
+        with closing(store):
+            assert breaches(farm, store) == balance(farm, store) == []
+        self.story = story(farm)
+        self.points = fate.points
+        self.moments = range(1, len(self.points) + 1, every)
+
+    def _new_folder(self) -> Path:
+        self._runs += 1
+        folder = self._folder / str(self._runs)
+        folder.mkdir()
+        return folder
+
+    def die(self, *points: int, down_s: int = 0, after: str = "kill") -> tuple[Farm, Store]:
+        """Live the story again with deaths at these points, counted from 1."""
+        fate = Fate(self._new_folder(), points, after)
+        farm, store = lived(fate, self.luck, down_s)
+        assert farm.deaths > 0
+        return farm, store
+
+    def name(self, point: int) -> str:
+        return f"point {point}, {self.points[point - 1]}"
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
+    name = getattr(request, "param", None)
+    return Case(tmp_path, LUCKS[name or WHOLE[0]], 1 if name in WHOLE else 3)
+
+
+def test_the_points_are_all_there(tmp_path: Path) -> None:
+    """There are more than a thousand moments to die at, of every kind, and the luck of a story is what it says."""
+    cases: dict[str, Case] = {}
+    for name, luck in LUCKS.items():
+        folder = tmp_path / str(len(cases))
+        folder.mkdir()
+        cases[name] = Case(folder, luck, 1 if name in WHOLE else 3)
+    assert all(set(case.points) == KINDS for case in cases.values())
+    assert min(len(case.points) for case in cases.values()) >= LEAST_POINTS
+    assert sum(len(case.points) for case in cases.values()) >= 1200
+    assert sum(len(case.moments) for case in cases.values()) >= 700
+    assert cases["all in order"].story == [
+        *(("plot-1a", 10, 1800), ("plot-1a", 14410, 1800)),
+        *(("plot-2a", 10, 1800), ("plot-2a", 14410, 1800)),
+    ]
+    assert cases["commands come too late"].story[0] == ("plot-1a", 1210, 1800)
+    assert cases["the gateways lose power"].story[0] == ("plot-1a", 10, 890)
+    assert cases["the gateways do not know the time"].story[0] == ("plot-1a", 1210, 1800)
+
+
+@pytest.mark.parametrize("case", LUCKS, indirect=True)
+def test_a_death_at_any_moment_changes_nothing(case: Case) -> None:
+    """A service that is back at once leaves the fields exactly as if it had not died, and every run settled once."""
+    for point in case.moments:
+        farm, store = case.die(point)
+        with closing(store):
+            assert breaches(farm, store) == [], case.name(point)
+            assert balance(farm, store) == [], case.name(point)
+            assert story(farm) == case.story, case.name(point)
+            assert set(store.command_counts()) <= {*FINAL_STATES}, case.name(point)
+
+
+@pytest.mark.parametrize("down_s", [7, LIFE_S + ACK_GRACE_S, 8000])
+def test_a_long_absence_loses_no_run(case: Case, down_s: int) -> None:
+    """However long it was away: no run twice, none unsettled, every command at its end, and each zone is watered."""
+    for point in case.moments:
+        farm, store = case.die(point, down_s=down_s)
+        with closing(store):
+            assert breaches(farm, store) == [], case.name(point)
+            assert balance(farm, store) == [], case.name(point)
+            assert {zone_id for zone_id, _, _ in story(farm)} == {zone.zone_id for zone in ZONES}, case.name(point)
+            assert set(store.command_counts()) <= {*FINAL_STATES, "expired"}, case.name(point)
+
+
+@pytest.mark.parametrize("case", ["all twice, PUBACKs last"], indirect=True)
+def test_deaths_in_a_row(case: Case) -> None:
+    """Dying again while it takes up its work, and once more, changes nothing either."""
+    for point in case.moments[:-6:3]:
+        farm, store = case.die(point, point + 1 + point % 3, point + 4 + point % 5)
+        with closing(store):
+            assert farm.deaths == 3
+            assert breaches(farm, store) == balance(farm, store) == [], case.name(point)
+            assert story(farm) == case.story, case.name(point)
+
+
+def test_a_power_cut_loses_only_what_may_be_lost(case: Case) -> None:
+    """If the machine forgets what was not synced, nothing is watered twice, and only an end may stay untold."""
+    for point in case.moments:
+        farm, store = case.die(point, after="power")
+        with closing(store):
+            assert breaches(farm, store) == [], case.name(point)
+            untold = {row.command_id for row in store.commands_in("expired")}
+            assert all(line.split(":")[0] in untold for line in balance(farm, store)), case.name(point)
+
+
+def test_a_lost_store_learns_the_epochs_again(case: Case) -> None:
+    """With its file deleted the service starts anew, and from the next status on its commands are obeyed."""
+    obeyed = 0
+    for point in case.moments:
+        farm, store = case.die(point, after="loss")
+        with closing(store):
+            assert breaches(farm, store) == [], case.name(point)
+            heard_at = next((NOON + at for at in STATUSES_S if NOON + at > farm.died_at), farm.now)
+            later = {command["command_id"] for command in farm.published if command["issued_at"] > heard_at}
+            answers = [ack for gateway in farm.gateways for ack in gateway.said if ack["command_id"] in later]
+            assert "rejected" not in {ack["state"] for ack in answers}, case.name(point)
+            obeyed += any(ack["state"] == "done" for ack in answers)
+            epochs = {zone.zone_id: store.epoch(zone.zone_id) for zone in ZONES}
+            if heard_at < farm.now:
+                assert all(
+                    epochs[gateway.zone.zone_id] >= max(gateway.valves.epochs.values()) for gateway in farm.gateways
+                )
+    assert obeyed > len(case.moments) / 2
+
+
+def test_a_late_ack_settles_once(tmp_path: Path) -> None:
+    """An ack that comes after `expired`, and again, and again after a death, is booked one time."""
+    (tmp_path / "late").mkdir()
+    case = Case(tmp_path / "late", Luck(mute=(5, 5000), copies=3), every=7)
+    expired = 0
+    for point in case.moments:
+        farm, store = case.die(point)
+        with closing(store):
+            assert balance(farm, store) == [], case.name(point)
+            given_up = [event for event in farm.events if event["kind"] == "ack" and event["received_at"] > NOON + 5000]
+            expired += bool(given_up)
+            assert len(store.deliveries()) == len({row.command_id for row in store.deliveries()}) == 4
+    assert expired == len(case.moments) > 20
+
+
+# A real process, and a real kill -9
+
+
+class Process:
+    """The service in a process of its own; `chance` decides when it is killed, at most `lives` times in all."""
+
+    def __init__(self, farm: Farm, path: Path, chance: random.Random, kills: list[int], most: int) -> None:
+        self._farm, self._chance, self._kills, self._most = farm, chance, kills, most
+        self._due: int | None = None
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.safety.compute_process", str(path), str(farm.now)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._ask("start")
+
+    def handle(self, topic: str, payload: bytes) -> None:
+        self._ask("handle", topic, payload.decode())
+
+    def puback(self, number: int) -> None:
+        self._ask("puback", number)
+
+    def tick(self) -> None:
+        self._ask("tick")
+
+    def next_due(self) -> int | None:
+        return self._due
+
+    def end(self) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._process.stdout.close()
+
+    def _ask(self, *words: Any) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        doomed = len(self._kills) < self._most and self._chance.random() < 0.3
+        killer = threading.Timer(self._chance.uniform(0, 0.004), os.kill, (self._process.pid, signal.SIGKILL))
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps([self._farm.now, *words]) + "\n")
+            self._process.stdin.flush()
+        if doomed:
+            killer.start()
+        for line in self._process.stdout:
+            if line.endswith("\n") and self._hear(*json.loads(line)) and not doomed:
+                return
+        killer.join()
+        self._bury()
+
+    def _hear(self, what: str, *words: Any) -> bool:
+        if what == "publish":
+            topic, payload, number = words
+            self._farm.publish(topic, payload.encode(), number)
+        elif what == "record":
+            self._farm.events.append(words[0])
+        else:
+            [self._due] = words
+        return what == "done"
+
+    def _bury(self) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.wait(10) == -signal.SIGKILL
+        self._kills.append(self._process.pid)
+        self._process.stdout.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        raise KilledError
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_real_process_killed_at_random(tmp_path: Path, seed: int) -> None:
+    """A process that is killed a dozen times, within milliseconds of its work, leaves no trace in the fields."""
+    chance, kills = random.Random(seed), list[int]()
+    path = tmp_path / "compute.sqlite"
+    farm = Farm(lambda farm: Process(farm, path, chance, kills, 12))
+    farm.live()
+    (tmp_path / "case").mkdir()
+    with closing(Store(path)) as store:
+        assert len(kills) == farm.deaths == 12
+        assert breaches(farm, store) == balance(farm, store) == []
+        assert story(farm) == Case(tmp_path / "case", Luck()).story
+        assert store.command_counts() == {"done": 4}
+        assert store.counters().get("refusals", 0) == 0

@@ -1,0 +1,184 @@
+"""The valve rules hold in every interleaving of bad luck, walked through exhaustively to a stated depth."""
+
+import random
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from gateway.valves import Valves
+from tests.safety.broken import BROKEN, NoFence
+from tests.safety.explorer import SCENARIOS, CounterExampleError, Explorer, Scenario, Tally, shortest
+from tests.safety.house import HOUSES
+from tests.safety.oracle import PROMISES, BrokenPromiseError
+from tests.safety.story import tell
+from tests.safety.world import BOOTS, CLOCK, Cut, Event, World
+
+AT_LEAST = 100_000
+HANDLED = ("open", "close", "stop_all", "boot", "wait")  # what a supervisor does that ends in a write
+
+Walks = dict[Scenario, Tally]
+
+
+@pytest.fixture(scope="module")
+def walks() -> Walks:
+    """Every scenario, walked through to its depth."""
+    return {scenario: _walk(scenario) for scenario in SCENARIOS}
+
+
+def _walk(scenario: Scenario) -> Tally:
+    try:
+        return Explorer(scenario).run(scenario.depth)
+    except CounterExampleError as example:
+        pytest.fail(tell(example), pytrace=False)
+
+
+def test_no_interleaving_breaks_a_promise(walks: Walks, capsys: pytest.CaptureFixture[str]) -> None:
+    """Over 100,000 distinct interleavings, each of 4 events or more, keep every promise."""
+    rows = [
+        f"{walk.name:28} depth {walk.depth} {tally.interleavings:8,} interleavings" for walk, tally in walks.items()
+    ]
+    total = sum(tally.interleavings for tally in walks.values())
+    with capsys.disabled():
+        sys.stdout.write("\n  ".join(["", *rows, f"{'in all':36}{total:8,}\n"]))
+    assert total >= 4 * AT_LEAST
+    assert min(scenario.depth for scenario in walks) >= 4
+    assert max(scenario.depth for scenario in walks) >= 6
+
+
+def test_everything_that_can_happen_happens(walks: Walks) -> None:
+    """Every kind of message, loss, wait, clock jump, power cut and boot is part of the walks."""
+    expected = {f"deliver {action}" for action in ("open", "close", "stop_all")}
+    expected |= {"drop open", "power"} | {f"clock {jump}" for jump in CLOCK} | {f"boot {kind}" for kind in BOOTS}
+    expected |= {f"wait {until}" for until in ("half", "before", "due", "late", "tick", "expiry")}
+    events = _sum(tally.events for tally in walks.values())
+    assert not expected - set(events), "never happened"
+    assert min(events[kind] for kind in expected) >= 100
+
+
+def test_power_goes_at_every_point_of_persistence(walks: Walks) -> None:
+    """Before, within and after a write of every kind of work, and after each move of a valve and each ack in it."""
+    cuts = _sum(tally.cuts for tally in walks.values())
+    expected = {f"{work}: {when} save" for work in HANDLED for when in ("before", "torn", "after")}
+    expected |= {"open: after pin", "wait: after pin", "close: after pin", "stop_all: after pin", "boot: after pin"}
+    expected |= {"open: after ack", "wait: after ack", "boot: after ack"}
+    assert not expected - set(cuts), "never happened"
+    assert min(cuts[point] for point in expected) >= 100
+
+
+def test_valves_open(walks: Walks) -> None:
+    """In most interleavings of each scenario water flows: the rules are not kept by keeping everything shut."""
+    watered = {scenario.name: tally.watered / tally.interleavings for scenario, tally in walks.items()}
+    assert min(watered.values()) > 0.25
+    assert sum(tally.watered for tally in walks.values()) >= AT_LEAST
+
+
+@pytest.mark.parametrize("scenario", [SCENARIOS[1], SCENARIOS[3], SCENARIOS[9]], ids=lambda scenario: scenario.name)
+def test_going_back_to_a_snapshot_is_faithful(scenario: Scenario) -> None:
+    """A world that went back and forth is in the very state of one in which the same events happened once."""
+
+    class Watched(Explorer):
+        def _leaf(self) -> None:
+            states.append((tuple(self._path), _state(self._world)))
+
+    states: list[tuple[tuple[Event, ...], Any]] = []
+    Watched(scenario).run(3)
+    assert len(states) == len({path for path, _ in states}), "every interleaving is distinct"
+    for path, state in random.Random(1).sample(states, 400):
+        world = scenario.world()
+        for event in path:
+            world.apply(event)
+        assert _state(world) == state
+
+
+def _state(world: World) -> Any:
+    snapshot = world.snapshot()
+    values = [value for value in snapshot[0] if not hasattr(value, "__dict__")]
+    memory = {
+        name: value for name, value in snapshot[4][0].items() if not (hasattr(value, "__dict__") or callable(value))
+    }
+    return values, *snapshot[1:4], memory, {name: snapshot[4][1][name] for name in ("_target", "_generation")}
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
+def test_a_broken_supervisor_is_caught(broken: type[Valves]) -> None:
+    """Without any one of its mechanisms the supervisor breaks the promise that the mechanism is for, within seconds."""
+    begin = time.perf_counter()
+    example = shortest(broken)
+    assert example is not None, f"{broken.__name__} breaks no promise"
+    assert example.violation.promise in BROKEN[broken], tell(example, broken)
+    assert time.perf_counter() - begin < 60
+
+
+def test_a_counter_example_is_a_story() -> None:
+    """Numbered lines say when, what happened and what the device did; the last ones name the promise."""
+    example = shortest(NoFence)
+    assert example is not None
+    moment = "[device 0.000 s, its clock 2025-06-15 15:06:50]"
+    times = "issued 15:06:40, expires 15:11:40"
+    assert tell(example, NoFence).splitlines() == [
+        "A promise was broken in 2 steps (open, stop_all, open):",
+        f"  1. {moment}  The broker delivers stop_all-2 for all valves (issued 15:06:41, expires 15:11:41).",
+        "       It writes its state.",
+        "       It says: stop_all-2 is done (ok).",
+        f"  2. {moment}  The broker delivers open-1 for plot-1a (epoch 101, 60 s, {times}).",
+        "       It writes its state.",
+        "       It OPENS plot-1a.",
+        f"Broken is promise (c): {PROMISES['c']}.",
+        "But open-1 opened plot-1a after a stop_all that was not issued before it.",
+    ]
+
+
+def test_a_story_tells_power_cuts() -> None:
+    """Where exactly the power went is part of the story."""
+    torn = Event("boot", "kept", Cut(1, "torn"))
+    events = (Event("deliver", 0), Event("wait", "half"), Event("power"), torn, Event("boot", "lost"))
+    story = tell(CounterExampleError(SCENARIOS[0], events, BrokenPromiseError("a", "nothing is wrong")))
+    lost = "[device 30.000 s, its clock 2000-01-01 00:00:00 (not trusted)]"
+    assert story.splitlines()[5:14] == [
+        "  2. [device 30.000 s, its clock 2025-06-15 15:07:20]  Time passes, half of the way to the next deadline.",
+        "  3. [device 30.000 s, its clock 2025-06-15 15:07:20]  The power goes.",
+        "  4. [device 30.000 s, its clock 2025-06-15 15:07:20]  The power is back; the device boots.",
+        "       It closes plot-1a.",
+        "       While it wrote its state, ...",
+        "       The power goes.",
+        f"  5. {lost}  The power is back, the clock is lost and not trusted; the device boots.",
+        "       It writes its state.",
+        "       It says: open-1 is failed (power_cut, 60 s, ended by power_cut).",
+    ]
+
+
+@pytest.mark.parametrize("scenario", HOUSES, ids=lambda scenario: scenario.name)
+def test_the_whole_house_keeps_its_promises(scenario: Scenario, capsys: pytest.CaptureFixture[str]) -> None:
+    """Gateway, outbox and compute's log of commands together: what is booked is what was delivered."""
+    tally = _walk(scenario)
+    with capsys.disabled():
+        sys.stdout.write(f"\n  house: {scenario.name}, depth {scenario.depth}, {tally.interleavings:,} interleavings ")
+    assert tally.watered / tally.interleavings > 0.4
+    assert tally.events["hear"] and tally.events["hear again"]
+
+
+@pytest.mark.parametrize(
+    ("place", "replacement", "promise"),
+    [
+        ("gateway.gateway.Valves", NoFence, "c"),
+        ("gateway.valves.Valves.repeat_acks", lambda *_: None, "i"),
+        ("compute_service.commands.TRANSITIONS", {}, "i"),
+    ],
+    ids=["stop_all does not fence", "acks are not said after a boot", "acks are not heard"],
+)
+def test_a_broken_house_is_caught(place: str, replacement: Any, promise: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no supervisor alone can get wrong is caught in the whole house."""
+    monkeypatch.setattr(place, replacement)
+    example = shortest(Valves, HOUSES)
+    assert example is not None
+    assert example.violation.promise == promise, tell(example)
+
+
+def _sum(counters: Any) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for counter in counters:
+        total += counter
+    return total

@@ -1,0 +1,116 @@
+"""Strangers at the gate: a gateway with a valid certificate of its own cannot speak in another's name."""
+
+import asyncio
+from contextlib import closing
+from typing import Any, NamedTuple
+
+import pytest
+
+from compute_service.store import Store
+from local_cloud.gate import _admit, _Peer, _RefusedError
+from local_cloud.packets import Connect
+from local_cloud.policy import Policy
+from local_cloud.registry import Registration
+from protocol import messages, topics
+from tests.compute_service.bench import NOON
+from tests.local_cloud.conftest import aws, certs, moto_endpoint, world
+from tests.safety.garbage import GATEWAY, OTHER, TOPICS, documents, payload, rows
+from tests.safety.test_strangers import Compute
+
+__all__ = ["aws", "certs", "moto_endpoint", "world"]  # fixtures
+
+
+class Attack(NamedTuple):
+    """What a gateway tries with its own, valid certificate."""
+
+    topic: str
+    kind: str
+
+
+ATTACKS = (
+    *(Attack(TOPICS[kind], kind) for kind in ("reading", "command", "ack", "update")),
+    Attack(topics.command(topics.GROUP_ALL), "command"),
+    Attack(topics.command(OTHER), "command"),  # not even to itself
+)
+
+
+def test_a_certificate_is_good_for_its_own_name_only() -> None:
+    """Even if the registry gives a certificate two things, its client id must be the name that stands in it."""
+    allow = {"Effect": "Allow", "Action": "iot:Connect", "Resource": "arn:aws:iot:us-east-1:1:client/*"}
+    policy = Policy([{"Version": "2012-10-17", "Statement": [allow]}], OTHER, "arn:aws:iot:us-east-1:1")
+    both = Registration("arn", "f", frozenset({GATEWAY, OTHER}), {GATEWAY: policy, OTHER: policy})
+
+    def admit(client_id: str, things: Registration | None) -> Policy:
+        return _admit(things, _Peer(OTHER, "f"), Connect("MQTT", 4, client_id, True, 30, None))
+
+    assert admit(OTHER, both) is policy
+    for client_id, things in ((GATEWAY, both), ("", both), (f"{OTHER}0", both), (OTHER, None)):
+        with pytest.raises(_RefusedError, match="connect as"):
+            admit(client_id, things)
+
+
+def test_the_gate_lets_nobody_speak_for_another(world: Any) -> None:
+    """With its own certificate a gateway can neither connect, publish, nor leave a will in another's name."""
+    good = documents(NOON + 10)
+
+    async def walk() -> None:
+        async with world() as w:
+            heard = await w.connected("irrigation-compute", *topics.FROM_GATEWAYS)
+            victim = await w.connected(GATEWAY, *topics.for_gateway(GATEWAY))
+            for attack in ATTACKS:
+                attacker = await w.connected(OTHER)
+                attacker.send_publish(attack.topic, payload(good[attack.kind]))
+                assert await attacker.closed(), attack
+                assert w.refusals()[-1] == (OTHER, f"publish {attack.topic}")
+            for attack in ATTACKS:
+                attacker = await w.open(OTHER)
+                assert (await attacker.connect(OTHER, will=(attack.topic, payload(good[attack.kind]))))[1] != 0
+                assert w.refusals()[-1] == (OTHER, f"will {attack.topic}")
+            attacker = await w.open(OTHER)
+            assert (await attacker.connect(GATEWAY))[1] != 0
+            assert w.refusals()[-1] == (OTHER, f"connect as {GATEWAY!r}")
+            assert len(w.refusals()) == 2 * len(ATTACKS) + 1
+            assert await victim.silent(0.2)
+            assert heard.inbox == []
+
+    asyncio.run(asyncio.wait_for(walk(), 60))
+
+
+def test_what_the_gate_lets_pass_compute_holds_against_the_farm(world: Any) -> None:
+    """On the topics that all gateways share, a foreign name and garbage get through the gate, and no further."""
+    passing = [row for row in rows(documents(NOON + 10)) if row.kind in {"status", "error", "diagnostics"}]
+    passing = [
+        row for row in passing if row.garbage in {"wrong identity", "not UTF-8", "unknown version", "a name twice"}
+    ]
+
+    async def walk(compute: Compute) -> None:
+        async with world() as w:
+            heard = await w.connected("irrigation-compute", *topics.FROM_GATEWAYS)
+            sender = await w.connected(OTHER)
+            kept = compute.kept()
+            for number, row in enumerate(passing, start=1):
+                await sender.publish(row.topic, row.payload)
+                compute.bench.service.handle(*await heard.message())
+                assert compute.kept() == kept, row
+                assert compute.store.counters()["refusals"] == number, row
+            assert w.refusals() == []
+            assert len(passing) > 60
+
+    with closing(Store(":memory:")) as store:
+        asyncio.run(asyncio.wait_for(walk(Compute(store)), 60))
+
+
+@pytest.mark.parametrize("size", [messages.MAX_BYTES + 1, 2**20])
+def test_the_gate_passes_nothing_too_big(world: Any, size: int) -> None:
+    """More than 128 KB ends the connection, with one refusal, and reaches nobody."""
+
+    async def walk() -> None:
+        async with world() as w:
+            heard = await w.connected("irrigation-compute", *topics.FROM_GATEWAYS)
+            sender = await w.connected(OTHER)
+            sender.send_publish(topics.STATUS, b" " * size)
+            assert await sender.closed()
+            assert [thing for thing, _ in w.refusals()] == [OTHER]
+            assert await heard.silent(0.2)
+
+    asyncio.run(asyncio.wait_for(walk(), 60))
