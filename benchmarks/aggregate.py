@@ -223,7 +223,7 @@ def check(folder: Path, name: str) -> tuple[int, int, float]:
 
 
 def measure(name: str, folder: Path) -> dict[str, float]:
-    """Run a contestant in a fresh process; seconds and peak memory in MB, both with its imports."""
+    """Run a contestant in a fresh process; seconds, seconds of CPU and peak memory in MB, with its imports."""
     command = [sys.executable, "-m", "benchmarks.aggregate", "--contestant", name, "--folder", str(folder)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return cast(dict[str, float], json.loads(done.stdout))
@@ -233,7 +233,9 @@ def _run_here(name: str, folder: Path) -> None:
     started = time.perf_counter()
     CONTESTANTS[name](folder)
     seconds = time.perf_counter() - started
-    sys.stdout.write(json.dumps({"s": seconds, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    found = {"s": seconds, "cpu_s": usage.ru_utime + usage.ru_stime, "mb": usage.ru_maxrss / 1024}
+    sys.stdout.write(json.dumps(found))
 
 
 def compare(rows: int, folder: Path, names: list[str]) -> None:
@@ -244,14 +246,14 @@ def compare(rows: int, folder: Path, names: list[str]) -> None:
     if len(set(results.values())) != 1:
         raise SystemExit(f"the tables differ: {results}")
     print(f"{results[names[0]][0]:,} samples, {results[names[0]][1]:,} windows\n")
-    print(f"| {'':8} | {'s':>7} | {'samples/s':>10} | {'peak MB':>7} | {'x pandas':>8} | {'of bare':>7} |")
-    print("|---|---|---|---|---|---|")
+    print(
+        f"| {'':8} | {'s':>7} | {'CPU s':>7} | {'samples/s':>10} | {'peak MB':>7} | {'x pandas':>8} | {'of bare':>7} |"
+    )
+    print("|---|---|---|---|---|---|---|")
     for name, run in found.items():
         ratios = [found[peer]["s"] / run["s"] if peer in found else float("nan") for peer in ("pandas", "bare")]
-        speed = results[name][0] / run["s"]
-        print(
-            f"| {name:8} | {run['s']:7.1f} | {speed:10,.0f} | {run['mb']:7,.0f} | {ratios[0]:8.1f} | {ratios[1]:7.0%} |"
-        )
+        times = f"{run['s']:7.1f} | {run['cpu_s']:7.1f} | {results[name][0] / run['s']:10,.0f}"
+        print(f"| {name:8} | {times} | {run['mb']:7,.0f} | {ratios[0]:8.1f} | {ratios[1]:7.0%} |")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -163,6 +163,15 @@ class RejectionsAreForgotten(Valves):
         self._state = state
 
 
+class ForgetsTheLoss(Valves):
+    """That the flash was lost is known until the next reboot only."""
+
+    def _commit(self, state: Message) -> bool:
+        committed = super()._commit({**state, "must_fence": False})
+        self._state = {**self._state, "must_fence": state["must_fence"]}
+        return committed
+
+
 class AcksWhatWasAsked(Valves):
     """The ack tells the bound instead of the run."""
 

@@ -13,11 +13,12 @@ from typing import Any
 
 from gateway.valves import KEPT_COMMANDS, Valves
 from tests.safety.oracle import BrokenPromiseError, Command
-from tests.safety.world import GATEWAY, NOW, Cut, Event, World
+from tests.safety.world import CLOCK, GATEWAY, NOW, Cut, Event, World
 
 LIFE_S = 300
 FIRST_EPOCH = 100
 WAITS = ("half", "before", "due", "late", "expiry")
+_BETWEEN = ("half", "before")
 JUMPS = ("+1h", "-1h", "+1y", "-1y", "1970", "untrusted", "trusted")
 
 
@@ -64,6 +65,7 @@ class Scenario:
     jumps: tuple[str, ...] = JUMPS
     waits: tuple[str, ...] = WAITS
     drops: bool = False
+    wear: bool = False  # the flash may lose everything, once
     flow: float | None = None  # the zones have meters, and so many times the rated flow
     past: str = ""  # a row of PASTS: what the device has done before
 
@@ -88,20 +90,22 @@ class Scenario:
             yield Event("wait", until)
         if world.used["power"] < self.power:
             yield Event("power")
+        if self.wear and not world.used["wear"]:
+            yield Event("wear")
         for jump in self._jumps(world):
             yield Event("clock", jump)
 
     def _jumps(self, world: World) -> Iterator[str]:
-        if world.used["clock"] < self.clock:
-            is_right = world.trusted and world.now == world.truth
-            yield from (jump for jump in self.jumps if not (jump == "trusted" and is_right))
+        for jump in self.jumps if world.used["clock"] < self.clock else ():
+            says, trusted = CLOCK[jump]
+            if (says(world.now, world.truth), trusted) != (world.now, world.trusted):
+                yield jump
 
     def _moments(self, world: World) -> Iterator[str]:
         due, at = world.due_ms(), world.at_ms
         if due is not None and due > at:
-            yield from (
-                until for until in self.waits if until != "expiry" and not (until == "before" and due - 1 == at)
-            )
+            is_next = due - 1 == at  # then there is nothing between now and the deadline
+            yield from (until for until in self.waits if until != "expiry" and not (is_next and until in _BETWEEN))
         elif due is not None:
             yield "tick"
         if "expiry" in self.waits and any(world.left) and world.truth <= world.last_expiry:
@@ -160,10 +164,9 @@ class Explorer:
 
     def prefixes(self, length: int) -> list[tuple[Event, ...]]:
         """Every beginning of that length (or shorter, where nothing more can happen)."""
-        found: list[tuple[Event, ...]] = []
-        self._leaf = lambda: found.append(tuple(self._path))  # type: ignore[method-assign]  # collects instead of counting
-        self.run(length)
-        return found
+        finder = _PrefixFinder(self.scenario, self._make)
+        finder.run(length)
+        return finder.found
 
     def _walk(self, depth: int) -> None:
         choices = list(self.scenario.choices(self._world)) if depth else []
@@ -215,6 +218,20 @@ class Explorer:
         self.tally.watered += self._world.oracle.opened_valves > self._watered
 
 
+class _PrefixFinder(Explorer):
+    def __init__(self, scenario: Scenario, make: Callable[..., Valves]) -> None:
+        super().__init__(scenario, make)
+        self.found: list[tuple[Event, ...]] = []
+
+    def _leaf(self) -> None:
+        self.found.append(tuple(self._path))
+
+
+def walk(scenario: Scenario, prefix: Sequence[Event], depth: int) -> Tally:
+    """Walk through what begins with `prefix`: work for a process of its own. Raises CounterExampleError."""
+    return Explorer(scenario).run(depth, prefix)
+
+
 def shortest(make: Callable[..., Valves], scenarios: "Sequence[Scenario] | None" = None) -> CounterExampleError | None:
     """The first of the shortest counter-examples within the scenarios' depths; None if every promise holds."""
     rows = SCENARIOS if scenarios is None else scenarios
@@ -262,6 +279,7 @@ SCENARIOS = (
     Scenario("two zones", issue(opening(), opening(30, **B), CLOSE_B, opening(45, **B)), 4),
     Scenario("stops and clocks", issue(opening(), STOP, CLOSE), 4, clock=2),
     Scenario("everything", issue(opening(), opening(7200, **B), CLOSE, STOP, opening(90)), 4, clock=1, drops=True),
+    Scenario("a flash that forgets", issue(opening(), CLOSE_B), 7, waits=("half",), wear=True),
     Scenario("after a long service", issue(opening(), STOP, opening(90)), 4, clock=2, past="long service"),
     Scenario("after a flood of rejections", issue(opening(), STOP), 4, clock=2, past="flood"),
 )

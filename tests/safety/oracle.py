@@ -31,8 +31,11 @@ class BrokenPromiseError(AssertionError):
     """A promise is broken; `promise` is its letter."""
 
     def __init__(self, promise: str, what: str) -> None:
-        super().__init__(what)
+        super().__init__(promise, what)
         self.promise = promise
+
+    def __str__(self) -> str:
+        return str(self.args[1])
 
 
 class Oracle:
@@ -65,6 +68,7 @@ class Oracle:
         self._clock_sets = 0
         self._latest = 0  # what the trusted clock has said at most
         self.flooded = False  # rejections may have found no room: their repeats are rejected, but for any reason
+        self._flash_lost = False  # every copy: what is repeated is rejected, and no ack tells of a run that was cut off
 
     def issued(self, command: Command) -> None:
         """Learn of a command that may be on its way from now on."""
@@ -109,13 +113,14 @@ class Oracle:
     def snapshot(self) -> tuple[Any, ...]:
         """All that changes, to go back to."""
         parts = (self._open, self._opened, self._ran, self._flowed, self._finals, self._epochs)
-        return (*(dict(part) for part in parts), self._unclosed, self._stopped_at, self._clock_sets, self._latest)
+        single = (self._unclosed, self._stopped_at, self._clock_sets, self._latest, self._flash_lost)
+        return (*(dict(part) for part in parts), *single)
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Go back to a snapshot, which stays as it is."""
         self._open, self._opened, self._ran, self._flowed = (dict(part) for part in snapshot[:4])
         self._finals, self._epochs = (dict(part) for part in snapshot[4:6])
-        self._unclosed, self._stopped_at, self._clock_sets, self._latest = snapshot[6:]
+        self._unclosed, self._stopped_at, self._clock_sets, self._latest, self._flash_lost = snapshot[6:]
 
     # what happens
 
@@ -131,6 +136,10 @@ class Oracle:
     def clock_set(self) -> None:
         """Somebody set the device's clock, or it was lost."""
         self._clock_sets += 1
+
+    def flash_lost(self) -> None:
+        """Nothing that was written can be read any more."""
+        self._flash_lost = True
 
     def clock_read(self, now: int, trusted: bool) -> None:
         """The device was told the time of day."""
@@ -229,6 +238,7 @@ class Oracle:
             self._finals[name] = before
         # Past its expiry an id may be forgotten, and what repeats it is then rejected for that.
         forgotten = self._latest >= command["expires_at"] or (self.flooded and before[0] == "rejected")
+        forgotten = forgotten or self._flash_lost
         if before != told and not (state == "rejected" and forgotten):
             raise BrokenPromiseError("f", f"{name} was {_told(before)} first, and is {_told(told)} now")
 
@@ -261,7 +271,8 @@ class Oracle:
 
     def _rejected(self, ack: Ack, at_ms: int) -> None:
         self._must_be_shut(ack)
-        if ack["command_id"] in self._opened and self._latest < self._commands[ack["command_id"]]["expires_at"]:
+        is_known = self._latest < self._commands[ack["command_id"]]["expires_at"] and not self._flash_lost
+        if ack["command_id"] in self._opened and is_known:
             raise BrokenPromiseError("f", f"{ack['command_id']} is rejected, and moved a valve")
 
     def _must_be_shut(self, ack: Ack) -> None:

@@ -39,6 +39,7 @@ _WORDS: dict[str, Callable[[Any, Any], str]] = {
     "drop": lambda world, number: f"The network loses {_command(world.commands[number])} for ever",
     "wait": lambda world, until: f"Time passes{_WAITS[until]}",
     "clock": lambda world, jump: _CLOCK[jump],
+    "wear": lambda world, _: "The flash loses everything that was written to it",
     "power": lambda world, _: "The power goes",
     "issue": lambda world, _: f"Compute issues its next command, {world.orders[0]['action']}",
     "hear": lambda world, what: f"Compute hears that {_ack(world.uplink[what[0]][0])}{_PUBACKS[what[1]]}",

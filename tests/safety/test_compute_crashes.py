@@ -69,7 +69,7 @@ class Case:
         fate = Fate(self._new_folder())
         farm, store = lived(fate, luck)
         with closing(store):
-            assert breaches(farm, store) == balance(farm, store) == []
+            self.flaws = breaches(farm, store) + balance(farm, store)
         self.story = story(farm)
         self.points = fate.points
         self.moments = range(1, len(self.points) + 1, every)
@@ -104,6 +104,7 @@ def test_the_points_are_all_there(tmp_path: Path) -> None:
         folder = tmp_path / str(len(cases))
         folder.mkdir()
         cases[name] = Case(folder, luck, 1 if name in WHOLE else 3)
+    assert [name for name, case in cases.items() if case.flaws] == []
     assert all(set(case.points) == KINDS for case in cases.values())
     assert min(len(case.points) for case in cases.values()) >= LEAST_POINTS
     assert sum(len(case.points) for case in cases.values()) >= 1200
@@ -120,6 +121,7 @@ def test_the_points_are_all_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", LUCKS, indirect=True)
 def test_a_death_at_any_moment_changes_nothing(case: Case) -> None:
     """A service that is back at once leaves the fields exactly as if it had not died, and every run settled once."""
+    assert case.flaws == []
     for point in case.moments:
         farm, store = case.die(point)
         with closing(store):
@@ -132,6 +134,7 @@ def test_a_death_at_any_moment_changes_nothing(case: Case) -> None:
 @pytest.mark.parametrize("down_s", [7, LIFE_S + ACK_GRACE_S, 8000])
 def test_a_long_absence_loses_no_run(case: Case, down_s: int) -> None:
     """However long it was away: no run twice, none unsettled, every command at its end, and each zone is watered."""
+    assert case.flaws == []
     for point in case.moments:
         farm, store = case.die(point, down_s=down_s)
         with closing(store):
@@ -144,6 +147,7 @@ def test_a_long_absence_loses_no_run(case: Case, down_s: int) -> None:
 @pytest.mark.parametrize("case", ["all twice, PUBACKs last"], indirect=True)
 def test_deaths_in_a_row(case: Case) -> None:
     """Dying again while it takes up its work, and once more, changes nothing either."""
+    assert case.flaws == []
     for point in case.moments[:-6:3]:
         farm, store = case.die(point, point + 1 + point % 3, point + 4 + point % 5)
         with closing(store):
@@ -154,6 +158,7 @@ def test_deaths_in_a_row(case: Case) -> None:
 
 def test_a_power_cut_loses_only_what_may_be_lost(case: Case) -> None:
     """If the machine forgets what was not synced, nothing is watered twice, and only an end may stay untold."""
+    assert case.flaws == []
     for point in case.moments:
         farm, store = case.die(point, after="power")
         with closing(store):
@@ -165,6 +170,7 @@ def test_a_power_cut_loses_only_what_may_be_lost(case: Case) -> None:
 def test_a_lost_store_learns_the_epochs_again(case: Case) -> None:
     """With its file deleted the service starts anew, and from the next status on its commands are obeyed."""
     obeyed = 0
+    assert case.flaws == []
     for point in case.moments:
         farm, store = case.die(point, after="loss")
         with closing(store):
@@ -187,6 +193,7 @@ def test_a_late_ack_settles_once(tmp_path: Path) -> None:
     (tmp_path / "late").mkdir()
     case = Case(tmp_path / "late", Luck(mute=(5, 5000), copies=3), every=7)
     expired = 0
+    assert case.flaws == []
     for point in case.moments:
         farm, store = case.die(point)
         with closing(store):

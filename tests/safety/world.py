@@ -82,7 +82,7 @@ class World:
         self.powered = False
         self.boots = 0
         self.left = (copies,) * len(self.commands)
-        self.used = {"power": 0, "clock": 0}
+        self.used = {"power": 0, "clock": 0, "wear": 0}
         self.apply(Event("boot", "kept"))
 
     @property
@@ -198,6 +198,12 @@ class World:
         self._says_ms = says * 1000 - self.at_ms + (self._says_ms + self.at_ms) % 1000
         self.used["clock"] += 1
         self.oracle.clock_set()
+
+    def on_wear(self, _: None) -> None:
+        """The flash loses everything; the bytes that are left mean nothing."""
+        self._files = dict.fromkeys(self._files, b"rubbish")
+        self.used["wear"] += 1
+        self.oracle.flash_lost()
 
     def on_power(self, _: None) -> None:
         """The power goes."""
