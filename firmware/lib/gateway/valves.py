@@ -47,9 +47,8 @@ class Valves:
         self._at = wire_time(0)
         self._seq = 0
         # What must outlive a power cut. `known` holds the last ack of each open: command_id -> [expires_at, ack].
-        self._state: State = {"epochs": {}, "fence": 0, "known": {}, "running": {}}
+        self._state: State = {"epochs": {}, "fence": 0, "must_fence": False, "known": {}, "running": {}}
         self._unsaved = False
-        self._must_fence = False
         self._runs: dict[str, Message] = {}
         self._stuck: set[str] = set()
         self._retry_ms = 0
@@ -75,8 +74,8 @@ class Valves:
         for zone_id in sorted(self._zones):
             self._shut(zone_id)
         saved = self._slots.load()
-        self._must_fence = self._slots.lost
         if saved is None:
+            self._state["must_fence"] = self._slots.lost
             return
         self._state = _unpack(saved)
         if not self._state["running"]:
@@ -132,7 +131,7 @@ class Valves:
         if known:
             self._emit(known[1])
             return
-        if self._must_fence and trusted:
+        if trusted and self._state.get("must_fence"):
             self._fence_off(now)
         code = self._why_not(command, now, trusted)
         if code:
@@ -326,8 +325,8 @@ class Valves:
 
     def _fence_off(self, now: int) -> None:
         """All that was persisted is lost: whatever was issued until now may have run already."""
-        self._must_fence = False
         state = self._copy()
+        state["must_fence"] = False
         state["fence"] = max(now, state["fence"])
         self._settle(state, [])
 
@@ -374,7 +373,7 @@ class Valves:
 
     def _copy(self) -> "State":
         old = self._state
-        return {name: old[name] if name == "fence" else dict(old[name]) for name in old}
+        return {name: dict(old[name]) if isinstance(old[name], dict) else old[name] for name in old}
 
     def _commit(self, state: "State") -> bool:
         """Write the state; it becomes ours only when it is written."""
