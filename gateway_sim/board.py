@@ -1,17 +1,18 @@
 """A board whose probes and valves are in a simulated field; the firmware's gateway cannot tell the difference."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import StorageError
 from gateway.journal import Journal
 from gateway_sim.errors import StateError
-from gateway_sim.farm import FarmGateway
-from gateway_sim.field import Field
+from gateway_sim.farm import FarmGateway, Zone
+from gateway_sim.faults import Faults
+from gateway_sim.field import THERMOMETER_M, Field
+from gateway_sim.hydraulics import Supply
+from gateway_sim.probes import Probe
 from gateway_sim.weather import Weather
 
 if TYPE_CHECKING:  # the interfaces are types only, and no module
@@ -19,7 +20,6 @@ if TYPE_CHECKING:  # the interfaces are types only, and no module
 
 Event = dict[str, Any]
 Values = dict[str, float | int | None]
-PROBE_NOISE = NormalDist(0.0, 0.003)  # of a capacitive probe, m3/m3
 TOLD = "told"  # the edge before this record is an event on record
 
 
@@ -41,6 +41,7 @@ class SimBoard:
         seed: int,
         store: "Store",
         recorded: Callable[[Event], bool] | None = None,
+        faults: Faults | None = None,
     ) -> None:
         self._gateway_id = gateway.gateway_id
         self._weather = weather
@@ -52,7 +53,11 @@ class SimBoard:
         last_ms = max((edge[0] for edge in edges if edge[0] != TOLD), default=0)
         self._origin_ms = max(_unix_ms(clock), last_ms) - clock.ticks_ms()
         self._rain_since = start
-        self.fields = {zone.zone_id: Field(zone, weather, start) for zone in gateway.zones}
+        self._faults = faults or Faults()
+        flows = {zone.zone_id: zone.litres_per_minute for zone in gateway.zones}
+        self._supply = Supply(flows, start * 1000, defects=self._faults.defects(flows))
+        self.fields = {zone.zone_id: Field(zone, weather, start, self._supply) for zone in gateway.zones}
+        self._places = {place.sensor_id: (place, zone) for zone in gateway.zones for place in self._probes(zone)}
         self._replay(edges, recorded or (lambda _event: False))
 
     def read(self) -> list[tuple[str, str | None, Values]]:
@@ -60,9 +65,10 @@ class SimBoard:
         now = self._clock.now()
         rows: list[tuple[str, str | None, Values]] = []
         self.advance(now)
-        for zone_id, field in self.fields.items():
-            rows.append((field.zone.sensor, zone_id, self._probe(field, now)))
-        rows.append(("weather", None, self._station(now)))
+        for sensor_id, (_, zone) in self._places.items():
+            place, there = self._places[self._faults.wired(sensor_id, now)]
+            rows.append(self._row(sensor_id, zone.zone_id, self._sample(place, self.fields[there.zone_id], now), now))
+        rows.append(self._row(f"{self._gateway_id}.weather", None, self._station(now), now))
         return rows
 
     def set_valve(self, zone_id: str, is_open: bool) -> None:
@@ -74,8 +80,8 @@ class SimBoard:
             self._keep([TOLD])
 
     def metered_l(self, zone_id: str) -> float | None:
-        """Litres through the valve since the start."""
-        return self.fields[zone_id].litres(self._now_ms())
+        """Litres that the zone's meter has counted since the start, in whole pulses."""
+        return self._supply.metered_l(zone_id, self._now_ms())
 
     def health(self) -> dict[str, Any]:
         """What the status says of this board."""
@@ -148,14 +154,19 @@ class SimBoard:
     def _now_ms(self) -> int:
         return self._origin_ms + self._clock.ticks_ms()
 
-    def _probe(self, field: Field, now: int) -> Values:
-        vwc = field.vwc + PROBE_NOISE.inv_cdf(self._chance(field.zone.zone_id, now))
-        return {"vwc": round(max(0.0, vwc), 4), "soil_temperature_c": round(field.soil_temperature_c, 2)}
+    def _probes(self, zone: Zone) -> list[Probe]:
+        """The zone's own, over the root zone, and those at single depths."""
+        name = f"{self._gateway_id}.{zone.sensor}"
+        deep = [Probe(f"{name}-{depth * 100:.0f}cm", depth, zone.salt_ds_m) for depth in zone.probe_depths_m]
+        return [Probe(name, None, zone.salt_ds_m), *deep]
 
-    def _chance(self, zone_id: str, now: int) -> float:
-        """Between 0 and 1, and the same for this probe at this time however often the fleet was started."""
-        digest = hashlib.blake2b(f"{self._seed}:{zone_id}:{now}".encode(), digest_size=6).digest()
-        return (int.from_bytes(digest) + 0.5) / 2**48
+    def _sample(self, probe: Probe, field: Field, now: int) -> Values:
+        temperature_c = field.temperature_at(THERMOMETER_M if probe.depth_m is None else probe.depth_m)
+        vwc = probe.read(field.seen_vwc(probe.depth_m), temperature_c, now, self._seed)
+        return {"vwc": round(vwc, 4), "soil_temperature_c": round(temperature_c, 2)}
+
+    def _row(self, sensor_id: str, zone_id: str | None, values: Values, now: int) -> tuple[str, str | None, Values]:
+        return sensor_id.removeprefix(f"{self._gateway_id}."), zone_id, self._faults.told(sensor_id, values, now)
 
     def _station(self, now: int) -> Values:
         values: Values = {name: _rounded(value) for name, value in self._weather.at(now).items()}

@@ -14,13 +14,13 @@ HARD_CAP_S = MAX_RUN_S + 300  # the board's own limit, a little above what compu
 
 @dataclass(frozen=True)
 class Soil:
-    """Water contents in m3/m3; `drainage_per_h` is the share of the water above field capacity that leaves."""
+    """Water contents in m3/m3; `conductivity_mm_h` is that of the saturated soil."""
 
     name: str
     wilting_point: float
     field_capacity: float
     saturation: float
-    drainage_per_h: float
+    conductivity_mm_h: float
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,13 @@ class Crop:
     depletion: float
 
 
-# Within the ranges of FAO-56 table 19 (Allen et al. 1998); clay loam after Saxton and Rawls (2006).
+# Within the ranges of FAO-56 table 19 (Allen et al. 1998); clay loam, and all conductivities, after Saxton and Rawls
+# (2006), table 3.
 SOILS = (
-    Soil("sand", 0.05, 0.12, 0.40, 0.20),
-    Soil("sandy loam", 0.11, 0.23, 0.44, 0.10),
-    Soil("loam", 0.13, 0.27, 0.46, 0.06),
-    Soil("clay loam", 0.19, 0.32, 0.48, 0.03),
+    Soil("sand", 0.05, 0.12, 0.40, 120.0),
+    Soil("sandy loam", 0.11, 0.23, 0.44, 50.0),
+    Soil("loam", 0.13, 0.27, 0.46, 15.5),
+    Soil("clay loam", 0.19, 0.32, 0.48, 4.3),
 )
 
 # FAO-56 tables 12 (Kc mid) and 22 (p).
@@ -52,7 +53,11 @@ CROPS = (
 
 @dataclass(frozen=True)
 class Zone:
-    """One plot, one valve, one probe; `initial_vwc` in m3/m3, `efficiency` the share of the water that infiltrates."""
+    """One plot, one valve, one probe; `initial_vwc` in m3/m3, `efficiency` the share of the water that infiltrates.
+
+    `sensor` sees the whole root zone. Each of `probe_depths_m` adds a sensor at that depth, named as `soil-a-20cm`.
+    `salt_ds_m` is the soil water's conductivity: salt makes capacitive probes read wetter.
+    """
 
     zone_id: str
     sensor: str
@@ -63,6 +68,8 @@ class Zone:
     application_rate_mm_h: float
     efficiency: float
     initial_vwc: float
+    probe_depths_m: tuple[float, ...] = ()
+    salt_ds_m: float = 1.0
 
     @property
     def refill_point(self) -> float:

@@ -144,6 +144,10 @@ class Faults:
         """The faults that strike a target at a time (Unix s), of one kind or of all."""
         return [fault for fault in self._of_target.get(target, ()) if fault.active(at) and kind in {None, fault.kind}]
 
+    def of(self, target: str) -> list[Fault]:
+        """All that will ever strike a target."""
+        return list(self._of_target.get(target, ()))
+
     def next_change(self, after: float) -> float:
         """The next time (Unix s) later than `after` at which a fault begins or ends; inf if none does."""
         times = (time for fault in self.all for time in (fault.begin, fault.end))

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from gateway.gateway import Gateway
 from gateway.store import FileStore, MemoryStore
 from gateway_sim.board import Event, SimBoard
+from gateway_sim.device import Device, Radio
 from gateway_sim.errors import IdentityMissingError, StateError
 from gateway_sim.farm import HARD_CAP_S, Farm, FarmGateway
+from gateway_sim.faults import Faults, SkewedClock
 from gateway_sim.weather import Weather
 
 if TYPE_CHECKING:  # the interfaces are types only, and no module
@@ -27,7 +29,8 @@ class Fleet:
 
     With a folder `state`, a fleet that was killed goes on: started again with the same farm, weather and folder, it has
     its samples, acks, soil and meters, and a valve that stood open closes then. `recorded(event)` tells whether an
-    event of before is on record; see `SimBoard`. Raises IdentityMissingError and StateError.
+    event of before is on record; see `SimBoard`. `faults` befall its sensors, lines and devices.
+    Raises IdentityMissingError and StateError.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # all that a fleet meets in the world
@@ -42,19 +45,42 @@ class Fleet:
         settings: Mapping[str, Any] | None = None,
         state: Path | None = None,
         recorded: Callable[[Event], bool] | None = None,
+        faults: Faults | None = None,
     ) -> None:
         self._clock = clock
+        self._record = record
+        self._faults = faults or Faults()
         self._boards: dict[str, SimBoard] = {}
-        self.gateways: dict[str, Gateway] = {}
+        self.gateways: dict[str, Gateway | Device] = {}
         contexts = {row.gateway_id: tls_context(Path(certs_folder) / row.gateway_id) for row in farm.gateways}
         for row in farm.gateways:
             store = _store(state, row.gateway_id)
-            board = SimBoard(row, weather, clock, record, farm.seed, store, recorded)
+            board = SimBoard(row, weather, clock, self._tell, farm.seed, store, recorded, self._faults)
             config = _config(row, host, port, settings or {})
-            gateway = Gateway(config, board, clock, store, contexts[row.gateway_id], record)
-            board.rain_counted(gateway.last_sample_at)
-            self._boards[row.gateway_id], self.gateways[row.gateway_id] = board, gateway
+            self._boards[row.gateway_id] = board
+            self.gateways[row.gateway_id] = self._member(config, board, store, contexts[row.gateway_id])
         self._tasks: list[asyncio.Task[None]] = []
+
+    def _tell(self, event: Event) -> None:
+        self._record(event)
+        device = self.gateways.get(event["gateway_id"])
+        if event["kind"] == "valve_edge" and isinstance(device, Device):
+            device.valve_edge(event["open"])
+
+    def _member(self, config: Event, board: SimBoard, store: "Store", context: ssl.SSLContext) -> Gateway | Device:
+        """A gateway; as a device that can lose its network and power, if a fault will need that."""
+        gateway_id = config["gateway_id"]
+
+        def boot(store: "Store", address: Event) -> Gateway:
+            clock = SkewedClock(self._clock, self._faults, gateway_id)
+            gateway = Gateway(config | address, board, clock, store, context, self._record)
+            board.rain_counted(gateway.last_sample_at)
+            return gateway
+
+        if not self._faults.of(gateway_id):
+            return boot(store, {})
+        radio = Radio(config["host"], config["port"])
+        return Device(gateway_id, boot, store, self._clock, self._faults, radio)
 
     async def start(self) -> None:
         """Set every gateway to work; `idle` turns True once all are connected and subscribed."""
@@ -94,7 +120,7 @@ class Fleet:
             board.advance(now_s)
             zones.update(board.truth())
         totals: dict[str, Any] = {
-            name: sum(gateway.counters[name] for gateway in self.gateways.values()) for name in COUNTERS
+            name: sum(gateway.counters.get(name, 0) for gateway in self.gateways.values()) for name in COUNTERS
         }
         totals["litres"] = {zone_id: truth["litres"] for zone_id, truth in zones.items()}
         totals["zones_below_wilting_point"] = [zone_id for zone_id in zones if zones[zone_id]["below_wilting_point"]]

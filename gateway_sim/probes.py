@@ -19,11 +19,10 @@ CALIBRATED_DS_M = 1.0
 
 @dataclass(frozen=True)
 class Probe:
-    """One probe; `lag_s` until 63 % of a step shows, `salt_ds_m` of the water around it."""
+    """One probe at a depth, or (None) over the whole root zone, in water with this much salt."""
 
     sensor_id: str
-    depth_m: float
-    lag_s: float = 600.0
+    depth_m: float | None
     salt_ds_m: float = CALIBRATED_DS_M
     noise: float = NOISE
 

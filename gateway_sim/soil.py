@@ -8,7 +8,7 @@ Handbook, part 652, chapter 3.
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 STEP_S = 300  # a fixed grid, so that the result does not depend on how often somebody looks
 SLOW_STEPS = 12
@@ -305,13 +305,3 @@ def interpolate(points: Sequence[tuple[float, float]], x: float) -> float:
             return before[1] + (after[1] - before[1]) * (x - before[0]) / (after[0] - before[0])
         before = after
     return before[1]
-
-
-def balance_error_mm(column: Column, initial_mm: float) -> float:
-    """How far in minus out is from the change of storage."""
-    return abs(column.stored_mm - initial_mm - column.account.net_mm)
-
-
-def as_row(account: Account) -> dict[str, float]:
-    """The account as plain values."""
-    return asdict(account)

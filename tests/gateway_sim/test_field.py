@@ -10,6 +10,7 @@ from gateway_sim import farm as farms
 from gateway_sim import weather as weathers
 from gateway_sim.farm import Zone
 from gateway_sim.field import Field, reference_et_mm_h
+from gateway_sim.hydraulics import Supply
 from gateway_sim.weather import Weather
 from tests.gateway_sim.conftest import weather_file, weather_rows
 
@@ -39,11 +40,11 @@ def test_the_balance_closes_over_a_real_summer(zone: Zone) -> None:
     expected = 84 * 1234 / 3600 * zone.application_rate_mm_h * zone.efficiency
     assert account.irrigation_mm == pytest.approx(expected)
     assert field.litres(weather.end * 1000) == pytest.approx(expected / zone.efficiency * zone.area_m2)
-    assert account.drainage_mm > 0
+    assert account.percolation_mm > 0
 
 
-def test_dry_days_dry_the_soil_but_never_below_the_wilting_point(dry: Weather) -> None:
-    """Every day it loses less, for a thirsty crop slows down; the wilting point is the end."""
+def test_dry_days_dry_the_soil_but_roots_leave_the_wilting_point(dry: Weather) -> None:
+    """Every day it loses less, for a thirsty crop slows down; only the sun takes more, and from the top alone."""
     field = Field(ZONES[0], dry, dry.start)
     daily = []
     for day in range(1, 31):
@@ -51,7 +52,9 @@ def test_dry_days_dry_the_soil_but_never_below_the_wilting_point(dry: Weather) -
         daily.append(field.vwc)
     losses = [before - after for before, after in pairwise(daily)]
     assert all(earlier >= later > 0 for earlier, later in pairwise(losses[8:]))
-    assert daily[-1] > ZONES[0].soil.wilting_point
+    wilting_point = ZONES[0].soil.wilting_point
+    assert field.at(0.05) < wilting_point < field.at(0.4)
+    assert daily[-1] > 0.9 * wilting_point
 
 
 @pytest.mark.parametrize("zone", ZONES, ids=lambda zone: zone.zone_id)
@@ -117,3 +120,30 @@ def test_the_zones_document_agrees_with_the_soil() -> None:
         assert row["wilting_point"] < row["refill_point"] < row["target"] < row["field_capacity"]
         assert row["max_run_s"] < farms.HARD_CAP_S
         assert row["sensor_id"] == f"{row['gateway_id']}.soil-{row['zone_id'][-1]}"
+
+
+def test_valves_of_one_gateway_share_its_pump(dry: Weather) -> None:
+    """Two zones watered together get less each than one after the other, and every litre is in the balance."""
+    zones = ZONES[:2]
+    flows = {zone.zone_id: zone.litres_per_minute for zone in zones}
+    litres = []
+    for lag_s in (0, 3600):
+        supply = Supply(flows, dry.start * 1000)
+        fields = [Field(zone, dry, dry.start, supply) for zone in zones]
+        edges = [(number * lag_s + more, number, more == 0) for number in (0, 1) for more in (0, 1800)]
+        for at, number, is_open in sorted(edges):
+            fields[number].set_valve((dry.start + at) * 1000, is_open)
+        for field in fields:
+            field.advance(dry.start + DAY_S)
+            roots = field.litres((dry.start + DAY_S) * 1000) / field.zone.area_m2 * field.zone.efficiency
+            assert field.account.irrigation_mm == pytest.approx(roots)
+        litres.append([field.litres((dry.start + DAY_S) * 1000) for field in fields])
+    assert all(together < 0.97 * alone for together, alone in zip(*litres, strict=True))
+
+
+def test_depths_differ(dry: Weather) -> None:
+    """After a week the top is drier than the bottom, and warmer at midday."""
+    field = Field(ZONES[0], dry, dry.start)
+    field.advance(dry.start + 7 * DAY_S + 13 * 3600)
+    assert field.at(0.05) < field.at(0.5)
+    assert field.temperature_at(0.02) > field.temperature_at(0.5)

@@ -7,7 +7,7 @@ import pytest
 from gateway_sim.probes import Lag, Probe
 from gateway_sim.soil import STEP_S, Column, Plants, uniform
 
-PROBE = Probe("irrigation-gateway-1.soil-a", depth_m=0.1)
+PROBE = Probe("irrigation-gateway-1.soil-a", 0.1)
 T0 = 1_590_000_000
 
 
@@ -34,7 +34,7 @@ def test_warm_and_salty_soil_reads_wetter() -> None:
     assert PROBE.indicated(0.25, 20.0) == pytest.approx(0.25)
     assert PROBE.indicated(0.25, 30.0) == pytest.approx(0.255)
     assert PROBE.indicated(0.25, 10.0) == pytest.approx(0.245)
-    salty = Probe("x.soil-a", 0.1, salt_ds_m=5.0)
+    salty = Probe("x.soil-a", 0.1, 5.0)
     assert salty.indicated(0.25, 20.0) == pytest.approx(0.27)
 
 
