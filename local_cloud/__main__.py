@@ -90,7 +90,8 @@ async def _until(cloud: Cloud, stop: asyncio.Event) -> None:
         except DeliveryError as error:
             log.warning("%s", error)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), 1)
+            async with asyncio.timeout(1):
+                await stop.wait()
     if cloud.gate.failure is not None:
         raise cloud.gate.failure
 

@@ -61,7 +61,8 @@ class Aws:
             )
             assert self._process.stdout is not None
             with suppress(TimeoutError):
-                line = (await asyncio.wait_for(self._process.stdout.readline(), STARTS_WITHIN_S)).decode()
+                async with asyncio.timeout(STARTS_WITHIN_S):
+                    line = (await self._process.stdout.readline()).decode()
                 if line.startswith(READY):
                     return line.removeprefix(READY).strip()
             await self.stop()
@@ -76,7 +77,8 @@ class Aws:
         assert process.stdin is not None
         process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), PATIENCE_S)
+            async with asyncio.timeout(PATIENCE_S):
+                await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()

@@ -62,7 +62,8 @@ class Broker:
         assert process.stdin is not None
         process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), _STOP_LIMIT_S)
+            async with asyncio.timeout(_STOP_LIMIT_S):
+                await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()
@@ -71,7 +72,8 @@ class Broker:
         await self._run(_node(), str(Path(__file__).with_name("aedes.mjs")))
         assert self._process is not None and self._process.stdout is not None
         try:
-            line = await asyncio.wait_for(self._process.stdout.readline(), _START_LIMIT_S)
+            async with asyncio.timeout(_START_LIMIT_S):
+                line = await self._process.stdout.readline()
         except TimeoutError:
             line = b""
         if not line.strip().isdigit():

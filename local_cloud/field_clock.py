@@ -168,7 +168,8 @@ class _Participant:
         limit_s = limit_s or STUCK_AFTER_S
         try:
             _send(self._writer, {"do": do, **more})
-            line = await asyncio.wait_for(self._reader.readline(), limit_s)
+            async with asyncio.timeout(limit_s):  # not wait_for: in Python 3.11 it can swallow a cancellation
+                line = await self._reader.readline()
         except TimeoutError:
             raise FieldClockError(f"{self.name} did not answer '{do}' within {limit_s} s") from None
         except ConnectionError as error:

@@ -97,7 +97,8 @@ async def _end(child: asyncio.subprocess.Process) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, sign)
         try:
-            await asyncio.wait_for(child.wait(), PATIENCE_S)
+            async with asyncio.timeout(PATIENCE_S):
+                await child.wait()
             return
         except TimeoutError:
             continue

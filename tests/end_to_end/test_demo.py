@@ -50,7 +50,7 @@ def test_mosquitto_changes_nothing_on_the_farm(small: Demo, play: Play) -> None:
     assert {name: other.summary[name] for name in SAME} == {name: small.summary[name] for name in SAME}
 
 
-@pytest.mark.parametrize("after_s", [0.3, 1.5, 4.0, 7.0])
+@pytest.mark.parametrize("after_s", [0.0, 1.0, 3.5, 6.5])
 def test_ctrl_c_leaves_nothing(tmp_path: Path, after_s: float) -> None:
     """Ctrl-C at any moment ends with one line and 130; no process, no port, no temporary file stays."""
     temporary = tmp_path / "tmp"
@@ -68,6 +68,8 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, after_s: float) -> None:
     ]
     environment = {**os.environ, "TMPDIR": str(temporary)}
     with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while not (tmp_path / "out").exists() and process.poll() is None:
+            time.sleep(0.01)  # until the interpreter has handed over to us
         time.sleep(after_s)
         family = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)

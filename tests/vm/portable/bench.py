@@ -253,6 +253,16 @@ async def settle():
         await asyncio.sleep(0)
 
 
+class GatewayTestCase(AsyncTestCase):
+    """Gives the real network back after each test."""
+
+    def setUp(self):
+        self._open_connection = getattr(asyncio, "open_connection", None)
+
+    def tearDown(self):
+        asyncio.open_connection = self._open_connection
+
+
 class Bench:
     def __init__(self, **config):
         self.store = CutStore()

@@ -6,16 +6,10 @@ import unittest
 
 from gateway.errors import ValveError
 from protocol import topics
-from tests.vm.portable.bench import NAME, START, AsyncTestCase, Bench, settle
+from tests.vm.portable.bench import NAME, START, Bench, GatewayTestCase, settle
 
 
-class TheGateway(AsyncTestCase):
-    def setUp(self):
-        self._open_connection = getattr(asyncio, "open_connection", None)
-
-    def tearDown(self):
-        asyncio.open_connection = self._open_connection
-
+class TheGateway(GatewayTestCase):
     async def test_it_subscribes_and_says_online(self):
         """On connect it listens for its commands and updates, and publishes its status."""
         bench = Bench()
@@ -193,13 +187,7 @@ class TheGateway(AsyncTestCase):
         await bench.stop()
 
 
-class TheWatchdog(AsyncTestCase):
-    def setUp(self):
-        self._open_connection = getattr(asyncio, "open_connection", None)
-
-    def tearDown(self):
-        asyncio.open_connection = self._open_connection
-
+class TheWatchdog(GatewayTestCase):
     async def _fed(self, bench):
         self.feeds = []
         bench.board.feed = lambda: self.feeds.append(bench.clock.ms)

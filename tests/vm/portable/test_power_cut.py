@@ -3,7 +3,7 @@
 import sys
 import unittest
 
-from tests.vm.portable.bench import AsyncTestCase, Bench, PowerCut, settle
+from tests.vm.portable.bench import Bench, GatewayTestCase, PowerCut, settle
 
 MICROPYTHON = sys.implementation.name == "micropython"
 STRIDE = 5 if MICROPYTHON else 1  # of the cuts; the VM is slower
@@ -107,7 +107,7 @@ class Life:
         await settle()
 
 
-class APowerCut(AsyncTestCase):
+class APowerCut(GatewayTestCase):
     def _check(self, life):
         """What arrived at least once is what was taken and what was said."""
         broker = life.bench.broker
