@@ -26,14 +26,14 @@ endif
 
 test: ready-dev ## set up everything and run all tests
 	@$(PYTHON) scripts/setup.py system mosquitto git
-	@$(PY) -m pytest
+	@$(PY) -m pytest --ignore=tests/terraform
 
-check: ready-dev ## format, lint, types, Terraform, budgets
+check: ready-dev ## format, lint, types, Terraform, budgets (needs terraform)
 	@$(PYTHON) scripts/setup.py system terraform git
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
-	@bash scripts/check-terraform
+	@$(PY) -m pytest --quiet tests/terraform
 	@$(PY) scripts/check_tree.py
 
 bench: ready-dev ## figures side by side in one run: BENCH=name

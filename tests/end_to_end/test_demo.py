@@ -98,3 +98,15 @@ def test_a_mistake_gets_one_clear_line(play: Play, options: dict[str, object], w
     assert demo.code == 2
     assert word in demo.stderr.strip().splitlines()[-1]
     assert "Traceback" not in demo.stderr
+
+
+def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
+    """When nothing more can be written, the demonstration ends with rc 2 and says what to look at."""
+    command = ["-m", "local_cloud.demo", "--gateways", "2", "--days", "2", "--out", str(tmp_path)]
+    limited = f"ulimit -f 200; exec {sys.executable} {' '.join(command)}"
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2, done.stdout
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("demo: ")
+    assert "disk" in last or "space" in last or "too large" in last
+    assert "Traceback" not in done.stderr
