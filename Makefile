@@ -9,7 +9,7 @@ WEATHER ?=
 BENCH ?= aggregate_engine
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format requirements clean ready-demo ready-dev
+.PHONY: help demo test check bench deploy-local format requirements clean ready-demo ready-dev
 
 help: ## what can be made
 	@echo "PythoFlow: the least water that keeps the harvest, and no valve left open."
@@ -38,6 +38,10 @@ check: ready-dev ## format, lint, types, Terraform, budgets (needs terraform)
 
 bench: ready-dev ## figures side by side in one run: BENCH=name
 	@$(PY) -m benchmarks "$(BENCH)"
+
+deploy-local: ready-dev ## apply terraform/ to an AWS API on this machine, run the farm on it, destroy (needs terraform)
+	@$(PYTHON) scripts/setup.py system terraform
+	@exec $(PY) -m local_cloud.deploy
 
 format: ready-dev ## put every file into the project's format
 	@$(PY) -m ruff format .
