@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.safety.mutations import MUTATIONS
+from tests.safety.mutation_list import MUTATIONS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "promises.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8")
