@@ -281,6 +281,20 @@ def test_the_packet_limit_holds_a_whole_message() -> None:
     assert 128 * 1024 + 256 + 4 <= MAX_PACKET <= 256 * 1024
 
 
+async def test_what_is_too_long_for_a_board_is_cut(broker: Broker, pki: Pki, observer: Observer) -> None:
+    """A board keeps the beginning of an oversized message and acknowledges it, so that it does not come for ever."""
+    heard: list[bytes] = []
+    client = client_of(
+        broker, pki, subscriptions=["c"], on_message=lambda _topic, payload: heard.append(payload), most_bytes=1000
+    )
+    async with running(client):
+        await eventually(client.quiet)
+        observer.publish("c", b"x" * 50_000)
+        observer.publish("c", b"short")
+        await eventually(lambda: len(heard) == 2)
+    assert (heard[0], heard[1]) == (b"x" * (1000 - len("c") - 4), b"short")
+
+
 async def test_connects_keep_their_distance() -> None:
     """However often it fails, a client id sends no more than one CONNECT a second."""
     async with RawServer(CONNACK, hang_up=True) as server:

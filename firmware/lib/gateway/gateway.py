@@ -5,7 +5,7 @@ import random as system_random
 
 from gateway.clock import wire_time
 from gateway.errors import ConfigError, StorageError
-from gateway.mqtt import Client
+from gateway.mqtt import MAX_PACKET, Client
 from gateway.outbox import MOST_BYTES, Outbox
 from gateway.store import TwoSlots
 from gateway.valves import Valves
@@ -40,7 +40,8 @@ class Gateway:
     """Runs one gateway on a board.
 
     `config`: gateway_id, host, port, zones [{zone_id, hard_cap_s, litres_per_minute}]; optional server_hostname,
-    boot_id, keepalive_s, outbox_messages, outbox_bytes, and the intervals of DEFAULTS in seconds. Raises ConfigError.
+    boot_id, keepalive_s, window (messages under way at once), most_bytes (of one that arrives), outbox_messages,
+    outbox_bytes, and the intervals of DEFAULTS in seconds. Raises ConfigError.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # whatever touches the world comes in from outside
@@ -82,6 +83,9 @@ class Gateway:
             on_online=self._came_online,
             will=self._last_will,
             keepalive_s=config.get("keepalive_s", 60),
+            window=config.get("window", 16),
+            most_bytes=config.get("most_bytes", MAX_PACKET),
+            open_connection=getattr(board, "open_connection", None),
             random=random,
         )
         self._tasks: dict[str, asyncio.Task[None]] = {}

@@ -7,7 +7,10 @@ Record = Callable[[dict[str, Any]], None]
 Values = dict[str, float | int | None]
 
 class Board(Protocol):
-    """A board with a watchdog also has `feed() -> None`, called while the valve supervisor is healthy."""
+    """A board with a watchdog also has `feed() -> None`, called while the valve supervisor is healthy.
+
+    One whose network needs care before each connection has `open_connection`, of the signature of asyncio's.
+    """
 
     def read(self) -> list[tuple[str, str | None, Values]]:
         """Sample every sensor: `(sensor, zone_id or None, values by quantity)`; a failed probe gives None."""

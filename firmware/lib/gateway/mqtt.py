@@ -34,9 +34,12 @@ _DISCONNECT = b"\xe0\x00"
 class Link:
     """One connection from open to broken. A single task writes, so packets never mix and nobody waits to send."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, most_bytes: int = MAX_PACKET
+    ) -> None:
         self._reader = reader
         self._writer = writer
+        self._most_bytes = most_bytes
         self._wake = asyncio.Event()
         self._broken = asyncio.Event()
         self._error: BaseException = MqttError("closed")
@@ -72,7 +75,15 @@ class Link:
         if length > MAX_PACKET:
             raise MqttPacketError(f"a packet of {length} bytes, at most {MAX_PACKET} are taken")
         self.heard = True
-        return head, (await self._reader.readexactly(length) if length else b"")
+        return head, await self._body(length)
+
+    async def _body(self, length: int) -> bytes:
+        """The first `most_bytes` of a body: a board has no room for more, and who decodes the rest refuses it."""
+        body = await self._reader.readexactly(min(length, self._most_bytes)) if length else b""
+        rest = length - len(body)
+        while rest:
+            rest -= len(await self._reader.readexactly(min(rest, 256)))
+        return body
 
     async def live(self, *jobs: "Job") -> None:
         """Run each `job(link)` and the writer until one of them fails; raises what it raised."""
@@ -119,7 +130,8 @@ class Client:
     """Publishes and subscribes at QoS 1 under one client id, in a persistent session.
 
     `address` is (host, port, name in the server's certificate). `will` gives the last will's topic and payload at each
-    connect. `on_message(topic, payload)` and `on_online()` are plain functions; what they raise ends `run`.
+    connect. `on_message(topic, payload)` and `on_online()` are plain functions; what they raise ends `run`. A message
+    of more than `most_bytes` is cut. `open_connection` replaces asyncio's.
     """
 
     def __init__(  # noqa: PLR0913  # a link has this many ends, each named at the call
@@ -134,6 +146,8 @@ class Client:
         will: "Callable[[], Message] | None" = None,
         keepalive_s: int = 60,
         window: int = 16,
+        most_bytes: int = MAX_PACKET,
+        open_connection: "Callable[..., Any] | None" = None,
         random: "Random" = system_random,
     ) -> None:
         if len(subscriptions) > 8:
@@ -147,6 +161,8 @@ class Client:
         self._will = will
         self._keepalive_s = keepalive_s
         self._window = window
+        self._most_bytes = most_bytes
+        self._open = open_connection
         self._random = random
         self._link: Link | None = None
         self._in_flight: list[
@@ -213,8 +229,11 @@ class Client:
 
     async def _session(self) -> None:
         host, port, name = self._address
-        opening = asyncio.open_connection(host, port, ssl=self._ssl, server_hostname=name if self._ssl else None)
-        link = Link(*(await _soon(opening)))
+        opening = (self._open or asyncio.open_connection)(
+            host, port, ssl=self._ssl, server_hostname=name if self._ssl else None
+        )
+        reader, writer = await _soon(opening)
+        link = Link(reader, writer, self._most_bytes)
         try:
             await self._connect(link)
             await link.live(self._receive, self._ping)
