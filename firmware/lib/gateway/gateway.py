@@ -112,6 +112,10 @@ class Gateway:
         """Why there is no connection; None while there is one, or before the first attempt has failed."""
         return None if self._client.online else self._client.last_error
 
+    def online(self) -> bool:
+        """True while connected and subscribed."""
+        return self._client.online
+
     async def run(self) -> None:
         """Work until `stop`. Every valve is closed on the way in and on the way out, whatever ends it."""
         self._valves.boot(self._clock.now(), self._clock.trusted())

@@ -1,0 +1,313 @@
+"""The ESP32: its pins, probes, radio, clock and watchdog. Alone with boot.py in importing `machine`."""
+
+import asyncio
+import gc
+import ssl
+import time
+
+import esp32
+import machine
+import net
+import network
+from drivers.valve import Latching, Relay, ValveBank
+from machine import Pin
+
+from gateway.clock import SystemClock
+from gateway.errors import StorageError, ValveError
+from gateway.store import TwoSlots
+
+TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from gateway.interfaces import Store, Values
+
+    Row = dict[str, Any]
+
+FIRMWARE = "pythoflow 0.1.0"
+WATCHDOG_MS = 8000
+TLS_BYTES = (
+    36 * 1024
+)  # one piece of the system's heap: a P-256 handshake takes 30 KB at its peak, a chain of AWS some more
+MEASURE_EVERY_S = 30
+MEASURE_WITHIN_S = 15
+OLDEST_S = 120  # what was measured longer ago is no reading
+TIME_EVERY_S = 6 * 3600
+TIME_RETRY_S = 20
+FLOOR_EVERY_S = 12 * 3600  # wears the flash twice a day
+RESET_CAUSES = {
+    machine.PWRON_RESET: "power_on",  # a brown-out says this too
+    machine.HARD_RESET: "hard",
+    machine.WDT_RESET: "watchdog",
+    machine.DEEPSLEEP_RESET: "deep_sleep",
+    machine.SOFT_RESET: "soft",
+}
+
+
+class BoardClock(SystemClock):
+    """The chip's clock: trusted once a time server was heard since the start; never before what the flash remembers."""
+
+    def __init__(self, store: "Store") -> None:
+        super().__init__()
+        self._floor = TwoSlots(store, "time")
+        self._heard = False
+        floor = self._floor.load() or 0
+        if self.now() < floor:
+            self._set(floor)
+
+    def trusted(self) -> bool:
+        """True once a time server was heard since the start."""
+        return self._heard and super().trusted()
+
+    def heard(self, now: int) -> None:
+        """Take the time (Unix s) of a server."""
+        if abs(now - self.now()) > 1:
+            self._set(now)
+        self._heard = True
+
+    def remember(self) -> None:
+        """Keep the time as what it will at least be after the next power cut."""
+        try:
+            self._floor.save(self.now())
+        except StorageError:
+            pass  # the gateway reports a full flash; a floor that is a day older is as good
+
+    def _set(self, now: int) -> None:
+        year, month, day, hour, minute, second, weekday, _ = time.gmtime(now - self.now() + int(time.time()))
+        machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
+
+
+class Board:
+    """What the gateway needs of its board (see gateway.interfaces), built from checked configuration and pins."""
+
+    def __init__(self, config: "Row", pins: "Row", clock: BoardClock) -> None:
+        self._clock = clock
+        self._valves = ValveBank(
+            {row["zone_id"]: _valve(row) for row in pins["valves"]},
+            _valve(pins["master"]) if pins.get("master") else None,
+        )
+        self._sensors = [Sensor(row) for row in pins.get("sensors", [])]
+        self._time_servers = config["time_servers"]
+        self._addresses: dict[str, str] = {}
+        self.wifi = net.Wifi(network.WLAN(network.STA_IF), config["wifi"]["ssid"], config["wifi"]["password"])
+        self._light = Pin(pins["light"], Pin.OUT, value=0) if pins.get("light") is not None else None
+        self._watchdog = machine.WDT(timeout=WATCHDOG_MS)
+
+    # What the gateway calls.
+
+    def read(self) -> "list[tuple[str, str | None, Values]]":
+        """What each sensor measured last; those of one name are one sensor."""
+        rows: dict[str, tuple[str, str | None, Values]] = {}
+        now_ms = self._clock.ticks_ms()
+        for sensor in self._sensors:
+            row = rows.setdefault(sensor.name, (sensor.name, sensor.zone_id, {}))
+            row[2].update(sensor.take(now_ms))
+        return [rows[name] for name in sorted(rows)]
+
+    def set_valve(self, zone_id: str, is_open: bool) -> None:
+        """Move a valve. Raises ValveError."""
+        try:
+            self._valves.set(zone_id, is_open)
+        except (OSError, ValueError) as error:
+            raise ValveError(f"{zone_id}: {error}") from error
+
+    def metered_l(self, zone_id: str) -> "float | None":
+        """Litres of the zone's flow meter since the start, None without one."""
+        for sensor in self._sensors:
+            if sensor.zone_id == zone_id and hasattr(sensor.driver, "litres"):
+                return sensor.driver.litres()
+        return None
+
+    def health(self) -> "dict[str, Any]":
+        """Firmware, reset cause, free heap, signal."""
+        about = {"firmware": FIRMWARE, "reset_cause": RESET_CAUSES.get(machine.reset_cause(), "unknown")}
+        about["heap_free_bytes"] = gc.mem_free()
+        rssi = self.wifi.rssi_dbm()
+        if rssi is not None:
+            about["rssi_dbm"] = rssi
+        return about
+
+    def feed(self) -> None:
+        """The supervisor is healthy: the watchdog may wait."""
+        self._watchdog.feed()
+
+    async def open_connection(
+        self, host: str, port: int, ssl: "Any" = None, server_hostname: "str | None" = None
+    ) -> "Any":
+        """Connect when Wi-Fi, the address and the memory for TLS are there. Raises OSError."""
+        self.wifi.check()
+        gc.collect()
+        largest = max((row[2] for row in esp32.idf_heap_info(esp32.HEAP_DATA)), default=0)
+        if largest < TLS_BYTES:
+            raise net.NetError(f"TLS needs {TLS_BYTES} bytes in one piece, {largest} are free")
+        address = await self._address(host)
+        return await asyncio.open_connection(address, port, ssl=ssl, server_hostname=server_hostname)
+
+    # What runs beside the gateway.
+
+    async def keep_measuring(self) -> None:
+        """Measure every sensor again and again, one after the other, for ever."""
+        while True:
+            for sensor in self._sensors:
+                await sensor.measure(self._clock)
+            await asyncio.sleep(MEASURE_EVERY_S)
+
+    async def keep_time(self, online: "Callable[[], bool]") -> None:
+        """Ask for the time, for ever; what the broker's certificate agreed with is remembered across a power cut."""
+        floor_ms = self._clock.ticks_ms()
+        while True:
+            await self.wifi.joined.wait()
+            heard = await self._ask_time()
+            begin = self._clock.ticks_ms()
+            while self._clock.ticks_ms() - begin < (TIME_EVERY_S if heard else TIME_RETRY_S) * 1000:
+                await asyncio.sleep(10)
+                if self._clock.trusted() and online() and self._clock.ticks_ms() >= floor_ms:
+                    self._clock.remember()
+                    floor_ms = self._clock.ticks_ms() + FLOOR_EVERY_S * 1000
+
+    async def keep_light(self, online: "Callable[[], bool]") -> None:
+        """Show the state: steady is online, else so many flashes: 1 no Wi-Fi, 2 no time, 3 no broker."""
+        while self._light:
+            flashes = self._trouble(online())
+            self._light.value(0 if flashes else 1)
+            for _ in range(flashes):
+                self._light.value(1)
+                await asyncio.sleep(0.15)
+                self._light.value(0)
+                await asyncio.sleep(0.25)
+            await asyncio.sleep(2)
+
+    def _trouble(self, online: bool) -> int:
+        if not self.wifi.joined.is_set():
+            return 1
+        if not self._clock.trusted():
+            return 2
+        return 0 if online else 3
+
+    async def _ask_time(self) -> bool:
+        for server in self._time_servers:
+            try:
+                self._clock.heard(await net.network_time(server, self.wifi.dns_server()))
+                return True
+            except net.NetError as error:
+                print("time:", error)
+        return False
+
+    async def _address(self, host: str) -> str:
+        try:
+            self._addresses[host] = await net.resolve(host, self.wifi.dns_server())
+        except net.NetError:
+            if host not in self._addresses:  # else the one of before may still do
+                raise
+        return self._addresses[host]
+
+
+class Sensor:
+    """One row of pins.json at work: its driver, and what that said last."""
+
+    def __init__(self, row: "Row") -> None:
+        self.name: str = row["sensor"]
+        self.zone_id: str | None = row.get("zone_id")
+        self.driver = _DRIVERS[row["kind"]](row)
+        self._values: Values = {}
+        self._measured_ms: int | None = None
+
+    async def measure(self, clock: BoardClock) -> None:
+        """Ask the driver; one that takes too long has no value."""
+        try:
+            values = await asyncio.wait_for(self.driver.measure(), MEASURE_WITHIN_S)
+        except asyncio.TimeoutError:
+            values = dict.fromkeys(self._values)
+        self._values = values
+        self._measured_ms = clock.ticks_ms()
+
+    def take(self, now_ms: int) -> "Values":
+        """The values for a sample: None once they are old, and rain as of this very moment."""
+        if hasattr(self.driver, "taken"):
+            values = self.driver.fresh()
+            self.driver.taken()
+            return values
+        fresh = self._measured_ms is not None and now_ms - self._measured_ms <= OLDEST_S * 1000
+        return {name: value if fresh else None for name, value in self._values.items()}
+
+
+def tls_context(folder: str) -> ssl.SSLContext:
+    """A context with this board's certificate, which trusts the one CA in `folder`. Raises OSError, ValueError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_mode = ssl.CERT_REQUIRED  # MicroPython's own default is none
+    context.load_cert_chain(folder + "/certificate.der", folder + "/private_key.der")
+    context.load_verify_locations(cafile=folder + "/root_ca.der")
+    return context
+
+
+def _valve(row: "Row") -> "Relay | Latching":
+    """A valve with its pins at rest; boot.py has shut it already."""
+    if row["kind"] == "relay":
+        on = row.get("on", 1)
+        return Relay(Pin(row["pin"], Pin.OUT, value=1 - on), on)
+    pins = [Pin(row[name], Pin.OUT, value=0) for name in ("open_pin", "close_pin")]
+    return Latching(pins[0], pins[1], row.get("pulse_ms", 60))
+
+
+# Drivers are imported when a sensor asks for one: each costs memory.
+
+
+def _soil_adc(row: "Row") -> "Any":
+    from drivers.soil_adc import SoilProbe
+
+    return SoilProbe(_adc(row), row["points"])
+
+
+def _sdi12(row: "Row") -> "Any":
+    from drivers.sdi12 import Sdi12
+
+    uart = machine.UART(row["uart"], 1200, bits=7, parity=0, stop=1, tx=row["tx"], rx=row["rx"])
+    return Sdi12(uart, Pin(row["enable"], Pin.OUT, value=0), row["address"], row["values"])
+
+
+def _ds18b20(row: "Row") -> "Any":
+    from drivers.ds18b20 import Ds18b20
+    from ds18x20 import DS18X20
+    from onewire import OneWire
+
+    return Ds18b20(DS18X20(OneWire(Pin(row["pin"]))), row.get("rom"))
+
+
+def _sht3x(row: "Row") -> "Any":
+    from drivers.sht3x import Sht3x
+
+    return Sht3x(machine.I2C(0, scl=Pin(row["scl"]), sda=Pin(row["sda"]), freq=100_000), row.get("address", 0x44))
+
+
+def _flow(row: "Row") -> "Any":
+    from drivers.counter import Counter, FlowMeter
+
+    return FlowMeter(Counter(Pin(row["pin"], Pin.IN), Pin.IRQ_FALLING, 0), row["pulses_per_litre"])
+
+
+def _rain(row: "Row") -> "Any":
+    from drivers.counter import Counter, RainGauge
+
+    return RainGauge(Counter(Pin(row["pin"], Pin.IN), Pin.IRQ_FALLING, 100), row["mm_per_tip"])
+
+
+def _battery(row: "Row") -> "Any":
+    from drivers.battery import Battery
+
+    return Battery(_adc(row), row["ratio"])
+
+
+def _adc(row: "Row") -> machine.ADC:
+    return machine.ADC(Pin(row["pin"]), atten=machine.ADC.ATTN_11DB)
+
+
+_DRIVERS = {
+    "soil_adc": _soil_adc,
+    "sdi12": _sdi12,
+    "ds18b20": _ds18b20,
+    "sht3x": _sht3x,
+    "flow": _flow,
+    "rain": _rain,
+    "battery": _battery,
+}

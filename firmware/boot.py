@@ -1,0 +1,54 @@
+"""The first code on the board: it shuts every valve, and depends on nothing that could be broken.
+
+The valves are in pins.json. `PINS` is a copy that the build writes in here, for the day that file cannot be read.
+"""
+
+import json
+import time
+
+from machine import Pin, reset
+
+PINS = {"valves": []}
+
+
+def rows(path="/pins.json"):
+    """Every valve, and the master valve or pump before them: what gives the pressure goes first."""
+    try:
+        with open(path) as file:
+            found = _listed(json.load(file))
+    except Exception:  # whatever is wrong with the file, the valves have to shut
+        found = []
+    return found or _listed(PINS)
+
+
+def shut(row):
+    """Shut one valve: a relay is let go, a latching valve gets its closing pulse."""
+    if row["kind"] == "relay":
+        Pin(row["pin"], Pin.OUT, value=1 - row.get("on", 1))
+        return
+    Pin(row["open_pin"], Pin.OUT, value=0)
+    close = Pin(row["close_pin"], Pin.OUT, value=1)
+    time.sleep_ms(row.get("pulse_ms", 60))
+    close.value(0)
+
+
+def shut_all():
+    """Shut them all; a row that cannot be shut does not keep the others open."""
+    for row in rows():
+        try:
+            shut(row)
+        except Exception as error:  # a wrong pin number, say: told, and the next one is shut
+            print("boot: cannot shut", row, error)
+
+
+def restart():
+    """Begin again from here."""
+    reset()
+
+
+def _listed(pins):
+    master = pins.get("master")
+    return ([master] if master else []) + list(pins["valves"])
+
+
+shut_all()

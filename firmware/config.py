@@ -1,0 +1,279 @@
+"""What a person writes for one board, checked before anything is switched on: config.json and pins.json.
+
+Runs on the board and on the computer that flashes it. Every complaint names the entry, its value and the remedy.
+"""
+
+import json
+
+TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    Row = dict[str, Any]
+
+# ESP32: what a pin can be.
+FLASH_PINS = (6, 7, 8, 9, 10, 11)
+INPUT_ONLY = (34, 35, 36, 37, 38, 39)
+ADC_PINS = (32, 33, 34, 35, 36, 37, 38, 39)  # those of ADC1; ADC2 stops while Wi-Fi is on
+BOOT_PINS = (0, 1, 2, 3, 5, 12, 14, 15)  # they pulse or must stand still while the chip starts
+LAST_PIN = 39
+
+
+class ConfigError(Exception):
+    """An entry is wrong; the text names the file, the entry, the value and the remedy."""
+
+
+def load(path: str) -> "Row":
+    """Read a JSON object. Raises ConfigError."""
+    try:
+        with open(path) as file:
+            document = json.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); copy it to the board again") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: no JSON ({error}); check its commas and quotes, and copy it again") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: holds {_short(document)}; it must be a JSON object")
+    return document
+
+
+def check_config(config: "Row") -> "Row":
+    """The configuration, complete with its defaults. Raises ConfigError."""
+    _walk("config.json", config, _CONFIG)
+    _walk("config.json wifi", config["wifi"], _WIFI)
+    _walk("config.json broker", config["broker"], _BROKER)
+    zones = config["zones"]
+    for place, zone in _numbered("config.json zones", zones):
+        _walk(place, zone, _ZONE)
+    _no_twins("config.json zones", [zone["zone_id"] for zone in zones])
+    complete = dict(DEFAULTS)
+    complete.update(config)
+    return complete
+
+
+def check_pins(pins: "Row", zone_ids: "list[str]") -> "Row":
+    """The pins, complete: a valve for every zone, no pin twice. Raises ConfigError."""
+    _walk("pins.json", pins, _PINS)
+    used: list[tuple[int, str]] = []
+    for place, row in _numbered("pins.json valves", pins["valves"]):
+        _check_valve(place, row, used)
+        if row.get("zone_id") not in zone_ids:
+            raise ConfigError(
+                f"{place}: zone_id {_short(row.get('zone_id'))} is no zone of config.json; zones: {zone_ids}"
+            )
+    _no_twins("pins.json valves", [row["zone_id"] for row in pins["valves"]])
+    missing = [zone_id for zone_id in zone_ids if zone_id not in [row["zone_id"] for row in pins["valves"]]]
+    if missing:
+        raise ConfigError(f"pins.json valves: no valve for {missing[0]}; add a row with this zone_id")
+    if pins.get("master"):
+        _check_valve("pins.json master", pins["master"], used)
+    for place, row in _numbered("pins.json sensors", pins.get("sensors", [])):
+        _check_sensor(place, row, zone_ids, used)
+    if pins.get("light") is not None:
+        _take("pins.json light", pins["light"], used)
+    return pins
+
+
+def _check_valve(place: str, row: "Row", used: "list[tuple[int, str]]") -> None:
+    kind = row.get("kind")
+    if kind not in _VALVES:
+        raise ConfigError(f"{place}: kind {_short(kind)}; it must be one of {sorted(_VALVES)}")
+    _walk(place, row, _VALVES[kind])
+    for name in ("pin", "open_pin", "close_pin"):
+        if name in row:
+            _take(f"{place} {name}", row[name], used)
+            if row[name] in BOOT_PINS:
+                raise ConfigError(
+                    f"{place} {name}: GPIO {row[name]} moves while the chip starts, and the valve with it; use another"
+                )
+            if row[name] in INPUT_ONLY:
+                raise ConfigError(f"{place} {name}: GPIO {row[name]} can only read; use one below 34")
+
+
+def _check_sensor(place: str, row: "Row", zone_ids: "list[str]", used: "list[tuple[int, str]]") -> None:
+    kind = row.get("kind")
+    if kind not in _SENSORS:
+        raise ConfigError(f"{place}: kind {_short(kind)}; it must be one of {sorted(_SENSORS)}")
+    _walk(place, row, _SENSORS[kind])
+    zone_id = row.get("zone_id")
+    if zone_id is not None and zone_id not in zone_ids:
+        raise ConfigError(f"{place}: zone_id {_short(zone_id)} is no zone of config.json; zones: {zone_ids}")
+    for name in ("pin", "tx", "rx", "enable", "sda", "scl"):
+        if name in row:
+            _take(f"{place} {name}", row[name], used, shared=kind in _ON_A_BUS)
+    if kind in ("soil_adc", "battery") and row["pin"] not in ADC_PINS:
+        raise ConfigError(f"{place} pin: GPIO {row['pin']} cannot measure beside Wi-Fi; use one of {ADC_PINS}")
+
+
+def _take(place: str, pin: "Any", used: "list[tuple[int, str]]", shared: bool = False) -> None:
+    if not _is_int(pin) or not 0 <= pin <= LAST_PIN:
+        raise ConfigError(f"{place}: {_short(pin)} is no GPIO; it must be a number from 0 to {LAST_PIN}")
+    if pin in FLASH_PINS:
+        raise ConfigError(f"{place}: GPIO {pin} belongs to the flash chip; use another")
+    twin = [other for number, other in used if number == pin and not (shared and other == "bus")]
+    if twin:
+        raise ConfigError(f"{place}: GPIO {pin} is taken by {twin[0]}; use another")
+    used.append((pin, "bus" if shared else place))
+
+
+def _walk(place: str, row: "Any", fields: "dict[str, tuple[Callable[[Any], bool], str, bool]]") -> None:
+    """Check each known field of a row: test, what it must be, whether it must be there. Unknown names are refused."""
+    if not isinstance(row, dict):
+        raise ConfigError(f"{place}: holds {_short(row)}; it must be an object with {sorted(fields)}")
+    for name in sorted(fields):
+        good, wanted, needed = fields[name]
+        if name not in row or row[name] is None:
+            if needed:
+                raise ConfigError(f"{place}: {name} is missing; it must be {wanted}")
+        elif not good(row[name]):
+            raise ConfigError(f"{place} {name}: {_short(row[name])}; it must be {wanted}")
+    for name in row:
+        if name not in fields:
+            raise ConfigError(f"{place}: {name} is not known; it takes {sorted(fields)}")
+
+
+def _numbered(place: str, rows: "list[Any]") -> "Iterator[tuple[str, Any]]":
+    for number, row in enumerate(rows):
+        yield f"{place}[{number}]", row
+
+
+def _no_twins(place: str, names: "list[str]") -> None:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise ConfigError(f"{place}: {name} stands there twice; each needs a name of its own")
+
+
+def _short(value: "Any") -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _is_int(value: "Any") -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _whole(least: int, most: int) -> "Callable[[Any], bool]":
+    return lambda value: _is_int(value) and least <= value <= most
+
+
+def _number(least: float, most: float) -> "Callable[[Any], bool]":
+    return lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
+
+
+def _text(most: int) -> "Callable[[Any], bool]":
+    return lambda value: isinstance(value, str) and 0 < len(value) <= most
+
+
+def _name(value: "Any") -> bool:
+    """A thing, sensor or zone: what a topic can carry."""
+    return _text(80)(value) and all(letter.isalpha() or letter.isdigit() or letter in "-_" for letter in value)
+
+
+def _rows(least: int) -> "Callable[[Any], bool]":
+    return lambda value: isinstance(value, list) and len(value) >= least
+
+
+def _points(value: "Any") -> bool:
+    """At least two (millivolts, m3/m3), each voltage its own."""
+    pairs = _rows(2)(value) and all(
+        _rows(2)(pair) and _number(0, 3300)(pair[0]) and _number(0, 1)(pair[1]) for pair in value
+    )
+    return pairs and len({pair[0] for pair in value}) == len(value)
+
+
+def _any(_value: "Any") -> bool:
+    return True
+
+
+_PIN = (_any, "a GPIO number", True)  # `_take` knows what is wrong with one
+_SENSOR = (_name, "a short name, as soil-a", True)
+_ZONE_ID = (_any, "a zone of config.json", False)
+_KIND = (_any, "a kind", True)
+_SECONDS = _whole(10, 86400)
+
+_CONFIG = {
+    "gateway_id": (_name, "the thing's name, as irrigation-gateway-1", True),
+    "wifi": (_any, "an object with ssid and password", True),
+    "broker": (_any, "an object with host and port", True),
+    "zones": (_rows(1), "a list with at least one zone", True),
+    "time_servers": (
+        lambda value: _rows(1)(value) and all(_text(100)(name) for name in value),
+        "a list of NTP servers",
+        False,
+    ),
+    "sample_interval_s": (_SECONDS, "seconds from 10 to 86400", False),
+    "publish_interval_s": (_SECONDS, "seconds from 10 to 86400", False),
+    "status_interval_s": (_whole(60, 86400), "seconds from 60 to 86400", False),
+    "keepalive_s": (_whole(30, 1200), "seconds from 30 to 1200", False),
+    "outbox_messages": (_whole(10, 5000), "messages from 10 to 5000", False),
+    "outbox_bytes": (_whole(20_000, 800_000), "bytes from 20000 to 800000", False),
+}
+_WIFI = {
+    "ssid": (_text(32), "the network's name, 1 to 32 letters", True),
+    "password": (
+        lambda value: value == "" or 8 <= len(value) <= 63,
+        "8 to 63 letters, or empty for an open network",
+        True,
+    ),
+}
+_BROKER = {
+    "host": (_text(200), "the endpoint's host name, as Terraform prints it in mqtt_endpoint", True),
+    "port": (_whole(1, 65535), "a port, 8883 on AWS IoT Core", False),
+    "server_hostname": (_text(200), "the name in the broker's certificate", False),
+}
+_ZONE = {
+    "zone_id": (_name, "a short name, as plot-1a", True),
+    "hard_cap_s": (_whole(1, 24 * 3600), "the longest run ever, seconds from 1 to 86400", True),
+    "litres_per_minute": (_number(0.01, 100_000), "the nominal flow, more than 0", True),
+}
+_PINS = {
+    "valves": (_rows(1), "a list with at least one valve", True),
+    "master": (_any, "a valve row without zone_id", False),
+    "sensors": (_rows(0), "a list of sensors", False),
+    "light": (_any, "a GPIO number", False),
+}
+_VALVE = {"kind": _KIND, "zone_id": _ZONE_ID}
+_VALVES = {
+    "relay": dict(_VALVE, pin=_PIN, on=(_whole(0, 1), "the level that opens, 0 or 1", False)),
+    "latching": dict(
+        _VALVE, open_pin=_PIN, close_pin=_PIN, pulse_ms=(_whole(10, 200), "milliseconds from 10 to 200", False)
+    ),
+}
+_ANY_SENSOR = {"kind": _KIND, "sensor": _SENSOR, "zone_id": _ZONE_ID}
+_ON_A_BUS = ("ds18b20", "sht3x")
+_SENSORS = {
+    "soil_adc": dict(
+        _ANY_SENSOR, pin=_PIN, points=(_points, "at least two [millivolts, m3/m3], from calibration", True)
+    ),
+    "sdi12": dict(
+        _ANY_SENSOR,
+        tx=_PIN,
+        rx=_PIN,
+        enable=_PIN,
+        uart=(_whole(1, 2), "UART 1 or 2", True),
+        address=(lambda value: _text(1)(value), "the probe's address, as 0", True),
+        values=(
+            lambda value: _rows(1)(value) and all(_text(40)(name) for name in value),
+            "the quantities in the probe's order",
+            True,
+        ),
+    ),
+    "ds18b20": dict(
+        _ANY_SENSOR, pin=_PIN, rom=(lambda value: _text(16)(value) and len(value) == 16, "16 hex digits", False)
+    ),
+    "sht3x": dict(_ANY_SENSOR, sda=_PIN, scl=_PIN, address=(_whole(0x44, 0x45), "68 or 69", False)),
+    "flow": dict(
+        _ANY_SENSOR, pin=_PIN, pulses_per_litre=(_number(0.01, 10_000), "pulses a litre, from the meter's label", True)
+    ),
+    "rain": dict(_ANY_SENSOR, pin=_PIN, mm_per_tip=(_number(0.01, 5), "mm a tip, from the gauge's label", True)),
+    "battery": dict(_ANY_SENSOR, pin=_PIN, ratio=(_number(1, 50), "the divider's ratio, as 2.0", True)),
+}
+
+DEFAULTS = {
+    "time_servers": ["time.aws.com", "pool.ntp.org"],
+    "window": 4,
+    "most_bytes": 4096,
+    "outbox_messages": 1000,
+    "outbox_bytes": 400_000,
+}

@@ -1,0 +1,69 @@
+"""What counts pulses: flow meters and rain gauges. Counting happens in the pin's interrupt, which allocates nothing."""
+
+import time
+
+TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
+if TYPE_CHECKING:
+    from typing import Any
+
+    from machine import Pin
+
+
+class Counter:
+    """Falling edges of a pin that are at least `quiet_ms` apart: contacts bounce."""
+
+    def __init__(self, pin: "Pin", falling: int, quiet_ms: int) -> None:
+        self.count = 0
+        self._quiet_ms = quiet_ms
+        self._last_ms = time.ticks_add(time.ticks_ms(), -quiet_ms)
+        pin.irq(handler=self._edge, trigger=falling)
+
+    def _edge(self, _pin: "Any") -> None:
+        now_ms = time.ticks_ms()
+        if time.ticks_diff(now_ms, self._last_ms) >= self._quiet_ms:
+            self._last_ms = now_ms
+            self.count += 1
+
+
+class FlowMeter:
+    """Litres by pulses. `flow_l_min` is the mean since the last measurement."""
+
+    def __init__(self, counter: Counter, pulses_per_litre: float) -> None:
+        self._counter = counter
+        self._per_litre = pulses_per_litre
+        self._last = (counter.count, time.ticks_ms())
+
+    def litres(self) -> float:
+        """All litres since the start."""
+        return self._counter.count / self._per_litre
+
+    async def measure(self) -> "dict[str, float | None]":
+        """`volume_l` since the start, and the mean `flow_l_min`."""
+        (count, ticks), self._last = self._last, (self._counter.count, time.ticks_ms())
+        passed_ms = time.ticks_diff(self._last[1], ticks)
+        litres = (self._last[0] - count) / self._per_litre
+        flow = round(litres * 60000 / passed_ms, 2) if passed_ms > 0 else None
+        return {"volume_l": round(self.litres(), 2), "flow_l_min": flow}
+
+
+class RainGauge:
+    """A tipping bucket. What fell is told once: `taken` is called when a sample has it."""
+
+    def __init__(self, counter: Counter, mm_per_tip: float) -> None:
+        self._counter = counter
+        self._mm_per_tip = mm_per_tip
+        self._told = 0
+        self._shown = 0
+
+    async def measure(self) -> "dict[str, float | None]":
+        """`rain_mm` since the sample before."""
+        return self.fresh()
+
+    def fresh(self) -> "dict[str, float | None]":
+        """`rain_mm` that no sample has yet, as of this moment."""
+        self._shown = self._counter.count
+        return {"rain_mm": round((self._shown - self._told) * self._mm_per_tip, 3)}
+
+    def taken(self) -> None:
+        """A sample has what was shown last."""
+        self._told = self._shown

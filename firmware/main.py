@@ -1,0 +1,70 @@
+"""The second file that the board runs: it puts the gateway together, and shuts every valve whatever ends it."""
+
+import asyncio
+import os
+import sys
+import time
+
+import boot
+
+STORE = "/store"
+RESTART_AFTER_S = 30
+
+
+async def main():
+    """Work for ever. Raises what stopped it: a wrong configuration, an unreadable certificate, a defect."""
+    import board
+    import config
+
+    from gateway.gateway import Gateway
+    from gateway.store import FileStore
+
+    entries = config.check_config(config.load("/config.json"))
+    zone_ids = [zone["zone_id"] for zone in entries["zones"]]
+    pins = config.check_pins(config.load("/pins.json"), zone_ids)
+    entries.update(entries["broker"])
+    entries.setdefault("port", 8883)
+    if STORE[1:] not in os.listdir("/"):
+        os.mkdir(STORE)
+    store = FileStore(STORE)
+    clock = board.BoardClock(store)
+    this = board.Board(entries, pins, clock)
+    gateway = Gateway(entries, this, clock, store, board.tls_context("/certs"), print_event)
+    jobs = [
+        this.wifi.keep(),
+        this.keep_time(gateway.online),
+        this.keep_measuring(),
+        this.keep_light(gateway.online),
+        gateway.run(),
+    ]
+    await first_to_end([asyncio.create_task(job) for job in jobs])
+
+
+async def first_to_end(tasks):
+    """Wait until one task ends; raises what it raised. None of them is meant to end."""
+    while not any(task.done() for task in tasks):
+        await asyncio.sleep(1)
+    for task in tasks:
+        if task.done():
+            await task
+
+
+def print_event(event):
+    """Events are for whoever follows the serial line."""
+    print("event:", event)
+
+
+def guarded():
+    """Run, and begin again after whatever happens; without a running gateway every valve is shut."""
+    try:
+        asyncio.run(main())
+    except Exception as error:  # it is told on the serial line, and the board begins again
+        sys.print_exception(error)
+    boot.shut_all()
+    print("main: restart in", RESTART_AFTER_S, "s; Ctrl-C to stop")
+    time.sleep(RESTART_AFTER_S)
+    boot.restart()
+
+
+if __name__ == "__main__":
+    guarded()
