@@ -27,8 +27,9 @@ class Ds18b20:
             value = self._bus.read_temp(rom)
         except Exception:  # the bus raises OneWireError, a plain Exception's child, AssertionError or IndexError
             return {"soil_temperature_c": None}
-        good = value is not None and value != POWER_ON_C
-        return {"soil_temperature_c": round(value, 2) if good else None}
+        if value is None or value == POWER_ON_C:
+            return {"soil_temperature_c": None}
+        return {"soil_temperature_c": round(value, 2)}
 
     def _alone(self) -> bytearray:
         [rom] = self._bus.scan()  # ValueError: none, or several and nobody said which

@@ -38,12 +38,12 @@ def wire_time(now: int) -> int:
 
 
 if hasattr(time, "ticks_ms"):
-    _ticks = time.ticks_ms
+    _ticks = time.ticks_ms  # pyright: ignore[reportAssignmentType]  # a number of its own type, in the stubs
     _diff = time.ticks_diff  # type: ignore[attr-defined]  # MicroPython's, which knows where the ticks wrap
 else:
 
     def _ticks() -> int:
-        return time.monotonic_ns() // 1_000_000
+        return time.monotonic_ns() // 1_000_000  # pyright: ignore[reportAttributeAccessIssue]  # CPython's
 
     def _diff(later: int, earlier: int) -> int:
         return later - earlier
