@@ -90,15 +90,15 @@ def wrong_imports(path: Path) -> Iterator[str]:
             yield f"{place}: imports {module}, which the ESP32 port does not have"
 
 
-def imports(tree: ast.Module) -> Iterator[tuple[ast.stmt, str]]:
-    """Every import that runs on a board, with its module."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            node.body = []  # `ast.walk` has not come to it yet
-        elif isinstance(node, ast.Import):
+def imports(tree: ast.AST) -> Iterator[tuple[ast.stmt, str]]:
+    """Every import that runs on a board, with its module; not those for type checkers alone."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
             yield from ((node, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node, node.module
+        elif not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+            yield from imports(node)
 
 
 def stub_of(module: str) -> bool:
