@@ -1,0 +1,80 @@
+"""Build the flash of a board, and bring it there: `python -m firmware --help`."""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from firmware import build, config, flash
+
+KNOWN_TROUBLE = (build.BuildError, config.ConfigError, flash.FlashError, OSError)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run one command; a mistake of the user's is one line on stderr and code 2."""
+    arguments = _parser().parse_args(words)
+    try:
+        return int(arguments.run(arguments))
+    except KNOWN_TROUBLE as error:
+        print(f"firmware: {error}", file=sys.stderr)
+        return 2
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    pins = config.load(str(arguments.pins)) if arguments.pins else None
+    files = build.build(arguments.out, pins)
+    report = build.size_report(files)
+    print(f"{report['mpy_bytes']:,} of {report['mpy_bytes_allowed']:,} bytes compiled, in {arguments.out}")
+    for breach in build.breaches(files):
+        print(breach, file=sys.stderr)
+    return 1 if any(build.breaches(files)) else 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    entries = config.check_config(config.load(str(arguments.config)))
+    pins = config.check_pins(config.load(str(arguments.pins)), [zone["zone_id"] for zone in entries["zones"]])
+    print(f"{entries['gateway_id']}: {len(pins['valves'])} valves, {len(pins.get('sensors', []))} sensors, all well")
+    return 0
+
+
+def _flash(arguments: argparse.Namespace) -> int:
+    order = flash.Order(
+        arguments.port, arguments.config, arguments.pins, arguments.certs, arguments.image, arguments.baud
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        files = flash.lay_out(order, Path(folder) / "flash")
+        for step in flash.flash(order, Path(folder) / "flash", files):
+            print(step, flush=True)
+    return flash.follow(order) if arguments.follow else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m firmware", description="The gateway's firmware, from here to a board."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    row = commands.add_parser("build", help="compile what a board runs, and hold it to its budgets")
+    row.add_argument("--out", type=Path, default=Path("build/firmware"), help="made anew (default: %(default)s)")
+    row.add_argument("--pins", type=Path, help="pins.json, whose valves boot.py then also knows by itself")
+    row.set_defaults(run=_build)
+    row = commands.add_parser("check", help="check a board's configuration, without a board")
+    _add_files(row)
+    row.set_defaults(run=_check)
+    row = commands.add_parser("flash", help="write MicroPython, the firmware, one configuration and one identity")
+    _add_files(row)
+    row.add_argument("--port", required=True, help="serial port, as /dev/ttyUSB0 or COM3")
+    row.add_argument("--certs", type=Path, required=True, help="one gateway's folder with its three .pem files")
+    row.add_argument("--image", type=Path, help="MicroPython's .bin for the ESP32; without it, the board's own stays")
+    row.add_argument("--baud", type=int, default=460800, help="for the image (default: %(default)s)")
+    row.add_argument("--follow", action="store_true", help="afterwards show what the board says; Ctrl-X ends that")
+    row.set_defaults(run=_flash)
+    return parser
+
+
+def _add_files(row: argparse.ArgumentParser) -> None:
+    row.add_argument("--config", type=Path, default=Path("config.json"), help="default: %(default)s")
+    row.add_argument("--pins", type=Path, default=Path("pins.json"), help="default: %(default)s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

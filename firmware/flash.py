@@ -1,0 +1,179 @@
+"""From a bare ESP32 to a running gateway, over its serial port: esptool writes MicroPython, mpremote copies the files.
+
+Both are run as the programs they are. What arrived is verified by hash, and main.py is copied last: a board whose
+flashing was cut short starts nothing.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from firmware import build, config
+
+IMAGE_AT = "0x1000"  # where the ESP32 looks for its first program
+PATIENCE_S = 300
+HOLD = """
+import os, machine
+try:
+    os.remove("/main.py")
+except OSError:
+    pass
+machine.reset()
+"""
+HASHES = """
+import hashlib, binascii
+for path in {paths!r}:
+    digest = hashlib.sha256()
+    try:
+        with open("/" + path, "rb") as file:
+            while True:
+                block = file.read(512)
+                if not block:
+                    break
+                digest.update(block)
+        print(path, binascii.hexlify(digest.digest()).decode())
+    except OSError:
+        print(path, "missing")
+"""
+
+
+class FlashError(Exception):
+    """The board, a program or an identity is not as it must be; the text says what, and the remedy."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be on which board."""
+
+    port: str
+    config: Path
+    pins: Path
+    certs: Path  # one gateway's folder: certificate.pem, private_key.pem, root_ca.pem
+    image: Path | None = None  # MicroPython itself; without it, the one that is there stays
+    baud: int = 460800
+
+
+def lay_out(order: Order, folder: Path) -> list[build.Built]:
+    """Everything for the board's flash into `folder`, checked. Raises FlashError, ConfigError, BuildError, OSError."""
+    entries = config.check_config(config.load(str(order.config)))
+    pins = config.check_pins(config.load(str(order.pins)), [zone["zone_id"] for zone in entries["zones"]])
+    build.build(folder, pins)
+    (folder / "config.json").write_bytes(order.config.read_bytes())
+    (folder / "pins.json").write_bytes(order.pins.read_bytes())
+    (folder / "certs").mkdir()
+    for name, data in identity(order.certs, entries["gateway_id"]).items():
+        (folder / "certs" / name).write_bytes(data)
+    return build.listing(folder)
+
+
+def identity(folder: Path, gateway_id: str) -> dict[str, bytes]:
+    """The three files in DER, which a board reads with the least memory. Raises FlashError."""
+    remedy = f"fetch or issue it again: python -m certs issue --things {gateway_id}"
+    try:
+        certificate = x509.load_pem_x509_certificate((folder / "certificate.pem").read_bytes())
+        root = x509.load_pem_x509_certificate((folder / "root_ca.pem").read_bytes())
+        key = serialization.load_pem_private_key((folder / "private_key.pem").read_bytes(), None)
+    except (OSError, ValueError) as error:
+        raise FlashError(f"{folder}: no usable identity ({error}); {remedy}") from error
+    names = [name.value for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    flaws = {
+        f"its certificate is for {names}, config.json is for {gateway_id}": names != [gateway_id],
+        "its key is not that of its certificate": key.public_key() != certificate.public_key(),
+        f"its certificate ended on {certificate.not_valid_after_utc:%Y-%m-%d}": (
+            certificate.not_valid_after_utc <= datetime.now(UTC)
+        ),
+        "its key is not on P-256; a board has no memory for a larger one": not (
+            isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)
+        ),
+    }
+    for flaw, found in flaws.items():
+        if found:
+            raise FlashError(f"{folder}: {flaw}; {remedy}")
+    der = serialization.Encoding.DER
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    return {
+        "certificate.der": certificate.public_bytes(der),
+        "private_key.der": key.private_bytes(der, form, serialization.NoEncryption()),
+        "root_ca.der": root.public_bytes(der),
+    }
+
+
+def flash(order: Order, folder: Path, files: Sequence[build.Built]) -> Iterator[str]:
+    """Write the laid out files to the board; yields a line for each step that is done. Raises FlashError."""
+    if order.image:
+        esptool(order, "erase-flash")
+        yield "flash erased"
+        esptool(order, "write-flash", IMAGE_AT, str(order.image))
+        yield f"{order.image.name} written"
+    hold(order)
+    yield "board held"
+    copy(order, folder)
+    yield f"{len(files)} files copied"
+    verify(order, files)
+    yield f"{len(files)} files verified"
+    mpremote(order, "reset")
+    yield "board started"
+
+
+def hold(order: Order) -> None:
+    """Let the board start without main.py, whose watchdog would otherwise end the copying. Raises FlashError."""
+    mpremote(order, "exec", "--no-follow", HOLD)
+    mpremote(order, "sleep", "2", "eval", "1")
+
+
+def copy(order: Order, folder: Path) -> None:
+    """Copy everything, main.py last. Raises FlashError."""
+    names = sorted(path.name for path in folder.iterdir() if path.name != "main.py")
+    mpremote(order, "fs", "cp", "-r", "-f", *names, ":", folder=folder)
+    mpremote(order, "fs", "cp", "-f", "main.py", ":", folder=folder)
+
+
+def verify(order: Order, files: Sequence[build.Built]) -> None:
+    """Compare the hash of every file with that on the board. Raises FlashError."""
+    told = mpremote(order, "exec", HASHES.format(paths=[file.path for file in files]))
+    on_board: dict[str, Any] = dict(line.split() for line in told.splitlines() if len(line.split()) == 2)
+    wrong = [file.path for file in files if on_board.get(file.path) != file.sha256]
+    if wrong:
+        raise FlashError(
+            f"{order.port}: {wrong[0]} is not on the board as it was sent ({len(wrong)} files); flash again"
+        )
+
+
+def follow(order: Order) -> int:
+    """Show what the board says until Ctrl-X; gives the exit code."""
+    return subprocess.run(
+        [sys.executable, "-m", "mpremote", "connect", order.port, "resume", "repl"], check=False
+    ).returncode
+
+
+def esptool(order: Order, *words: str) -> str:
+    """Run esptool on the port. Raises FlashError."""
+    return _run("esptool", "--port", order.port, "--baud", str(order.baud), *words)
+
+
+def mpremote(order: Order, *words: str, folder: Path | None = None) -> str:
+    """Run mpremote on the port. Raises FlashError."""
+    return _run("mpremote", "connect", order.port, *words, folder=folder)
+
+
+def _run(program: str, *words: str, folder: Path | None = None) -> str:
+    command = [sys.executable, "-m", program, *words]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise FlashError(
+            f"{program} {words[0]}: no end after {PATIENCE_S} s; press the board's reset and try again"
+        ) from error
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
+        raise FlashError(f"{program}: {said}; is the board on this port, and no other program?")
+    return done.stdout
