@@ -1,43 +1,49 @@
 # PythoFlow. Bare `make` explains itself.
 PYTHON ?= python3
 PY := .venv/bin/python
-GATEWAYS ?= 8
-DAYS ?= 5
-SEED ?= 1
+SCENARIO ?= drummondville
+GATEWAYS ?=
+DAYS ?=
+SEED ?=
 BROKER ?= embedded
 WEATHER ?=
 BENCH ?= aggregate_engine
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench deploy-local format requirements clean ready-demo ready-dev
+.PHONY: help demo test check bench firmware deploy-local format requirements clean ready-demo ready-dev ready-checkov
 
 help: ## what can be made
 	@echo "PythoFlow: the least water that keeps the harvest, and no valve left open."
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 	@echo
-	@echo "  make demo takes GATEWAYS=$(GATEWAYS) DAYS=$(DAYS) SEED=$(SEED) BROKER=embedded|mosquitto WEATHER=file.csv"
+	@echo "  make demo takes GATEWAYS=8 DAYS=5 SEED=1 BROKER=embedded|mosquitto WEATHER=file.csv SCENARIO=name|file.yaml"
 
 demo: ready-demo ## irrigate a farm on this machine, and write demo-output/report.html
 ifeq ($(BROKER),mosquitto)
 	@$(PYTHON) scripts/setup.py system mosquitto
 endif
-	@exec $(PY) -m local_cloud.demo --gateways "$(GATEWAYS)" --days "$(DAYS)" --seed "$(SEED)" --broker "$(BROKER)" --weather "$(WEATHER)"
+	@exec $(PY) -m local_cloud.demo --scenario "$(SCENARIO)" --broker "$(BROKER)" --weather "$(WEATHER)" \
+		$(if $(GATEWAYS),--gateways "$(GATEWAYS)") $(if $(DAYS),--days "$(DAYS)") $(if $(SEED),--seed "$(SEED)")
 
-test: ready-dev ## set up everything and run all tests
-	@$(PYTHON) scripts/setup.py system mosquitto git
-	@$(PY) -m pytest --ignore=tests/terraform
+test: ready-dev ready-checkov ## set up everything and run all tests (needs terraform)
+	@$(PYTHON) scripts/setup.py system mosquitto git terraform
+	@$(PY) -m pytest
 
 check: ready-dev ## format, lint, types, Terraform, budgets (needs terraform)
 	@$(PYTHON) scripts/setup.py system terraform git
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
-	@$(PY) -m pytest --quiet tests/terraform
+	@$(PY) scripts/check_firmware.py
+	@$(PY) -m pytest --quiet tests/terraform/test_configuration.py
 	@$(PY) scripts/check_tree.py
 
 bench: ready-dev ## figures side by side in one run: BENCH=name
 	@$(PY) -m benchmarks "$(BENCH)"
+
+firmware: ready-dev ## build the flash of a board into build/firmware, and hold it to its budgets
+	@$(PY) -m firmware build
 
 deploy-local: ready-dev ## apply terraform/ to an AWS API on this machine, run the farm on it, destroy (needs terraform)
 	@$(PYTHON) scripts/setup.py system terraform
@@ -60,3 +66,6 @@ ready-demo:
 
 ready-dev:
 	@$(PYTHON) scripts/setup.py dev
+
+ready-checkov:
+	@$(PYTHON) scripts/setup.py checkov

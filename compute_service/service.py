@@ -16,7 +16,7 @@ from typing import Any
 from compute_service import commands
 from compute_service.config import Config, Zone
 from compute_service.decide import FUTURE_S, decide
-from compute_service.store import CommandRow, Message, Store
+from compute_service.store import CommandRow, Message, SampleKey, Store
 from protocol import messages, topics
 from protocol.errors import ProtocolError
 
@@ -50,9 +50,10 @@ class Service:
         self._now = clock_now
         self._record = record
         self._zones = {zone.zone_id: zone for zone in config.zones}
-        self._zone_of_sensor = {zone.sensor_id: zone for zone in config.zones}
+        self._zone_of_sensor = {sensor_id: zone for zone in config.zones for sensor_id in zone.sensor_ids}
         self._gateways = {zone.gateway_id for zone in config.zones}
         self._told: dict[tuple[str, str], None] = {}  # refusals, the latest last
+        self._heard: dict[str, tuple[str, str]] = {}  # of each gateway: its last state, its last boot
         self._un_acked: set[str] = set()
         self._lock = threading.RLock()
 
@@ -138,7 +139,13 @@ class Service:
             raise _RefusedError(message["sensor_id"], "reading", why)
         usable = [sample for sample in message["samples"] if self._is_usable(sample, now)]
         if usable:
-            self._keep_newest(zone, message["boot_id"], max(usable, key=_time_of), now)
+            newest = max(usable, key=_time_of)
+            # One total order, so neither repeats nor the order of arrival can change what is kept.
+            key = (*_time_of(newest), message["boot_id"])
+            if message["sensor_id"] == zone.sensor_id:
+                self._keep_newest(zone, newest["vwc"], key, now)
+            else:
+                self._keep_probe(zone, message["sensor_id"], newest["vwc"], key)
 
     def _is_usable(self, sample: Message, now: int) -> bool:
         flaws = {
@@ -151,14 +158,16 @@ class Service:
             self._store.count(flaw)
         return flaw is None
 
-    def _keep_newest(self, zone: Zone, boot_id: str, sample: Message, now: int) -> None:
-        # One total order, so neither repeats nor the order of arrival can change what is kept.
-        key = (*_time_of(sample), boot_id)
+    def _keep_newest(self, zone: Zone, vwc: float, key: SampleKey, now: int) -> None:
         known = self._store.sample_key(zone.zone_id)
         if known is not None and key <= known:
             self._store.count("readings_not_newer")
             return
-        self._store.save_sample(zone.zone_id, sample["vwc"], key, due_at=now + DECIDE_AFTER_S)
+        self._store.save_sample(zone.zone_id, vwc, key, due_at=now + DECIDE_AFTER_S)
+
+    def _keep_probe(self, zone: Zone, sensor_id: str, vwc: float, key: SampleKey) -> None:
+        newer = self._store.save_probe(sensor_id, zone.zone_id, vwc, key)
+        self._store.count("probe_readings" if newer else "readings_not_newer")
 
     def _ack(self, ack: Message, now: int) -> None:
         command = self._store.command(ack["command_id"])
@@ -168,7 +177,7 @@ class Service:
         if not commands.acknowledge(self._store, command, ack, now):
             self._store.count("acks_without_effect")
 
-    def _status(self, status: Message, _now: int) -> None:
+    def _status(self, status: Message, now: int) -> None:
         gateway_id = status["gateway_id"]
         claims = status.get("epochs") or {}
         ours = {zone_id: claims[zone_id] for zone_id in claims if zone_id in self._zones}  # not every valve is used
@@ -178,9 +187,16 @@ class Service:
         for zone_id, epoch in ours.items():
             commands.hear_epoch(self._store, zone_id, epoch)
         self._store.save_gateway(gateway_id, status["state"], status["at"])
+        heard = (status["state"], status["boot_id"])
+        if self._heard.get(gateway_id) != heard:  # a gateway that is gone, or back, or booted, is news
+            self._heard[gateway_id] = heard
+            told = {name: status.get(name) for name in ("gateway_id", "state", "boot_id", "reset_cause")}
+            self._record({"at": now, "kind": "status", **told})
 
-    def _error(self, report: Message, _now: int) -> None:
+    def _error(self, report: Message, now: int) -> None:
         log.warning("%s reports %s: %s", report["gateway_id"], report["code"], _one_line(report["text"]))
+        told = {name: report[name] for name in ("gateway_id", "boot_id", "code", "text")}
+        self._record({"at": now, "kind": "error", **told})
 
     def _diagnostics(self, report: Message, _now: int) -> None:
         log.debug("%s: %s", report["gateway_id"], report["counters"])

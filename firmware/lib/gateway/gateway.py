@@ -33,6 +33,9 @@ DEFAULTS = {
 OUTBOX_MESSAGES = 2000
 ERROR_INTERVAL_S = 60  # an ErrorReport at most this often: a faulty probe must not fill the outbox
 FEED_INTERVAL_S = 2  # of a watchdog, whose time-out is 10 s at most
+LEAK = 0.02  # of the nominal flow, through a valve that is shut: more is a leak
+FLOWS = (0.5, 1.5)  # of the nominal flow, over a run: outside, a line is blocked or broken
+JUDGED_S = 60  # a run shorter than this says little about the flow
 LATE_MS = 1000  # a supervisor that is later than this for a deadline is not healthy
 
 
@@ -74,6 +77,8 @@ class Gateway:
         self._error_at: int | None = None
         self._valves = Valves(zones, board, store, self.boot_id, self._send_ack)
         self._zone_ids = [zone["zone_id"] for zone in zones]
+        self._flows = {zone["zone_id"]: zone["litres_per_minute"] for zone in zones}
+        self._meters: dict[str, tuple[int, int, float]] = {}  # when a zone was last seen shut: ms, epoch, litres
         self._client = Client(
             self.gateway_id,
             address,
@@ -175,6 +180,7 @@ class Gateway:
             sample.update(self._plausible(sensor_id, values))
             rows.append((sensor_id, zone_id, sample))
         self._outbox.take(self.boot_id, rows)
+        self._watch_shut_valves()
         self._pump()
 
     def _plausible(self, sensor_id: str, values: "Values") -> "Values":
@@ -187,6 +193,31 @@ class Gateway:
             if not good:
                 self._report("bad_value", f"{sensor_id}: {name} of {value}, it can be {least} to {most}")
         return checked
+
+    def _watch_shut_valves(self) -> None:
+        """Tell of water that runs through a valve which was shut all the time since the last sample."""
+        now_ms, epochs, meters = self._clock.ticks_ms(), self._valves.epochs, self._meters
+        self._meters = {}
+        for zone_id in self._zone_ids:
+            litres, epoch = self._board.metered_l(zone_id), epochs.get(zone_id, 0)
+            if litres is None or zone_id in self._valves.open_valves:
+                continue
+            self._meters[zone_id] = (now_ms, epoch, litres)
+            before_ms, before_epoch, before = meters.get(zone_id, (now_ms, epoch, litres))
+            most = self._flows[zone_id] * LEAK * (now_ms - before_ms) / 60000 + 1
+            if epoch == before_epoch and litres - before > most:
+                self._report(
+                    "flow_while_shut", f"{zone_id}: {litres - before:.0f} l in {(now_ms - before_ms) // 1000} s"
+                )
+
+    def _watch_run(self, ack: "Message") -> None:
+        """Tell of a run whose meter saw far less or far more than the nominal flow."""
+        seconds, litres = ack.get("duration_s") or 0, ack.get("volume_l")
+        if ack.get("volume_source") != "measured" or seconds < JUDGED_S or litres is None:
+            return
+        nominal = self._flows[ack["zone_id"]] * seconds / 60
+        if not FLOWS[0] * nominal <= litres <= FLOWS[1] * nominal:
+            self._report("unusual_flow", f"{ack['zone_id']}: {litres:.0f} l in {seconds} s, nominal {nominal:.0f} l")
 
     def _publish(self) -> None:
         self._outbox.pack()
@@ -216,6 +247,7 @@ class Gateway:
     def _send_ack(self, ack: "Message") -> None:
         ack["gateway_id"] = self.gateway_id
         self._outbox.say(ack)
+        self._watch_run(ack)
         self._pump()
 
     async def _feed_watchdog(self) -> None:

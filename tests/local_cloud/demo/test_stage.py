@@ -25,8 +25,8 @@ def test_children_end_with_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     async def story() -> list[psutil.Process]:
         async with Stage(tmp_path) as stage:
-            await stage.start("polite", "-c", SLEEPER)
-            await stage.start("stubborn", "-c", STUBBORN)
+            await stage.start("polite", "python", "-c", SLEEPER)
+            await stage.start("stubborn", "python", "-c", STUBBORN)
             return [child for child in psutil.Process().children() if child not in others]
 
     children = asyncio.run(story())
@@ -39,7 +39,7 @@ def test_an_early_end_is_told_with_the_last_line(tmp_path: Path) -> None:
 
     async def story() -> None:
         async with Stage(tmp_path) as stage:
-            await stage.start("quitter", "-c", "import sys; sys.exit('no zones in farm.yaml')")
+            await stage.start("quitter", "python", "-c", "import sys; sys.exit('no zones in farm.yaml')")
             await asyncio.wait_for(stage.failure(), 10)
 
     with pytest.raises(StageError, match=r"quitter ended early: no zones in farm\.yaml"):
@@ -53,7 +53,7 @@ import asyncio, pathlib
 from local_cloud.demo.stage import Stage
 async def story():
     async with Stage(pathlib.Path({str(tmp_path)!r})) as stage:
-        await stage.start("child", "-c", {SLEEPER!r})
+        await stage.start("child", "python", "-c", {SLEEPER!r})
         print("ready", flush=True)
         await asyncio.sleep(60)
 asyncio.run(story())

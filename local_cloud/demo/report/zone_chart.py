@@ -1,12 +1,16 @@
 """One zone's chart as inline SVG: rain from above, soil moisture between its limits, irrigation from below."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from html import escape
 from itertools import pairwise
 from statistics import median
 from typing import Any
+
+from local_cloud.demo.report.language import Language
+from local_cloud.demo.report.svg import Box, line, rect, text
+from local_cloud.demo.report.words_en import ENGLISH
 
 HOUR_S = 3600
 # Places in the drawing, in pixels of its own 380 x 240.
@@ -18,6 +22,8 @@ WATER_TOP, WATER_BOTTOM = 186, 220
 MOST_BINS = 126  # of rain and hover titles: hourly up to five days and a bit
 MOST_POINTS = 160  # of the moisture line, each its lowest and highest reading
 LABEL_PX = 54
+LETTER_PX = 9
+TROUBLE_TOP, TROUBLE_PX, TROUBLE_ROWS = 181, 5, 3  # the lowest row of faults, the height of one, how many
 
 Reading = tuple[int, float]
 
@@ -32,8 +38,46 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """A fault of a zone: Unix s, and what it was in words."""
+
+    begin: float
+    end: float
+    words: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One zone and what happened to it; `zone` is its row of zones.yaml."""
+
+    zone: Mapping[str, Any]
+    readings: Sequence[Reading]
+    runs: Sequence[Run]
+    troubles: Sequence[Trouble] = ()
+
+    @property
+    def litres(self) -> float:
+        """By the acks."""
+        return sum(run.litres for run in self.runs)
+
+    @property
+    def lowest(self) -> Reading | None:
+        """The driest reading."""
+        return min(self.readings, key=lambda reading: reading[1], default=None)
+
+    @property
+    def state(self) -> str:
+        """`fine`, `thirsty` (less than a quarter of the available water was left), `dry` or `unknown`."""
+        if self.lowest is None:
+            return "unknown"
+        low, high = self.zone["wilting_point"], self.zone["field_capacity"]
+        share = (self.lowest[1] - low) / (high - low)
+        return "dry" if share < 0 else "thirsty" if share < 0.25 else "fine"
+
+
+@dataclass(frozen=True)
 class Frame:
-    """What all charts of a report share: the time they span (Unix s), the farm's time zone, and the scales."""
+    """What all charts of a report share: the time they span (Unix s), the farm's time zone, scales and language."""
 
     start: int
     end: int
@@ -41,6 +85,7 @@ class Frame:
     rain: Sequence[tuple[int, float]]  # hourly: Unix s, mm
     most_rain_mm: float  # of any bin
     bin_s: int
+    language: Language = ENGLISH
 
     def x(self, at: float) -> float:
         """Where a moment stands."""
@@ -51,14 +96,20 @@ class Frame:
         """The farm's own wall clock at a moment."""
         return datetime.fromtimestamp(at, UTC).astimezone(self.timezone)
 
+    def moment(self, at: float) -> str:
+        """A moment as the farm's people say it."""
+        return self.language.moment(self.local(at))
 
-def frame(start: int, end: int, timezone: tzinfo, rain: Iterable[tuple[int, float]]) -> Frame:
+
+def frame(
+    start: int, end: int, timezone: tzinfo, rain: Iterable[tuple[int, float]], language: Language = ENGLISH
+) -> Frame:
     """Lay out the time axis: bins of an hour or more, so that a season stays as readable as a week."""
     end = max(end, start + HOUR_S)
     bin_s = next((h * HOUR_S for h in (1, 2, 3, 6, 12, 24) if (end - start) / HOUR_S / h <= MOST_BINS), 24 * HOUR_S)
     seen = sorted((at, mm) for at, mm in rain if start <= at <= end)
     sums = binned(seen, start, bin_s)
-    return Frame(start, end, timezone, seen, max(sums.values(), default=0.0), bin_s)
+    return Frame(start, end, timezone, seen, max(sums.values(), default=0.0), bin_s, language)
 
 
 def binned(values: Iterable[tuple[int, float]], start: int, bin_s: int) -> dict[int, float]:
@@ -70,8 +121,10 @@ def binned(values: Iterable[tuple[int, float]], start: int, bin_s: int) -> dict[
     return sums
 
 
-def draw(zone: dict[str, Any], readings: Sequence[Reading], runs: Sequence[Run], axis: Frame, name: str) -> str:
-    """The whole chart. `zone` gives field_capacity, refill_point and wilting_point in m3/m3, as the readings are."""
+def draw(plot: Plot, axis: Frame) -> str:
+    """The whole chart. The zone gives field_capacity, refill_point and wilting_point in m3/m3, as the readings are."""
+    zone, readings, runs = plot.zone, plot.readings, plot.runs
+    name = axis.language.say("chart_name", zone=zone["zone_id"])
     soil = _SoilScale(zone, readings)
     parts = [
         _bands(zone, soil),
@@ -79,9 +132,10 @@ def draw(zone: dict[str, Any], readings: Sequence[Reading], runs: Sequence[Run],
         _rain(axis),
         _water(runs, axis),
         _moisture(readings, soil, axis),
-        _limits(zone, soil),
+        _limits(zone, soil, axis.language),
         _hover(readings, runs, axis),
         _run_titles(runs, axis),
+        _troubles(plot.troubles, axis),
     ]
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(name)}">{"".join(parts)}</svg>'
 
@@ -89,7 +143,7 @@ def draw(zone: dict[str, Any], readings: Sequence[Reading], runs: Sequence[Run],
 class _SoilScale:
     """From m3/m3 to a height: all limits and all readings are in the picture."""
 
-    def __init__(self, zone: dict[str, Any], readings: Sequence[Reading]) -> None:
+    def __init__(self, zone: Mapping[str, Any], readings: Sequence[Reading]) -> None:
         levels = [zone["field_capacity"], zone["wilting_point"], *(vwc for _, vwc in readings)]
         margin = (max(levels) - min(levels)) * 0.08 or 0.01
         self.low: float = min(levels) - margin
@@ -100,47 +154,27 @@ class _SoilScale:
         return SOIL_BOTTOM - share * (SOIL_BOTTOM - SOIL_TOP)
 
 
-@dataclass(frozen=True)
-class _Box:
-    """A rectangle of the drawing: left, right, top and bottom."""
-
-    x1: float
-    x2: float
-    y1: float
-    y2: float
-
-
-def _rect(kind: str, box: _Box, title: str = "") -> str:
-    width, height = box.x2 - box.x1, box.y2 - box.y1
-    shape = f'<rect class="{kind}" x="{box.x1:.1f}" y="{box.y1:.1f}" width="{width:.1f}" height="{height:.1f}"'
-    return f"{shape}><title>{escape(title)}</title></rect>" if title else f"{shape}/>"
-
-
-def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _text(kind: str, x: float, y: float, text: str) -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'
-
-
-def _bands(zone: dict[str, Any], soil: _SoilScale) -> str:
+def _bands(zone: Mapping[str, Any], soil: _SoilScale) -> str:
     """Ample, stress and dry: the colours that let a chart be judged from afar."""
     edges = (soil.high, zone["refill_point"], zone["wilting_point"], soil.low)
     heights = [soil.y(edge) for edge in edges]
     return "".join(
-        _rect(kind, _Box(LEFT, RIGHT, top, bottom))
+        rect(kind, Box(LEFT, RIGHT, top, bottom))
         for kind, (top, bottom) in zip(("ample", "stress", "dry"), pairwise(heights), strict=True)
     )
 
 
-def _limits(zone: dict[str, Any], soil: _SoilScale) -> str:
-    parts = []
-    for kind in ("field_capacity", "refill_point", "wilting_point"):
+def _limits(zone: Mapping[str, Any], soil: _SoilScale, language: Language) -> str:
+    """A line for each limit; its words only where they do not lie on another's."""
+    parts: list[str] = []
+    taken: list[float] = []
+    for kind in ("field_capacity", "wilting_point", "refill_point"):
         y = soil.y(zone[kind])
-        parts.append(_line(f"limit {kind}", LEFT, y, RIGHT, y))
-        parts.append(_text("scale end", LEFT - 4, y + 3.5, f"{zone[kind] * 100:.0f} %"))
-        parts.append(_text("limit-name", LEFT + 4, y - 3, kind.replace("_", " ")))
+        parts.append(line(f"limit {kind}", LEFT, y, RIGHT, y))
+        if all(abs(y - other) > LETTER_PX for other in taken):
+            taken.append(y)
+            parts.append(text("scale end", LEFT - 4, y + 3.5, language.percent(zone[kind])))
+            parts.append(text("limit-name", LEFT + 4, y - 3, language.say(kind)))
     return "".join(parts)
 
 
@@ -161,15 +195,15 @@ def _days(axis: Frame) -> str:
     parts = []
     for number, (begin, following) in enumerate(pairwise(midnights)):
         if begin >= axis.start and (shown == 1 or number % shown == 0):
-            parts.append(_line("day", axis.x(begin), RAIN_TOP, axis.x(begin), WATER_BOTTOM + 4))
+            parts.append(line("day", axis.x(begin), RAIN_TOP, axis.x(begin), WATER_BOTTOM + 4))
         if number % shown:
             continue
         left, right = axis.x(begin), axis.x(following) if shown == 1 else axis.x(begin)
         local = axis.local(begin + HOUR_S)
         if shown > 1 and begin >= axis.start and left < RIGHT - 20:
-            parts.append(_text("scale", left + 2, HEIGHT - 6, f"{local.day} {local:%b}"))
+            parts.append(text("scale", left + 2, HEIGHT - 6, axis.language.date("short", local)))
         elif shown == 1 and right - left > LABEL_PX * 0.6:
-            parts.append(_text("scale middle", (left + right) / 2, HEIGHT - 6, f"{local:%a} {local.day} {local:%b}"))
+            parts.append(text("scale middle", (left + right) / 2, HEIGHT - 6, axis.language.date("weekday", local)))
     return "".join(parts)
 
 
@@ -180,42 +214,44 @@ def _rain(axis: Frame) -> str:
             left = axis.x(axis.start + number * axis.bin_s)
             right = axis.x(axis.start + (number + 1) * axis.bin_s)
             height = mm / axis.most_rain_mm * (RAIN_BOTTOM - RAIN_TOP)
-            bars.append(_rect("rain", _Box(left, max(right - 0.6, left + 0.8), RAIN_TOP, RAIN_TOP + height)))
+            bars.append(rect("rain", Box(left, max(right - 0.6, left + 0.8), RAIN_TOP, RAIN_TOP + height)))
+    return line("rim", LEFT, RAIN_TOP, RIGHT, RAIN_TOP) + "".join(bars) + _rain_words(axis)
+
+
+def _rain_words(axis: Frame) -> str:
+    say = axis.language.say
     total = sum(mm for _, mm in axis.rain)
-    return (
-        _line("rim", LEFT, RAIN_TOP, RIGHT, RAIN_TOP)
-        + "".join(bars)
-        + _text("scale end", LEFT - 4, RAIN_TOP + 8, "rain" if total else "no rain")
-        + (_text("scale end", LEFT - 4, RAIN_TOP + 19, f"{total:.0f} mm" if total >= 1 else "< 1 mm") if total else "")
-    )
+    amount = say("little_rain") if 0 < total < 1 else say("mm", number=axis.language.number(total))
+    return text("scale end", LEFT - 4, RAIN_TOP + 8, say("rain")) + text("scale end", LEFT - 4, RAIN_TOP + 19, amount)
 
 
 def _water(runs: Sequence[Run], axis: Frame) -> str:
     """Each run as a shade through the chart, and as a bar below it with its litres where there is room."""
     most = max((run.litres for run in runs), default=0.0) or 1.0
     parts = [
-        _line("rim", LEFT, WATER_BOTTOM, RIGHT, WATER_BOTTOM),
-        _text("scale end", LEFT - 4, WATER_BOTTOM - 2, "water"),
+        line("rim", LEFT, WATER_BOTTOM, RIGHT, WATER_BOTTOM),
+        text("scale end", LEFT - 4, WATER_BOTTOM - 2, axis.language.say("water")),
     ]
     free_from = 0.0
     for run in sorted(runs, key=lambda run: run.start):
         left = axis.x(run.start)
         right = max(axis.x(run.end), left + 2.4)
         height = run.litres / most * (WATER_BOTTOM - WATER_TOP - 10)
-        parts.append(_rect("run", _Box(left, right, SOIL_TOP, WATER_BOTTOM)))
-        parts.append(_rect("water", _Box(left, right, WATER_BOTTOM - height, WATER_BOTTOM)))
-        label = f"{run.litres:,.0f} L" if run.litres < 10_000 else f"{run.litres / 1000:,.1f} m³"
+        parts.append(rect("run", Box(left, right, SOIL_TOP, WATER_BOTTOM)))
+        parts.append(rect("water", Box(left, right, WATER_BOTTOM - height, WATER_BOTTOM)))
+        label = litres(run.litres, axis.language) if run.litres < 10_000 else axis.language.volume(run.litres)
         half = len(label) * 2.6 + 3
         middle = min(max((left + right) / 2, LEFT + half), RIGHT - half)
         if middle - half >= free_from:
-            parts.append(_text("litres middle", middle, WATER_BOTTOM - height - 3, label))
+            parts.append(text("litres middle", middle, WATER_BOTTOM - height - 3, label))
             free_from = middle + half
     return "".join(parts)
 
 
 def _moisture(readings: Sequence[Reading], soil: _SoilScale, axis: Frame) -> str:
     if not readings:
-        return _text("nothing middle", (LEFT + RIGHT) / 2, (SOIL_TOP + SOIL_BOTTOM) / 2, "no readings")
+        words = axis.language.say("no_readings")
+        return text("nothing middle", (LEFT + RIGHT) / 2, (SOIL_TOP + SOIL_BOTTOM) / 2, words)
     paths = []
     for stretch in _stretches(readings):
         points = [f"{axis.x(at):.1f},{soil.y(vwc):.1f}" for at, vwc in thinned(stretch, axis.end - axis.start)]
@@ -255,34 +291,55 @@ def _hover(readings: Sequence[Reading], runs: Sequence[Run], axis: Frame) -> str
     parts = []
     for number in sorted(latest.keys() | rain.keys() | water.keys()):
         at = axis.start + number * axis.bin_s
-        words = [moment(axis.local(at))]
-        if number in latest:
-            words.append(f"moisture {latest[number] * 100:.1f} %")
-        if rain.get(number):
-            words.append(f"rain {rain[number]:.1f} mm")
-        if number in water:
-            words.append(f"water {water[number]:,.0f} L")
-        box = _Box(axis.x(at), axis.x(at + axis.bin_s), RAIN_TOP, WATER_BOTTOM)
+        box = Box(axis.x(at), axis.x(at + axis.bin_s), RAIN_TOP, WATER_BOTTOM)
         if box.x2 > box.x1:
-            parts.append(_rect("hover", box, ", ".join(words)))
+            words = _hover_words(latest.get(number), rain.get(number), water.get(number), axis.language)
+            parts.append(rect("hover", box, ", ".join([axis.moment(at), *words])))
     return "".join(parts)
+
+
+def _hover_words(vwc: float | None, rain: float | None, water: float | None, language: Language) -> list[str]:
+    words = []
+    if vwc is not None:
+        words.append(language.say("hover_moisture", moisture=language.percent(vwc, 1)))
+    if rain:
+        words.append(language.say("hover_rain", mm=language.number(rain, 1)))
+    if water is not None:
+        words.append(language.say("hover_water", water=litres(water, language)))
+    return words
 
 
 def _run_titles(runs: Sequence[Run], axis: Frame) -> str:
     parts = []
     for run in runs:
         left = axis.x(run.start)
-        box = _Box(left - 2, max(axis.x(run.end), left + 2) + 2, SOIL_TOP, WATER_BOTTOM)  # wide enough to be hit
-        parts.append(_rect("hover", box, run_words(run, axis)))
+        box = Box(left - 2, max(axis.x(run.end), left + 2) + 2, SOIL_TOP, WATER_BOTTOM)  # wide enough to be hit
+        parts.append(rect("hover", box, run_words(run, axis)))
+    return "".join(parts)
+
+
+def _troubles(troubles: Sequence[Trouble], axis: Frame) -> str:
+    """Each fault as a stripe between soil and water, above those that lasted at the same time."""
+    parts = []
+    for number, trouble in enumerate(troubles):
+        left = axis.x(trouble.begin)
+        right = max(axis.x(min(trouble.end, axis.end)), left + 3)
+        top = TROUBLE_TOP - number % TROUBLE_ROWS * TROUBLE_PX
+        parts.append(rect("trouble", Box(left, right, top, top + TROUBLE_PX - 1), trouble.words))
     return "".join(parts)
 
 
 def run_words(run: Run, axis: Frame) -> str:
     """One run in words, as `Wed 1 Jul 05:00 to 05:42, 42 min, 1,260 L`."""
-    minutes = round((run.end - run.start) / 60)
-    return f"{moment(axis.local(run.start))} to {axis.local(run.end):%H:%M}, {minutes} min, {run.litres:,.0f} L"
+    return axis.language.say(
+        "run_words",
+        begin=axis.moment(run.start),
+        end=f"{axis.local(run.end):%H:%M}",
+        minutes=axis.language.number((run.end - run.start) / 60),
+        water=litres(run.litres, axis.language),
+    )
 
 
-def moment(local: datetime) -> str:
-    """A moment as a grower says it: `Wed 1 Jul 05:00`."""
-    return f"{local:%a} {local.day} {local:%b} {local:%H:%M}"
+def litres(volume_l: float, language: Language) -> str:
+    """Litres to the litre, as one run is told."""
+    return f"{language.number(volume_l)} L"

@@ -1,0 +1,47 @@
+"""What the service tells of its gateways: one that is gone or back, one that booted, one that reports an error."""
+
+from typing import Any
+
+from compute_service.store import Store
+from protocol import messages, topics
+from tests.compute_service.bench import GATEWAY, Bench, zone
+
+NOW = 1_700_000_000
+
+
+def hear(bench: Bench, kind: Any, topic: str, **fields: Any) -> None:
+    message = {"gateway_id": GATEWAY, "boot_id": "boot-1", "at": NOW, **fields}
+    bench.service.handle(topic, messages.encode(kind, message))
+
+
+def told(bench: Bench, kind: str) -> list[tuple[Any, ...]]:
+    names = {"status": ("state", "boot_id"), "error": ("code", "text")}[kind]
+    return [tuple(event[name] for name in names) for event in bench.events if event["kind"] == kind]
+
+
+def test_a_gateway_that_goes_comes_or_boots_is_told_once(bench: Bench) -> None:
+    """Of the hourly statuses only those are news whose state or boot is another than before."""
+    said = [
+        ("online", "boot-1"),
+        ("online", "boot-1"),
+        ("offline", "boot-1"),
+        ("online", "boot-2"),
+        ("online", "boot-2"),
+    ]
+    for state, boot_id in said:
+        hear(bench, "status", topics.STATUS, state=state, boot_id=boot_id)
+    assert told(bench, "status") == [("online", "boot-1"), ("offline", "boot-1"), ("online", "boot-2")]
+
+
+def test_an_error_report_is_told(bench: Bench) -> None:
+    """What a gateway reports of a value that cannot be is an event, with the gateway's own words."""
+    hear(bench, "error", topics.ERRORS, code="bad_value", text="vwc of 25.1, it can be 0.0 to 1.0")
+    assert told(bench, "error") == [("bad_value", "vwc of 25.1, it can be 0.0 to 1.0")]
+
+
+def test_strangers_make_no_news(store: Store) -> None:
+    """A gateway of no farm is refused, and nothing of it is told as news."""
+    bench = Bench(store, (zone("a"),))
+    hear(bench, "status", topics.STATUS, gateway_id="irrigation-gateway-99", state="offline")
+    hear(bench, "error", topics.ERRORS, gateway_id="irrigation-gateway-99", code="x", text="y")
+    assert told(bench, "status") == told(bench, "error") == []

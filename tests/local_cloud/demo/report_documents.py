@@ -1,0 +1,171 @@
+"""Documents of seasons that nobody played, for the tests of the report."""
+
+import math
+import random
+from typing import Any
+
+START = 1593576000  # 2020-07-01 00:00 in Montreal
+HOUR = 3600
+CROPS = (("maize", "sandy loam", 0.22, 0.10), ("potato", "loam", 0.30, 0.14), ("tomato", "clay loam", 0.36, 0.20))
+
+
+def farm(gateways: int = 8, days: int = 5, seed: int = 1) -> dict[str, Any]:
+    """A farm that was irrigated for some days: the six documents that write_report takes, without the folder."""
+    chance = random.Random(seed)
+    weather = [_hour(number, chance) for number in range(days * 24)]
+    zones, traces, events = [], {}, []
+    for number in range(gateways * 3):
+        zone = _zone(number)
+        readings, acks = _irrigated(zone, weather, chance)
+        zones.append(zone)
+        traces[zone["zone_id"]] = readings
+        events += acks
+    return {
+        "summary": _summary(gateways, days, events, traces),
+        "zones": {"farm": "Demonstration farm", "timezone": "America/Toronto", "zones": zones},
+        "events": events,
+        "traces": traces,
+        "weather": weather,
+    }
+
+
+def _hour(number: int, chance: random.Random) -> dict[str, Any]:
+    storm = 40 <= number % 110 <= 43
+    temperature = 20 + 7 * math.sin((number % 24 - 9) / 24 * 2 * math.pi)
+    return {
+        "at": START + number * HOUR,
+        "rain_mm": round(chance.uniform(0.5, 3.5), 1) if storm else 0.0,
+        "air_temperature_c": temperature,
+    }
+
+
+def _zone(number: int) -> dict[str, Any]:
+    crop, soil, field_capacity, wilting_point = CROPS[number % 3]
+    return {
+        "zone_id": f"plot-{number // 3 + 1}{'abc'[number % 3]}",
+        "gateway_id": f"irrigation-gateway-{number // 3 + 1}",
+        "sensor_id": f"irrigation-gateway-{number // 3 + 1}.soil-{'abc'[number % 3]}",
+        "application_rate_mm_h": 12.0,
+        "crop": crop,
+        "soil": soil,
+        "area_m2": 1500 + 250 * (number % 4),
+        "field_capacity": field_capacity,
+        "wilting_point": wilting_point,
+        "refill_point": round(wilting_point + 0.5 * (field_capacity - wilting_point), 3),
+        "target": field_capacity - 0.01,
+    }
+
+
+def _irrigated(
+    zone: dict[str, Any], weather: list[dict[str, Any]], chance: random.Random
+) -> tuple[list[list[float]], list[dict[str, Any]]]:
+    vwc = zone["refill_point"] + chance.uniform(0.0, 0.08)
+    readings: list[list[float]] = []
+    acks: list[dict[str, Any]] = []
+    for hour in weather:
+        for quarter in range(4):
+            at = hour["at"] + quarter * HOUR // 4
+            vwc += hour["rain_mm"] / 4 / 600 - max(hour["air_temperature_c"] - 14, 0) * 0.000022
+            if vwc < zone["refill_point"] - 0.004 and not (acks and at - acks[-1]["at"] < 6 * HOUR):
+                acks.append(_ack(zone, at + 2700, chance))
+                vwc += 0.03
+            vwc = min(vwc, zone["field_capacity"] + 0.01)
+            readings.append([at, vwc + chance.gauss(0, 0.0008)])
+    return readings, acks
+
+
+def _ack(zone: dict[str, Any], at: int, chance: random.Random) -> dict[str, Any]:
+    return {
+        "kind": "ack",
+        "command_id": f"{zone['zone_id']}-{at}",
+        "zone_id": zone["zone_id"],
+        "gateway_id": zone["gateway_id"],
+        "state": "done",
+        "code": "ok",
+        "duration_s": 2700,
+        "volume_source": "measured",
+        "end_reason": "duration",
+        "received_at": at,
+        "volume_l": round(zone["area_m2"] * 12 * chance.uniform(0.9, 1.1), 1),
+        "at": at,
+    }
+
+
+def _summary(
+    gateways: int, days: int, events: list[dict[str, Any]], traces: dict[str, list[list[float]]]
+) -> dict[str, Any]:
+    samples = sum(len(trace) for trace in traces.values())
+    return {
+        "scenario": "drummondville",
+        "gateways": gateways,
+        "zones": gateways * 3,
+        "faults": 0,
+        "water_balance_error_mm": 0.0,
+        "field_days": days,
+        "seed": 1,
+        "broker": "embedded",
+        "seconds": 61.4,
+        "messages_published": 4210,
+        "messages_acked": 4210,
+        "samples_taken": samples,
+        "samples_in_lake": samples,
+        "samples_quarantined": 0,
+        "samples_dropped_by_outbox": 0,
+        "samples_lost": 0,
+        "duplicates_dropped": 12,
+        "commands_sent": len(events),
+        "commands_done": len(events),
+        "commands_rejected": 0,
+        "commands_expired": 0,
+        "valve_bound_violations": 0,
+        "litres_delivered": sum(event["volume_l"] for event in events),
+        "zones_below_wilting_point": 0,
+        "glue_database": "pythoflow",
+        "glue_tables": ["samples", "windows"],
+        "parquet_dir": "demo-output/lake",
+        "events_jsonl": "demo-output/events.jsonl",
+        "report": "demo-output/report.html",
+        "lake_sha256": "5f" * 32,
+    }
+
+
+def truth(documents: dict[str, Any], faults: list[dict[str, Any]]) -> dict[str, Any]:
+    """What no probe sees of such a farm: an account that closes, these faults, a map, a story."""
+    zones = documents["zones"]["zones"]
+    gateways = sorted({zone["gateway_id"] for zone in zones})
+    places = [{"gateway_id": name, "x_m": 0.0, "y_m": 60.0 * n, "kind": "simulated"} for n, name in enumerate(gateways)]
+    places[-1]["kind"] = "process"
+    rows = {name: 60.0 * n for n, name in enumerate(gateways)}
+    return {
+        "balance": {zone["zone_id"]: account() for zone in zones},
+        "faults": faults,
+        "layout": {"gateways": places, "zones": [_place(zone, rows[zone["gateway_id"]]) for zone in zones]},
+        "scenario": {"name": "test", "description": {"en": "A story.", "pt": "Uma história."}},
+    }
+
+
+def account(**changed: float) -> dict[str, float]:
+    """A zone's water in mm, which closes."""
+    flows = {
+        "stored_at_start_mm": 100.0,
+        "stored_at_end_mm": 108.5,
+        "rain_mm": 1030.6,
+        "irrigation_mm": 40.0,
+        "evapotranspiration_mm": 48.1,
+        "percolation_mm": 1000.0,
+        "runoff_mm": 8.0,
+        "lost_mm": 6.0,
+    }
+    return flows | changed
+
+
+def _place(zone: dict[str, Any], y_m: float) -> dict[str, Any]:
+    number = "abc".index(zone["zone_id"][-1])
+    box = {"x_m": 5.0 + 60.0 * number, "y_m": y_m, "width_m": 50.0, "height_m": zone["area_m2"] / 50}
+    return {"zone_id": zone["zone_id"], "gateway_id": zone["gateway_id"], **box}
+
+
+def fault(kind: str, *targets: str, begin: float = START, end: float | None = None, **more: Any) -> dict[str, Any]:
+    """A row of the faults of a truth document."""
+    row = {"name": f"{kind} {' and '.join(targets)}", "kind": kind, "targets": list(targets), "quantity": "vwc"}
+    return {**row, "begin": begin, "end": end, "amount": 0.0, **more}
