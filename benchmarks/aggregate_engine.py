@@ -63,14 +63,12 @@ def _line(chance: random.Random, number: int) -> str:
 
 def run_polars(bodies: dict[str, bytes], _work: Path) -> tuple[int, int, float]:
     """The function's own code; gives samples, windows and the sum of their means."""
-    import polars as pl  # noqa: PLC0415  # its import is part of the figures
-
-    from lambda_functions.aggregate.lake import raw, tables  # noqa: PLC0415  # as above
+    from lambda_functions.aggregate.lake import raw, tables  # noqa: PLC0415  # its import is part of the figures
 
     changes = tables.changes(tables.distinct(raw.read(bodies).samples), [])
-    samples = tables.apply(pl.DataFrame(schema=tables.SAMPLES), changes)
+    samples = tables.apply(tables.NOTHING, changes)
     windows = tables.windows(samples, MINUTES)
-    for frame in (samples, windows):
+    for frame in (tables.whole(samples), windows):
         frame.write_parquet(io.BytesIO())
     return len(samples), len(windows), float(windows["mean"].sum())
 

@@ -1,6 +1,7 @@
 """Setting up says in one line what is missing and what to do, and ends with 2."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,8 @@ import pytest
 SETUP = Path(__file__).parents[2] / "scripts" / "setup.py"
 
 
-def run(*words: str, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SETUP), *words]
+def run(*words: str, path: str = os.environ["PATH"], script: Path = SETUP) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(script), *words]
     return subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": path, "HOME": "/nowhere"})
 
 
@@ -47,3 +48,29 @@ def test_a_ready_environment_is_left_alone() -> None:
     """In a prepared checkout `setup.py dev` returns at once, without a word."""
     done = run("dev")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_checkov_gets_an_environment_of_its_own(tmp_path: Path) -> None:
+    """`setup.py checkov` makes .venv-checkov and no other, once, and again when its requirements change."""
+    for folder in ("scripts", "requirements"):
+        (tmp_path / folder).mkdir()
+    script = Path(shutil.copy(SETUP, tmp_path / "scripts"))
+    requirements = tmp_path / "requirements" / "checkov.txt"
+    requirements.write_text("# nothing\n")
+    first, second = run("checkov", script=script), run("checkov", script=script)
+    assert first.returncode == 0
+    assert first.stderr.startswith("Setting up .venv-checkov for checkov")
+    assert (tmp_path / ".venv-checkov" / "bin" / "python").exists()
+    assert not (tmp_path / ".venv").exists()
+    assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
+    requirements.write_text("# nothing either\n")
+    assert run("checkov", script=script).stderr.startswith("Setting up .venv-checkov")
+
+
+def test_checkovs_requirements_are_hashed_and_hold_no_address() -> None:
+    """Every line names a version and its hashes; wheels may come from any index."""
+    lines = (SETUP.parents[1] / "requirements" / "checkov.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith((" ", "#"))]
+    assert any(pin.startswith("checkov==") for pin in pins)
+    assert [pin for pin in pins if "==" not in pin or not pin.endswith("\\")] == []
+    assert [line for line in lines if "://" in line or line.startswith("-")] == []
