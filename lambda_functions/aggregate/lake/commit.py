@@ -21,6 +21,7 @@ from .settings import Settings
 from .store import Store
 
 QUARANTINE = "quarantine/"
+UNREADABLE = "unreadable/"  # apart, or Athena would read it as entries of the quarantine
 DAYS_AT_ONCE = 2  # each with all its samples in memory
 
 
@@ -109,13 +110,12 @@ def _load(store: Store, settings: Settings, days: Iterable[date]) -> list[pages.
 
 
 def _bring_in(store: Store, settings: Settings, journal: Journal, found: list[pages.Page]) -> Counter[str]:
-    assert journal.changes is not None
-    parts = journal.changes.partition_by("day", as_dict=True)
-    todo = [page for page in found if (page.day,) in parts]
+    changes = journal.changes
+    assert changes is not None
+    days = set(changes["day"].unique())
+    todo = [page for page in found if page.day in days]
     catalog.register(store.glue, settings, [str(page.day) for page in todo if page.etag is None])
-    written = store.map(
-        lambda page: pages.apply(store, settings, page, parts[(page.day,)], journal.version), todo, DAYS_AT_ONCE
-    )
+    written = store.map(lambda page: pages.apply(store, settings, page, changes, journal.version), todo, DAYS_AT_ONCE)
     return Counter(partitions_written=2 * len(todo), windows_written=sum(written))
 
 
@@ -141,9 +141,11 @@ def _settle(store: Store, settings: Settings, head: Head) -> Head:
 
 def _quarantine(store: Store, settings: Settings, batch: Batch) -> None:
     """Bad entries beside each other by the raw object they came from; its name makes a repeated run write the same."""
-    place = settings.dest_prefix + QUARANTINE
+
+    def put(folder: str, key: str, body: bytes) -> None:
+        store.put(settings.dest_bucket, settings.dest_prefix + folder + key.removeprefix(settings.source_prefix), body)
+
     for key, body in batch.unreadable.items():
-        store.put(settings.dest_bucket, place + key.removeprefix(settings.source_prefix), body)
+        put(UNREADABLE, key, body)
     for key, entries in groupby(sorted(batch.bad, key=lambda entry: entry.object), key=lambda entry: entry.object):
-        text = "".join(json.dumps(entry._asdict()) + "\n" for entry in entries)
-        store.put(settings.dest_bucket, f"{place}{key.removeprefix(settings.source_prefix)}.jsonl", text.encode())
+        put(QUARANTINE, f"{key}.jsonl", "".join(json.dumps(entry._asdict()) + "\n" for entry in entries).encode())

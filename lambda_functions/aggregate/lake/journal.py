@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from . import spans
+from . import spans, tables
 from .checkpoint import Checkpoint
 from .errors import JournalError
 
@@ -45,7 +45,7 @@ class Journal:
             spans_end, changes_end = head["parts"][0], sum(head["parts"])
             if len(rest) != changes_end:
                 raise ValueError("cut off")
-            changes = pl.read_parquet(io.BytesIO(rest[spans_end:])) if changes_end > spans_end else None
+            changes = tables.narrow(pl.read_parquet(io.BytesIO(rest[spans_end:]))) if changes_end > spans_end else None
             known = pl.read_parquet(io.BytesIO(rest[:spans_end]))
             return cls(int(head["version"]), Checkpoint.from_dict(head), known, changes)
         except (ValueError, TypeError, KeyError, pl.exceptions.PolarsError) as error:

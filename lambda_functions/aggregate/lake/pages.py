@@ -21,7 +21,7 @@ FILE = "data.parquet"  # one object a day and table: S3 replaces it whole, so no
 
 @dataclass(frozen=True)
 class Page:
-    """The samples of a day, as commit `version` left them; `etag` is None if there is no file yet."""
+    """A day's samples, as `tables.narrow` gives them and commit `version` left them; `etag` is None before that."""
 
     day: date
     samples: pl.DataFrame
@@ -33,15 +33,18 @@ def load(store: Store, settings: Settings, day: date) -> Page:
     """Read the samples of a day. Raises StoreError."""
     stored = store.get(settings.dest_bucket, _key(settings, "samples", day))
     if stored is None:
-        return Page(day, pl.DataFrame(schema=tables.SAMPLES), -1, None)
-    return Page(day, pl.read_parquet(io.BytesIO(stored.body)), stored.version, stored.etag)
+        return Page(day, tables.NOTHING, -1, None)
+    return Page(day, tables.narrow(pl.read_parquet(io.BytesIO(stored.body))), stored.version, stored.etag)
 
 
 def apply(store: Store, settings: Settings, page: Page, changes: pl.DataFrame, version: int) -> int:
-    """Bring the changes of commit `version` into a day, windows first; gives the rows in the file of windows."""
+    """Bring the changes of commit `version` into a day, windows first; gives the rows in the file of windows.
+
+    `changes` may be of other days too.
+    """
     bucket = settings.dest_bucket
     while page.version < version:
-        samples = tables.apply(page.samples, changes)
+        samples = tables.apply(page.samples, changes.filter(pl.col("day") == page.day))
         windows = tables.windows(samples, settings.interval_minutes)
         try:
             key = _key(settings, "windows", page.day)
@@ -49,7 +52,7 @@ def apply(store: Store, settings: Settings, page: Page, changes: pl.DataFrame, v
             if there < version:
                 store.replace(bucket, key, _parquet(windows, version), version, etag)
             key = _key(settings, "samples", page.day)
-            store.replace(bucket, key, _parquet(samples, version), version, page.etag)
+            store.replace(bucket, key, _parquet(tables.whole(samples), version), version, page.etag)
             return len(windows)
         except LostRaceError:  # somebody else is bringing in the same commit, or has, and is further already
             page = load(store, settings, page.day)

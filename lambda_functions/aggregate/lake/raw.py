@@ -5,12 +5,13 @@ the protocol's own check, which also words the reason. So the fast way may refus
 """
 
 import gzip
-import io
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import compress
+from bisect import bisect
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -18,54 +19,12 @@ import polars as pl
 from protocol import messages, topics
 from protocol.errors import MessageError
 
-from .shape import USUAL
-from .tables import SAMPLES, TIME
+from . import usual
+from .tables import NOTHING, SAMPLES, narrow
 
-_HEAD = pl.Schema(
-    {
-        "v": pl.Int64(),
-        **dict.fromkeys(("gateway_id", "sensor_id", "zone_id", "boot_id", "client_id"), pl.String()),
-        "received_at": pl.Int64(),
-    }
-)
-_SAMPLE = pl.Schema(
-    {
-        "seq": pl.Int64(),
-        "measured_at": pl.Int64(),
-        "clock": pl.String(),
-        **dict.fromkeys(messages.QUANTITIES, pl.Float64()),
-    }
-)
 _FLAT = pl.Schema({**SAMPLES, "measured_at": pl.Int64(), "received_at": pl.Int64()})  # times still in Unix seconds
-_NOTHING = pl.DataFrame(schema=SAMPLES)
 CHUNK_BYTES = 1024 * 1024  # of text read at once, which bounds the memory that takes
-_MANY = 100  # samples in one line; the protocol allows more, and judges a line that has more
-
-
-def _time(name: str) -> pl.Expr:
-    return pl.col(name).is_between(messages.EARLIEST, messages.LATEST - 1)
-
-
-# What the text does not show: that nothing is missing, values are in range, and the sensor is the publisher's own.
-_SOUND = pl.all_horizontal(
-    *(pl.col(name).is_not_null() for name in ("v", "boot_id", "seq", "clock")),
-    _time("measured_at"),
-    _time("received_at"),
-    pl.col("sensor_id").str.split(".").list.first() == pl.col("gateway_id"),
-    pl.col("client_id") == pl.col("gateway_id"),
-    pl.col("many") <= _MANY,
-    *(pl.col(name).is_between(*bounds).fill_null(True) for name, bounds in messages.QUANTITIES.items()),
-).fill_null(False)
-
-
-def _column(name: str) -> pl.Expr:
-    """A column of the table, of flat rows."""
-    if name in ("measured_at", "received_at"):
-        return (pl.col(name) * 1000).cast(TIME).alias(name)
-    return pl.col(name) + 0.0 if name in messages.QUANTITIES else pl.col(name)  # -0.0 is no other value than 0.0
-
-
-_COLUMNS = [_column(name) for name in SAMPLES]
+READERS = 2  # threads; the engine lets go of the interpreter's lock
 
 
 class Line(NamedTuple):
@@ -88,7 +47,7 @@ class Bad(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """What some raw objects held; `samples` has the columns of the table, with repeats."""
+    """What some raw objects held; `samples` is narrow (see `tables.narrow`), with repeats."""
 
     rows_read: int
     samples: pl.DataFrame
@@ -98,93 +57,84 @@ class Batch:
 
 def read(objects: Mapping[str, bytes | None]) -> Batch:
     """Read raw objects, key to body (None: it is gone), into samples and entries of the quarantine. Never raises."""
+    keys = list(objects)
+    shares = [{key: objects[key] for key in keys[first::READERS]} for first in range(min(READERS, len(keys)))]
+    if len(shares) <= 1:
+        return _read_share(objects)
+    with ThreadPoolExecutor(READERS) as pool:
+        return _together(list(pool.map(_read_share, shares)))
+
+
+def _together(batches: list[Batch]) -> Batch:
+    return Batch(
+        sum(batch.rows_read for batch in batches),
+        pl.concat([batch.samples for batch in batches], how="diagonal", rechunk=True),
+        [entry for batch in batches for entry in batch.bad],
+        {key: body for batch in batches for key, body in batch.unreadable.items()},
+    )
+
+
+def _read_share(objects: Mapping[str, bytes | None]) -> Batch:
     bad: list[Bad] = []
     suspects: list[Line] = []
-    parts = [_NOTHING]
+    parts: list[pl.DataFrame] = []
     rows_read = 0
-    for lines in _chunks(objects, bad):
-        samples, odd = _read_usual(lines)
+    for chunk in _chunks(objects, bad):
+        samples, others = usual.read(chunk.texts)
+        odd = [line for line in map(chunk.line, others) if line.text and not line.text.isspace()]
         parts.append(samples)
         suspects += odd
-        rows_read += len(lines)
+        rows_read += len(chunk.texts) - len(others) + len(odd)
     unreadable = {entry.object: body for entry in bad if (body := objects[entry.object]) is not None}
     samples, wrong = _judge_all(suspects)
-    return Batch(rows_read, pl.concat([*parts, samples], rechunk=True), bad + wrong, unreadable)
+    return Batch(rows_read, pl.concat([*parts, samples], how="diagonal"), bad + wrong, unreadable)
 
 
-def _chunks(objects: Mapping[str, bytes | None], bad: list[Bad]) -> Iterator[list[Line]]:
-    """The lines of all objects, in lists of about CHUNK_BYTES of text; what holds no lines is added to `bad`."""
-    lines: list[Line] = []
+@dataclass
+class _Chunk:
+    """Lines of some objects; `starts` has the index of each object's first line, in order, and the object's key."""
+
+    texts: list[str] = field(default_factory=list)
+    starts: list[tuple[int, str]] = field(default_factory=list)
+
+    def line(self, index: int) -> Line:
+        """A line and where it stood."""
+        first, key = self.starts[bisect(self.starts, index, key=itemgetter(0)) - 1]
+        return Line(key, index - first + 1, self.texts[index])
+
+
+def _chunks(objects: Mapping[str, bytes | None], bad: list[Bad]) -> Iterator[_Chunk]:
+    """The lines of all objects, in chunks of about CHUNK_BYTES of text; what holds no lines is added to `bad`."""
+    chunk = _Chunk()
     size = 0
     for key, body in objects.items():
         try:
-            text = b"" if body is None else gzip.decompress(body)
+            data = b"" if body is None else gzip.decompress(body)
         except (OSError, EOFError, zlib.error) as error:
             bad.append(Bad(key, None, None, f"not gzip: {error}", None))
             continue
         if body is None:
             bad.append(Bad(key, None, None, "gone: deleted before it could be read", None))
-        lines += _lines(key, text)
-        size += len(text)
+        chunk.starts.append((len(chunk.texts), key))
+        # A byte that is no UTF-8 becomes \xNN, which no JSON allows: the line is refused, and its text kept.
+        chunk.texts += data.decode("utf-8", errors="backslashreplace").split("\n")
+        size += len(data)
         if size > CHUNK_BYTES:
-            yield lines
-            lines, size = [], 0
-    yield lines
-
-
-def _lines(key: str, data: bytes) -> Iterable[Line]:
-    # A byte that is no UTF-8 becomes \xNN, which no JSON allows: the line is refused, and its text kept.
-    texts = data.decode("utf-8", errors="backslashreplace").split("\n")
-    return (Line(key, number, text) for number, text in enumerate(texts, 1) if text and not text.isspace())
-
-
-def _read_usual(lines: list[Line]) -> tuple[pl.DataFrame, list[Line]]:
-    """The engine's way: samples of the lines that are surely right, and the lines to be judged."""
-    texts = pl.Series([line.text for line in lines], dtype=pl.String)
-    is_usual = texts.str.contains(USUAL) & texts.str.contains("[", literal=True)  # the shape allows that parts lack
-    usual = list(compress(lines, is_usual))
-    suspects = list(compress(lines, ~is_usual))
-    if not usual:
-        return _NOTHING, suspects
-    flat = _flatten([line.text for line in usual])
-    samples = flat.lazy().select("row", _SOUND.alias("sound"), *_COLUMNS).collect()
-    refused = [] if samples["sound"].all() else samples.filter(~pl.col("sound"))["row"].unique().sort().to_list()
-    sound = samples.filter(~pl.col("row").is_in(refused)) if refused else samples
-    return sound.drop("row", "sound"), suspects + [usual[row] for row in refused]
-
-
-def _flatten(texts: list[str]) -> pl.DataFrame:
-    """Lines of the usual shape as one row a sample, with the line's index as `row`, and how `many` samples it has.
-
-    Cutting the text first and reading two flat documents takes half as long as reading the nested one.
-    """
-    heads, bodies, counts = [], [], []
-    for text in texts:
-        before, _, rest = text.partition("[")
-        body, _, after = rest.partition("]")
-        heads.append(f"{before}0{after}")
-        bodies.append(body)
-        counts.append(body.count("{"))
-    samples = "\n".join(bodies).replace("}, {", "}\n{").replace("},{", "}\n{")
-    many = pl.Series("many", counts, dtype=pl.UInt32)
-    lines = pl.read_ndjson(io.BytesIO("\n".join(heads).encode()), schema=_HEAD).with_columns(many).with_row_index("row")
-    rows = pl.select(pl.int_range(len(texts)).repeat_by(many).explode()).to_series()
-    named = {name: dtype for name, dtype in _SAMPLE.items() if f'"{name}"' in samples}
-    found = pl.read_ndjson(io.BytesIO(samples.encode()), schema=named)
-    missing = [pl.lit(None, dtype).alias(name) for name, dtype in _SAMPLE.items() if name not in named]
-    return pl.concat([lines[rows], found.with_columns(missing)], how="horizontal")
+            yield chunk
+            chunk, size = _Chunk(), 0
+    yield chunk
 
 
 def _judge_all(lines: list[Line]) -> tuple[pl.DataFrame, list[Bad]]:
     if not lines:
-        return _NOTHING, []
+        return NOTHING, []
     rows: list[dict[str, Any]] = []
     bad: list[Bad] = []
     for line in lines:
         good, wrong = _judge(line.text)
         rows += good
         bad += [Bad(line.object, line.number, sample, reason, line.text) for sample, reason in wrong]
-    return pl.DataFrame(rows, schema=_FLAT).select(_COLUMNS), bad
+    return narrow(pl.DataFrame(rows, schema=_FLAT).select(map(usual.column, SAMPLES))), bad
 
 
 def _judge(text: str) -> tuple[list[dict[str, Any]], list[tuple[int | None, str]]]:

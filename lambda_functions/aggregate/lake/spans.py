@@ -13,7 +13,6 @@ import polars as pl
 from .errors import LostRaceError
 from .settings import Settings
 from .store import Store
-from .tables import IDENTITY
 
 FOLDER = "_state/boots/"
 BLOCK = 1 << 16  # numbers that share a file, which bounds its size
@@ -34,10 +33,12 @@ EMPTY = pl.DataFrame(schema=SCHEMA)
 def add(spans: pl.DataFrame, samples: pl.DataFrame, version: int) -> pl.DataFrame:
     """The spans once `samples` (with `day`) are in the lake, by commit `version`."""
     seq = pl.col("seq")
-    found = samples.lazy().select(
-        *BOOT, (seq // BLOCK).alias("block"), "day", lo="seq", hi="seq", touched=pl.lit(version, pl.Int64)
-    )
+    found = _places(samples.lazy()).select(*PLACE, lo=seq, hi=seq, touched=pl.lit(version, pl.Int64))
     return _merge(spans.lazy(), found)
+
+
+def _places(samples: pl.LazyFrame) -> pl.LazyFrame:
+    return samples.select(pl.col(BOOT).cast(pl.String), "seq", "day", block=pl.col("seq") // BLOCK)
 
 
 def _merge(*parts: pl.LazyFrame) -> pl.DataFrame:
@@ -60,7 +61,7 @@ def retire(store: Store, settings: Settings, spans: pl.DataFrame) -> pl.DataFram
 def other_days(store: Store, settings: Settings, spans: pl.DataFrame, samples: pl.LazyFrame) -> list[date]:
     """The days that may hold another copy of `samples`, of which each is not on its own `day` yet."""
     newest = spans.lazy().group_by(BOOT).agg(pl.col("hi").max())
-    numbers = samples.select(*IDENTITY, "day", block=pl.col("seq") // BLOCK).join(newest, on=BOOT, how="left")
+    numbers = _places(samples).join(newest, on=BOOT, how="left")
     doubtful = numbers.filter(pl.col("hi").is_null() | (pl.col("seq") <= pl.col("hi"))).drop("hi").collect()
     if doubtful.is_empty():
         return []

@@ -42,12 +42,26 @@ WINDOWS: dict[str, pl.DataType] = {
 TABLES = {"samples": SAMPLES, "windows": WINDOWS}
 IDENTITY = ["sensor_id", "boot_id", "seq"]
 ORDER = ["sensor_id", "measured_at", "boot_id", "seq"]
-RECEIVED_FIRST = [
-    "received_at",
-    "measured_at",
-    *(name for name in SAMPLES if name not in ("received_at", "measured_at")),
-]
 WINDOW = ["sensor_id", "zone_id", "quantity", "window_start"]
+
+
+_WORDS = [name for name, dtype in SAMPLES.items() if dtype == pl.String]
+
+
+def narrow(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of samples as they are held in memory: each word once, and without the quantities that no row has."""
+    empty = [name for name in QUANTITIES if name in rows.columns and rows[name].null_count() == len(rows)]
+    words = [pl.col(name).cast(pl.Categorical) for name in _WORDS if name in rows.columns]
+    return rows.drop(empty).with_columns(words)
+
+
+def whole(samples: pl.DataFrame) -> pl.DataFrame:
+    """Samples as they are stored: with all the table's columns."""
+    lacking = [pl.lit(None, dtype).alias(name) for name, dtype in SAMPLES.items() if name not in samples.columns]
+    return samples.with_columns(lacking).select(pl.col(name).cast(dtype) for name, dtype in SAMPLES.items())
+
+
+NOTHING = narrow(pl.DataFrame(schema=SAMPLES))
 
 
 def distinct(samples: pl.DataFrame) -> pl.DataFrame:
@@ -56,7 +70,7 @@ def distinct(samples: pl.DataFrame) -> pl.DataFrame:
     repeated = dated.select(IDENTITY).is_duplicated()
     if not repeated.any():
         return dated
-    best = dated.filter(repeated).sort(RECEIVED_FIRST).unique(IDENTITY, keep="first", maintain_order=True)
+    best = dated.filter(repeated).sort(_received_first(dated)).unique(IDENTITY, keep="first", maintain_order=True)
     return pl.concat([dated.filter(~repeated), best])
 
 
@@ -72,11 +86,16 @@ def changes(arrived: pl.DataFrame, stored: Sequence[pl.DataFrame]) -> pl.DataFra
         return arrived.with_columns(gone=pl.lit(False), known=pl.lit(False))
     rivals = arrived.join(old, on=IDENTITY, how="semi")
     contest = pl.concat([old.with_columns(new=pl.lit(False)), rivals.with_columns(new=pl.lit(True))], how="diagonal")
-    won = contest.sort([*RECEIVED_FIRST, "new"]).unique(IDENTITY, keep="first").filter("new").drop("new")
+    won = contest.sort([*_received_first(contest), "new"]).unique(IDENTITY, keep="first").filter("new").drop("new")
     moved = old.join(won, on=IDENTITY, how="semi").join(won, on=[*IDENTITY, "day"], how="anti")
     fresh = arrived.join(old, on=IDENTITY, how="anti")
     marked = [(fresh, False, False), (won, False, True), (moved, True, False)]
     return pl.concat([rows.with_columns(gone=gone, known=known) for rows, gone, known in marked], how="diagonal")
+
+
+def _received_first(copies: pl.DataFrame) -> list[str]:
+    first = ["received_at", "measured_at"]
+    return [*first, *(name for name in SAMPLES if name in copies.columns and name not in first)]
 
 
 def _dated(samples: pl.LazyFrame) -> pl.LazyFrame:
@@ -85,9 +104,10 @@ def _dated(samples: pl.LazyFrame) -> pl.LazyFrame:
 
 def apply(samples: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
     """A day's samples, in the table's order, once the changes of that day are made."""
-    stay = samples.lazy().join(changes.lazy(), on=IDENTITY, how="anti")
-    come = changes.lazy().filter(~pl.col("gone")).drop("gone", "known", "day")
-    return pl.concat([come, stay], how="diagonal").sort(ORDER).collect()
+    leave = changes.filter(pl.col("gone") | pl.col("known"))
+    stay = samples if leave.is_empty() else samples.join(leave, on=IDENTITY, how="anti")
+    come = changes.filter(~pl.col("gone")).drop("gone", "known", "day")
+    return pl.concat([come, stay], how="diagonal").sort(ORDER)
 
 
 def windows(samples: pl.DataFrame, interval_minutes: int) -> pl.DataFrame:
@@ -97,7 +117,7 @@ def windows(samples: pl.DataFrame, interval_minutes: int) -> pl.DataFrame:
     `volume_l` is the water that passed: the sum of `volume_l`, or the mean `flow_l_min` times the window's minutes.
     """
     value = pl.col("value")
-    measured = [quantity for quantity in QUANTITIES if samples[quantity].null_count() < len(samples)]
+    measured = [quantity for quantity in QUANTITIES if quantity in samples.columns]
     start = pl.col("measured_at").dt.truncate(f"{interval_minutes}m").alias("window_start")
     volume_l = (
         pl.when(pl.col("quantity") == "volume_l")

@@ -2,12 +2,90 @@ data "aws_region" "this" {}
 
 data "aws_caller_identity" "this" {}
 
+data "aws_iot_endpoint" "this" {
+  endpoint_type = "iot:Data-ATS"
+}
+
+locals {
+  region  = data.aws_region.this.name
+  account = data.aws_caller_identity.this.account_id
+
+  # Thing name to role; the role says which policy and type it has.
+  things = merge({ for id in var.gateway_ids : id => "gateway" }, { irrigation-compute = "compute" })
+}
+
 resource "aws_iot_policy" "this" {
   for_each = toset(["gateway", "compute"])
 
-  name = "${var.name_prefix}-${each.key}"
+  name = "irrigation-${each.key}"
   policy = templatefile("${path.module}/policies/${each.key}.json.tftpl", {
-    region  = data.aws_region.this.name
-    account = data.aws_caller_identity.this.account_id
+    region  = local.region
+    account = local.account
   })
+}
+
+resource "aws_iot_thing_type" "this" {
+  for_each = aws_iot_policy.this
+
+  name = each.value.name
+
+  properties {
+    description = "${var.name}: ${each.key}"
+  }
+}
+
+resource "aws_iot_thing_group" "gateways" {
+  name = "${var.name}-gateways"
+
+  properties {
+    description = "Every gateway, for jobs and searches. Nobody gets rights from it."
+  }
+}
+
+resource "aws_iot_thing" "this" {
+  for_each = local.things
+
+  name            = each.key
+  thing_type_name = aws_iot_thing_type.this[each.value].name
+}
+
+resource "aws_iot_thing_group_membership" "this" {
+  for_each = toset(var.gateway_ids)
+
+  thing_name       = aws_iot_thing.this[each.key].name
+  thing_group_name = aws_iot_thing_group.gateways.name
+}
+
+# Without a CA of ours at AWS: each certificate is trusted by itself, so it can be revoked by itself.
+resource "aws_iot_certificate" "this" {
+  for_each = local.things
+
+  certificate_pem = file("${var.certs_dir}/${each.key}/certificate.pem")
+  active          = true
+
+  lifecycle {
+    create_before_destroy = true # a rotated device is never without a valid one
+  }
+}
+
+resource "aws_iot_policy_attachment" "this" {
+  for_each = local.things
+
+  policy = aws_iot_policy.this[each.value].name
+  target = aws_iot_certificate.this[each.key].arn
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_iot_thing_principal_attachment" "this" {
+  for_each = local.things
+
+  thing     = aws_iot_thing.this[each.key].name
+  principal = aws_iot_certificate.this[each.key].arn
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }
