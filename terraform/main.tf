@@ -99,6 +99,7 @@ module "compute" {
   log_retention_days = local.log_retention_days
   schedule_minutes   = var.schedule_minutes
   interval_minutes   = var.interval_minutes
+  memory_mb          = var.function_memory_mb
   alarm_email        = var.alarm_email
   force_destroy      = local.force_destroy
   rule_name          = module.iot.rule_name

@@ -303,6 +303,18 @@ variable "schedule_minutes" {
   }
 }
 
+variable "function_memory_mb" {
+  description = "Memory of the aggregate function: 1024 serve 2,000 gateways, 5120 ten thousand."
+  type        = number
+  default     = 1024
+  nullable    = false
+
+  validation {
+    condition     = var.function_memory_mb >= 512 && var.function_memory_mb <= 10240 && floor(var.function_memory_mb) == var.function_memory_mb
+    error_message = "function_memory_mb: want whole megabytes from 512 to 10240."
+  }
+}
+
 variable "interval_minutes" {
   description = "Length of a window in the lake; whole minutes that divide a day."
   type        = number

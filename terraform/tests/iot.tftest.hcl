@@ -56,7 +56,7 @@ run "two_gateways" {
   }
 
   assert {
-    condition     = aws_iot_topic_rule.this.sql == "SELECT *, clientid() AS client_id, floor(timestamp() / 1000) AS received_at FROM 'irrigation/sensors/+/data'" && aws_iot_topic_rule.this.name == "irrigation_dev_readings" && aws_iot_topic_rule.this.enabled
+    condition     = aws_iot_topic_rule.this.sql == "SELECT *, clientid() AS client_id, floor(timestamp() / 1000) AS received_at FROM 'irrigation/sensors/+/data' WHERE isUndefined(client_id) AND isUndefined(received_at)" && endswith(aws_iot_topic_rule.forged.sql, "FROM 'irrigation/sensors/+/data' WHERE NOT (isUndefined(client_id) AND isUndefined(received_at))") && aws_iot_topic_rule.this.name == "irrigation_dev_readings" && aws_iot_topic_rule.this.enabled
     error_message = "The rule must add publisher and receipt time in seconds to every reading."
   }
 

@@ -37,6 +37,7 @@ run "what_has_the_wrong_form" {
     alarm_email            = "farmer"
     log_retention_days     = 31
     schedule_minutes       = 721
+    function_memory_mb     = 511
     interval_minutes       = 7
     iot_log_level          = "TRACE"
   }
@@ -56,6 +57,7 @@ run "what_has_the_wrong_form" {
     var.alarm_email,
     var.log_retention_days,
     var.schedule_minutes,
+    var.function_memory_mb,
     var.interval_minutes,
     var.iot_log_level,
   ]
@@ -77,6 +79,7 @@ run "what_is_nearly_right" {
     alarm_email            = "farmer@example"
     log_retention_days     = 0
     schedule_minutes       = 0.5
+    function_memory_mb     = 10241
     interval_minutes       = 0
   }
 
@@ -93,6 +96,7 @@ run "what_is_nearly_right" {
     var.alarm_email,
     var.log_retention_days,
     var.schedule_minutes,
+    var.function_memory_mb,
     var.interval_minutes,
   ]
 }

@@ -46,14 +46,14 @@ def farm(aws: Callable[[str], Any], tmp_path: Path) -> Any:
 
 
 async def test_a_reading_becomes_a_line_of_the_arrival_hour(farm: Farm) -> None:
-    """The object holds the reading's own fields, the publisher whatever it claims to be, and the time of receipt."""
-    farm.rule.publish("irrigation-gateway-1", TOPIC, b'{"v":1,"client_id":"somebody else","x":null}')
+    """The object holds the reading's own fields, the publisher, and the time of receipt."""
+    farm.rule.publish("irrigation-gateway-1", TOPIC, b'{"v":1,"x":null}')
     farm.now += 60
     farm.rule.publish("irrigation-gateway-1", TOPIC, b'{"v":1}')
     await farm.rule.flush(everything=True)
     assert farm.objects() == {
         "raw/2026/05/28/20/readings-2026-05-28-20-26-40-000000.gz": [
-            {"v": 1, "client_id": "irrigation-gateway-1", "x": None, "received_at": START},
+            {"v": 1, "x": None, "client_id": "irrigation-gateway-1", "received_at": START},
             {"v": 1, "client_id": "irrigation-gateway-1", "received_at": START + 60},
         ]
     }
@@ -94,9 +94,13 @@ async def test_the_buffer_goes_when_it_is_full(farm: Farm) -> None:
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"\xff\xfe", b"[1]", b"3", b"{", b'{"x":NaN}', b'{"x":1e999}', b"[" * 100_000, b"1" * 5000]
+    "payload",
+    [
+        *(b"", b"\xff\xfe", b"[1]", b"3", b"{", b'{"x":NaN}', b'{"x":1e999}', b"[" * 100_000, b"1" * 5000),
+        *(b'{"client_id":"somebody else"}', b'{"received_at":null}'),
+    ],
 )
-async def test_what_is_no_json_object_is_kept_with_the_reason(farm: Farm, payload: bytes) -> None:
+async def test_what_is_no_json_object_or_forged_is_kept_with_the_reason(farm: Farm, payload: bytes) -> None:
     """The error action holds the very bytes; the readings around it are not touched."""
     farm.rule.publish("g", TOPIC, b'{"n":1}')
     farm.rule.publish("g", TOPIC, payload)

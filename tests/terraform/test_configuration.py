@@ -1,16 +1,29 @@
 """The configuration under terraform/ is one that Terraform accepts, and the wrapper leaves nothing in it."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from local_cloud.policy import render
+from local_cloud.topic_rule import ADDED, TOPIC_FILTER
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "terraform"
 POLICIES = FOLDER / "modules" / "iot" / "policies"
+SEED_VARIABLES = [
+    "environment",
+    "iot_vpc_cidr",
+    "private_subnet_cidrs",
+    "aws_region",
+    "number_of_gateways",
+    "compute_sg_id",
+    "compute_private_rt_id",
+    "compute_vpc_cidr_block",
+    "compute_vpc_id",
+]
 
 
 def terraform(*arguments: str, folder: Path = FOLDER, typed: str = "") -> subprocess.CompletedProcess[str]:
@@ -52,3 +65,54 @@ def test_terraform_and_the_local_cloud_render_the_same_policy(name: str) -> None
     done = terraform("console", folder=POLICIES, typed=asked)
     assert done.returncode == 0, done.stderr
     assert json.loads(json.loads(done.stdout)) == render(template, "eu-west-1", "123456789012")
+
+
+def blocks(kind: str, path: Path) -> dict[str, str]:
+    """Blocks of one kind in a file, by name."""
+    return dict(re.findall(rf'^{kind} "(\w+)" \{{\n(.*?)^\}}', path.read_text(), re.MULTILINE | re.DOTALL))
+
+
+@pytest.mark.parametrize("module", [FOLDER, *sorted((FOLDER / "modules").iterdir())], ids=lambda path: path.name)
+def test_a_module_says_what_it_takes_and_gives(module: Path) -> None:
+    """Every variable has a type and a description, every output a description; the versions are stated."""
+    variables, outputs = blocks("variable", module / "variables.tf"), blocks("output", module / "outputs.tf")
+    assert variables
+    assert outputs
+    assert [name for name, body in variables.items() if not re.search(r"^  description +=", body, re.MULTILINE)] == []
+    assert [name for name, body in variables.items() if not re.search(r"^  type +=", body, re.MULTILINE)] == []
+    assert [name for name, body in outputs.items() if not re.search(r"^  description +=", body, re.MULTILINE)] == []
+    assert "required_version" in (module / "versions.tf").read_text()
+
+
+def test_the_provider_is_pinned() -> None:
+    """Exactly one version of the AWS provider, as everybody's; what a module needs at least is no newer."""
+    versions = {path: re.findall(r'version = "([^"]+)"', path.read_text()) for path in FOLDER.rglob("versions.tf")}
+    assert versions.pop(FOLDER / "versions.tf")[-1] == "5.100.0"
+    assert {version for found in versions.values() for version in found[-1:]} == {">= 5.100.0"}
+
+
+def test_the_variables_are_those_an_engineer_knows() -> None:
+    """The nine known ones come first, the peering's four may be left out, and every further one has a default."""
+    variables = blocks("variable", FOLDER / "variables.tf")
+    required = [name for name, body in variables.items() if not re.search(r"^  default +=", body, re.MULTILINE)]
+    assert list(variables)[:9] == SEED_VARIABLES
+    assert required == SEED_VARIABLES[:5]
+
+
+def test_the_example_sets_what_is_required() -> None:
+    """terraform.tfvars.example works as it is, and what it only mentions exists."""
+    text = (FOLDER / "terraform.tfvars.example").read_text()
+    set_there = re.findall(r"^(\w+) +=", text, re.MULTILINE)
+    mentioned = re.findall(r"^# (\w+) +=", text, re.MULTILINE)
+    assert set_there == SEED_VARIABLES[:5]
+    assert set(mentioned) <= set(blocks("variable", FOLDER / "variables.tf"))
+
+
+def test_the_topic_rule_is_the_local_clouds() -> None:
+    """The rule takes the same topics, and adds the same fields: who published, and when, in seconds."""
+    rule = (FOLDER / "modules" / "iot" / "rule.tf").read_text()
+    facts = dict(re.findall(r'^  (\w+) += "(.*)"$', rule, re.MULTILINE))
+    assert facts["readings"] == TOPIC_FILTER
+    assert facts["who_when"] == "clientid() AS client_id, floor(timestamp() / 1000) AS received_at"  # IoT: milliseconds
+    assert re.findall(r" AS (\w+)", facts["who_when"]) == list(ADDED)
+    assert re.findall(r"isUndefined\((\w+)\)", facts["unforged"]) == list(ADDED)

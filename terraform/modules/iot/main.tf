@@ -64,7 +64,8 @@ resource "aws_iot_certificate" "this" {
   active          = true
 
   lifecycle {
-    create_before_destroy = true # a rotated device is never without a valid one
+    create_before_destroy = true     # a rotated device is never without a valid one
+    ignore_changes        = [active] # a certificate that somebody revoked stays so
   }
 }
 

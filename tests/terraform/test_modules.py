@@ -1,0 +1,175 @@
+"""The modules' own tests, run by Terraform with a mocked provider, and what an engineer reads when a value is wrong."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from certs.authority import Authority
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "terraform"
+GATEWAYS = 50
+NATIVE_TESTS_S = 120  # the whole of them, by promise
+SOUND = {
+    "environment": "dev",
+    "iot_vpc_cidr": "10.0.0.0/16",
+    "private_subnet_cidrs": ["10.0.128.0/24", "10.0.129.0/24"],
+    "aws_region": "us-west-2",
+    "number_of_gateways": 2,
+}
+# Wrong values and the message for them. One plan tells several mistakes, unless one hides the other.
+MISTAKES = [
+    (
+        {"private_subnet_cidrs": [], "aws_region": "mars-north-1"},
+        [
+            "private_subnet_cidrs: no subnets; the load balancer and the IoT endpoint need one at least.",
+            "aws_region: want a region that AWS has, as us-west-2",
+        ],
+    ),
+    (
+        {
+            "private_subnet_cidrs": ["10.0.128.0/23", "10.0.129.0/24"],
+            "compute_vpc_cidr_block": "10.0.64.0/18",
+            "number_of_gateways": GATEWAYS + 2,
+        },
+        [
+            "private_subnet_cidrs: blocks overlap; each subnet needs its own.",
+            "compute_vpc_cidr_block: overlaps iot_vpc_cidr (10.0.0.0/16)",
+            (
+                "No certificate or no key in CERTS for: irrigation-gateway-51, irrigation-gateway-52. "
+                "Issue them first: python -m certs issue --gateways 52"
+            ),
+        ],
+    ),
+    (
+        {"compute_sg_id": "sg-0123456789abcdef0"},
+        [
+            (
+                "compute_vpc_id: half a peering; give compute_sg_id, compute_private_rt_id, compute_vpc_cidr_block and "
+                "compute_vpc_id, or none of them."
+            ),
+        ],
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Identities of 50 gateways and of the compute service, as `python -m certs issue` makes them."""
+    authority = Authority(tmp_path_factory.mktemp("certs"))
+    for thing in ["irrigation-compute", *(f"irrigation-gateway-{n}" for n in range(1, GATEWAYS + 1))]:
+        authority.issue(thing)
+    return authority.folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of terraform/, initialised, without whatever variables, state and credentials lie beside the code."""
+    copy = tmp_path_factory.mktemp("work") / "terraform"
+    private = shutil.ignore_patterns(
+        "credentials", "*.tfvars", "*.tfvars.json", "*.tfstate*", "backend.tf", ".terraform*"
+    )
+    shutil.copytree(SOURCE, copy, ignore=private)
+    done = terraform(copy, "init", "-backend=false", "-input=false")
+    assert done.returncode == 0, done.stderr
+    return copy
+
+
+def terraform(folder: Path, *arguments: str, typed: str = "", **account: str) -> subprocess.CompletedProcess[str]:
+    """Run it for nobody: without an account unless given, so that a plan ends at the provider at the latest."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
+    environment |= {
+        "TF_DATA_DIR": str(folder.parent / "data"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        **account,
+    }
+    command = [str(ROOT / "scripts" / "terraform"), f"-chdir={folder}", *arguments]
+    return subprocess.run(
+        command, input=typed, capture_output=True, text=True, timeout=NATIVE_TESTS_S, env=environment, check=False
+    )
+
+
+def values(certs: Path, **changed: Any) -> list[str]:
+    given = {**SOUND, "certs_dir": str(certs), **changed}
+    return [f"-var={name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in given.items()]
+
+
+def events(output: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+
+
+def test_every_native_test_passes(folder: Path, certs: Path) -> None:
+    """`terraform test` runs every `run` block of every file, within two minutes, and none fails or is left out."""
+    written = sum(
+        len(re.findall(r'^run "', path.read_text(), re.MULTILINE)) for path in SOURCE.glob("tests/*.tftest.hcl")
+    )
+    done = terraform(folder, "test", "-json", f"-var=certs_dir={certs}")
+    told = events(done.stdout)
+    trouble = "\n".join(f"{e['@message']} {e['diagnostic'].get('detail', '')}" for e in told if "diagnostic" in e)
+    assert done.returncode == 0, trouble or done.stderr
+    (summary,) = [event["test_summary"] for event in told if "test_summary" in event]
+    assert (summary["passed"], summary["failed"], summary["errored"], summary["skipped"]) == (written, 0, 0, 0), trouble
+    assert written >= 40
+
+
+def test_every_variable_of_the_root_is_refused_something() -> None:
+    """Each root variable, but for plain switches, has a native test in which it refuses a value."""
+    variables = re.findall(
+        r'^variable "(\w+)" \{(.*?)^\}', (SOURCE / "variables.tf").read_text(), re.MULTILINE | re.DOTALL
+    )
+    switches = {name for name, body in variables if re.search(r"type\s+= bool", body)}
+    tested = "".join(
+        re.findall(r"expect_failures = \[.*?\]", (SOURCE / "tests/root_variables.tftest.hcl").read_text(), re.DOTALL)
+    )
+    assert switches == {"keys_in_secrets_manager", "force_destroy"}
+    assert {name for name, _ in variables} - switches == set(re.findall(r"var\.(\w+)", tested))
+
+
+@pytest.mark.parametrize(("wrong", "messages"), MISTAKES, ids=["form", "overlap", "peering"])
+def test_a_mistake_is_told_before_anything_is_planned(
+    folder: Path, certs: Path, wrong: dict[str, Any], messages: list[str]
+) -> None:
+    """The plan fails with the name of the variable and what it wants, and plans no resource."""
+    done = terraform(folder, "plan", "-json", "-input=false", "-lock=false", *values(certs, **wrong))
+    told = events(done.stdout)
+    details = "\n".join(" ".join(event["diagnostic"]["detail"].split()) for event in told if "diagnostic" in event)
+    assert done.returncode == 1
+    for message in messages:
+        assert message.replace("CERTS", str(certs)) in details
+    assert [event for event in told if event["type"] == "planned_change"] == []
+
+
+def test_a_region_that_only_looks_like_one_is_told_by_the_provider(folder: Path, certs: Path) -> None:
+    """The form is right, but AWS has no such region: the plan says so, before it asks AWS anything."""
+    account = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    asked = values(certs, aws_region="us-north-7")
+    done = terraform(folder, "plan", "-no-color", "-input=false", "-lock=false", *asked, **account)
+    assert done.returncode == 1
+    assert "invalid AWS Region: us-north-7" in done.stderr
+
+
+def test_a_credentials_file_without_its_profile_is_told(folder: Path, certs: Path) -> None:
+    """The message names the file, the profile and the remedy."""
+    credentials = folder / "credentials"
+    credentials.write_text("[other]\naws_access_key_id = x\naws_secret_access_key = x\n")
+    try:
+        done = terraform(folder, "plan", "-no-color", "-input=false", "-lock=false", *values(certs))
+    finally:
+        credentials.unlink()
+    assert done.returncode == 1
+    assert "The file credentials beside this code has no profile [default]" in " ".join(done.stderr.split())
+
+
+def test_ten_thousand_gateways_are_numbered_through(folder: Path, certs: Path) -> None:
+    """The list of gateways outgrows what Terraform's `range` gives."""
+    asked = 'join(",", [length(local.gateway_ids), local.gateway_ids[0], local.gateway_ids[9999]])\n'
+    done = terraform(folder, "console", *values(certs, number_of_gateways=10_000), typed=asked)
+    assert '"10000,irrigation-gateway-1,irrigation-gateway-10000"' in done.stdout, done.stderr
