@@ -28,7 +28,7 @@ endif
 
 test: ready-dev ready-checkov ## set up everything and run all tests (needs terraform)
 	@$(PYTHON) scripts/setup.py system mosquitto git terraform
-	@$(PY) -m pytest
+	@$(PY) -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 check: ready-dev ## format, lint, types, Terraform, budgets (needs terraform)
 	@$(PYTHON) scripts/setup.py system terraform git
