@@ -21,6 +21,14 @@ MIN_RUN_S = 60  # a shorter run fills the pipes and waters nothing
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """A moisture probe at one depth, besides the zone's own."""
+
+    sensor_id: str
+    depth_m: float
+
+
+@dataclass(frozen=True, slots=True)
 class Zone:
     """One valve, the soil that it waters and the probe that watches it. Moisture in m3 of water per m3 of soil."""
 
@@ -42,6 +50,12 @@ class Zone:
     daily_cap_s: int
     max_reading_age_s: int
     timezone: str  # the farm's, an IANA name: the daily cap is counted by its local days
+    probes: tuple[Probe, ...] = ()
+
+    @property
+    def sensor_ids(self) -> tuple[str, ...]:
+        """The zone's own probe, then the others."""
+        return (self.sensor_id, *(probe.sensor_id for probe in self.probes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +75,7 @@ def load(path: Path) -> Config:
     _check_duplicates(zones, mistakes)
     mistakes.raise_if_any()
     timezone = str(farm["timezone"].value)
-    rows = ({name: cell.value for name, cell in zone.cells.items()} for zone in zones)
-    return Config(str(farm["farm"].value), timezone, tuple(Zone(**row, timezone=timezone) for row in rows))
+    return Config(str(farm["farm"].value), timezone, tuple(zone.made(timezone) for zone in zones))
 
 
 def read_yaml(path: Path) -> yaml.Node:
@@ -108,6 +121,17 @@ class _Cell:
 class _ZoneCells:
     place: str
     cells: dict[str, _Cell]
+    probes: list[dict[str, _Cell]]
+
+    def made(self, timezone: str) -> Zone:
+        """The zone, once no mistake was found."""
+        row = {name: cell.value for name, cell in self.cells.items()}
+        probes = tuple(Probe(**{name: cell.value for name, cell in probe.items()}) for probe in self.probes)
+        return Zone(**{**row, "timezone": timezone, "probes": probes})
+
+    def sensors(self) -> list[_Cell]:
+        """The cells that name a sensor of this zone."""
+        return [row["sensor_id"] for row in (self.cells, *self.probes) if "sensor_id" in row]
 
     def good(self, *names: str) -> bool:
         return all(name in self.cells for name in names)
@@ -172,6 +196,10 @@ def _list_of_zones(value: Any) -> str | None:
     return None if isinstance(value, list) and value else "want a list of one zone or more, each starting with '- '"
 
 
+def _list_of_probes(value: Any) -> str | None:
+    return None if isinstance(value, list) else "want a list of probes, each as {sensor_id: ..., depth_m: ...}"
+
+
 _FARM_FIELDS: dict[str, Check] = {"farm": _text, "timezone": _timezone, "zones": _list_of_zones}
 _MOISTURE = _measure(0.01, 0.9, "m3 of water per m3 of soil", ("percent", 0.01))
 _ZONE_FIELDS: dict[str, Check] = {
@@ -192,7 +220,10 @@ _ZONE_FIELDS: dict[str, Check] = {
     "cooldown_s": _seconds(0, 30 * 86400),
     "daily_cap_s": _seconds(MIN_RUN_S, 86400),
     "max_reading_age_s": _seconds(60, 86400),
+    "probes": _list_of_probes,
 }
+_PROBE_FIELDS: dict[str, Check] = {"sensor_id": _sensor, "depth_m": _measure(0.01, 5, "metres", ("centimetres", 0.01))}
+_OPTIONAL = {"probes"}
 assert set(_ZONE_FIELDS) | {"timezone"} == {field.name for field in fields(Zone)}
 
 # Lesser field, relation, greater field: what must hold between the fields of one zone.
@@ -216,16 +247,19 @@ def _name_of(node: yaml.Node) -> str:
 
 
 def _zone(node: yaml.Node, place: str, mistakes: _Mistakes) -> _ZoneCells:
-    zone = _ZoneCells(place, _mapping(node, _ZONE_FIELDS, place, mistakes))
+    cells = _mapping(node, _ZONE_FIELDS, place, mistakes)
+    rows = enumerate(cells["probes"].value if "probes" in cells else (), 1)
+    probes = [_mapping(row, _PROBE_FIELDS, f"{place}, probe {number}", mistakes) for number, row in rows]
+    zone = _ZoneCells(place, cells, probes)
     for lesser, relation, greater, why in _ORDER:
         if zone.good(lesser, greater) and not _holds(zone.value(lesser), relation, zone.value(greater)):
             told = f"{zone.value(lesser)}: want {lesser} {relation} {greater} ({zone.value(greater)}): {why}"
             mistakes.add(zone.cells[lesser].node, f"{place}, {lesser}", told)
-    if zone.good("sensor_id", "gateway_id"):
-        owner, gateway_id = topics.gateway_of(zone.value("sensor_id")), zone.value("gateway_id")
+    for cell in zone.sensors() if zone.good("gateway_id") else ():
+        owner, gateway_id = topics.gateway_of(cell.value), zone.value("gateway_id")
         if owner != gateway_id:
-            told = f"{zone.value('sensor_id')!r}: is a sensor of {owner}, and the zone's gateway_id is {gateway_id}"
-            mistakes.add(zone.cells["sensor_id"].node, f"{place}, sensor_id", told)
+            told = f"{cell.value!r}: is a sensor of {owner}, and the zone's gateway_id is {gateway_id}"
+            mistakes.add(cell.node, f"{place}, sensor_id", told)
     return zone
 
 
@@ -234,14 +268,16 @@ def _holds(lesser: float, relation: str, greater: float) -> bool:
 
 
 def _check_duplicates(zones: list[_ZoneCells], mistakes: _Mistakes) -> None:
-    for name in ("zone_id", "sensor_id"):
-        seen = Counter[str]()
-        for zone in zones:
-            if zone.good(name):
-                seen[zone.value(name)] += 1
-                if seen[zone.value(name)] == 2:
-                    told = f"{zone.value(name)!r}: is used by an earlier zone; every zone has its own"
-                    mistakes.add(zone.cells[name].node, f"{zone.place}, {name}", told)
+    seen = Counter[tuple[str, str]]()
+    for zone in zones:
+        named = [("sensor_id", cell) for cell in zone.sensors()]
+        if zone.good("zone_id"):
+            named.append(("zone_id", zone.cells["zone_id"]))
+        for name, cell in named:
+            seen[name, cell.value] += 1
+            if seen[name, cell.value] == 2:
+                told = f"{cell.value!r}: is used before; every zone and every probe has its own"
+                mistakes.add(cell.node, f"{zone.place}, {name}", told)
 
 
 def _mapping(node: yaml.Node, checks: Mapping[str, Check], place: str, mistakes: _Mistakes) -> dict[str, _Cell]:
@@ -261,7 +297,7 @@ def _mapping(node: yaml.Node, checks: Mapping[str, Check], place: str, mistakes:
         if why:
             mistakes.add(value_node, f"{place}, {name}" if place else name, f"{_short(cells[name].value)}: {why}")
             bad.add(name)
-    for name in checks.keys() - cells.keys():
+    for name in checks.keys() - cells.keys() - _OPTIONAL:
         mistakes.add(node, where, f"{name} is missing")
     return {name: cell for name, cell in cells.items() if name not in bad}
 

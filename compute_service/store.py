@@ -17,9 +17,11 @@ from compute_service.decide import Decision, Run, Sample, ZoneState
 from compute_service.errors import StoreError
 
 Message = dict[str, Any]  # as protocol.messages checks it
+SampleKey = tuple[int, int, str]  # measured_at (Unix s), seq, boot_id: of two samples of a sensor the greater is newer
 
-SCHEMA_VERSION = 1
-_SCHEMA = """
+# What each version of the schema adds to the one before; a new file gets them all, one after the other.
+_SCHEMAS = (
+    """
 CREATE TABLE zones (
     zone_id TEXT PRIMARY KEY,
     vwc REAL, measured_at INTEGER, seq INTEGER, boot_id TEXT,  -- the newest sample
@@ -49,7 +51,15 @@ CREATE TABLE updates (
 ) WITHOUT ROWID;
 CREATE TABLE gateways (gateway_id TEXT PRIMARY KEY, state TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-"""
+""",
+    """
+CREATE TABLE probes (  -- the newest sample of each probe that a zone has besides its own
+    sensor_id TEXT PRIMARY KEY, zone_id TEXT NOT NULL,
+    vwc REAL NOT NULL, measured_at INTEGER NOT NULL, seq INTEGER NOT NULL, boot_id TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX probes_zone ON probes (zone_id);
+""",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +149,12 @@ class Store:
         for closed_at, message in self._all(unknown, zone_id, since):
             yield Run(closed_at, json.loads(message)["duration_s"])
 
-    def sample_key(self, zone_id: str) -> tuple[int, int, str] | None:
-        """(measured_at, seq, boot_id) of the zone's newest sample, or None."""
+    def sample_key(self, zone_id: str) -> SampleKey | None:
+        """The key of the zone's newest sample, or None."""
         row = self._one("SELECT measured_at, seq, boot_id FROM zones WHERE zone_id = ? AND vwc IS NOT NULL", zone_id)
         return (row[0], row[1], row[2]) if row else None
 
-    def save_sample(self, zone_id: str, vwc: float, key: tuple[int, int, str], due_at: int) -> None:
+    def save_sample(self, zone_id: str, vwc: float, key: SampleKey, due_at: int) -> None:
         """Keep the zone's newest sample, and when to decide about it unless that is settled already."""
         self._run(
             "INSERT INTO zones (zone_id, vwc, measured_at, seq, boot_id, due_at) VALUES (?, ?, ?, ?, ?, ?)"
@@ -152,6 +162,23 @@ class Store:
             " boot_id = excluded.boot_id, due_at = coalesce(due_at, excluded.due_at)",
             *(zone_id, vwc, *key, due_at),
         )
+
+    def save_probe(self, sensor_id: str, zone_id: str, vwc: float, key: SampleKey) -> bool:
+        """Keep a sample of one of the zone's other probes; False if a newer one of that probe is there."""
+        with self.transaction():
+            changed = self._db.execute(
+                "INSERT INTO probes VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET zone_id = excluded.zone_id,"
+                " vwc = excluded.vwc, measured_at = excluded.measured_at, seq = excluded.seq,"
+                " boot_id = excluded.boot_id WHERE (measured_at, seq, boot_id)"
+                " < (excluded.measured_at, excluded.seq, excluded.boot_id)",
+                (sensor_id, zone_id, vwc, *key),
+            )
+        return changed.rowcount > 0
+
+    def probes(self, zone_id: str) -> dict[str, Sample]:
+        """The newest sample of each of the zone's other probes, by sensor id."""
+        rows = self._all("SELECT sensor_id, vwc, measured_at FROM probes WHERE zone_id = ? ORDER BY 1", zone_id)
+        return {sensor_id: Sample(vwc, measured_at) for sensor_id, vwc, measured_at in rows}
 
     def zone_ids(self) -> list[str]:
         """Every zone that was ever heard of, by name."""
@@ -298,12 +325,12 @@ class Store:
     def _migrate(self) -> None:
         with self.transaction():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in _SCHEMA.split(";\n"):
+            if version > len(_SCHEMAS):
+                raise StoreError(f"{self.path}: has schema {version}, this service knows {len(_SCHEMAS)}; update it")
+            for number, schema in enumerate(_SCHEMAS[version:], version + 1):
+                for statement in schema.split(";\n"):
                     self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-            elif version != SCHEMA_VERSION:
-                raise StoreError(f"{self.path}: has schema {version}, this service knows {SCHEMA_VERSION}; update it")
+                self._db.execute(f"PRAGMA user_version={number}")
 
     def _run(self, statement: str, *values: object) -> None:
         with self.transaction():

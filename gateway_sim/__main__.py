@@ -2,22 +2,23 @@
 
 import argparse
 import asyncio
-import dataclasses
 import json
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gateway_sim import farm as farms
-from gateway_sim import replay
+from gateway_sim import member, replay
+from gateway_sim import scenario as scenarios
 from gateway_sim import weather as weathers
-from gateway_sim.errors import SimError, StateError
+from gateway_sim.errors import ScenarioError, SimError, StateError
 from gateway_sim.fleet import Fleet
 
 CONNECT_PATIENCE_S = 30
-DAY_S = 86400
+COMMANDS: dict[str, Callable[[list[str]], int]] = {"replay": replay.main, "member": member.main}
 
 
 class ScaledClock:
@@ -48,8 +49,8 @@ class ScaledClock:
 def main(arguments: list[str] | None = None) -> int:
     """Run until the days are over or Ctrl-C; 0, or 2 after one line about what to mend."""
     words = sys.argv[1:] if arguments is None else arguments
-    if words[:1] == ["replay"]:
-        return replay.main(words[1:])
+    if words and words[0] in COMMANDS:
+        return COMMANDS[words[0]](words[1:])
     options = _options(words)
     try:
         return asyncio.run(_run(options))
@@ -62,15 +63,18 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m gateway_sim",
         description=__doc__,
-        epilog="python -m gateway_sim replay --help: the file of a real logger instead",
+        epilog="python -m gateway_sim replay --help: the file of a real logger instead;"
+        " python -m gateway_sim member --help: one gateway of a demonstration",
     )
+    known = ", ".join(scenarios.names())
     parser.add_argument("--host", default="localhost", help="the broker, by the name in its certificate (%(default)s)")
     parser.add_argument("--port", type=int, default=8883, help="its TLS port (%(default)s)")
     parser.add_argument("--certs", type=Path, default=Path("certs/issued"), help="a folder a thing (%(default)s)")
-    parser.add_argument("--gateways", type=_positive(int), default=8, help="how many (%(default)s)")
-    parser.add_argument("--days", type=_positive(int), default=5, help="field days to run (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="draws the farm and the probes' noise (%(default)s)")
-    parser.add_argument("--weather", type=Path, default=weathers.EXCERPT, help="hourly CSV, replayed from now on")
+    parser.add_argument("--scenario", default=scenarios.DEFAULT, help=f"{known}, or a file (%(default)s)")
+    parser.add_argument("--gateways", type=_positive(int), help="how many, where the scenario draws them (8)")
+    parser.add_argument("--days", type=_positive(int), help="field days to run (the scenario's; 5)")
+    parser.add_argument("--seed", type=int, help="draws the farm and the probes' noise (the scenario's; 1)")
+    parser.add_argument("--weather", type=Path, help="hourly CSV, replayed from now on (the scenario's)")
     parser.add_argument("--speed", type=_positive(float), default=1.0, help="field seconds a second (%(default)s)")
     parser.add_argument("--state", type=Path, metavar="FOLDER", help="keep everything here, and go on from it")
     parser.add_argument("--write-zones", type=Path, metavar="FILE", help="only write compute's zones file, and end")
@@ -88,17 +92,21 @@ def _positive(kind: type[int] | type[float]) -> Any:
 
 
 async def _run(options: argparse.Namespace) -> int:
-    farm = farms.build(options.gateways, options.seed)
+    overrides = {name: getattr(options, name) for name in ("gateways", "days", "seed", "weather")}
+    scenario = scenarios.load(options.scenario, **overrides)
     if options.write_zones:
-        options.write_zones.write_text(json.dumps(farms.zones_document(farm), indent=2) + "\n")  # JSON is YAML
+        zones = farms.zones_document(scenario.farm)
+        options.write_zones.write_text(json.dumps(zones, indent=2) + "\n")  # JSON is YAML
         return 0
+    farm = scenario.farm.simulated
+    if not farm.gateways:
+        raise ScenarioError(f"{scenario.path}: all its gateways are processes of their own; start those")
     clock = _clock(options.speed, options.state)
-    weather = weathers.load(options.weather, options.days)
-    weather = dataclasses.replace(weather, start=clock.started - clock.started % weathers.HOUR_S)
+    now = scenario.moved_to(clock.started - clock.started % weathers.HOUR_S)
     settings = {"server_hostname": options.host}
     address = (options.host, options.port)
-    fleet = Fleet(farm, weather, options.certs, *address, clock, _tell, settings, options.state)
-    await _work(fleet, clock, weather.end - weathers.HOUR_S)  # the last samples still find weather
+    fleet = Fleet(farm, now.weather, options.certs, *address, clock, _tell, settings, options.state, faults=now.faults)
+    await _work(fleet, clock, now.weather.end - weathers.HOUR_S)  # the last samples still find weather
     return 0
 
 

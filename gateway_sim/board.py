@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import StorageError
 from gateway.journal import Journal
 from gateway_sim.errors import StateError
-from gateway_sim.farm import FarmGateway, Zone
+from gateway_sim.farm import WEATHER, FarmGateway, Zone
 from gateway_sim.faults import Faults
 from gateway_sim.field import THERMOMETER_M, Field
 from gateway_sim.hydraulics import Supply
@@ -59,6 +58,9 @@ class SimBoard:
         self.fields = {zone.zone_id: Field(zone, weather, start, self._supply) for zone in gateway.zones}
         self._places = {place.sensor_id: (place, zone) for zone in gateway.zones for place in self._probes(zone)}
         self._replay(edges, recorded or (lambda _event: False))
+        if self._faults.powerless_s(self._gateway_id, clock.now()):
+            for zone_id in flows:  # normally closed: without power they fall shut
+                self.set_valve(zone_id, False)
 
     def read(self) -> list[tuple[str, str | None, Values]]:
         """Sample every soil probe, then the weather station."""
@@ -68,7 +70,7 @@ class SimBoard:
         for sensor_id, (_, zone) in self._places.items():
             place, there = self._places[self._faults.wired(sensor_id, now)]
             rows.append(self._row(sensor_id, zone.zone_id, self._sample(place, self.fields[there.zone_id], now), now))
-        rows.append(self._row(f"{self._gateway_id}.weather", None, self._station(now), now))
+        rows.append(self._row(f"{self._gateway_id}.{WEATHER}", None, self._station(now), now))
         return rows
 
     def set_valve(self, zone_id: str, is_open: bool) -> None:
@@ -98,8 +100,8 @@ class SimBoard:
 
     def rain_counted(self, at: int | None) -> None:
         """Continue the rain gauge from the last sample that the gateway has on record (Unix s), if there is one."""
-        if at is not None:
-            self._rain_since = at
+        if at is not None:  # by a clock that may be wrong
+            self._rain_since = min(max(at, self._weather.start), self._clock.now())
 
     def _started(self, gateway: FarmGateway, seed: int) -> tuple[int, list[list[Any]]]:
         """When the fields began (Unix s), and the edges since then: now and none, unless the store knows better."""
@@ -157,7 +159,7 @@ class SimBoard:
     def _probes(self, zone: Zone) -> list[Probe]:
         """The zone's own, over the root zone, and those at single depths."""
         name = f"{self._gateway_id}.{zone.sensor}"
-        deep = [Probe(f"{name}-{depth * 100:.0f}cm", depth, zone.salt_ds_m) for depth in zone.probe_depths_m]
+        deep = [Probe(f"{self._gateway_id}.{sensor}", depth, zone.salt_ds_m) for sensor, depth in zone.probes]
         return [Probe(name, None, zone.salt_ds_m), *deep]
 
     def _sample(self, probe: Probe, field: Field, now: int) -> Values:
@@ -186,12 +188,9 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _truth(field: Field, at_ms: int) -> dict[str, Any]:
-    balance = asdict(field.account)
-    balance["stored_at_start_mm"] = field.zone.initial_vwc * field.zone.root_depth_m * 1000
-    balance["stored_at_end_mm"] = field.stored_mm
     return {
         "litres": field.litres(at_ms),
-        "water_balance": balance,
+        "water_balance": field.balance(),
         "moisture": field.trace,
         "below_wilting_point": min(vwc for _, vwc in field.trace) < field.zone.soil.wilting_point,
     }

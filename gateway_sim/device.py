@@ -14,10 +14,7 @@ from gateway.gateway import Gateway
 from gateway_sim.faults import Faults
 
 if TYPE_CHECKING:  # the interfaces are types only, and no module
-    from gateway.interfaces import Clock, Store
-
-Boot = Callable[["Store", dict[str, Any]], Gateway]
-"""Makes the gateway of one boot from (store, the host and port of its configuration)."""
+    from gateway.interfaces import Board, Clock, Store
 
 BLOCK = 65536
 PER_BOOT = ("messages_published", "messages_acked", "refusals", "reconnects")  # the other counters are kept on flash
@@ -102,6 +99,22 @@ class Flash:
             self._store.remove(name)
 
 
+class Relays:
+    """The board as one boot sees it: without power no relay moves, and valves, being normally closed, are shut."""
+
+    def __init__(self, board: "Board", flash: Flash) -> None:
+        self._board = board
+        self._flash = flash
+        self.read, self.metered_l, self.health = board.read, board.metered_l, board.health
+
+    def set_valve(self, zone_id: str, is_open: bool) -> None:
+        self._board.set_valve(zone_id, is_open and self._flash.powered)
+
+
+Boot = Callable[[Flash, dict[str, Any]], Gateway]
+"""Makes the gateway of one boot from (flash, the host and port of its configuration)."""
+
+
 class Device:
     """One gateway with its device faults. `boot` makes the gateway, at the start and after each power cut.
 
@@ -120,9 +133,10 @@ class Device:
         self._faults = faults
         self._radio = radio
         self._reboots = [cut for cut in faults.reboots(gateway_id) if cut[0] > clock.now()]
+        self._off_s = faults.powerless_s(gateway_id, clock.now())
         self._cut = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._off_s = 0.0
+        self._mended = asyncio.Event()
         self._dark = False
         self._past: dict[str, int] = {}
 
@@ -143,10 +157,20 @@ class Device:
             return self._dark
         return self.gateway is not None and (not self._radio.up or self.gateway.idle())
 
+    @property
+    def powered(self) -> bool:
+        """True from a boot to the next power cut."""
+        return self.gateway is not None and not self._cut.is_set()
+
+    def mend(self) -> None:
+        """Give power and network back, and let nothing fail any more."""
+        self._mended.set()
+        self._radio.turn(not self._cut.is_set())
+
     def valve_edge(self, is_open: bool) -> None:
         """A valve was moved: in a brown-out, an opening one takes the power down."""
         off_s = self._faults.brown_out_s(self.gateway_id, self._clock.now())
-        if is_open and off_s is not None:
+        if is_open and off_s is not None and not self._mended.is_set():
             self._off_s = off_s
             self._cut.set()
 
@@ -155,7 +179,9 @@ class Device:
         await self._radio.start()
         mains = asyncio.create_task(self._keep_schedule())
         try:
-            while await self._one_boot() and await self._dark_time():
+            if self._off_s:
+                self._cut.set()
+            while await self._dark_time() and await self._one_boot():
                 pass
         finally:
             mains.cancel()
@@ -169,9 +195,12 @@ class Device:
             await self.gateway.stop(patience_s)
 
     async def _dark_time(self) -> bool:
-        """Until the power is back (True), or never again."""
+        """While the power is off: until it is back (True), or never again."""
+        if not self._cut.is_set():
+            return True
         self._dark = True
-        ends = {asyncio.create_task(self._powerless()), asyncio.create_task(self._stopping.wait())}
+        waits = (self._powerless(), self._mended.wait(), self._stopping.wait())
+        ends = {asyncio.create_task(wait) for wait in waits}
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -182,12 +211,13 @@ class Device:
 
     async def _powerless(self) -> None:
         await self._clock.sleep_ms(round(self._off_s * 1000))
-        self._dark = False  # in the very turn of the clock, which must not go on before the boot
+        self._dark = False  # in the very turn of the clock, which must not go on before the boot: idle() is False
 
     async def _one_boot(self) -> bool:
         """From power on to the next cut (True), or to the end."""
         flash = Flash(self._store)
         self._cut.clear()
+        self._dark = False
         self.boots += 1
         self._past = {name: count for name, count in self.counters.items() if name in PER_BOOT}
         self._radio.turn(self._network())
@@ -215,6 +245,8 @@ class Device:
             if due == math.inf:
                 return
             await self._clock.sleep_ms(max(0, math.ceil((due - now) * 1000)))
+            if self._mended.is_set():
+                return
             if self._reboots and self._reboots[0][0] <= self._clock.now():
                 _, self._off_s = self._reboots.pop(0)
                 self._cut.set()
@@ -222,4 +254,4 @@ class Device:
                 self._radio.turn(self._network())
 
     def _network(self) -> bool:
-        return not self._faults.offline(self.gateway_id, self._clock.now())
+        return self._mended.is_set() or not self._faults.offline(self.gateway_id, self._clock.now())

@@ -13,6 +13,10 @@ class FarmError(SimError):
     """A farm of that shape cannot be built."""
 
 
+class ScenarioError(SimError):
+    """A scenario cannot be read, or says what cannot be; the text names file, line, value and remedy."""
+
+
 class IdentityMissingError(SimError):
     """A gateway has no certificate, key or CA on disk."""
 

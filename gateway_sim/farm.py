@@ -1,13 +1,17 @@
-"""A farm drawn from a seed: gateways, zones, soils and crops, and the document that tells compute about them."""
+"""A farm: gateways, zones, soils and crops, drawn from a seed or listed; what compute and a map are told of it."""
 
+import itertools
+import math
 import random
 import string
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from gateway_sim.errors import FarmError
 
 TIMEZONE = "America/Toronto"
+PATH_M = 4.0  # between zones on the map
+WEATHER = "weather"  # the sensor of a gateway's weather station
 MAX_RUN_S = 3600
 HARD_CAP_S = MAX_RUN_S + 300  # the board's own limit, a little above what compute may ask for
 
@@ -72,6 +76,11 @@ class Zone:
     salt_ds_m: float = 1.0
 
     @property
+    def probes(self) -> tuple[tuple[str, float], ...]:
+        """The other probes: (sensor, depth in m)."""
+        return tuple((f"{self.sensor}-{depth * 100:.0f}cm", depth) for depth in self.probe_depths_m)
+
+    @property
     def refill_point(self) -> float:
         """Where the crop begins to suffer, m3/m3 (FAO-56 equation 83)."""
         return round(self.soil.field_capacity - self.crop.depletion * self._available, 4)
@@ -93,10 +102,22 @@ class Zone:
 
 @dataclass(frozen=True)
 class FarmGateway:
-    """One gateway and its zones."""
+    """One gateway and its zones.
+
+    `at` is where it stands, in m east and south of the farm's corner; None: `layout` finds a place. With a `process` it
+    is not simulated by a fleet: that command is the gateway.
+    """
 
     gateway_id: str
     zones: tuple[Zone, ...]
+    at: tuple[float, float] | None = None
+    process: tuple[str, ...] = ()
+
+    @property
+    def sensor_ids(self) -> tuple[str, ...]:
+        """Every sensor: its zones' own, those at depths, the weather station."""
+        sensors = [name for zone in self.zones for name in (zone.sensor, *(sensor for sensor, _ in zone.probes))]
+        return tuple(f"{self.gateway_id}.{sensor}" for sensor in (*sensors, WEATHER))
 
 
 @dataclass(frozen=True)
@@ -106,6 +127,12 @@ class Farm:
     name: str
     seed: int
     gateways: tuple[FarmGateway, ...]
+    timezone: str = TIMEZONE
+
+    @property
+    def simulated(self) -> "Farm":
+        """The part that a fleet plays: without the gateways that are processes of their own."""
+        return replace(self, gateways=tuple(gateway for gateway in self.gateways if not gateway.process))
 
     @property
     def zones(self) -> tuple[Zone, ...]:
@@ -123,7 +150,84 @@ def build(gateways: int, seed: int, zones_per_gateway: int = 3) -> Farm:
 def zones_document(farm: Farm) -> dict[str, Any]:
     """The content of compute's zones.yaml: water contents in m3/m3, times in seconds."""
     rows = [_zone_row(gateway.gateway_id, zone) for gateway in farm.gateways for zone in gateway.zones]
-    return {"farm": farm.name, "timezone": TIMEZONE, "zones": rows}
+    return {"farm": farm.name, "timezone": farm.timezone, "zones": rows}
+
+
+def layout(farm: Farm) -> dict[str, list[dict[str, Any]]]:
+    """A map of the farm, in m east (x) and south (y) of its corner: `gateways` as points, `zones` as rectangles.
+
+    Zones have their area and lie east of their gateway, or in the nearest place that is free; no two overlap. The same
+    farm has the same map.
+    """
+    taken: list[_Box] = []
+    gateways, zones = [], []
+    places = _places(farm)
+    for gateway, (x, y) in zip(farm.gateways, places, strict=True):
+        kind = "process" if gateway.process else "simulated"
+        gateways.append({"gateway_id": gateway.gateway_id, "x_m": x, "y_m": y, "kind": kind})
+    for gateway, (x, y) in zip(farm.gateways, places, strict=True):
+        east = x + PATH_M
+        for zone in gateway.zones:
+            box = _free(_Box(*_rounded((east, y)), *_sides(zone)), taken)
+            taken.append(box)
+            east = box.x + box.width + PATH_M
+            row = {"zone_id": zone.zone_id, "gateway_id": gateway.gateway_id, "x_m": box.x, "y_m": box.y}
+            zones.append({**row, "width_m": box.width, "height_m": box.height})
+    return {"gateways": gateways, "zones": zones}
+
+
+class _Box(NamedTuple):
+    """A rectangle, by its corner of least x and y, in m."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def overlaps(self, other: "_Box") -> bool:
+        return (
+            self.x < other.x + other.width
+            and other.x < self.x + self.width
+            and self.y < other.y + other.height
+            and other.y < self.y + self.height
+        )
+
+
+def _sides(zone: Zone) -> tuple[float, float]:
+    """Half as long again as it is deep; to the centimetre, so that the area is right within a thousandth."""
+    width = round(math.sqrt(1.5 * zone.area_m2), 2)
+    return width, round(zone.area_m2 / width, 2)
+
+
+def _places(farm: Farm) -> list[tuple[float, float]]:
+    """Where each gateway stands: as it says, or on a grid whose cells hold a gateway's zones, south of those."""
+    columns = max(1, round(math.sqrt(len(farm.gateways) / 2)))
+    sides = [[_sides(zone) for zone in gateway.zones] for gateway in farm.gateways]
+    wide = max(sum(width + PATH_M for width, _ in zones) + 3 * PATH_M for zones in sides)
+    deep = max(height for zones in sides for _, height in zones) + 2 * PATH_M
+    south = max((gateway.at[1] + deep for gateway in farm.gateways if gateway.at), default=0.0)
+    cells = ((column * wide, south + row * deep) for row in itertools.count() for column in range(columns))
+    return [gateway.at or _rounded(next(cells)) for gateway in farm.gateways]
+
+
+def _rounded(place: tuple[float, float]) -> tuple[float, float]:
+    return round(place[0], 2), round(place[1], 2)
+
+
+def _free(wanted: _Box, taken: list[_Box]) -> _Box:
+    """The wanted box, or the nearest one beside those that are taken."""
+    if not any(wanted.overlaps(box) for box in taken):
+        return wanted
+    beside = {change for box in taken for change in _beside(box)}
+    boxes = [wanted._replace(x=wanted.x if x is None else x, y=wanted.y if y is None else y) for x, y in beside]
+    boxes.sort(key=lambda box: (math.hypot(box.x - wanted.x, box.y - wanted.y), box))
+    return next(box for box in boxes if not any(box.overlaps(other) for other in taken))
+
+
+def _beside(box: _Box) -> list[tuple[float | None, float | None]]:
+    """Where another may begin: east of it, south of it, at its own height or (None) at the other's."""
+    east, south = round(box.x + box.width + PATH_M, 2), round(box.y + box.height + PATH_M, 2)
+    return [(east, None), (east, box.y), (None, south), (box.x, south)]
 
 
 def _gateway(number: int, seed: int, zones: int) -> FarmGateway:
@@ -151,6 +255,7 @@ def _zone(number: int, letter: str, seed: int) -> Zone:
 
 
 def _zone_row(gateway_id: str, zone: Zone) -> dict[str, Any]:
+    probes = [{"sensor_id": f"{gateway_id}.{sensor}", "depth_m": depth} for sensor, depth in zone.probes]
     return {
         "zone_id": zone.zone_id,
         "gateway_id": gateway_id,
@@ -169,4 +274,4 @@ def _zone_row(gateway_id: str, zone: Zone) -> dict[str, Any]:
         "cooldown_s": 1800,
         "daily_cap_s": 4 * MAX_RUN_S,
         "max_reading_age_s": 3 * 3600,
-    }
+    } | ({"probes": probes} if probes else {})

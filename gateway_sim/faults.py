@@ -9,12 +9,15 @@ import math
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gateway_sim.errors import SimError
+from gateway_sim.farm import WEATHER
 from gateway_sim.hydraulics import Defect
+from protocol.messages import QUANTITIES
+from protocol.topics import gateway_of
 
 if TYPE_CHECKING:  # the interfaces are types only, and no module
     from gateway.interfaces import Clock
@@ -140,6 +143,11 @@ class Faults:
             for target in fault.targets:
                 self._of_target.setdefault(target, []).append(fault)
 
+    def moved(self, seconds: int) -> "Faults":
+        """The same, so much later."""
+        later = [replace(fault, begin=fault.begin + seconds, end=fault.end + seconds) for fault in self.all]
+        return Faults(later, self._seed)
+
     def active(self, target: str, at: float, kind: str | None = None) -> list[Fault]:
         """The faults that strike a target at a time (Unix s), of one kind or of all."""
         return [fault for fault in self._of_target.get(target, ()) if fault.active(at) and kind in {None, fault.kind}]
@@ -184,6 +192,11 @@ class Faults:
         faults = self._of_target.get(gateway_id, ())
         return sorted((fault.begin, fault.amount) for fault in faults if fault.kind == "reboot")
 
+    def powerless_s(self, gateway_id: str, at: float) -> float:
+        """Seconds until the power is back after a scheduled reboot; 0 if it is there."""
+        left = [begin + off_s - at for begin, off_s in self.reboots(gateway_id) if begin <= at]
+        return max([0.0, *left])
+
     def brown_out_s(self, gateway_id: str, at: float) -> float | None:
         """Seconds without power if the opening of a valve at this time resets the board; None if it does not."""
         return max((fault.amount for fault in self.active(gateway_id, at, "brown_out")), default=None)
@@ -227,10 +240,11 @@ def parse(rows: object, targets: Mapping[str, Sequence[str]], start: int, seed: 
         return Faults((), seed)
     if not isinstance(rows, list):
         raise FaultError(f"faults: want a list of rows, not {rows!r}")
-    return Faults([_fault(f"fault {number}", row, targets, start) for number, row in enumerate(rows, 1)], seed)
+    return Faults([read(f"fault {number}", row, targets, start) for number, row in enumerate(rows, 1)], seed)
 
 
-def _fault(place: str, row: object, known: Mapping[str, Sequence[str]], start: int) -> Fault:
+def read(place: str, row: object, known: Mapping[str, Sequence[str]], start: int) -> Fault:
+    """One row of `parse`; `place` begins what is said of a mistake. Raises FaultError."""
     if not isinstance(row, dict):
         raise FaultError(f"{place}: want kind, target, from ..., not {row!r}")
     unknown = set(row) - {"kind", "target", "from", "until", "amount", "quantity"}
@@ -246,7 +260,10 @@ def _fault(place: str, row: object, known: Mapping[str, Sequence[str]], start: i
     if end <= begin:
         raise FaultError(f"{place}: until {row['until']} is not after from {row.get('from', '0d')}")
     targets = _targets(place, kind, row.get("target"), known)
-    return Fault(name, targets, begin, end, _amount(place, kind, row.get("amount")), str(row.get("quantity", "vwc")))
+    quantity = str(row.get("quantity", "vwc"))
+    if quantity not in QUANTITIES:
+        raise FaultError(f"{place}: no quantity {quantity!r}; there are {', '.join(QUANTITIES)}")
+    return Fault(name, targets, begin, end, _amount(place, kind, row.get("amount")), quantity)
 
 
 def _targets(place: str, kind: Kind, target: object, known: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
@@ -258,7 +275,11 @@ def _targets(place: str, kind: Kind, target: object, known: Mapping[str, Sequenc
         if one not in known.get(kind.strikes, ()):
             there = ", ".join(known.get(kind.strikes, ())) or "none"
             raise FaultError(f"{place}: no {kind.strikes} {one!r}; there are {there}")
-    return tuple(str(one) for one in targets)
+    names = tuple(str(one) for one in targets)
+    stations = [name for name in names if name.endswith(f".{WEATHER}")]
+    if kind.targets == 2 and (stations or len({gateway_of(name) for name in names}) > 1):
+        raise FaultError(f"{place}: {' and '.join(names)}; want two moisture probes of one gateway")
+    return names
 
 
 def _amount(place: str, kind: Kind, amount: object) -> float:

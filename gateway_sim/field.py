@@ -1,6 +1,7 @@
 """The water of one zone: layers of soil, driven by hourly weather and by what the gateway's pipes bring."""
 
 import math
+from dataclasses import asdict
 
 from gateway_sim import soil
 from gateway_sim.farm import Zone
@@ -45,6 +46,20 @@ class Field:
     def stored_mm(self) -> float:
         """Water in the root zone."""
         return self._column.stored_mm
+
+    def balance(self) -> dict[str, float]:
+        """Millimetres in (rain, irrigation through the meter), out (lost on the way, and the soil's), and in store.
+
+        As of the last full step. What is lost escapes from a burst line, or falls beside the plants.
+        """
+        until_ms, area_m2 = self._time * 1000, self.zone.area_m2
+        metered_l, roots_l = self.litres(until_ms), self._supply.roots_l(self.zone.zone_id, until_ms)
+        return asdict(self.account) | {
+            "irrigation_mm": metered_l / area_m2,
+            "lost_mm": (metered_l - roots_l * self.zone.efficiency) / area_m2,
+            "stored_at_start_mm": self.zone.initial_vwc * self.zone.root_depth_m * 1000,
+            "stored_at_end_mm": self.stored_mm,
+        }
 
     @property
     def soil_temperature_c(self) -> float:

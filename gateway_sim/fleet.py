@@ -1,6 +1,7 @@
 """Many gateways in one process, each with its own certificate, outbox and field."""
 
 import asyncio
+import random
 import ssl
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from gateway.gateway import Gateway
 from gateway.store import FileStore, MemoryStore
 from gateway_sim.board import Event, SimBoard
-from gateway_sim.device import Device, Radio
+from gateway_sim.device import Device, Flash, Radio, Relays
 from gateway_sim.errors import IdentityMissingError, StateError
 from gateway_sim.farm import HARD_CAP_S, Farm, FarmGateway
 from gateway_sim.faults import Faults, SkewedClock
 from gateway_sim.weather import Weather
 
 if TYPE_CHECKING:  # the interfaces are types only, and no module
-    from gateway.interfaces import Clock, Store
+    from gateway.interfaces import Board, Clock, Random, Store
 
 COUNTERS = ("samples_taken", "messages_published", "messages_acked", "samples_dropped", "refusals", "reconnects")
 
@@ -67,18 +68,22 @@ class Fleet:
         if event["kind"] == "valve_edge" and isinstance(device, Device):
             device.valve_edge(event["open"])
 
-    def _member(self, config: Event, board: SimBoard, store: "Store", context: ssl.SSLContext) -> Gateway | Device:
+    def _member(self, config: Event, whole: SimBoard, store: "Store", context: ssl.SSLContext) -> Gateway | Device:
         """A gateway; as a device that can lose its network and power, if a fault will need that."""
         gateway_id = config["gateway_id"]
 
-        def boot(store: "Store", address: Event) -> Gateway:
+        def gateway(config: Event, board: "Board", store: "Store", draw: "Random") -> Gateway:
             clock = SkewedClock(self._clock, self._faults, gateway_id)
-            gateway = Gateway(config | address, board, clock, store, context, self._record)
-            board.rain_counted(gateway.last_sample_at)
-            return gateway
+            made = Gateway(config, board, clock, store, context, self._record, draw)
+            whole.rain_counted(made.last_sample_at)
+            return made
 
         if not self._faults.of(gateway_id):
-            return boot(store, {})
+            return gateway(config, whole, store, random)
+
+        def boot(flash: Flash, address: Event) -> Gateway:
+            return gateway(config | address, Relays(whole, flash), flash, _NoJitter())
+
         radio = Radio(config["host"], config["port"])
         return Device(gateway_id, boot, store, self._clock, self._faults, radio)
 
@@ -102,11 +107,26 @@ class Fleet:
         errors = {name: gateway.link_error for name, gateway in self.gateways.items()}
         return {name: str(error) or type(error).__name__ for name, error in errors.items() if error}
 
+    async def mend(self) -> None:
+        """Power and network come back to every gateway, for good: what it keeps can then be brought home."""
+        devices = [gateway for gateway in self.gateways.values() if isinstance(gateway, Device)]
+        for device in devices:
+            device.mend()
+        while not all(device.powered for device in devices):
+            self.check()
+            await asyncio.sleep(0.01)
+
     async def stop(self, patience_s: int = 10) -> None:
         """Close every valve, hand over what was measured, disconnect. Raises what a gateway died of."""
         await asyncio.gather(*(gateway.stop(patience_s) for gateway in self.gateways.values()))
         await asyncio.gather(*self._tasks)
         self._tasks = []
+
+    def last_words(self) -> dict[str, Any]:
+        """What is to be known of it at the end, as docs/field.md asks of every process that is a gateway."""
+        seen = self.summary()
+        zones = seen.pop("zones")
+        return {**seen, "balance": {zone_id: truth["water_balance"] for zone_id, truth in zones.items()}}
 
     def summary(self) -> dict[str, Any]:
         """What happened: the gateways' counters in sum, and the truth of the fields.
@@ -126,6 +146,13 @@ class Fleet:
         totals["zones_below_wilting_point"] = [zone_id for zone_id in zones if zones[zone_id]["below_wilting_point"]]
         totals["zones"] = zones
         return totals
+
+
+class _NoJitter:
+    """For a gateway behind a relay on this machine: field time waits while it waits to connect again."""
+
+    def random(self) -> float:
+        return 0.0
 
 
 def tls_context(folder: Path) -> ssl.SSLContext:

@@ -4,21 +4,17 @@ import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-import yaml
+from zoneinfo import ZoneInfo
 
 from gateway_sim import units
+from gateway_sim.checked_yaml import REQUIRED, Node, Source, read
 from gateway_sim.errors import MapError
 from protocol import messages
 
 EPOCHS = {"epoch_s": 1, "epoch_ms": 1000}  # formats that need no timezone -> units a second
 REORDER_WITHIN_S = 86400
 _FIELD = re.compile(r"\{([^{}]+)\}")
-_REQUIRED: Any = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +123,7 @@ class LoggerMap:
 
 def load(path: Path) -> LoggerMap:
     """Read and check a map. Raises MapError with the first mistake: file, key, value and remedy in one line."""
-    root = _Node(path, "", _read(path))
+    root = read(Source(path, "the map", MapError, "docs/replay.md"))
     layout = root.one_of("layout", ("wide", "long"))
     place = _place(root.node("sensor"), None)
     ignored = root.node("ignore", {})
@@ -151,104 +147,7 @@ def load(path: Path) -> LoggerMap:
     return logger_map
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice, of which YAML would take the last without a word."""
-
-
-def _unique(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
-    for index, key in enumerate(keys):
-        if key in keys[:index]:
-            raise yaml.MarkedYAMLError(problem=f"{key!r} stands twice", problem_mark=node.value[index][0].start_mark)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique)
-
-
-def _read(path: Path) -> Any:
-    try:
-        return yaml.load(path.read_bytes(), Loader=_Loader)  # noqa: S506  # a SafeLoader, with stricter keys
-    except OSError as error:
-        raise MapError(f"{path}: cannot be read: {error.strerror}; give a map's path, as {_example()}") from error
-    except (yaml.YAMLError, RecursionError, TypeError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        why = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise MapError(f"{path}{line}: not valid YAML: {why}; check keys, indentation and quotes") from error
-
-
-def _example() -> Path:
-    return Path(__file__).parent / "maps" / "drummondville_soil.yaml"
-
-
-class _Node:
-    """One mapping of the file; what is asked for is checked, and `end` refuses what nobody asked for."""
-
-    def __init__(self, path: Path, key: str, value: Any) -> None:
-        self._path, self._key = path, key
-        self._asked: set[str] = set()
-        if not isinstance(value, dict) or not all(isinstance(name, str | int | float) for name in value):
-            raise self.wrong("", value, "write keys and values under it, as docs/replay.md shows")
-        self.value: dict[str, Any] = {str(name): entry for name, entry in value.items()}
-
-    def wrong(self, name: str, value: Any, remedy: str) -> MapError:
-        key = ".".join(part for part in (self._key, name) if part) or "the map"
-        shown = repr(value)
-        return MapError(f"{self._path}: {key}: {shown if len(shown) <= 60 else shown[:57] + '...'}: {remedy}")
-
-    def get(self, name: str, default: Any = _REQUIRED) -> Any:
-        self._asked.add(name)
-        if name in self.value:
-            return self.value[name]
-        if default is _REQUIRED:
-            near = get_close_matches(name, self.value, 1)
-            raise self.wrong(name, None, f"missing; did you mean it by {near[0]!r}?" if near else "missing; add it")
-        return default
-
-    def node(self, name: str, default: Any = _REQUIRED) -> "_Node":
-        return _Node(self._path, f"{self._key}.{name}".strip("."), self.get(name, default))
-
-    def text(self, name: str, default: Any = _REQUIRED) -> Any:
-        value = self.get(name, default)
-        if value is not default and not (isinstance(value, str) and value):
-            raise self.wrong(name, value, "want a text; put it in quotes")
-        return value
-
-    def words(self, name: str, default: Any = _REQUIRED) -> list[str]:
-        value = self.get(name, default)
-        entries = value if isinstance(value, list) else [value]
-        for entry in entries:
-            if isinstance(entry, bool) or not isinstance(entry, str | int | float):
-                raise self.wrong(name, entry, "want a list of texts; put each in quotes")
-        return [str(entry) for entry in entries]
-
-    def number(self, name: str, least: float, default: Any = _REQUIRED, kind: Any = int) -> Any:
-        value = self.get(name, default)
-        if value is default:
-            return value
-        if isinstance(value, bool) or not isinstance(value, (int, kind)) or not value >= least:
-            raise self.wrong(name, value, f"want a number of at least {least:g}, without quotes")
-        return value
-
-    def one_of(self, name: str, allowed: Any, default: Any = _REQUIRED) -> Any:
-        value = self.get(name, default)
-        if isinstance(value, list | dict) or value not in allowed:
-            near = get_close_matches(str(value), [str(word) for word in allowed], 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(map(str, allowed))}"
-            raise self.wrong(name, value, f"not known here; {hint}")
-        return value
-
-    def end(self, *more: str) -> None:
-        known = self._asked | set(more)
-        for name in self.value:
-            if name not in known:
-                near = get_close_matches(name, known, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
-                raise self.wrong(name, self.value[name], f"unknown key; {hint}")
-
-
-def _file(node: _Node) -> FileFormat:
+def _file(node: Node) -> FileFormat:
     decimal = node.one_of("decimal", (".", ","), ".")
     delimiter = node.text("delimiter", ";" if decimal == "," else ",")
     if len(delimiter) != 1 or delimiter in '\r\n"':
@@ -269,7 +168,7 @@ def _file(node: _Node) -> FileFormat:
     return made
 
 
-def _encoding(node: _Node) -> str:
+def _encoding(node: Node) -> str:
     encoding = node.text("encoding", "utf-8")
     try:
         found = codecs.lookup(encoding).name
@@ -278,7 +177,7 @@ def _encoding(node: _Node) -> str:
     return "utf-8-sig" if found == "utf-8" else found  # a byte order mark is no part of the first column's name
 
 
-def _time(node: _Node) -> TimeRule:
+def _time(node: Node) -> TimeRule:
     pattern = node.text("format")
     if pattern not in EPOCHS and "%" not in pattern:
         raise node.wrong("format", pattern, f"want a pattern as '%Y-%m-%d %H:%M', or {' or '.join(EPOCHS)}")
@@ -295,43 +194,38 @@ def _time(node: _Node) -> TimeRule:
     return rule
 
 
-def _timezone(node: _Node, pattern: str) -> ZoneInfo | None:
+def _timezone(node: Node, pattern: str) -> ZoneInfo | None:
     if pattern in EPOCHS or "%z" in pattern:
         if "timezone" in node.value:
             raise node.wrong("timezone", node.value["timezone"], f"leave it out: {pattern!r} already says it")
         return None
-    name = node.text("timezone")
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        remedy = "no such zone; want an IANA name as America/Toronto, or Etc/GMT+5 for standard time all year"
-        raise node.wrong("timezone", name, remedy) from error
+    return ZoneInfo(node.timezone("timezone"))
 
 
-def _place(node: _Node, default: Place | None) -> Place:
-    values = {name: node.text(name, getattr(default, name) if default else _REQUIRED) for name in ("gateway", "sensor")}
+def _place(node: Node, default: Place | None) -> Place:
+    values = {name: node.text(name, getattr(default, name) if default else REQUIRED) for name in ("gateway", "sensor")}
     zone = node.text("zone", default.zone if default else None)
     if default is None:
         node.end()
     return Place(values["gateway"], values["sensor"], zone)
 
 
-def _tables(node: _Node) -> dict[str, dict[str, str]]:
+def _tables(node: Node) -> dict[str, dict[str, str]]:
     return {column: {key: node.node(column).words(key)[0] for key in node.node(column).value} for column in node.value}
 
 
-def _long(root: _Node, place: Place) -> Long:
+def _long(root: Node, place: Place) -> Long:
     unit = root.text("unit", None)
     return Long(root.text("value"), root.text("variable"), unit, _targets(root.node("variables"), place, unit is None))
 
 
-def _targets(node: _Node, place: Place, with_unit: bool) -> dict[str, Target]:
+def _targets(node: Node, place: Place, with_unit: bool) -> dict[str, Target]:
     if not node.value:
         raise node.wrong("", {}, "maps nothing; name a column or variable and its quantity")
     return {name: _target(node.node(name), place, with_unit) for name in node.value}
 
 
-def _target(node: _Node, place: Place, with_unit: bool) -> Target:
+def _target(node: Node, place: Place, with_unit: bool) -> Target:
     quantity = node.one_of("quantity", tuple(units.BASES))
     unit = node.text("unit") if with_unit else None
     if not with_unit and "unit" in node.value:
@@ -347,7 +241,7 @@ def _target(node: _Node, place: Place, with_unit: bool) -> Target:
     return target
 
 
-def _check_distinct(root: _Node, logger_map: LoggerMap) -> None:
+def _check_distinct(root: Node, logger_map: LoggerMap) -> None:
     taken: dict[tuple[Place, str], str] = {}
     for column, target in logger_map.wide.items():
         key = (target.place or logger_map.place, target.quantity)

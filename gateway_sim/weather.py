@@ -1,9 +1,10 @@
 """Hourly weather from a file, with its faults kept as facts: nothing is invented in silence."""
 
 import csv
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -72,12 +73,15 @@ class Weather:
         return total
 
 
-def load(path: Path = EXCERPT, days: int | None = None) -> Weather:
-    """Read the first `days` days (default: all) of an hourly CSV file in local time. Raises WeatherError."""
-    rows, repeated = _read(path, days)
+def load(path: Path = EXCERPT, days: int | None = None, timezone: str = TIMEZONE, first: date | None = None) -> Weather:
+    """Read `days` days (default: all) of an hourly CSV file in local time, from `first` on. Raises WeatherError."""
+    start = -math.inf if first is None else datetime.combine(first, time(), ZoneInfo(timezone)).timestamp()
+    rows, repeated = _read(path, days, timezone, start)
     if not rows:
-        raise WeatherError(f"{path}: no rows; give an hourly weather file")
+        raise WeatherError(f"{path}: no rows{f' from {first} on' if first else ''}; give an hourly weather file")
     weather = Weather(min(rows), [], repeated)
+    if weather.start - start >= 24 * HOUR_S and first:
+        raise WeatherError(f"{path}: begins at {_show(weather.start)}, which is after {first}; start later")
     hours = (max(rows) - weather.start) // HOUR_S + 1
     if days is not None and hours < days * 24:
         raise WeatherError(
@@ -87,13 +91,15 @@ def load(path: Path = EXCERPT, days: int | None = None) -> Weather:
     return weather
 
 
-def _read(path: Path, days: int | None) -> tuple[dict[int, Values], int]:
+def _read(path: Path, days: int | None, timezone: str, start: float) -> tuple[dict[int, Values], int]:
     rows: dict[int, Values] = {}
     repeated = 0
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             for line, row in _rows(path, csv.DictReader(file)):
-                at = _hour(path, line, row[TIME_COLUMN])
+                at = _hour(path, line, row[TIME_COLUMN], timezone)
+                if at < start:
+                    continue
                 if days is not None and rows and at >= min(rows) + days * 24 * HOUR_S:
                     break
                 if at in rows:
@@ -117,9 +123,9 @@ def _rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[tuple[int, dict
         yield reader.line_num, row
 
 
-def _hour(path: Path, line: int, text: str) -> int:
+def _hour(path: Path, line: int, text: str, timezone: str) -> int:
     try:
-        local = datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=ZoneInfo(TIMEZONE))
+        local = datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=ZoneInfo(timezone))
     except ValueError as error:
         raise WeatherError(f"{path}, line {line}: {TIME_COLUMN} {text!r} is not a time as 2020-06-09 0:00") from error
     at = int(local.timestamp())

@@ -18,8 +18,10 @@ from rich.console import Console
 from certs.authority import Authority
 from certs.errors import CertsError
 from gateway_sim import farm as farms
-from gateway_sim import weather as weathers
+from gateway_sim import scenario as scenarios
 from gateway_sim.errors import SimError
+from gateway_sim.member import fault_rows, season
+from gateway_sim.scenario import MOST_DAYS, MOST_GATEWAYS, MOST_SEED, Scenario
 from gateway_sim.weather import Weather
 from local_cloud.aws import AwsError
 from local_cloud.demo.errors import DemoError
@@ -28,15 +30,26 @@ from local_cloud.demo.report import write_report
 from local_cloud.demo.roles import perform
 from local_cloud.demo.screen import show_progress, summary_table
 from local_cloud.demo.stage import StageError
-from local_cloud.demo.story import Job, play
-from local_cloud.demo.summary import sum_up
+from local_cloud.demo.story import FLEET, SERVICES, Company, Job, Member, play
+from local_cloud.demo.summary import brought_home, sum_up
 from local_cloud.errors import LocalCloudError
 from local_cloud.field_clock import FieldClockError
 
 DAY_S = 24 * 3600
 COMPUTE = "irrigation-compute"
-LEFT_BY_A_RUN = ("summary.json", "report.html", "events.jsonl", "zones.yaml", "compute.sqlite*", "lake", "logs")
+LEFT_BY_A_RUN = (
+    "summary.json",
+    "truth.json",
+    "report*.html",
+    "events.jsonl",
+    "zones.yaml",
+    "compute.sqlite*",
+    "lake",
+    "logs",
+)
 NEEDED_BYTES = 200 * 1024 * 1024
+Document = dict[str, Any]
+
 KNOWN_TROUBLE = (CertsError, SimError, LocalCloudError, AwsError, FieldClockError, StageError, OSError)
 
 
@@ -55,44 +68,71 @@ def main(words: list[str] | None = None) -> int:
     return 0 if _all_well(summary) else 1
 
 
-def give(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
-    """Play the story and leave summary.json, report.html, events.jsonl and the lake in the output folder."""
+def give(arguments: argparse.Namespace, console: Console) -> Document:
+    """Play the story and leave summary.json, the report, truth.json, events.jsonl and the lake in the output folder."""
     began = time.monotonic()
-    weather_file = Path(arguments.weather) if arguments.weather else weathers.EXCERPT
-    weather = weathers.load(weather_file, days=arguments.days)
-    farm = farms.build(arguments.gateways, arguments.seed)
+    overrides = {"gateways": arguments.gateways, "weather": Path(arguments.weather) if arguments.weather else None}
+    scenario = scenarios.load(arguments.scenario, days=arguments.days, seed=arguments.seed, **overrides)
     out = _fresh_folder(Path(arguments.out))
     with _work_folder() as work:
-        job = Job(
-            gateways=arguments.gateways,
-            seed=arguments.seed,
-            broker=arguments.broker,
-            weather=str(weather_file.resolve()),
-            start=weather.start,
-            end=weather.start + arguments.days * DAY_S,
-            work=str(work),
-            out=str(out),
-            kills=arguments.kills,
-        )
-        zones = farms.zones_document(farm)
+        job = _job(scenario, arguments, work, out)
+        zones = farms.zones_document(scenario.farm)
         (out / "zones.yaml").write_text(yaml.safe_dump(zones, sort_keys=False))
-        _issue_identities(job, [gateway.gateway_id for gateway in farm.gateways])
+        _issue_identities(job, [gateway.gateway_id for gateway in scenario.farm.gateways])
         with show_progress(job, console) as tell:
-            home = asyncio.run(play(job, tell))
+            company = _company(scenario)
+            home = asyncio.run(play(job, company, tell))
         events = _gather_events(work, out)
-    facts = lake_facts(out / "lake")
-    summary = sum_up(job, home, events, facts, out)
+    gateways = brought_home(company, home)
+    facts = lake_facts(out / "lake", [zone["sensor_id"] for zone in zones["zones"]])
+    summary = sum_up(job, scenario, gateways, home, events, facts)
     summary["seconds"] = round(time.monotonic() - began, 1)
-    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    write_report(out, summary, zones, events, facts.traces, _hourly(weather))
+    truth = _truth(scenario, gateways)
+    for name, document in (("summary", summary), ("truth", truth)):
+        (out / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
+    write_report(out, summary, zones, events, facts.traces, _hourly(scenario.weather), truth)
     return summary
 
 
-def _hourly(weather: Weather) -> list[dict[str, Any]]:
+def _job(scenario: Scenario, arguments: argparse.Namespace, work: Path, out: Path) -> Job:
+    return Job(
+        scenario=str(scenario.path.resolve()),
+        gateways=arguments.gateways,
+        seed=scenario.farm.seed,
+        weather=str(Path(arguments.weather).resolve()) if arguments.weather else None,
+        broker=arguments.broker,
+        start=scenario.weather.start,
+        end=scenario.weather.start + scenario.days * DAY_S,
+        work=str(work),
+        out=str(out),
+        kills=arguments.kills,
+    )
+
+
+def _company(scenario: Scenario) -> Company:
+    processes = [gateway for gateway in scenario.farm.gateways if gateway.process]
+    members = {one.gateway_id: Member(one.process, season(scenario, one)) for one in processes}
+    taken = sorted({FLEET, *SERVICES} & set(members))
+    if taken:
+        raise DemoError(f"{scenario.path}: {taken[0]} is a process of the demonstration; give the gateway another name")
+    return Company(bool(scenario.farm.simulated.gateways), members)
+
+
+def _truth(scenario: Scenario, gateways: Document) -> Document:
+    """What no probe sees: each zone's water, what broke, where everything stands, which story it was."""
+    return {
+        "scenario": {"name": scenario.name, "description": dict(scenario.description)},
+        "faults": fault_rows(scenario.faults),
+        "balance": gateways["balance"],
+        "layout": farms.layout(scenario.farm),
+    }
+
+
+def _hourly(weather: Weather) -> list[Document]:
     return [{"at": weather.start + index * 3600, **hour} for index, hour in enumerate(weather.hours)]
 
 
-def _all_well(summary: dict[str, Any]) -> bool:
+def _all_well(summary: Document) -> bool:
     return not (summary["samples_lost"] or summary["valve_bound_violations"])
 
 
@@ -120,7 +160,7 @@ def _issue_identities(job: Job, gateway_ids: list[str]) -> None:
         authority.issue(thing)
 
 
-def _gather_events(work: Path, out: Path) -> list[dict[str, Any]]:
+def _gather_events(work: Path, out: Path) -> list[Document]:
     lines = [line for file in sorted((work / "events").glob("*.jsonl")) for line in file.read_text().splitlines()]
     events = sorted((json.loads(line) for line in lines), key=lambda event: event["at"])
     (out / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
@@ -131,11 +171,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local_cloud.demo", description="Irrigate a farm on this machine, every part of it the real one."
     )
-    parser.add_argument("--gateways", type=_whole(1, 200), default=8, help="how many gateways of 3 zones each (8)")
-    parser.add_argument("--days", type=_whole(1, 366), default=5, help="field days (5)")
-    parser.add_argument("--seed", type=_whole(0, 2**31), default=1, help="another seed is another farm (1)")
+    known = ", ".join(scenarios.names())
+    parser.add_argument("--scenario", default=scenarios.DEFAULT, help=f"{known}, or a file (%(default)s)")
+    parser.add_argument("--gateways", type=_whole(1, MOST_GATEWAYS), help="how many, where the scenario draws them (8)")
+    parser.add_argument("--days", type=_whole(1, MOST_DAYS), help="field days (the scenario's; 5)")
+    parser.add_argument("--seed", type=_whole(0, MOST_SEED), help="another seed is another farm (the scenario's; 1)")
     parser.add_argument("--broker", choices=("embedded", "mosquitto"), default="embedded", help="the inner broker")
-    parser.add_argument("--weather", default="", help="hourly CSV; default: the Drummondville excerpt")
+    parser.add_argument("--weather", default="", help="hourly CSV (the scenario's)")
     parser.add_argument("--kills", type=_whole(0, 10_000), default=0, help="kill -9 of its processes on the way (0)")
     parser.add_argument("--out", default="demo-output", help="what stays; replaces an earlier run (demo-output)")
     parser.add_argument("--role", nargs=2, metavar=("NAME", "JOB"), help=argparse.SUPPRESS)

@@ -1,6 +1,7 @@
 """What a lake in a local folder holds: counts, a fingerprint, and each zone's moisture for the report."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +21,16 @@ class LakeFacts:
     traces: dict[str, list[tuple[int, float]]]
 
 
-def lake_facts(parquet_dir: Path) -> LakeFacts:
-    """Read the tables under `parquet_dir/<table>/**/*.parquet`; a table without a file counts as empty."""
+def lake_facts(parquet_dir: Path, sensors: Collection[str]) -> LakeFacts:
+    """Read the tables under `parquet_dir/<table>/**/*.parquet`; a table without a file counts as empty.
+
+    `sensors` are the zones' own probes, whose moisture makes the traces.
+    """
     tables = {name: _read(parquet_dir / name) for name in TABLES}
     samples = tables["samples"]
     if samples is None:
         return LakeFacts(0, _fingerprint(tables), {})
-    return LakeFacts(samples.select(IDENTITY).n_unique(), _fingerprint(tables), _traces(samples))
+    return LakeFacts(samples.select(IDENTITY).n_unique(), _fingerprint(tables), _traces(samples, sensors))
 
 
 def _read(folder: Path) -> pl.DataFrame | None:
@@ -44,8 +48,9 @@ def _fingerprint(tables: dict[str, pl.DataFrame | None]) -> str:
     return digest.hexdigest()
 
 
-def _traces(samples: pl.DataFrame) -> dict[str, list[tuple[int, float]]]:
-    moisture = samples.filter(pl.col("vwc").is_not_null() & pl.col("zone_id").is_not_null()).sort("measured_at")
+def _traces(samples: pl.DataFrame, sensors: Collection[str]) -> dict[str, list[tuple[int, float]]]:
+    own = pl.col("sensor_id").is_in(list(sensors)) & pl.col("zone_id").is_not_null()
+    moisture = samples.filter(own & pl.col("vwc").is_not_null()).sort("measured_at")
     times = moisture.select("zone_id", pl.col("measured_at").dt.epoch("s"), "vwc")
     traces: dict[str, list[tuple[int, float]]] = {}
     for zone_id, at, vwc in times.iter_rows():

@@ -19,10 +19,8 @@ from compute_service.errors import ComputeError
 from compute_service.link import Link
 from compute_service.service import Service
 from compute_service.store import Store
-from gateway_sim import farm as farms
-from gateway_sim import weather as weathers
+from gateway_sim import scenario as scenarios
 from gateway_sim.errors import SimError
-from gateway_sim.farm import HARD_CAP_S
 from gateway_sim.fleet import Fleet
 from lambda_functions.aggregate import index as aggregate
 from local_cloud.cloud import Cloud, serve
@@ -40,7 +38,6 @@ LAKE_PREFIX = "lake/"
 GLUE_DATABASE = "pythoflow_demo"
 AGGREGATE_EVERY_S = 3 * 3600
 DAY_S = 24 * 3600
-FLEET_COUNTERS = ("samples_taken", "samples_dropped", "messages_published", "messages_acked", "refusals", "reconnects")
 AGGREGATE_ENVIRONMENT = {
     "SOURCE_BUCKET": BUCKET,
     "SOURCE_PREFIX": RAW_PREFIX,
@@ -114,15 +111,9 @@ class FleetPart:
 
     async def stop(self) -> dict[str, Any]:
         """Close the valves, empty the outboxes; gives what the fleet saw."""
+        await self._fleet.mend()
         await self._fleet.stop()
-        seen = self._fleet.summary()
-        return {
-            **{name: seen[name] for name in FLEET_COUNTERS},
-            "zones": len(seen["zones"]),
-            "litres_delivered": sum(seen["litres"].values()),
-            "zones_below_wilting_point": len(seen["zones_below_wilting_point"]),
-            "hard_caps_s": dict.fromkeys(seen["zones"], HARD_CAP_S),
-        }
+        return self._fleet.last_words()
 
 
 class ComputePart:
@@ -156,7 +147,7 @@ class ComputePart:
     async def stop(self) -> dict[str, Any]:
         """Close what is overdue, disconnect; gives the commands by state and what was settled."""
         self._service.give_up()
-        self._link.close()
+        await asyncio.to_thread(self._link.close)
         litres = sum(delivery.volume_l or 0 for delivery in self._store.deliveries())
         return {"commands": self._store.command_counts(), "litres_settled": litres}
 
@@ -227,6 +218,7 @@ class SchedulePart:
         """Invoke it for the last time, and bring the Parquet files home."""
         last = await asyncio.to_thread(aggregate.handler, {}, None)
         await asyncio.to_thread(_download, Path(self._job.out) / "lake")
+        await asyncio.to_thread(_download_catalogue, Path(self._job.out) / "lake" / "glue.json")
         results = [*self._schedule.results, last]
         names = ("quarantined", "duplicates_dropped")
         return {"glue_database": GLUE_DATABASE, **{n: sum(r[n] for r in results) for n in names}}
@@ -239,11 +231,26 @@ class SchedulePart:
 @asynccontextmanager
 async def fleet_role(job: Job, time: VirtualTime, record: Recorder) -> AsyncIterator[tuple[Part, dict[str, Any]]]:
     """The simulated gateways, connected."""
-    weather = weathers.load(Path(job.weather), days=(job.end - job.start) // DAY_S)
-    farm = farms.build(job.gateways, job.seed)
+    scenario = scenarios.load(
+        job.scenario,
+        gateways=job.gateways,
+        days=(job.end - job.start) // DAY_S,
+        seed=job.seed,
+        weather=Path(job.weather) if job.weather else None,
+    )
     work = Path(job.work)
-    address = ("127.0.0.1", job.gate_port)
-    fleet = Fleet(farm, weather, work / "certs", *address, time, record, state=work / "fleet", recorded=record.has)
+    fleet = Fleet(
+        scenario.farm.simulated,
+        scenario.weather,
+        work / "certs",
+        "127.0.0.1",
+        job.gate_port,
+        time,
+        record,
+        state=work / "fleet",
+        recorded=record.has,
+        faults=scenario.faults,
+    )
     await fleet.start()
     try:
         yield FleetPart(fleet, time, record), {}
@@ -333,3 +340,14 @@ def _download(folder: Path) -> None:
             path = folder / entry["Key"].removeprefix(LAKE_PREFIX)
             path.parent.mkdir(parents=True, exist_ok=True)
             s3.download_file(BUCKET, entry["Key"], str(path))
+
+
+def _download_catalogue(path: Path) -> None:
+    """Keep what Glue says of the tables, each with its partitions: it ends with the local AWS API."""
+    glue = boto3.client("glue")
+    tables: dict[str, Any] = {}
+    for table in glue.get_tables(DatabaseName=GLUE_DATABASE)["TableList"]:
+        pages = glue.get_paginator("get_partitions").paginate(DatabaseName=GLUE_DATABASE, TableName=table["Name"])
+        tables[table["Name"]] = {**table, "Partitions": [entry for page in pages for entry in page["Partitions"]]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(tables, default=str, indent=1))

@@ -15,9 +15,11 @@ DAY_S = 24 * 3600
 
 # The rows of the closing table: text, key of the summary, unit.
 ROWS = (
+    ("scenario", "scenario", ""),
     ("field days", "field_days", ""),
     ("gateways", "gateways", ""),
     ("zones", "zones", ""),
+    ("faults injected", "faults", ""),
     ("messages published / acknowledged", ("messages_published", "messages_acked"), ""),
     ("samples taken / in the lake", ("samples_taken", "samples_in_lake"), ""),
     ("samples lost", "samples_lost", ""),
@@ -28,6 +30,7 @@ ROWS = (
     ("valves open beyond their bound", "valve_bound_violations", ""),
     ("water delivered", "litres_delivered", " l"),
     ("zones below wilting point", "zones_below_wilting_point", ""),
+    ("water unaccounted for in any zone", "water_balance_error_mm", " mm"),
     ("seconds", "seconds", " s"),
 )
 
@@ -82,8 +85,12 @@ def summary_table(summary: dict[str, Any]) -> Table:
     table.add_column(justify="right")
     for text, keys, unit in ROWS:
         names = (keys,) if isinstance(keys, str) else keys
-        table.add_row(text, " / ".join(f"{summary[name]:,}" for name in names) + unit)
+        table.add_row(text, " / ".join(_shown(summary[name]) for name in names) + unit)
     table.add_section()
     table.add_row("report", summary["report"])
     table.add_row("lake (Parquet)", summary["parquet_dir"])
     return table
+
+
+def _shown(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:,}"

@@ -38,11 +38,12 @@ class Stage:
         await asyncio.shield(self.close())
 
     async def start(self, name: str, *command: str, environment: Mapping[str, str] | None = None) -> None:
-        """Start a child: `command` goes to this Python."""
+        """Start a child; `python` as the first word of its command is this Python."""
+        program = sys.executable if command[0] == "python" else command[0]
         with (self._logs / f"{name}.log").open("ab") as log:
             child = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *command,
+                program,
+                *command[1:],
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -78,6 +78,42 @@ def test_merge_key(tmp_path: Path) -> None:
     ]
 
 
+PROBES = """\
+    probes:
+      - {sensor_id: irrigation-gateway-1.soil-a-20cm, depth_m: 0.2}
+      - {sensor_id: irrigation-gateway-1.soil-a-40cm, depth_m: 0.4}
+"""
+
+
+def test_a_zone_may_have_more_probes(tmp_path: Path) -> None:
+    """Each with its depth; without them the zone's own probe is the only one."""
+    [zone] = config.load(write(tmp_path, GOOD + PROBES)).zones
+    assert [(probe.sensor_id[-4:], probe.depth_m) for probe in zone.probes] == [("20cm", 0.2), ("40cm", 0.4)]
+    assert zone.sensor_ids[0] == zone.sensor_id
+    assert config.load(write(tmp_path, GOOD)).zones[0].probes == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("depth_m: 0.2", "depth_m: 20", ":22: zone plot-1a, probe 1, depth_m: 20: looks like centimetres; write 0.2"),
+        (", depth_m: 0.2", "", ":22: zone plot-1a, probe 1: depth_m is missing"),
+        ("1.soil-a-40cm", "2.soil-a", ":23: zone plot-1a, sensor_id: 'irrigation-gateway-2.soil-a': is a sensor of"),
+        ("a-40cm", "a-20cm", ":23: zone plot-1a, sensor_id: 'irrigation-gateway-1.soil-a-20cm': is used before"),
+        ("soil-a-20cm", "soil-a", ":22: zone plot-1a, sensor_id: 'irrigation-gateway-1.soil-a': is used before"),
+        (PROBES, "    probes: 20cm\n", ":21: zone plot-1a, probes: '20cm': want a list of probes"),
+        (PROBES, "    probes: [20cm]\n", ":21: zone plot-1a, probe 1: want the keys sensor_id, depth_m"),
+    ],
+)
+def test_mistakes_of_a_probe(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    """A probe's mistake has its line, its zone and the remedy too."""
+    assert old in GOOD + PROBES
+    first, second = (GOOD + PROBES).split("    probes", 1)
+    text = (GOOD + PROBES).replace(old, new) if old == PROBES else first + ("    probes" + second).replace(old, new)
+    [mistake] = mistakes_of(tmp_path, text)
+    assert expected in mistake
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [

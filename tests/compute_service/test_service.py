@@ -2,11 +2,17 @@
 
 import json
 import random
+import sqlite3
 import threading
+from contextlib import closing
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 
+from compute_service.config import Probe
+from compute_service.decide import Sample
+from compute_service.store import Store
 from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, reading, zone
 
@@ -88,6 +94,37 @@ def test_weather_station_is_welcome(bench: Bench) -> None:
     """A known gateway's sensor without a zone is no stranger."""
     bench.hear_reading("a", sensor_id=f"{GATEWAY}.weather", zone_id=None, vwc=None)
     assert bench.store.counters() == {"reading_messages": 1, "readings_without_zone": 1}
+
+
+def test_other_probes_of_a_zone_are_kept_and_decide_nothing(store: Store) -> None:
+    """The newest sample of each is in the store, however they arrive; the zone waits for its own probe."""
+    deep = tuple(Probe(f"{GATEWAY}.soil-a-{depth}cm", depth / 100) for depth in (20, 40))
+    bench = Bench(store, (zone("a", probes=deep),))
+    for at, vwc in ((NOON - 900, 0.15), (NOON, 0.16), (NOON - 1800, 0.14), (NOON, 0.16)):
+        bench.hear_reading("a-20cm", at, vwc, zone_id="plot-1a")
+    bench.hear_reading("a-40cm", NOON, 0.30, zone_id=None)
+    bench.hear_reading("a-40cm", NOON + 900, None, zone_id="plot-1a")
+    assert store.probes("plot-1a") == {
+        f"{GATEWAY}.soil-a-20cm": Sample(0.16, NOON),
+        f"{GATEWAY}.soil-a-40cm": Sample(0.30, NOON),
+    }
+    assert (store.counters()["probe_readings"], store.counters()["readings_not_newer"]) == (3, 2)
+    assert bench.service.next_due() is None
+    assert not bench.events
+
+
+def test_a_store_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> None:
+    """What it held is still there, and it takes what is new."""
+    path = tmp_path / "old.sqlite"
+    with closing(Store(path)) as before:
+        before.raise_epoch("plot-1a", 7)
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript("DROP TABLE probes; PRAGMA user_version=1")
+    for _ in range(2):
+        with closing(Store(path)) as after:
+            assert after.epoch("plot-1a") == 7
+            after.save_probe("g.soil-a-20cm", "plot-1a", 0.2, (NOON, 1, "boot-1"))
+            assert set(after.probes("plot-1a")) == {"g.soil-a-20cm"}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,10 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.gateway.conftest import broker, pki, pytest_pyfunc_call
+from tests.gateway_sim.logger_bench import Logger
 
 __all__ = ["broker", "pki", "pytest_pyfunc_call"]
 
@@ -11,6 +14,11 @@ HEADER = (
     "datetime_local,Air temperature (degC),Dew point temperature (degC),Relative humidity (%),"
     "Wind speed (km.h-1),Atmospheric pressure (kPa),Shortwave radiation (W.m-2),Precipitation (mm)"
 )
+
+
+@pytest.fixture
+def logger(tmp_path: Path) -> Logger:
+    return Logger(tmp_path)
 
 
 def weather_rows(start: str, hours: int, rain_mm: float = 0.0) -> list[str]:

@@ -1,93 +1,21 @@
 """A fleet of the firmware's own gateways against a real broker over mutual TLS, on field time."""
 
-import asyncio
 import json
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.mqtt import Client
 from gateway_sim import farm as farms
-from gateway_sim import weather as weathers
 from gateway_sim.__main__ import main
 from gateway_sim.errors import IdentityMissingError
-from gateway_sim.faults import parse
 from gateway_sim.fleet import Fleet
-from protocol import messages, topics
+from local_cloud.demo.audit import open_spans
 from tests.gateway.conftest import Broker, Pki, StepClock, eventually
-
-WEATHER = weathers.load(days=10)
-HOUR_S = 3600
-
-
-class World:
-    """A fleet, the events that it recorded, and compute's place at the broker."""
-
-    def __init__(self, broker: Broker, pki: Pki, seed: int = 1, rows: list[dict[str, Any]] | None = None) -> None:
-        self.farm = farms.build(2, seed)
-        for row in self.farm.gateways:
-            pki.issue(row.gateway_id)
-        self.clock = StepClock(WEATHER.start)
-        self.events: list[dict[str, Any]] = []
-        self.heard: list[tuple[str, dict[str, Any]]] = []
-        address = ("localhost", broker.port)
-        targets = {
-            "gateway": [row.gateway_id for row in self.farm.gateways],
-            "zone": [zone.zone_id for zone in self.farm.zones],
-            "sensor": [f"{row.gateway_id}.{zone.sensor}" for row in self.farm.gateways for zone in row.zones],
-        }
-        faults = parse(rows, targets, WEATHER.start, seed)
-        self.fleet = Fleet(self.farm, WEATHER, pki.folder, *address, self.clock, self.events.append, faults=faults)
-        self.compute = Client(
-            f"compute-{seed}",
-            (*address, "localhost"),
-            pki.context("irrigation-compute"),
-            subscriptions=topics.FROM_GATEWAYS,
-            on_message=lambda topic, payload: self.heard.append(messages.decode(topic, payload)),
-        )
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [message for found, message in self.heard if found == kind]
-
-    def settled(self) -> bool:
-        published = sum(gateway.counters["messages_acked"] for gateway in self.fleet.gateways.values())
-        return self.fleet.idle() and len(self.heard) >= published
-
-    async def open(self, zone_id: str, seconds: int, epoch: int = 1) -> None:
-        gateway_id = next(row.gateway_id for row in self.farm.gateways if zone_id in [z.zone_id for z in row.zones])
-        now = self.clock.now()
-        command = {
-            "command_id": f"{zone_id}-{epoch}",
-            "device_id": gateway_id,
-            "zone_id": zone_id,
-            "action": "open",
-            "duration_s": seconds,
-            "issued_at": now,
-            "expires_at": now + 900,
-            "epoch": epoch,
-        }
-        acks = len(self.of("ack"))
-        await self.compute.publish(topics.command(gateway_id), messages.encode("command", command))
-        await eventually(lambda: len(self.of("ack")) > acks)
-
-
-@asynccontextmanager
-async def at_work(world: World) -> AsyncIterator[World]:
-    listening = asyncio.create_task(world.compute.run())
-    await eventually(lambda: world.compute.online)
-    await world.fleet.start()
-    try:
-        yield world
-    finally:
-        await world.fleet.stop()
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+from tests.gateway_sim.world import HOUR_S, WEATHER, World, at_work
 
 
 async def test_every_sample_of_a_day_arrives_once(broker: Broker, pki: Pki) -> None:
@@ -187,8 +115,51 @@ async def test_a_faulty_farm_says_what_its_faults_claim(broker: Broker, pki: Pki
     for truth in summary["zones"].values():
         balance = truth["water_balance"]
         came = balance["rain_mm"] + balance["irrigation_mm"]
-        went = balance["evapotranspiration_mm"] + balance["percolation_mm"] + balance["runoff_mm"]
+        went = sum(balance[f"{name}_mm"] for name in ("lost", "evapotranspiration", "percolation", "runoff"))
         assert came - went == pytest.approx(balance["stored_at_end_mm"] - balance["stored_at_start_mm"], abs=1e-6)
+
+
+async def test_a_dying_board_opens_nothing(broker: Broker, pki: Pki) -> None:
+    """Of several opens that arrive together in a brown-out, no valve stays open while the board has no power."""
+    rows = [{"kind": "brown_out", "target": "irrigation-gateway-1", "amount": 60, "until": "2h"}]
+    async with at_work(World(broker, pki, rows=rows)) as world:
+        await world.clock.advance(HOUR_S, world.fleet.idle)
+        for zone_id in ("plot-1a", "plot-1b", "plot-1c"):
+            await world.command_open(zone_id, 1800)
+        await eventually(lambda: bool(world.events))
+        await world.clock.advance(HOUR_S / 2, world.fleet.idle)
+    spans = open_spans(world.events)
+    assert {span.zone_id for span in spans} == {"plot-1a", "plot-1b", "plot-1c"}
+    assert [span for span in spans if span.end_ms != span.start_ms] == []
+
+
+async def test_what_a_cut_off_gateway_keeps_can_be_brought_home(broker: Broker, pki: Pki) -> None:
+    """Without network or without power at the end: `mend` gives both back, and every sample arrives."""
+    rows: list[dict[str, Any]] = [
+        {"kind": "wifi_loss", "target": "irrigation-gateway-1", "from": "1h 10m"},
+        {"kind": "reboot", "target": "irrigation-gateway-2", "from": "2h 50m", "amount": 7200},
+    ]
+    async with at_work(World(broker, pki, rows=rows)) as world:
+        await world.clock.advance(3 * HOUR_S, world.fleet.idle)
+        taken = world.fleet.summary()["samples_taken"]
+        before = sum(len(reading["samples"]) for reading in world.of("reading"))
+        await world.fleet.mend()
+        await eventually(world.fleet.idle)
+        await world.fleet.stop()
+        await eventually(lambda: sum(len(reading["samples"]) for reading in world.of("reading")) >= taken)
+    assert taken == 4 * (3 * 4 + 2 * 4 + 3)  # of the last hour, a powerless board has three quarters
+    assert before == 4 * (4 + 2 * 4)
+
+
+async def test_a_device_that_starts_without_power_waits_for_it(broker: Broker, pki: Pki) -> None:
+    """A fleet that is started again within a power cut boots when the power is back, and not before."""
+    row = {"kind": "reboot", "target": "irrigation-gateway-1", "amount": 4500}
+    async with at_work(World(broker, pki, rows=[row])) as world:
+        await world.clock.advance(HOUR_S, world.fleet.idle)
+        alone = {reading["gateway_id"] for reading in world.of("reading")}
+        await world.clock.advance(HOUR_S, world.fleet.idle)
+        await eventually(lambda: len({reading["gateway_id"] for reading in world.of("reading")}) == 2)
+    assert alone == {"irrigation-gateway-2"}
 
 
 async def test_an_outage_loses_nothing(broker: Broker, pki: Pki) -> None:

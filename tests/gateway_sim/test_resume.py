@@ -20,6 +20,7 @@ from gateway_sim import weather as weathers
 from gateway_sim.__main__ import main
 from gateway_sim.board import SimBoard
 from gateway_sim.errors import StateError
+from gateway_sim.faults import parse
 from gateway_sim.fleet import Fleet
 from local_cloud.demo.audit import open_spans
 from protocol import messages, topics
@@ -107,6 +108,19 @@ def test_a_valve_that_stood_open_closes_at_the_restart(tmp_path: Path) -> None:
     assert litres == pytest.approx(GATEWAY.zones[1].litres_per_minute * 600.25 / 60)
     board, _ = board_at(2_000, tmp_path, events)
     assert (len(events), board.truth()["plot-1b"]["litres"]) == (2, litres)
+
+
+@pytest.mark.parametrize(("seconds", "shut"), [(1_200, True), (5_000, False)])
+def test_a_board_that_starts_without_power_has_its_valves_shut(tmp_path: Path, seconds: float, shut: bool) -> None:
+    """Killed before the power cut and started within it, nothing waits for a boot to close; later the boot does."""
+    events: list[Event] = []
+    board, clock = board_at(0, tmp_path, events)
+    clock.go(1_000)
+    board.set_valve("plot-1a", True)
+    row = {"kind": "reboot", "target": GATEWAY.gateway_id, "from": "1100s", "amount": 600}
+    faults = parse([row], {"gateway": [GATEWAY.gateway_id]}, WEATHER.start)
+    board_at(seconds, tmp_path, events, faults=faults)
+    assert [event["open"] for event in events] == [True, False][: 1 + shut]
 
 
 class KilledError(Exception):

@@ -67,3 +67,18 @@ asyncio.run(story())
     while child.is_running() and child.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_any_program_can_be_on_stage(tmp_path: Path) -> None:
+    """`python` is this Python; anything else is run as it stands, and one that is not there is named."""
+
+    async def story(*command: str) -> str:
+        async with Stage(tmp_path) as stage:
+            await stage.start("other", *command)
+            with pytest.raises(StageError) as caught:
+                await asyncio.wait_for(stage.failure(), 10)
+            return str(caught.value)
+
+    assert "what a shell says" in asyncio.run(story("sh", "-c", "echo what a shell says"))
+    with pytest.raises(FileNotFoundError, match="no-such-program"):
+        asyncio.run(story("no-such-program"))
