@@ -1,11 +1,13 @@
-"""Issue, show and rotate the identities of gateways and services: `python -m certs --help`."""
+"""Issue, show, rotate and fetch the identities of gateways and services: `python -m certs --help`."""
 
 import argparse
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from certs.authority import Authority
 from certs.errors import CertsError
+from certs.fetch import AMAZON_ROOT, Account
 
 COMPUTE = "irrigation-compute"
 GATE_NAMES = ("localhost", "127.0.0.1")
@@ -29,7 +31,17 @@ def _parser() -> argparse.ArgumentParser:
     rotate.add_argument("thing", metavar="THING")
     for command in (issue, show, rotate):
         command.add_argument("--out", type=Path, default=Path("certs/issued"), help="folder (default: %(default)s)")
+    _add_fetch(commands.add_parser("fetch", help="fetch the identity of a deployed thing from AWS"))
     return parser
+
+
+def _add_fetch(fetch: argparse.ArgumentParser) -> None:
+    fetch.add_argument("thing", metavar="THING")
+    fetch.add_argument("--environment", default="dev", help="the deployment, as Terraform knows it (%(default)s)")
+    fetch.add_argument("--region", help="default: as the AWS configuration says")
+    fetch.add_argument("--endpoint-url", metavar="URL", help="another AWS API than AWS's own")
+    fetch.add_argument("--root-ca", type=Path, default=AMAZON_ROOT, metavar="FILE", help="CA to trust (Amazon's)")
+    fetch.add_argument("--out", type=Path, default=Path("certs/fetched"), help="folder (default: %(default)s)")
 
 
 def _issue(authority: Authority, arguments: argparse.Namespace) -> None:
@@ -48,18 +60,26 @@ def _show(authority: Authority, _: argparse.Namespace) -> None:
         print(f"{identity.name:<32} until {identity.expires_at:%Y-%m-%d}  {identity.certificate_id}")
 
 
+def _fetch(arguments: argparse.Namespace) -> None:
+    with closing(Account(arguments.environment, arguments.region, arguments.endpoint_url)) as account:
+        print(account.fetch(arguments.thing, arguments.out, arguments.root_ca))
+
+
 def _rotate(authority: Authority, arguments: argparse.Namespace) -> None:
     print(authority.rotate(arguments.thing))
 
 
-COMMANDS = {"issue": _issue, "show": _show, "rotate": _rotate}
+COMMANDS = {"issue": _issue, "show": _show, "rotate": _rotate}  # those of the local authority
 
 
 def main() -> int:
     """Run one command; a mistake of the user's is one line on stderr and code 2."""
     arguments = _parser().parse_args()
     try:
-        COMMANDS[arguments.command](Authority(arguments.out), arguments)
+        if arguments.command == "fetch":
+            _fetch(arguments)
+        else:
+            COMMANDS[arguments.command](Authority(arguments.out), arguments)
     except CertsError as error:
         print(f"certs: {error}", file=sys.stderr)
         return 2

@@ -1,16 +1,6 @@
 """A local certificate authority on ECDSA P-256, and the folders of identities that it issues.
 
-Each identity is a folder `<root>/<name>/`:
-
-| file | what |
-|---|---|
-| `certificate.pem`, `certificate.der` | X.509 certificate, CN = name |
-| `private_key.pem` | PKCS#8, for OpenSSL and awscrt; mode 0600 |
-| `private_key.der` | SEC1, what MicroPython's mbedTLS reads; mode 0600 |
-| `root_ca.pem`, `root_ca.der` | the CA that the holder trusts |
-| `thing_name.txt` | the name, without a newline |
-
-The CA's own key and certificate are in `<root>/ca/`.
+Each identity is a folder `<root>/<name>/`, see `certs.folder`. The CA's own key and certificate are in `<root>/ca/`.
 """
 
 import fcntl
@@ -18,7 +8,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from certs.errors import BrokenAuthorityError, NameRefusedError, StorageError, UnknownThingError
+from certs.folder import holds, identity_files, pkcs8, read_certificate, read_key, write_files
 
 CA_LIFE = timedelta(days=3652)
 IDENTITY_LIFE = timedelta(days=730)  # macOS refuses a server's certificate that is longer than 825 days
@@ -38,7 +29,6 @@ BACKDATE = timedelta(hours=1)  # a peer whose clock is slow still accepts a cert
 CA = "ca"
 
 _PEM = serialization.Encoding.PEM
-_DER = serialization.Encoding.DER
 _THING = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(\.(?!-)[A-Za-z0-9-]{1,63})*")
 _CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
@@ -98,7 +88,7 @@ class Authority:
         Raises NameRefusedError, UnknownThingError, StorageError, BrokenAuthorityError.
         """
         _check_thing_name(thing_name)
-        if _read_certificate(self.folder / thing_name) is None:
+        if read_certificate(self.folder / thing_name) is None:
             raise UnknownThingError(thing_name, self.folder)
         return self._issue(_Request(thing_name, _CLIENT), reuse=False)
 
@@ -108,7 +98,7 @@ class Authority:
             folders = sorted(path for path in self.folder.iterdir() if path.is_dir())
         except OSError as error:
             raise StorageError(self.folder, error) from error
-        found = ((folder, _read_certificate(folder)) for folder in folders)
+        found = ((folder, read_certificate(folder)) for folder in folders)
         return [_describe(folder, certificate) for folder, certificate in found if certificate is not None]
 
     def _issue(self, request: _Request, reuse: bool = True) -> Path:
@@ -118,7 +108,7 @@ class Authority:
             if not (reuse and self._is_valid(request, ca)):
                 key = ec.generate_private_key(ec.SECP256R1())
                 certificate = self._sign(request, key.public_key(), ca, ca_key)
-                _write_files(folder, _identity_files(request.name, key, certificate, ca))
+                write_files(folder, identity_files(request.name, key, certificate, ca))
         return folder
 
     @contextmanager
@@ -139,7 +129,7 @@ class Authority:
         folder = self.folder / CA
         if not (folder / "certificate.pem").exists():
             self._create()
-        certificate, key = _read_certificate(folder), _read_key(folder)
+        certificate, key = read_certificate(folder), read_key(folder)
         if certificate is None or key is None or certificate.public_key() != key.public_key():
             raise BrokenAuthorityError(folder, "certificate.pem and private_key.pem are not a pair that can be read")
         if certificate.not_valid_after_utc - self._now() < RENEW_BEFORE:
@@ -157,8 +147,8 @@ class Authority:
             .sign(key, hashes.SHA256())
         )
         # The certificate last: without it the CA counts as not created, and is made anew.
-        _write_files(
-            self.folder / CA, {"private_key.pem": _pkcs8(key), "certificate.pem": certificate.public_bytes(_PEM)}
+        write_files(
+            self.folder / CA, {"private_key.pem": pkcs8(key), "certificate.pem": certificate.public_bytes(_PEM)}
         )
 
     def _sign(
@@ -183,7 +173,7 @@ class Authority:
     def _is_valid(self, request: _Request, ca: x509.Certificate) -> bool:
         """True if every file is there, of this CA, of one pair, for this request, and good for another 30 days."""
         folder = self.folder / request.name
-        certificate, key = _read_certificate(folder), _read_key(folder)
+        certificate, key = read_certificate(folder), read_key(folder)
         return (
             certificate is not None
             and key is not None
@@ -191,7 +181,7 @@ class Authority:
             and certificate.not_valid_after_utc - self._now() >= RENEW_BEFORE
             and _is_issued_by(certificate, ca)
             and _says(certificate, request)
-            and _holds(folder, _identity_files(request.name, key, certificate, ca))
+            and holds(folder, identity_files(request.name, key, certificate, ca))
         )
 
 
@@ -247,82 +237,6 @@ def _key_usage(digital_signature: bool = False, key_cert_sign: bool = False, crl
         encipher_only=False,
         decipher_only=False,
     )
-
-
-def _pkcs8(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-
-
-def _sec1(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(_DER, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
-
-
-def _identity_files(
-    name: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate, ca: x509.Certificate
-) -> dict[str, bytes]:
-    return {
-        "private_key.pem": _pkcs8(key),
-        "private_key.der": _sec1(key),
-        "root_ca.pem": ca.public_bytes(_PEM),
-        "root_ca.der": ca.public_bytes(_DER),
-        "thing_name.txt": name.encode(),
-        "certificate.der": certificate.public_bytes(_DER),
-        "certificate.pem": certificate.public_bytes(_PEM),
-    }
-
-
-def _write_files(folder: Path, files: dict[str, bytes]) -> None:
-    """Write each file whole or not at all; a set that a crash cut in two is found by `_is_valid` and issued again."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            _write_atomically(folder / name, content, 0o600 if name.startswith("private_key") else 0o644)
-    except OSError as error:
-        raise StorageError(folder, error) from error
-
-
-def _write_atomically(path: Path, content: bytes, mode: int) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        # The mode is set when the file is born, so that a key is never readable by others, not even for a moment.
-        with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-
-
-def _holds(folder: Path, files: dict[str, bytes]) -> bool:
-    return all(_read(folder / name) == content for name, content in files.items())
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise StorageError(path, error) from error
-
-
-def _read_certificate(folder: Path) -> x509.Certificate | None:
-    """The folder's certificate, or None if it is missing or damaged: both mean that a new one is needed."""
-    try:
-        return x509.load_pem_x509_certificate(_read(folder / "certificate.pem") or b"")
-    except ValueError:
-        return None
-
-
-def _read_key(folder: Path) -> ec.EllipticCurvePrivateKey | None:
-    try:
-        key = serialization.load_pem_private_key(_read(folder / "private_key.pem") or b"", password=None)
-    except (ValueError, TypeError):  # damaged, or locked by a pass phrase that is not ours
-        return None
-    return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
 
 
 def _is_issued_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:

@@ -37,3 +37,44 @@ class UnknownThingError(CertsError):
     def __init__(self, thing_name: str, folder: Path) -> None:
         super().__init__(f"{thing_name!r} has no identity in {folder}; issue one with: python -m certs issue --things")
         self.thing_name = thing_name
+
+
+class AwsRefusedError(CertsError):
+    """AWS could not be asked, or did not answer: no credentials, no region, no network, no right."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"AWS: {why}; check credentials (AWS_PROFILE), --region and the network")
+
+
+class NotRegisteredError(CertsError):
+    """AWS IoT knows no such thing, or the thing has no certificate."""
+
+    def __init__(self, thing_name: str, region: str) -> None:
+        super().__init__(f"{thing_name!r} is not registered in AWS IoT, {region}; is number_of_gateways large enough?")
+        self.thing_name = thing_name
+
+
+class RevokedError(CertsError):
+    """No certificate of the thing is ACTIVE: nobody would let it in."""
+
+    def __init__(self, thing_name: str, status: str) -> None:
+        super().__init__(f"{thing_name!r}: its certificate is {status}; rotate it, and apply Terraform again")
+        self.thing_name = thing_name
+
+
+class NoKeyError(CertsError):
+    """Secrets Manager has no private key of the thing."""
+
+    def __init__(self, secret_name: str) -> None:
+        super().__init__(
+            f"no secret {secret_name!r} in Secrets Manager; check --environment and keys_in_secrets_manager"
+        )
+        self.secret_name = secret_name
+
+
+class MismatchError(CertsError):
+    """The private key and the certificates of the thing are not a pair."""
+
+    def __init__(self, thing_name: str) -> None:
+        super().__init__(f"{thing_name!r}: key and certificate do not match; rotate it, and apply Terraform again")
+        self.thing_name = thing_name

@@ -57,6 +57,8 @@ class Aws:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
+                # A profile of the user's is none of its business, and one that does not exist would stop it.
+                env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
                 start_new_session=True,  # Ctrl-C in a terminal is for us; this process ends when we let it
             )
             assert self._process.stdout is not None
@@ -109,6 +111,8 @@ def _make_server(listener: socket.socket) -> Any:
     from moto.moto_server import werkzeug_app as moto  # noqa: PLC0415  # see above
     from werkzeug.serving import make_server  # noqa: PLC0415  # see above
 
+    from local_cloud import aws_gaps  # noqa: PLC0415  # see above
+
     class Handler(moto.MotoRequestHandler):
         # A connection that stays open makes a PUT more than twice as fast; Nagle's delay would undo that.
         protocol_version = "HTTP/1.1"
@@ -119,6 +123,7 @@ def _make_server(listener: socket.socket) -> Any:
 
     default_user_config["iot"] = {"use_valid_cert": True}  # a certificate's id is that of its DER, as on AWS
     default_user_config["lambda"] = {"use_docker": False}
+    aws_gaps.install()
     host, port = listener.getsockname()
     application = moto.DomainDispatcherApplication(moto.create_backend_app)
     return make_server(host, port, application, threaded=True, request_handler=Handler, fd=listener.fileno())

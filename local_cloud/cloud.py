@@ -50,9 +50,11 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
     broker: str = "embedded",
     host: str = "127.0.0.1",
     port: int = 0,
+    register: bool = True,
 ) -> AsyncIterator[Cloud]:
     """Serve the things that have an identity in `certs`, against the AWS API at AWS_ENDPOINT_URL.
 
+    Without `register`, nothing is added to that API's registry: who may do what is as Terraform has made it.
     A missing bucket is made. `now` gives Unix seconds of field time; `record` takes every refusal. At the end the
     clients are let go, what the rule still holds is put to S3, and the broker ends. Raises LocalCloudError.
     """
@@ -60,7 +62,10 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
     tls = server_tls(certs / "localhost", certs / "ca" / "certificate.pem")
     registry = Registry(boto3.client("iot"))
     things = _things(certs)
-    registry.register(things, _documents())
+    if register:
+        registry.register(things, _documents())
+    else:
+        registry.load()
     rule = TopicRule(spool, _s3_with(bucket), bucket, prefix, now)
     async with AsyncExitStack() as stack:
         stack.callback(rule.close)
@@ -71,7 +76,7 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
         bound = await gate.start(host, port)
         stack.push_async_callback(rule.flush, everything=True)
         stack.push_async_callback(gate.stop)
-        yield Cloud(bound, gate, rule, registry, inner, list(things))
+        yield Cloud(bound, gate, rule, registry, inner, list(things) if register else registry.things())
 
 
 def _check_endpoint() -> None:

@@ -65,6 +65,10 @@ class Registry:
         """
         return self._active.get(fingerprint)
 
+    def things(self) -> list[str]:
+        """The names that an ACTIVE certificate may connect as."""
+        return sorted({thing for entry in self._active.values() for thing in entry.things})
+
     def register(self, things: Mapping[str, Path], documents: Mapping[str, Document]) -> None:
         """Make sure that each thing exists with the certificate in its folder and the policy named in `documents`.
 

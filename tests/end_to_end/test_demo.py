@@ -90,6 +90,10 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, after_s: float) -> None:
         ({"broker": "amqtt"}, "amqtt"),
         ({"weather": "nowhere.csv"}, "nowhere.csv"),
         ({"days": 200}, "200"),
+        ({"scenario": "hard-saeson"}, "did you mean 'hard-season'?"),
+        ({"scenario": "winter"}, "known: drummondville, hard-season, mixed-soils"),
+        ({"scenario": "nowhere.yaml"}, "nowhere.yaml: cannot be read"),
+        ({"scenario": "hard-season", "gateways": 3}, "leave the number 3 out"),
     ],
 )
 def test_a_mistake_gets_one_clear_line(play: Play, options: dict[str, object], word: str) -> None:

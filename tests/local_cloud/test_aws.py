@@ -75,6 +75,20 @@ def test_a_certificate_has_the_id_that_aws_gives_it(tmp_path: Path, monkeypatch:
     assert asyncio.run(scenario()) == hashlib.sha256((folder / "certificate.der").read_bytes()).hexdigest()
 
 
+def test_a_profile_of_the_user_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts although the profile that AWS_PROFILE names does not exist."""
+
+    async def scenario() -> str:
+        aws = Aws()
+        try:
+            return await aws.start()
+        finally:
+            await aws.stop()
+
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    assert asyncio.run(scenario()).startswith("http://")
+
+
 def test_it_listens_on_loopback_only() -> None:
     """Nobody in the same network reaches it."""
 

@@ -1,0 +1,106 @@
+"""Fetch a deployed thing's identity: certificate and endpoint from AWS IoT, private key from Secrets Manager."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from certs.errors import (
+    AwsRefusedError,
+    CertsError,
+    MismatchError,
+    NoKeyError,
+    NotRegisteredError,
+    RevokedError,
+    StorageError,
+)
+from certs.folder import identity_files, load_key, write_files
+
+if TYPE_CHECKING:
+    from types_boto3_iot import IoTClient
+
+AMAZON_ROOT = Path(__file__).with_name("AmazonRootCA1.pem")
+ENDPOINT = "iot:Data-ATS"
+_PATIENCE = {"connect_timeout": 10, "retries": {"max_attempts": 2}}
+
+
+class Account:
+    """The AWS account that a deployment is in. Makes no call yet. Raises AwsRefusedError."""
+
+    def __init__(self, environment: str, region: str | None = None, endpoint_url: str | None = None) -> None:
+        self._environment = environment
+        make: Any = boto3.client  # its overloads want literals
+        with _refusals():
+            self._iot: IoTClient = make("iot", region_name=region, endpoint_url=endpoint_url)
+            self._secrets = make("secretsmanager", region_name=region, endpoint_url=endpoint_url)
+
+    def fetch(self, thing_name: str, into: Path, root_ca: Path = AMAZON_ROOT) -> Path:
+        """Write the files of `certs.folder` to `<into>/<thing_name>/`, and return that folder.
+
+        Nothing is written unless key and an ACTIVE certificate match. Raises CertsError: AwsRefusedError,
+        NotRegisteredError, RevokedError, NoKeyError, MismatchError, StorageError.
+        """
+        root = _read_root(root_ca)
+        with _refusals():
+            certificates = self._active_certificates(thing_name)
+            key = self._key(thing_name)
+            endpoint = self._iot.describe_endpoint(endpointType=ENDPOINT)["endpointAddress"]
+        for certificate in certificates:
+            if key is not None and certificate.public_key() == key.public_key():
+                files = {"endpoint.txt": endpoint.encode(), **identity_files(thing_name, key, certificate, root)}
+                write_files(into / thing_name, files)
+                return into / thing_name
+        raise MismatchError(thing_name)
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._iot.close()
+        self._secrets.close()
+
+    def _active_certificates(self, thing_name: str) -> list[x509.Certificate]:
+        """More than one while a rotation is under way."""
+        described = [self._iot.describe_certificate(certificateId=i) for i in self._certificate_ids(thing_name)]
+        found = [description["certificateDescription"] for description in described]
+        active = [entry["certificatePem"] for entry in found if entry["status"] == "ACTIVE"]
+        if not active:
+            raise RevokedError(thing_name, ", ".join(entry["status"] for entry in found))
+        return [x509.load_pem_x509_certificate(pem.encode()) for pem in active]
+
+    def _certificate_ids(self, thing_name: str) -> list[str]:
+        try:
+            pages = self._iot.get_paginator("list_thing_principals").paginate(thingName=thing_name)
+            arns = [arn for page in pages for arn in page["principals"] if ":cert/" in arn]
+        except self._iot.exceptions.ResourceNotFoundException:
+            arns = []
+        if not arns:
+            raise NotRegisteredError(thing_name, self._iot.meta.region_name)
+        return [arn.rsplit("/", 1)[1] for arn in arns]
+
+    def _key(self, thing_name: str) -> ec.EllipticCurvePrivateKey | None:
+        name = f"irrigation/{self._environment}/{thing_name}/private-key"
+        try:
+            return load_key(self._secrets.get_secret_value(SecretId=name)["SecretString"].encode())
+        except self._secrets.exceptions.ResourceNotFoundException as error:
+            raise NoKeyError(name) from error
+
+
+def _read_root(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except OSError as error:
+        raise StorageError(path, error) from error
+    except ValueError as error:
+        raise CertsError(f"{path}: no certificate in PEM; give another --root-ca") from error
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise AwsRefusedError(str(error).rstrip(".")) from error
