@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
 FIRMWARE = "pythoflow 0.1.0"
 WATCHDOG_MS = 8000
-TLS_BYTES = (
-    36 * 1024
-)  # one piece of the system's heap: a P-256 handshake takes 30 KB at its peak, a chain of AWS some more
+START_WATCHDOG_MS = 60_000  # until the gateway feeds it: a long outbox is read first, with every valve shut
+# One piece of the system's heap: a P-256 handshake takes 30 KB at its peak, a chain of AWS some more.
+TLS_BYTES = 36 * 1024
 MEASURE_EVERY_S = 30
 MEASURE_WITHIN_S = 15
+GLITCH_NS = 12_000  # shorter pulses are noise; the chip's filter reaches as far
+BOUNCE_MS = 100
 OLDEST_S = 120  # what was measured longer ago is no reading
 TIME_EVERY_S = 6 * 3600
 TIME_RETRY_S = 20
@@ -92,7 +94,8 @@ class Board:
         self._addresses: dict[str, str] = {}
         self.wifi = net.Wifi(network.WLAN(network.STA_IF), config["wifi"]["ssid"], config["wifi"]["password"])
         self._light = Pin(pins["light"], Pin.OUT, value=0) if pins.get("light") is not None else None
-        self._watchdog = machine.WDT(timeout=WATCHDOG_MS)
+        self._watchdog = machine.WDT(timeout=START_WATCHDOG_MS)
+        self._watches = False
 
     # What the gateway calls.
 
@@ -133,6 +136,9 @@ class Board:
 
     def feed(self) -> None:
         """The supervisor is healthy: the watchdog may wait."""
+        if not self._watches:
+            self._watchdog = machine.WDT(timeout=WATCHDOG_MS)
+            self._watches = True
         self._watchdog.feed()
 
     async def open_connection(
@@ -171,13 +177,17 @@ class Board:
 
     async def keep_light(self, online: "Callable[[], bool]") -> None:
         """Show the state: steady is online, else so many flashes: 1 no Wi-Fi, 2 no time, 3 no broker."""
-        while self._light:
+        light = self._light
+        if light is None:
+            await asyncio.Event().wait()
+            return
+        while True:
             flashes = self._trouble(online())
-            self._light.value(0 if flashes else 1)
+            light.value(0 if flashes else 1)
             for _ in range(flashes):
-                self._light.value(1)
+                light.value(1)
                 await asyncio.sleep(0.15)
-                self._light.value(0)
+                light.value(0)
                 await asyncio.sleep(0.25)
             await asyncio.sleep(2)
 
@@ -217,10 +227,10 @@ class Sensor:
         self._measured_ms: int | None = None
 
     async def measure(self, clock: BoardClock) -> None:
-        """Ask the driver; one that takes too long has no value."""
+        """Ask the driver; one that fails or takes too long has no value."""
         try:
             values = await asyncio.wait_for(self.driver.measure(), MEASURE_WITHIN_S)
-        except asyncio.TimeoutError:
+        except (OSError, asyncio.TimeoutError):
             values = dict.fromkeys(self._values)
         self._values = values
         self._measured_ms = clock.ticks_ms()
@@ -265,7 +275,9 @@ def _soil_adc(row: "Row") -> "Any":
 def _sdi12(row: "Row") -> "Any":
     from drivers.sdi12 import Sdi12
 
-    uart = machine.UART(row["uart"], 1200, bits=7, parity=0, stop=1, tx=row["tx"], rx=row["rx"])
+    def uart(baud: int) -> machine.UART:
+        return machine.UART(row["uart"], baud, bits=7, parity=0, stop=1, tx=row["tx"], rx=row["rx"])
+
     return Sdi12(uart, Pin(row["enable"], Pin.OUT, value=0), row["address"], row["values"])
 
 
@@ -280,19 +292,28 @@ def _ds18b20(row: "Row") -> "Any":
 def _sht3x(row: "Row") -> "Any":
     from drivers.sht3x import Sht3x
 
-    return Sht3x(machine.I2C(0, scl=Pin(row["scl"]), sda=Pin(row["sda"]), freq=100_000), row.get("address", 0x44))
+    return Sht3x(machine.SoftI2C(scl=Pin(row["scl"]), sda=Pin(row["sda"]), freq=100_000), row.get("address", 0x44))
 
 
 def _flow(row: "Row") -> "Any":
     from drivers.counter import Counter, FlowMeter
 
-    return FlowMeter(Counter(Pin(row["pin"], Pin.IN), Pin.IRQ_FALLING, 0), row["pulses_per_litre"])
+    unit = next(_UNITS, None)
+    if unit is None:
+        return FlowMeter(Counter(_input(row), Pin.IRQ_FALLING, 0), row["pulses_per_litre"])
+    chip = machine.Counter(unit, _input(row), edge=machine.Counter.FALLING, filter_ns=GLITCH_NS)
+    return FlowMeter(chip, row["pulses_per_litre"])
 
 
 def _rain(row: "Row") -> "Any":
     from drivers.counter import Counter, RainGauge
 
-    return RainGauge(Counter(Pin(row["pin"], Pin.IN), Pin.IRQ_FALLING, 100), row["mm_per_tip"])
+    return RainGauge(Counter(_input(row), Pin.IRQ_FALLING, BOUNCE_MS), row["mm_per_tip"])
+
+
+def _input(row: "Row") -> Pin:
+    """A contact's pin, pulled up where the chip can; from 34 on it cannot."""
+    return Pin(row["pin"], Pin.IN, Pin.PULL_UP) if row["pin"] < 34 else Pin(row["pin"], Pin.IN)
 
 
 def _battery(row: "Row") -> "Any":
@@ -305,6 +326,8 @@ def _adc(row: "Row") -> machine.ADC:
     return machine.ADC(Pin(row["pin"]), atten=machine.ADC.ATTN_11DB)
 
 
+# The chip's own pulse counters, which no busy moment of ours makes miss a pulse; older images cannot use them.
+_UNITS = iter(range(8 if hasattr(machine, "Counter") else 0))
 _DRIVERS = {
     "soil_adc": _soil_adc,
     "sdi12": _sdi12,

@@ -9,16 +9,16 @@ import time
 from machine import Pin, reset
 
 PINS = {"valves": []}
+LONGEST_PULSE_MS = 200  # a coil burns if a wrong pins.json holds it
 
 
 def rows(path="/pins.json"):
-    """Every valve, and the master valve or pump before them: what gives the pressure goes first."""
+    """Every valve, and the master valve or pump before them: what gives the pressure goes first. [] if unreadable."""
     try:
         with open(path) as file:
-            found = _listed(json.load(file))
+            return _listed(json.load(file))
     except Exception:  # whatever is wrong with the file, the valves have to shut
-        found = []
-    return found or _listed(PINS)
+        return []
 
 
 def shut(row):
@@ -28,22 +28,32 @@ def shut(row):
         return
     Pin(row["open_pin"], Pin.OUT, value=0)
     close = Pin(row["close_pin"], Pin.OUT, value=1)
-    time.sleep_ms(row.get("pulse_ms", 60))
-    close.value(0)
+    try:
+        time.sleep_ms(min(row.get("pulse_ms", 60), LONGEST_PULSE_MS))
+    finally:
+        close.value(0)  # even if Ctrl-C or a wrong entry ends the pulse
 
 
 def shut_all():
-    """Shut them all; a row that cannot be shut does not keep the others open."""
-    for row in rows():
-        try:
-            shut(row)
-        except Exception as error:  # a wrong pin number, say: told, and the next one is shut
-            print("boot: cannot shut", row, error)
+    """Shut them all; a row that cannot be shut does not keep the others open, and brings the copy in here to work."""
+    shut_well = [_tried(row) for row in rows()]
+    if not shut_well or not all(shut_well):
+        for row in _listed(PINS):
+            _tried(row)
 
 
 def restart():
     """Begin again from here."""
     reset()
+
+
+def _tried(row):
+    try:
+        shut(row)
+    except Exception as error:  # a wrong pin number, say: told, and the next one is shut
+        print("boot: cannot shut", row, error)
+        return False
+    return True
 
 
 def _listed(pins):

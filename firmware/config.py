@@ -5,6 +5,9 @@ Runs on the board and on the computer that flashes it. Every complaint names the
 
 import json
 
+from protocol.messages import QUANTITIES
+from protocol.topics import is_word
+
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -13,11 +16,17 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
 
 # ESP32: what a pin can be.
-FLASH_PINS = (6, 7, 8, 9, 10, 11)
+LAST_PIN = 39
+NEVER = (
+    ((6, 7, 8, 9, 10, 11), "belongs to the flash chip"),
+    ((1, 3), "is the serial line"),
+    ((0, 12), "decides how the chip starts, and must hang on nothing"),
+    ((20, 24, 28, 29, 30, 31), "does not exist"),
+)
 INPUT_ONLY = (34, 35, 36, 37, 38, 39)
 ADC_PINS = (32, 33, 34, 35, 36, 37, 38, 39)  # those of ADC1; ADC2 stops while Wi-Fi is on
-BOOT_PINS = (0, 1, 2, 3, 5, 12, 14, 15)  # they pulse or must stand still while the chip starts
-LAST_PIN = 39
+BOOT_PINS = (2, 5, 14, 15)  # they pulse while the chip starts
+FALSE_EDGES = (36, 39)  # pulled low for 80 ns whenever the converter is switched on: a fault of the chip
 
 
 class ConfigError(Exception):
@@ -55,7 +64,7 @@ def check_config(config: "Row") -> "Row":
 def check_pins(pins: "Row", zone_ids: "list[str]") -> "Row":
     """The pins, complete: a valve for every zone, no pin twice. Raises ConfigError."""
     _walk("pins.json", pins, _PINS)
-    used: list[tuple[int, str]] = []
+    used: Row = {}
     for place, row in _numbered("pins.json valves", pins["valves"]):
         _check_valve(place, row, used)
         if row.get("zone_id") not in zone_ids:
@@ -68,53 +77,82 @@ def check_pins(pins: "Row", zone_ids: "list[str]") -> "Row":
         raise ConfigError(f"pins.json valves: no valve for {missing[0]}; add a row with this zone_id")
     if pins.get("master"):
         _check_valve("pins.json master", pins["master"], used)
-    for place, row in _numbered("pins.json sensors", pins.get("sensors", [])):
+    for place, row in _numbered("pins.json sensors", pins.get("sensors") or []):
         _check_sensor(place, row, zone_ids, used)
+    rows = pins.get("sensors") or []
+    _no_twins("pins.json sensors", [f"{row['sensor']} of kind {row['kind']}" for row in rows])
+    _check_thermometers(rows)
     if pins.get("light") is not None:
         _take("pins.json light", pins["light"], used)
+        _refuse("pins.json light", pins["light"], INPUT_ONLY, "can only read")
     return pins
 
 
-def _check_valve(place: str, row: "Row", used: "list[tuple[int, str]]") -> None:
-    kind = row.get("kind")
-    if kind not in _VALVES:
-        raise ConfigError(f"{place}: kind {_short(kind)}; it must be one of {sorted(_VALVES)}")
-    _walk(place, row, _VALVES[kind])
+def _check_valve(place: str, row: "Row", used: "Row") -> None:
+    _walk(place, row, _kind(place, row, _VALVES))
     for name in ("pin", "open_pin", "close_pin"):
         if name in row:
             _take(f"{place} {name}", row[name], used)
-            if row[name] in BOOT_PINS:
-                raise ConfigError(
-                    f"{place} {name}: GPIO {row[name]} moves while the chip starts, and the valve with it; use another"
-                )
-            if row[name] in INPUT_ONLY:
-                raise ConfigError(f"{place} {name}: GPIO {row[name]} can only read; use one below 34")
+            _refuse(f"{place} {name}", row[name], BOOT_PINS, "moves while the chip starts, and the valve with it")
+            _refuse(f"{place} {name}", row[name], INPUT_ONLY, "can only read")
 
 
-def _check_sensor(place: str, row: "Row", zone_ids: "list[str]", used: "list[tuple[int, str]]") -> None:
-    kind = row.get("kind")
-    if kind not in _SENSORS:
-        raise ConfigError(f"{place}: kind {_short(kind)}; it must be one of {sorted(_SENSORS)}")
-    _walk(place, row, _SENSORS[kind])
-    zone_id = row.get("zone_id")
+def _check_sensor(place: str, row: "Row", zone_ids: "list[str]", used: "Row") -> None:
+    _walk(place, row, _kind(place, row, _SENSORS))
+    kind, zone_id = row["kind"], row.get("zone_id")
     if zone_id is not None and zone_id not in zone_ids:
         raise ConfigError(f"{place}: zone_id {_short(zone_id)} is no zone of config.json; zones: {zone_ids}")
-    for name in ("pin", "tx", "rx", "enable", "sda", "scl"):
-        if name in row:
-            _take(f"{place} {name}", row[name], used, shared=kind in _ON_A_BUS)
+    wires = [(name, row[name]) for name in ("pin", "tx", "rx", "enable", "sda", "scl") if name in row]
+    for name, pin in wires:
+        bus = [kind, row.get("uart"), wires] if kind in _ON_A_BUS else None
+        _take(f"{place} {name}", pin, used, bus)
+        if (kind, name) not in _ONLY_READS:
+            _refuse(f"{place} {name}", pin, INPUT_ONLY, "can only read")
+        if kind in ("flow", "rain"):
+            _refuse(f"{place} {name}", pin, FALSE_EDGES, "has false pulses when the chip measures a voltage")
+    if "uart" in row:
+        _claim(f"{place} uart", f"UART {row['uart']}", used, [kind, row["uart"], wires])
     if kind in ("soil_adc", "battery") and row["pin"] not in ADC_PINS:
         raise ConfigError(f"{place} pin: GPIO {row['pin']} cannot measure beside Wi-Fi; use one of {ADC_PINS}")
 
 
-def _take(place: str, pin: "Any", used: "list[tuple[int, str]]", shared: bool = False) -> None:
+def _check_thermometers(rows: "list[Row]") -> None:
+    """Several on one pin are told apart by their ROMs."""
+    for row in rows:
+        mates = [other for other in rows if other["kind"] == row["kind"] == "ds18b20" and other["pin"] == row["pin"]]
+        roms = [other.get("rom") for other in mates]
+        if len(mates) > 1 and (None in roms or roms.count(row.get("rom")) > 1):
+            raise ConfigError(
+                f"pins.json sensors: {len(mates)} thermometers on GPIO {row['pin']}; give each the rom of its own"
+            )
+
+
+def _kind(place: str, row: "Any", kinds: "Row") -> "Row":
+    kind = row.get("kind") if isinstance(row, dict) else row
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ConfigError(f"{place}: kind {_short(kind)}; it must be one of {sorted(kinds)}")
+    fields: Row = kinds[kind]
+    return fields
+
+
+def _take(place: str, pin: "Any", used: "Row", bus: "Any" = None) -> None:
     if not _is_int(pin) or not 0 <= pin <= LAST_PIN:
         raise ConfigError(f"{place}: {_short(pin)} is no GPIO; it must be a number from 0 to {LAST_PIN}")
-    if pin in FLASH_PINS:
-        raise ConfigError(f"{place}: GPIO {pin} belongs to the flash chip; use another")
-    twin = [other for number, other in used if number == pin and not (shared and other == "bus")]
-    if twin:
-        raise ConfigError(f"{place}: GPIO {pin} is taken by {twin[0]}; use another")
-    used.append((pin, "bus" if shared else place))
+    for pins, why in NEVER:
+        _refuse(place, pin, pins, why)
+    _claim(place, f"GPIO {pin}", used, bus)
+
+
+def _claim(place: str, what: str, used: "Row", bus: "Any") -> None:
+    """Each thing has one user; rows of one bus share theirs."""
+    owner, its_bus = used.setdefault(what, (place, bus))
+    if owner != place and (bus is None or bus != its_bus):
+        raise ConfigError(f"{place}: {what} is taken by {owner}; use another")
+
+
+def _refuse(place: str, pin: int, pins: "tuple[int, ...]", why: str) -> None:
+    if pin in pins:
+        raise ConfigError(f"{place}: GPIO {pin} {why}; use another")
 
 
 def _walk(place: str, row: "Any", fields: "dict[str, tuple[Callable[[Any], bool], str, bool]]") -> None:
@@ -165,11 +203,6 @@ def _text(most: int) -> "Callable[[Any], bool]":
     return lambda value: isinstance(value, str) and 0 < len(value) <= most
 
 
-def _name(value: "Any") -> bool:
-    """A thing, sensor or zone: what a topic can carry."""
-    return _text(80)(value) and all(letter.isalpha() or letter.isdigit() or letter in "-_" for letter in value)
-
-
 def _rows(least: int) -> "Callable[[Any], bool]":
     return lambda value: isinstance(value, list) and len(value) >= least
 
@@ -187,13 +220,13 @@ def _any(_value: "Any") -> bool:
 
 
 _PIN = (_any, "a GPIO number", True)  # `_take` knows what is wrong with one
-_SENSOR = (_name, "a short name, as soil-a", True)
+_SENSOR = (is_word, "a name of letters, digits, - and _, as soil-a", True)
 _ZONE_ID = (_any, "a zone of config.json", False)
 _KIND = (_any, "a kind", True)
 _SECONDS = _whole(10, 86400)
 
 _CONFIG = {
-    "gateway_id": (_name, "the thing's name, as irrigation-gateway-1", True),
+    "gateway_id": (is_word, "the thing's name, as irrigation-gateway-1", True),
     "wifi": (_any, "an object with ssid and password", True),
     "broker": (_any, "an object with host and port", True),
     "zones": (_rows(1), "a list with at least one zone", True),
@@ -212,7 +245,7 @@ _CONFIG = {
 _WIFI = {
     "ssid": (_text(32), "the network's name, 1 to 32 letters", True),
     "password": (
-        lambda value: value == "" or 8 <= len(value) <= 63,
+        lambda value: value == "" or (_text(63)(value) and len(value) >= 8),
         "8 to 63 letters, or empty for an open network",
         True,
     ),
@@ -223,7 +256,7 @@ _BROKER = {
     "server_hostname": (_text(200), "the name in the broker's certificate", False),
 }
 _ZONE = {
-    "zone_id": (_name, "a short name, as plot-1a", True),
+    "zone_id": (is_word, "a name of letters, digits, - and _, as plot-1a", True),
     "hard_cap_s": (_whole(1, 24 * 3600), "the longest run ever, seconds from 1 to 86400", True),
     "litres_per_minute": (_number(0.01, 100_000), "the nominal flow, more than 0", True),
 }
@@ -241,7 +274,8 @@ _VALVES = {
     ),
 }
 _ANY_SENSOR = {"kind": _KIND, "sensor": _SENSOR, "zone_id": _ZONE_ID}
-_ON_A_BUS = ("ds18b20", "sht3x")
+_ON_A_BUS = ("ds18b20", "sht3x", "sdi12")
+_ONLY_READS = (("soil_adc", "pin"), ("battery", "pin"), ("flow", "pin"), ("rain", "pin"), ("sdi12", "rx"))
 _SENSORS = {
     "soil_adc": dict(
         _ANY_SENSOR, pin=_PIN, points=(_points, "at least two [millivolts, m3/m3], from calibration", True)
@@ -252,15 +286,21 @@ _SENSORS = {
         rx=_PIN,
         enable=_PIN,
         uart=(_whole(1, 2), "UART 1 or 2", True),
-        address=(lambda value: _text(1)(value), "the probe's address, as 0", True),
+        address=(lambda value: is_word(value) and len(value) == 1, "the probe's address, one letter or digit", True),
         values=(
-            lambda value: _rows(1)(value) and all(_text(40)(name) for name in value),
-            "the quantities in the probe's order",
+            lambda value: _rows(1)(value) and all(_text(40)(name) and name in QUANTITIES for name in value),
+            "the quantities in the probe's order, as vwc, soil_temperature_c",
             True,
         ),
     ),
     "ds18b20": dict(
-        _ANY_SENSOR, pin=_PIN, rom=(lambda value: _text(16)(value) and len(value) == 16, "16 hex digits", False)
+        _ANY_SENSOR,
+        pin=_PIN,
+        rom=(
+            lambda value: _text(16)(value) and len(value) == 16 and all(digit in "0123456789abcdef" for digit in value),
+            "16 hex digits in small letters",
+            False,
+        ),
     ),
     "sht3x": dict(_ANY_SENSOR, sda=_PIN, scl=_PIN, address=(_whole(0x44, 0x45), "68 or 69", False)),
     "flow": dict(

@@ -1,11 +1,12 @@
 """From a bare ESP32 to a running gateway, over its serial port: esptool writes MicroPython, mpremote copies the files.
 
-Both are run as the programs they are. What arrived is verified by hash, and main.py is copied last: a board whose
-flashing was cut short starts nothing.
+Both are run as the programs they are. What arrived is verified by hash, and main.py is copied when all else is right:
+a board whose flashing was cut short starts nothing.
 """
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,14 +20,39 @@ from cryptography.x509.oid import NameOID
 
 from firmware import build, config
 
+CHIP = "esp32"  # other chips of the family have other pins, and start their programs elsewhere
 IMAGE_AT = "0x1000"  # where the ESP32 looks for its first program
+LAST = "main.py"  # until it is there, the board starts nothing
 PATIENCE_S = 300
+ATTEMPTS = 4  # at a board that is busy starting
+BETWEEN_S = 2
+# Without main.py nothing starts that a watchdog would end while we copy. Modules of a release before would be found
+# first, and what another gateway has stored is none of this one's business.
 HOLD = """
-import os, machine
+import json, machine, os
+def remove(path):
+    try:
+        names = os.listdir(path)
+    except OSError:
+        try:
+            os.remove(path)
+        except OSError:
+            pass
+        return
+    for name in names:
+        remove(path + "/" + name)
+    os.rmdir(path)
+remove("/main.py")
 try:
-    os.remove("/main.py")
-except OSError:
-    pass
+    with open("/config.json") as file:
+        before = json.load(file)["gateway_id"]
+except Exception:
+    before = None
+if before != {gateway_id!r}:
+    remove("/store")
+for name in os.listdir("/"):
+    if name in ("lib", "drivers", "certs") or name.endswith(".mpy") or name.endswith(".py") and name != "boot.py":
+        remove("/" + name)
 machine.reset()
 """
 HASHES = """
@@ -82,14 +108,17 @@ def identity(folder: Path, gateway_id: str) -> dict[str, bytes]:
         certificate = x509.load_pem_x509_certificate((folder / "certificate.pem").read_bytes())
         root = x509.load_pem_x509_certificate((folder / "root_ca.pem").read_bytes())
         key = serialization.load_pem_private_key((folder / "private_key.pem").read_bytes(), None)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:  # TypeError: the key has a password
         raise FlashError(f"{folder}: no usable identity ({error}); {remedy}") from error
     names = [name.value for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     flaws = {
-        f"its certificate is for {names}, config.json is for {gateway_id}": names != [gateway_id],
+        f"its certificate is for {', '.join(map(str, names))}, config.json is for {gateway_id}": names != [gateway_id],
         "its key is not that of its certificate": key.public_key() != certificate.public_key(),
         f"its certificate ended on {certificate.not_valid_after_utc:%Y-%m-%d}": (
             certificate.not_valid_after_utc <= datetime.now(UTC)
+        ),
+        f"its certificate begins on {certificate.not_valid_before_utc:%Y-%m-%d}": (
+            certificate.not_valid_before_utc > datetime.now(UTC)
         ),
         "its key is not on P-256; a board has no memory for a larger one": not (
             isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)
@@ -114,27 +143,41 @@ def flash(order: Order, folder: Path, files: Sequence[build.Built]) -> Iterator[
         yield "flash erased"
         esptool(order, "write-flash", IMAGE_AT, str(order.image))
         yield f"{order.image.name} written"
-    hold(order)
+    hold(order, config.load(str(folder / "config.json"))["gateway_id"])
     yield "board held"
-    copy(order, folder)
-    yield f"{len(files)} files copied"
+    rest = [file for file in files if file.path != LAST]
+    copy(order, folder, sorted({file.path.split("/")[0] for file in rest}))
+    yield f"{len(rest)} files copied"
+    verify(order, rest)
+    yield f"{len(rest)} files verified"
+    copy(order, folder, [LAST])
     verify(order, files)
-    yield f"{len(files)} files verified"
+    yield f"{LAST} copied, everything verified"
     mpremote(order, "reset")
     yield "board started"
 
 
-def hold(order: Order) -> None:
-    """Let the board start without main.py, whose watchdog would otherwise end the copying. Raises FlashError."""
-    mpremote(order, "exec", "--no-follow", HOLD)
-    mpremote(order, "sleep", "2", "eval", "1")
+def hold(order: Order, gateway_id: str) -> None:
+    """Clear the board of programs and start it again, so that no watchdog ends the copying. Raises FlashError."""
+    patiently(order, "exec", "--no-follow", HOLD.format(gateway_id=gateway_id))
+    patiently(order, "eval", "1")
 
 
-def copy(order: Order, folder: Path) -> None:
-    """Copy everything, main.py last. Raises FlashError."""
-    names = sorted(path.name for path in folder.iterdir() if path.name != "main.py")
+def patiently(order: Order, *words: str) -> None:
+    """Run mpremote on a board that may be starting just now. Raises FlashError."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            mpremote(order, *words)
+        except FlashError:
+            time.sleep(BETWEEN_S)
+        else:
+            return
+    mpremote(order, *words)
+
+
+def copy(order: Order, folder: Path, names: Sequence[str]) -> None:
+    """Copy files and folders into the board's root. Raises FlashError."""
     mpremote(order, "fs", "cp", "-r", "-f", *names, ":", folder=folder)
-    mpremote(order, "fs", "cp", "-f", "main.py", ":", folder=folder)
 
 
 def verify(order: Order, files: Sequence[build.Built]) -> None:
@@ -157,7 +200,7 @@ def follow(order: Order) -> int:
 
 def esptool(order: Order, *words: str) -> str:
     """Run esptool on the port. Raises FlashError."""
-    return _run("esptool", "--port", order.port, "--baud", str(order.baud), *words)
+    return _run("esptool", "--chip", CHIP, "--port", order.port, "--baud", str(order.baud), *words)
 
 
 def mpremote(order: Order, *words: str, folder: Path | None = None) -> str:
@@ -174,6 +217,7 @@ def _run(program: str, *words: str, folder: Path | None = None) -> str:
             f"{program} {words[0]}: no end after {PATIENCE_S} s; press the board's reset and try again"
         ) from error
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
-        raise FlashError(f"{program}: {said}; is the board on this port, and no other program?")
+        said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
+        why = ([line for line in said if "error" in line.lower()] or said)[-1].strip()
+        raise FlashError(f"{program}: {why}; is the board on this port, and no other program?")
     return done.stdout

@@ -11,8 +11,11 @@ STORE = "/store"
 RESTART_AFTER_S = 30
 
 
-async def main():
-    """Work for ever. Raises what stopped it: a wrong configuration, an unreadable certificate, a defect."""
+async def main(watchdogs=()):
+    """Work for ever. Raises what stopped it: a wrong configuration, an unreadable certificate, a defect.
+
+    What feeds the watchdog is appended to the list `watchdogs` once there is one.
+    """
     import board
     import config
 
@@ -22,6 +25,7 @@ async def main():
     entries = config.check_config(config.load("/config.json"))
     zone_ids = [zone["zone_id"] for zone in entries["zones"]]
     pins = config.check_pins(config.load("/pins.json"), zone_ids)
+    del config, sys.modules["config"]  # 8 KB of tables that nobody needs any more
     entries.update(entries["broker"])
     entries.setdefault("port", 8883)
     if STORE[1:] not in os.listdir("/"):
@@ -29,6 +33,7 @@ async def main():
     store = FileStore(STORE)
     clock = board.BoardClock(store)
     this = board.Board(entries, pins, clock)
+    watchdogs += (this.feed,)
     gateway = Gateway(entries, this, clock, store, board.tls_context("/certs"), print_event)
     jobs = [
         this.wifi.keep(),
@@ -56,13 +61,20 @@ def print_event(event):
 
 def guarded():
     """Run, and begin again after whatever happens; without a running gateway every valve is shut."""
+    watchdogs = []
     try:
-        asyncio.run(main())
+        asyncio.run(main(watchdogs))
+    except KeyboardInterrupt:  # Ctrl-C: no task ends in order then
+        boot.shut_all()
+        raise
     except Exception as error:  # it is told on the serial line, and the board begins again
         sys.print_exception(error)
     boot.shut_all()
     print("main: restart in", RESTART_AFTER_S, "s; Ctrl-C to stop")
-    time.sleep(RESTART_AFTER_S)
+    for _ in range(RESTART_AFTER_S):
+        for feed in watchdogs:
+            feed()
+        time.sleep(1)
     boot.restart()
 
 

@@ -58,7 +58,10 @@ class Wifi:
 
     def rssi_dbm(self) -> "int | None":
         """Signal strength; None while there is none."""
-        return self._wlan.status("rssi") if self._wlan.isconnected() else None
+        try:
+            return self._wlan.status("rssi") if self._wlan.isconnected() else None
+        except OSError:  # it went away between the two questions
+            return None
 
     def dns_server(self) -> str:
         """The network's own, or one that everybody may ask."""
@@ -66,15 +69,18 @@ class Wifi:
         return address if address not in ("", "0.0.0.0") else FALLBACK_DNS  # noqa: S104  # "none", as lwIP writes it
 
     async def _join(self) -> None:
-        try:
-            self._wlan.disconnect()
-            self._wlan.connect(self._ssid, self._password or None)
-        except OSError:  # the radio is busy with the attempt before: wait for that one
-            pass
+        for act in (self._wlan.disconnect, self._connect):
+            try:
+                act()
+            except OSError:  # the radio is busy with the attempt before: wait for that one
+                pass
         for _ in range(JOIN_MS // 500):
             await asyncio.sleep(0.5)
             if self._wlan.isconnected():
                 return
+
+    def _connect(self) -> None:
+        self._wlan.connect(self._ssid, self._password or None)
 
 
 def _backoff_ms(attempt: int) -> int:
@@ -84,19 +90,20 @@ def _backoff_ms(attempt: int) -> int:
 
 async def ask(address: str, port: int, question: bytes, accept: "Callable[[bytes], bool]") -> bytes:
     """Send a datagram, and wait for the answer that `accept` takes. Raises NetError."""
-    channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        channel.setblocking(False)
-        channel.sendto(question, (address, port))
-        for _ in range(ANSWER_MS // POLL_MS):
-            await asyncio.sleep(POLL_MS / 1000)
-            answer = _received(channel)
-            if answer and accept(answer):
-                return answer
+        channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            channel.setblocking(False)
+            channel.sendto(question, (address, port))
+            for _ in range(ANSWER_MS // POLL_MS):
+                await asyncio.sleep(POLL_MS / 1000)
+                answer = _received(channel)
+                if answer and accept(answer):
+                    return answer
+        finally:
+            channel.close()
     except OSError as error:
         raise NetError(f"{address} port {port}: {error}") from error
-    finally:
-        channel.close()
     raise NetError(f"{address} port {port} does not answer")
 
 
@@ -116,31 +123,44 @@ async def resolve(name: str, server: str, port: int = DNS_PORT) -> str:
     """
     if all(letter.isdigit() or letter == "." for letter in name):
         return name
+    labels = name.encode().split(b".")
+    if not all(0 < len(label) < 64 for label in labels):
+        raise NetError(f"{name} is no host name")
     number = random.getrandbits(16)
-    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
-    question = struct.pack("!HHHHHH", number, 0x0100, 1, 0, 0, 0) + labels + b"\x00\x00\x01\x00\x01"
-    answer = await ask(server, port, question, lambda data: data[:2] == question[:2])
+    question = struct.pack("!HHHHHH", number, 0x0100, 1, 0, 0, 0)
+    question += b"".join(bytes([len(label)]) + label for label in labels) + b"\x00\x00\x01\x00\x01"
+    answer = await ask(server, port, question, lambda data: _answers(data, question))
     address = first_address(answer)
     if address is None:
         raise NetError(f"{server} knows no address of {name}")
     return address
 
 
+def _answers(data: bytes, question: bytes) -> bool:
+    """True for an answer to just this question: its number alone could be guessed."""
+    return data[:2] == question[:2] and data[12 : len(question)].lower() == question[12:].lower()
+
+
 def first_address(answer: bytes) -> "str | None":
     """The first A record of a DNS answer, None if it has none or is no answer."""
+    if len(answer) < 12:
+        return None
+    _, flags, questions, records = struct.unpack("!HHHH", answer[:8])
+    if not flags & 0x8000 or flags & 0xF:
+        return None
     try:
-        _, flags, questions, records = struct.unpack("!HHHH", answer[:8])
         place = 12
         for _ in range(questions):
             place = _after_name(answer, place) + 4
-        for _ in range(records if flags & 0x8000 and not flags & 0xF else 0):
-            place = _after_name(answer, place)
-            kind, _, _, length = struct.unpack("!HHIH", answer[place : place + 10])
-            place += 10
+        for _ in range(records):
+            place = _after_name(answer, place) + 10
+            if place > len(answer):
+                return None
+            kind, _, _, length = struct.unpack("!HHIH", answer[place - 10 : place])
             if kind == 1 and length == 4 and place + 4 <= len(answer):
                 return ".".join(str(byte) for byte in answer[place : place + 4])
             place += length
-    except (ValueError, IndexError):  # cut short
+    except IndexError:  # cut short
         pass
     return None
 
@@ -161,6 +181,6 @@ async def network_time(server: str, dns_server: str, port: int = NTP_PORT) -> in
     answer = await ask(address, port, question, lambda data: len(data) >= 48 and data[24:32] == token)
     mode, stratum = answer[0] & 7, answer[1]
     seconds: int = struct.unpack("!I", answer[40:44])[0]
-    if mode != 4 or not 1 <= stratum <= 15 or answer[0] >> 6 == 3:
+    if mode != 4 or not 1 <= stratum <= 15 or answer[0] >> 6 == 3 or not seconds:
         raise NetError(f"{server} does not know the time itself")
     return seconds - NTP_TO_UNIX + (1 << 32 if seconds < 1 << 31 else 0)  # the count begins again in 2036

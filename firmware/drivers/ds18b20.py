@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 CONVERSION_MS = 750
 POWER_ON_C = 85.0  # what the chip says before its first conversion
+NOTHING: "dict[str, float | None]" = {"soil_temperature_c": None}
 
 
 class Ds18b20:
@@ -21,16 +22,18 @@ class Ds18b20:
     async def measure(self) -> "dict[str, float | None]":
         """`soil_temperature_c`; None when nobody answers, the checksum is wrong, or nothing was converted."""
         try:
-            rom = self._rom or self._alone()
+            rom = self._present()
             self._bus.convert_temp()
             await asyncio.sleep(CONVERSION_MS / 1000)
             value = self._bus.read_temp(rom)
         except Exception:  # the bus raises OneWireError, a plain Exception's child, AssertionError or IndexError
-            return {"soil_temperature_c": None}
-        if value is None or value == POWER_ON_C:
-            return {"soil_temperature_c": None}
-        return {"soil_temperature_c": round(value, 2)}
+            return NOTHING
+        return NOTHING if value is None or value == POWER_ON_C else {"soil_temperature_c": round(value, 2)}
 
-    def _alone(self) -> bytearray:
-        [rom] = self._bus.scan()  # ValueError: none, or several and nobody said which
-        return rom
+    def _present(self) -> bytearray:
+        """The ROM, found on the bus: a line shorted to ground gives zeros, 0 degrees with a right checksum."""
+        roms = self._bus.scan()
+        if self._rom is None:
+            [rom] = roms  # ValueError: none, or several and nobody said which
+            return rom
+        return roms[roms.index(self._rom)]

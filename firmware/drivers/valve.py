@@ -39,8 +39,10 @@ class Latching:
         pin = self._pins[is_open]
         self._pins[not is_open].value(0)
         pin.value(1)
-        time.sleep_ms(self._pulse_ms)
-        pin.value(0)
+        try:
+            time.sleep_ms(self._pulse_ms)
+        finally:
+            pin.value(0)  # even if Ctrl-C ends the pulse: a coil burns
 
 
 class ValveBank:
@@ -62,8 +64,10 @@ class ValveBank:
             self._set_master()
         else:
             self._open.discard(zone_id)
-            self._set_master()
-            self._valves[zone_id].set(False)
+            try:
+                self._set_master()
+            finally:
+                self._valves[zone_id].set(False)
 
     def _set_master(self) -> None:
         if self._master:

@@ -5,7 +5,11 @@ import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
 const root = path.resolve(process.argv[2]);
-const FOLDERS = { 'protocol': '/tested/protocol', 'firmware/lib/gateway': '/tested/gateway', 'tests/vm/portable': '/tested/tests/vm/portable' };
+const FOLDERS = {
+  'protocol': '/tested/protocol', 'firmware/lib/gateway': '/tested/gateway', 'tests/vm/portable': '/tested/tests/vm/portable',
+  'firmware/drivers': '/tested/firmware/drivers', 'tests/vm/fakes': '/tested',
+};
+const FILES = ['firmware/boot.py', 'firmware/config.py', 'firmware/net.py', 'firmware/config_example.json', 'firmware/pins_example.json'];
 const TIMEOUT_MS = 120_000; // a VM that hangs says nothing by itself
 
 setTimeout(() => { console.log('FAIL the VM did not finish in time'); process.exit(1); }, TIMEOUT_MS).unref();
@@ -30,6 +34,7 @@ function copyIn(source, target) {
 // Each test is a call of its own: the VM collects its garbage only when it has returned to JavaScript.
 async function runAll() {
   for (const [folder, target] of Object.entries(FOLDERS)) copyIn(path.join(root, folder), target);
+  for (const file of FILES) mp.FS.writeFile(`/tested/${file}`, fs.readFileSync(path.join(root, file)));
   mp.FS.writeFile('/tested/run_in_vm.py', fs.readFileSync(path.join(root, 'tests/vm/run_in_vm.py')));
   mp.runPython("import sys; sys.path[:] = ['/tested', '/tested/tests/vm/portable', '.frozen']\nimport asyncio, run_in_vm");
   const failed = [];

@@ -1,0 +1,193 @@
+// A simulated ESP32 on a serial line, with MicroPython's own REPL and file system: `node serial_board.mjs MICROPYTHON FOLDER EVENTS OPTIONS`.
+// stdin and stdout are the line, FOLDER mirrors the flash, EVENTS is a descriptor for what happened, as JSON lines.
+import fs from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { Flash, apply } from '../vm/bench/flash.mjs';
+
+const OPTIONS = {
+  watchdog_ms: 8000, // which main.py arms, and feeds while it runs
+  boot_ms: 300, // in which the line is deaf
+  spoil: '', // a path whose first byte arrives wrong
+  cut_after: 1e9, // changes of the flash; then the cable is pulled
+  says: '', // what main.py prints again and again
+  waits: false, // for its first byte, to start
+};
+const FLASH_BYTES = 2 * 1024 * 1024;
+const CTRL_A = 1, CTRL_C = 3, CTRL_E = 5, SOFT_RESET = 0x100;
+const MACHINE = `
+import _line
+def reset():
+    _line.reset()
+class Pin:
+    OUT = 3
+    def __init__(self, pin, mode, value=None):
+        self._pin = pin
+        if value is not None:
+            self.value(value)
+    def value(self, level):
+        _line.pin(self._pin, level)
+`;
+// On the ESP32 the empty path is the root, and errors have its numbers; this VM's file system asks its host.
+const PREPARE = `
+import builtins, os, sys
+os.chdir("/")
+sys.path[:] = ["/bench", "", ".frozen", "/lib"]
+def _as_on_a_board(function):
+    def call(path=".", *more):
+        try:
+            return function(path or "/", *more)
+        except OSError as error:
+            raise OSError({44: 2, 20: 17, 54: 20, 55: 39, 31: 21}.get(error.errno, error.errno))
+    return call
+for _name in ("stat", "listdir", "ilistdir", "mkdir", "rmdir", "remove"):
+    setattr(os, _name, _as_on_a_board(getattr(os, _name)))
+builtins.open = _as_on_a_board(open)
+del sys, builtins
+`;
+
+if (isMainThread) board();
+else chip();
+
+// The board: what outlives a reset.
+function board() {
+  const [, , micropython, folder, events, given] = process.argv;
+  const options = { ...OPTIONS, ...JSON.parse(given) };
+  const image = readFolder(folder);
+  let worker, watchdog, deaf = false, changes = 0;
+
+  const tell = (event) => fs.writeSync(Number(events), `${JSON.stringify(event)}\n`);
+  const on = {
+    out: (data) => process.stdout.write(data),
+    pin: (pin) => tell({ pin }),
+    main: (runs) => {
+      tell({ main: runs });
+      clearTimeout(watchdog);
+      watchdog = runs ? null : setTimeout(() => start('watchdog'), options.watchdog_ms);
+    },
+    reset: (kind) => start(kind),
+    change: (change) => {
+      apply(image, change);
+      mirror(folder, image, change);
+      changes += 1;
+      if (changes >= options.cut_after) process.exit(0);
+    },
+  };
+
+  function start(kind) {
+    if (kind !== 'soft') clearTimeout(watchdog);
+    if (worker && kind !== 'soft') {
+      deaf = true; // what is said to a board that starts is lost
+      setTimeout(() => (deaf = false), options.boot_ms);
+    }
+    worker?.terminate();
+    tell({ boot: kind });
+    const line = new SharedArrayBuffer(4);
+    const mine = new Worker(new URL(import.meta.url), { workerData: { micropython, image: [...image], kind, options, line } });
+    worker = mine;
+    mine.on('message', ([what, value]) => mine === worker && on[what](value));
+    mine.on('error', (error) => tell({ failed: String(error.message).slice(0, 500) }));
+  }
+
+  process.stdin.on('data', (data) => {
+    if (!worker) start('power on');
+    if (!deaf) worker.postMessage(new Uint8Array(data));
+  });
+  process.stdin.on('end', () => process.exit(0));
+  if (!options.waits) start('power on');
+}
+
+function readFolder(folder) {
+  const image = new Map();
+  for (const entry of fs.readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const file = path.join(entry.parentPath ?? entry.path, entry.name);
+    const name = `/${path.relative(folder, file)}`;
+    image.set(name, entry.isDirectory() ? null : fs.readFileSync(file));
+  }
+  return image;
+}
+
+function mirror(folder, image, { do: what, path: name, to }) {
+  const place = path.join(folder, to ?? name);
+  if (what === 'rename') fs.renameSync(path.join(folder, name), place);
+  else if (what === 'remove') fs.rmSync(place, { recursive: true, force: true });
+  else if (what === 'mkdir') fs.mkdirSync(place);
+  else fs.writeFileSync(place, image.get(name));
+}
+
+// One life of the chip.
+async function chip() {
+  const { micropython, image, kind, options } = workerData;
+  const say = (what, value) => parentPort.postMessage([what, value]);
+  let speaks = true;
+  const print = (data) => speaks && say('out', typeof data === 'string' ? Buffer.from(data) : data);
+  const { loadMicroPython } = await import(pathToFileURL(micropython));
+  const mp = await loadMicroPython({ heapsize: 4 * 1024 * 1024, linebuffer: false, stdout: print, stderr: print });
+  mp.registerJsModule('_line', {
+    pin: (pin, level) => say('pin', [pin, level]),
+    reset: () => {
+      say('reset', 'reset');
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); // nothing goes on in this life
+    },
+  });
+  mp.FS.mkdirTree('/bench');
+  mp.FS.writeFile('/bench/machine.py', MACHINE);
+  if (options.spoil) spoil(mp.FS, options.spoil);
+  const flash = new Flash(mp.FS, { capacity: FLASH_BYTES, cut: () => undefined, off: () => {}, tell: (change) => say('change', change) });
+  flash.load(image.sort());
+  flash.watch();
+  mp.runPython(PREPARE);
+
+  if (kind !== 'soft') print('ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),boot:0x13\r\n');
+  else print('MPY: soft reboot\r\n');
+  if (mp.FS.analyzePath('/boot.py').exists) runFile(mp, '/boot.py', print);
+  let mainRuns = kind !== 'soft' && mp.FS.analyzePath('/main.py').exists;
+  if (mainRuns) {
+    print('main.py runs\r\n');
+    say('main', true);
+    if (options.says) setInterval(() => mainRuns && print(`${options.says}\r\n`), 200);
+  }
+  speaks = !mainRuns && kind !== 'soft';
+  mp.replInit();
+  speaks = true;
+  if (kind === 'soft') mp.replProcessChar(CTRL_A); // who resets from the raw REPL comes back to it
+
+  let skip = 0;
+  parentPort.on('message', (data) => {
+    for (const byte of data) {
+      if (mainRuns && byte !== CTRL_C) continue;
+      if (mainRuns) {
+        mainRuns = false;
+        say('main', false);
+        print('Traceback (most recent call last):\r\nKeyboardInterrupt: \r\n>>> ');
+      } else if (skip) {
+        skip -= 1;
+      } else if (byte === CTRL_E) {
+        skip = 2; // raw-paste mode, which this VM has no way to read: told as a board tells it
+        print('R\x00');
+      } else if (mp.replProcessChar(byte) & SOFT_RESET) {
+        say('reset', 'soft');
+        return;
+      }
+    }
+  });
+}
+
+function runFile(mp, file, print) {
+  try {
+    mp.runPython(`exec(open('${file}').read(), {'__name__': '__main__'})`);
+  } catch (error) {
+    print(`${error.message}\r\n`);
+  }
+}
+
+function spoil(FS, name) {
+  const plain = FS.write.bind(FS);
+  FS.write = (stream, buffer, offset, length, ...more) => {
+    if (!stream.path || FS.getPath(stream.node) !== name || !length) return plain(stream, buffer, offset, length, ...more);
+    const other = Uint8Array.from(buffer.subarray(offset, offset + length));
+    other[0] ^= 1;
+    return plain(stream, other, 0, length, ...more);
+  };
+}

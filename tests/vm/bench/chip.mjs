@@ -1,0 +1,202 @@
+// One life of a simulated ESP32, from its boot to a reset or a power cut: MicroPython's VM in a worker of host.mjs.
+import { parentPort, workerData } from 'node:worker_threads';
+import { DeviceClock, real } from './clock.mjs';
+import { Flash } from './flash.mjs';
+import { Hardware } from './hardware.mjs';
+import { Wires } from './wires.mjs';
+
+const { life, options, world, image, rom, shims, pulse: beat } = workerData;
+const SHARED_US = 0, SHARED_BITE_US = 1; // in `times`, read by the host when this thread does not answer any more
+const times = new Float64Array(workerData.times);
+const heart = new Int32Array(beat);
+const clock = new DeviceClock({ us: life.us, rtc: life.rtc, bite: () => end('watchdog') });
+const counts = { flash: 0, await: 0 };
+let cut = life.cut;
+let mp;
+let runLoop, wakeUp; // of asyncio in the VM
+
+const tell = (...event) => parentPort.postMessage({ event: [clock.us, ...event] });
+const memory = () => mp._module.HEAPU8;
+const wires = new Wires({ clock, memory, world, tell, unixUs: () => options.unix_s * 1e6 });
+const hardware = new Hardware({ clock, world, memory, tell });
+let flash;
+
+// The end of this life, in the middle of whatever runs: nothing goes on in this thread.
+function end(cause) {
+  parentPort.postMessage({ end: cause, us: clock.us, rtc: clock.rtc, counts });
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+}
+
+// A point at which the power may go: which part of the operation still happens, undefined if it stays on.
+function reached(kind) {
+  counts[kind] += 1;
+  return cut && cut.kind === kind && cut.number === counts[kind] ? cut.part : undefined;
+}
+
+const chip = {
+  log: (line) => tell('log', line),
+  reset: () => end('reset'),
+  reset_cause: () => life.cause,
+  watch: (ms) => clock.guard(ms * 1000),
+  feed: () => clock.guard(clock.watchdog.timeoutUs),
+  spend_us: (us) => clock.spend(us),
+  ticks_us: () => clock.sinceBootUs() % 2 ** 30,
+  wall_s: () => Math.floor(clock.wallUs() / 1e6),
+  set_wall_s: (seconds) => {
+    clock.rtc = { wallUs: seconds * 1e6, setUs: clock.us };
+    tell('clock', clock.wallUnixUs() / 1e6);
+  },
+  awaited: () => {
+    if (reached('await')) end('power cut');
+  },
+  when_awake: (job) => (runLoop = job),
+  wake: (ms) => {
+    clock.cancel(wakeUp);
+    wakeUp = clock.after(ms * 1000, runLoop);
+  },
+  wifi: () => world.wifi,
+  rssi: () => world.rssi_dbm,
+  flash_free: () => flash.free(),
+  flash_size: () => options.flash_bytes,
+  system_heap: () => world.system_heap_bytes,
+};
+
+async function start() {
+  console.error = () => {}; // the VM's runtime tells of each refused allocation
+  clock.install();
+  rememberFunctions();
+  const { loadMicroPython } = await import(workerData.micropython);
+  const say = (line) => tell('log', line);
+  mp = await loadMicroPython({ heapsize: options.heap_bytes, linebuffer: true, stdout: say, stderr: say, ...(rom && { romfs: rom }) });
+  clock.jump(options.ticks_from_s * 1e6);
+  if (options.heap_is_all) takeTheRest(mp._module);
+  mp.registerJsModule('_chip', chip);
+  mp.registerJsModule('_wires', methodsOf(wires));
+  mp.registerJsModule('_hardware', methodsOf(hardware));
+  if (!rom) mp.FS.mkdir('/bench');
+  for (const [name, data] of rom ? [] : shims) mp.FS.writeFile(`/bench/${name}`, data);
+  flash = new Flash(mp.FS, { capacity: options.flash_bytes, cut: () => reached('flash'), off: () => end('power cut'), tell: (change) => parentPort.postMessage({ change, us: clock.us }) });
+  flash.full = world.flash_full;
+  flash.load(image);
+  flash.watch();
+  mp.runPython(`import sys\nsys.path[:] = ['${rom ? '/rom' : ''}/bench', '.frozen']\nimport _bench\n_bench.install(${options.count_awaits ? 'True' : 'False'}, ${options.seed + (life.us % 1e6)})`);
+  for (const name of options.preload) mp.runPython(`import ${name}`);
+  tell('boot', life.cause);
+  for (const name of ['boot.py', 'main.py']) mp.runPython(`_bench.run_file('/${name}')`);
+}
+
+// The VM looks its functions up at every call, which is slow here, and never changes them.
+function rememberFunctions() {
+  const plain = WebAssembly.Table.prototype.get;
+  const known = [];
+  WebAssembly.Table.prototype.get = function (index) {
+    return (known[index] ??= plain.call(this, index));
+  };
+}
+
+// Leaves the VM's own heap no room to grow, as on a chip; small pieces stay for what JavaScript hands over.
+function takeTheRest(module) {
+  const pieces = [];
+  for (let n = 0; n < 64; n++) {
+    pieces.push(module._malloc(4096));
+    module._malloc(64); // so that the pieces stay pieces
+  }
+  for (let size = 2 ** 28; size >= 4096; size /= 2) while (module._malloc(size));
+  for (const piece of pieces) module._free(piece);
+}
+
+// The bridge knows plain functions only.
+function methodsOf(target) {
+  const names = Object.getOwnPropertyNames(Object.getPrototypeOf(target)).filter((name) => name !== 'constructor');
+  const methods = Object.fromEntries(names.map((name) => [name, target[name].bind(target)]));
+  return { ...methods, when_changed: (job) => (target.onChange = job) };
+}
+
+const turn = () => new Promise((done) => real.setImmediate(done));
+const pause = (ms) => new Promise((done) => real.setTimeout(done, ms));
+
+// Until the board has nothing to do at this moment and no answer is on its way; gives what it still waits for.
+// Sockets need a look only after the board has touched one: whoever expects more than answers waits for it by `until`.
+async function settle(patienceMs) {
+  const limit = real.now() + patienceMs;
+  for (;;) {
+    while (clock.fire());
+    alive();
+    if (!wires.touched) return [];
+    wires.touched = false;
+    await turn();
+    await turn();
+    const waiting = wires.busy();
+    wires.touched ||= waiting.length > 0;
+    if (waiting.length && real.now() > limit) return waiting;
+    if (waiting.length) await Promise.race([wires.change(), pause(2)]);
+  }
+}
+
+// Device time moves on to `us`, from one due moment to the next.
+async function runTo({ us, patience_ms: patienceMs }) {
+  let waiting = [];
+  for (let steps = 1; ; steps++) {
+    waiting = await settle(waiting.length ? 0 : patienceMs);
+    if (steps % 256 === 0) {
+      await turn();
+      wires.touched = wires.any();
+    }
+    const due = clock.dueUs();
+    if (due > us) break;
+    clock.us = Math.max(clock.us, due);
+  }
+  clock.us = Math.max(clock.us, us);
+  return { waiting: await settle(waiting.length ? 0 : patienceMs) };
+}
+
+function alive() {
+  Atomics.add(heart, 0, 1);
+  times[SHARED_US] = clock.us;
+  times[SHARED_BITE_US] = clock.watchdog ? clock.watchdog.atUs : Infinity;
+}
+
+function setWorld({ changes }) {
+  if (world.wifi && changes.wifi === false) wires.loseAll();
+  Object.assign(world, changes);
+  flash.full = world.flash_full;
+}
+
+const ASKED = {
+  settle: async ({ patience_ms: patienceMs }) => {
+    wires.touched = true;
+    return { waiting: await settle(patienceMs) };
+  },
+  run_to: runTo,
+  world: setWorld,
+  arm: ({ cut: armed }) => {
+    Object.assign(counts, { flash: 0, await: 0 });
+    cut = armed;
+  },
+  run: ({ code }) => {
+    mp.globals.set('_result', null);
+    mp.runPython(code);
+    return { result: mp.globals.get('_result') };
+  },
+  pulse: ({ pin, count, every_us: everyUs }) => hardware.pulse(pin, count, everyUs),
+};
+
+parentPort.on('message', async ({ id, do: what, ...more }) => {
+  let answer;
+  try {
+    answer = { ...(await ASKED[what](more)) };
+  } catch (error) {
+    answer = { error: String(error.message).slice(0, 2000) };
+  }
+  alive();
+  const due = clock.dueUs();
+  parentPort.postMessage({ id, rtc: clock.rtc, answer: { ...answer, us: clock.us, due_us: due === Infinity ? null : due, counts: { ...counts } } });
+});
+
+try {
+  await start();
+  parentPort.postMessage({ started: true });
+} catch (error) {
+  tell('log', String(error.message).slice(0, 2000)); // never the stack: node would print the VM's one-line source
+  parentPort.postMessage({ started: true });
+}

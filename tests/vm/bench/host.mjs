@@ -1,0 +1,202 @@
+// The bench's process: several simulated ESP32, each in a worker of its own. Talks JSON lines with board.py.
+// Here is what outlives a reset: flash, clock, time, the world around the board, and the tale of what happened.
+import readline from 'node:readline';
+import { Worker } from 'node:worker_threads';
+import { apply } from './flash.mjs';
+
+const [, , micropython, shimsText] = process.argv;
+const HANG_MS = 3000; // of real time without a sign from the VM: it hangs, and only the watchdog can help
+const RESET_US = 400_000; // from a reset to the first line of boot.py
+const shims = Object.entries(JSON.parse(shimsText)).map(([name, text]) => [name, Buffer.from(text, 'base64')]);
+const CAUSES = { 'power on': 1, reset: 2, watchdog: 3, 'soft reset': 5 };
+const RESETS = ['reset', 'watchdog'];
+const MOST_RESETS = 20; // without any success
+const NEVER_SET = { wallUs: 0, setUs: 0 };
+
+const WORLD = {
+  wifi: true, network: 'open', certificate_time: 'device', dns: { localhost: '127.0.0.1' }, dns_timeout_s: 14,
+  name_server: true, time_server: true, time_server_off_s: 0, flash_full: false, rssi_dbm: -61, system_heap_bytes: 110_000,
+  inputs: {}, microvolts: {}, i2c: {}, uart: {}, one_wire: {}, meters: [],
+};
+
+class Board {
+  constructor({ options, world, rom }) {
+    this.options = options;
+    this.rom = rom && Buffer.from(rom, 'base64');
+    this.world = { ...WORLD, ...world };
+    this.image = new Map();
+    this.us = 0;
+    this.rtc = null;
+    this.events = [];
+    this.worker = null;
+    this.hung = false;
+    this.asked = new Map();
+    this.nextId = 1;
+  }
+
+  async powerOn({ cut = null }) {
+    if (this.worker || this.hung) throw new Error('it is on already');
+    this.rtc = { wallUs: 0, setUs: this.us };
+    await this.#start('power on', cut);
+    return {};
+  }
+
+  async powerOff() {
+    if (this.hung) this.#note('end', 'power off');
+    else if (this.worker) await this.#die('power off', this.us);
+    this.hung = false;
+    return {};
+  }
+
+  // Has the board do something; when it resets over it, it starts again.
+  async have(request) {
+    const answer = await this.ask(request);
+    if (RESETS.includes(answer.ended)) await this.#start(answer.ended);
+    return answer.ended ? { off: !this.worker } : answer;
+  }
+
+  // Time passes; a board that resets starts again on the way, one without power stays dark.
+  async runTo(request) {
+    let answer;
+    do answer = await this.have({ ...request, do: 'run_to' });
+    while (this.worker && this.us < request.us);
+    if (!this.worker) this.us = Math.max(this.us, request.us);
+    return answer;
+  }
+
+  ask(request) {
+    if (!this.worker) return Promise.resolve({ off: true });
+    const id = this.nextId++;
+    return new Promise((resolve) => {
+      this.asked.set(id, resolve);
+      this.worker.postMessage({ ...request, id });
+    });
+  }
+
+  // Boots; again if the board resets before it has come so far.
+  async #start(cause, cut = null) {
+    for (let begun = 0; begun < MOST_RESETS; begun++) {
+      const { ended } = await this.#boot(cause, cut);
+      if (!RESETS.includes(ended)) return;
+      cause = ended;
+    }
+    throw new Error(`it resets again and again: ${cause}`);
+  }
+
+  async #boot(cause, cut) {
+    if (cause !== 'power on') this.us += RESET_US;
+    this.times = new SharedArrayBuffer(16);
+    new Float64Array(this.times)[1] = Infinity;
+    this.beat = new Int32Array(new SharedArrayBuffer(4));
+    this.worker = new Worker(new URL('./chip.mjs', import.meta.url), {
+      workerData: {
+        micropython, shims, rom: this.rom, options: this.options, world: this.world, image: [...this.image], times: this.times, pulse: this.beat.buffer,
+        life: { us: this.us, rtc: this.rtc, cause: CAUSES[cause], cut },
+      },
+    });
+    return new Promise((resolve) => {
+      this.asked.set(0, resolve);
+      this.worker.on('message', (message) => this.#hear(message));
+      this.worker.on('error', (error) => this.#fail(error));
+      this.#listen();
+    });
+  }
+
+  #hear({ id, answer, event, change, end, us, rtc, started, counts }) {
+    if (event) this.events.push(event);
+    if (change) {
+      apply(this.image, change);
+      this.events.push([us, 'flash', change.do, change.path]);
+    }
+    if (started) this.#resolve(0, {});
+    if (id) this.#resolve(id, answer);
+    if (answer) [this.us, this.rtc] = [answer.us, rtc];
+    if (end) {
+      this.rtc = rtc;
+      this.#die(end, us, counts);
+    }
+  }
+
+  #resolve(id, answer) {
+    const resolve = this.asked.get(id);
+    this.asked.delete(id);
+    if (resolve) resolve(answer);
+  }
+
+  async #die(cause, us, counts) {
+    const { worker } = this;
+    this.worker = null;
+    clearInterval(this.listening);
+    this.us = Math.max(this.us, us);
+    if (cause.startsWith('power')) this.rtc = NEVER_SET;
+    this.#note(cause === 'hung' ? 'hung' : 'end', cause);
+    await worker.terminate();
+    for (const id of [...this.asked.keys()]) this.#resolve(id, { ended: cause, counts });
+  }
+
+  #fail(error) {
+    this.#note('log', String(error?.message ?? error).slice(0, 2000));
+    if (this.worker) this.#die('power cut', this.us);
+  }
+
+  #note(...event) {
+    this.events.push([this.us, ...event]);
+  }
+
+  // A VM that runs and does not come back: its time stands still, so the watchdog is ours to watch. Without one it
+  // hangs for ever, its pins as they are.
+  #listen() {
+    let seen = -1, since = Date.now();
+    this.listening = setInterval(() => {
+      const beat = Atomics.load(this.beat, 0);
+      if (beat !== seen || !this.asked.size) [seen, since] = [beat, Date.now()];
+      else if (Date.now() - since > HANG_MS) {
+        const [, biteUs] = new Float64Array(this.times);
+        this.hung = biteUs === Infinity;
+        this.#die(this.hung ? 'hung' : 'watchdog', this.hung ? this.us : biteUs);
+      }
+    }, 250);
+    this.listening.unref();
+  }
+}
+
+const boards = new Map();
+const REQUESTS = {
+  make: ({ board: name, ...more }) => void boards.set(name, new Board(more)),
+  files: ({ board, files }) => {
+    for (const [path, data] of Object.entries(files)) {
+      for (let at = path.indexOf('/', 1); at > 0; at = path.indexOf('/', at + 1)) {
+        if (!board.image.has(path.slice(0, at))) board.image.set(path.slice(0, at), null);
+      }
+      if (data === null) board.image.delete(path);
+      else board.image.set(path, Buffer.from(data, 'base64'));
+    }
+  },
+  image: ({ board }) => ({ files: Object.fromEntries([...board.image].filter(([, data]) => data).map(([path, data]) => [path, data.toString('base64')])) }),
+  power_on: ({ board, ...more }) => board.powerOn(more),
+  power_off: ({ board }) => board.powerOff(),
+  run_to: ({ board, ...more }) => board.runTo(more),
+  world: ({ board, changes }) => {
+    Object.assign(board.world, changes);
+    return board.ask({ do: 'world', changes });
+  },
+  forget: ({ board: { name } }) => void boards.delete(name),
+};
+const PASSED_ON = ['settle', 'arm', 'run', 'pulse'];
+
+async function handle(request) {
+  const { id, do: what } = request;
+  const board = what === 'make' ? null : boards.get(request.board);
+  let answer;
+  try {
+    if (PASSED_ON.includes(what)) answer = await board.have(request);
+    else answer = (await REQUESTS[what](what === 'make' ? request : { ...request, board })) ?? {};
+  } catch (error) {
+    answer = { error: String(error.message) };
+  }
+  const events = board ? board.events.splice(0) : [];
+  const on = Boolean(board?.worker || board?.hung);
+  process.stdout.write(`${JSON.stringify({ id, us: board?.us ?? 0, on, ...answer, events })}\n`);
+}
+
+readline.createInterface({ input: process.stdin }).on('line', (line) => handle(JSON.parse(line))).on('close', () => process.exit(0));

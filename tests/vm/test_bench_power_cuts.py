@@ -1,0 +1,125 @@
+"""The power goes at each flash operation and at each await of a watering run: no valve rule is ever broken."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from tests.gateway.conftest import Broker
+from tests.vm.bench.board import Bench, Cut, running
+from tests.vm.bench.field import Commander, Field, Identities, field
+
+AT_ONCE = 3  # boards side by side: a bit more than a small machine has cores
+DARK_S = 3
+RUN_S = 6
+SAMPLING = {"sample_interval_s": 10, "publish_interval_s": 10}
+
+
+@dataclass
+class Life:
+    """One board from its first boot over one power cut to the end of everything it was told."""
+
+    name: str
+    kind: str
+    cut: Cut | None = None
+    counted: int = 0
+
+    async def live(self, bench: Bench, commander: Commander, identities: Identities, port: int) -> None:
+        """Judge it all the way. Raises BrokenPromiseError."""
+        options = {"count_awaits": self.kind == "await"}
+        identity = identities.issue("irrigation-gateway-1")
+        async with field(bench, commander, identity, port, self.name, options=options, **SAMPLING) as farm:
+            await farm.start(self.cut if self.kind == "flash" else None)
+            if self.kind == "await":
+                await farm.board.arm(self.cut)
+            await self._water(farm)
+            self.counted = farm.board.counts[self.kind]
+            await self._come_home(farm)
+
+    async def _water(self, farm: Field) -> None:
+        steps = (
+            lambda: farm.command("open", duration_s=RUN_S),
+            lambda: farm.command("open", "plot-1b", duration_s=60),
+            lambda: farm.wait(2),
+            lambda: farm.command("close", "plot-1b"),
+            lambda: farm.wait(RUN_S),
+            lambda: farm.command("open", duration_s=60),
+            lambda: farm.wait(1),
+            lambda: farm.command("stop_all", zone_id=None),
+            lambda: farm.wait(3),
+        )
+        for step in steps:
+            await self._power(farm)
+            await step()
+
+    async def _power(self, farm: Field) -> None:
+        """A board that went dark gets its power back."""
+        if not farm.board.on:
+            await farm.board.advance(DARK_S)
+            await farm.start()
+
+    async def _come_home(self, farm: Field) -> None:
+        await self._power(farm)
+        await farm.wait(90)
+        assert not farm.judge.oracle.any_open
+        limit = time.monotonic() + 5
+        opens = [command for command in farm.commands if command["action"] == "open"]
+        while not all(farm.is_final(command) for command in opens):
+            assert time.monotonic() < limit, [(command, farm.acks(command)) for command in opens]
+            await asyncio.sleep(0.01)
+        for boot_id, seqs in seqs_by_boot(commander=farm.commander, gateway_id=farm.gateway_id).items():
+            assert seqs == list(range(1, len(seqs) + 1)), f"samples are missing: {boot_id} {seqs}"
+        if self.cut is not None:
+            assert len([event for event in farm.board.events if event.what == ("power cut",)]) == 1
+
+
+def seqs_by_boot(commander: Commander, gateway_id: str) -> dict[str, list[int]]:
+    """The numbers of the samples that arrived, each once, in order."""
+    found: dict[str, set[int]] = {}
+    for reading in commander.of("/data", gateway_id):
+        found.setdefault(reading["boot_id"], set()).update(sample["seq"] for sample in reading["samples"])
+    return {boot_id: sorted(seqs) for boot_id, seqs in found.items()}
+
+
+async def live_all(lives: list[Life], commander: Commander, identities: Identities, port: int) -> None:
+    """All lives, a few at a time; the first failure is raised with the name of its life."""
+    gate = asyncio.Semaphore(AT_ONCE)
+    async with running() as bench, asyncio.TaskGroup() as group:
+
+        async def one(life: Life) -> None:
+            async with gate:
+                try:
+                    await life.live(bench, commander, identities, port)
+                except Exception as error:
+                    error.add_note(f"in {life}")
+                    raise
+
+        for life in lives:
+            group.create_task(one(life))
+
+
+async def points(kind: str, commander: Commander, identities: Identities, port: int) -> int:
+    """How many operations of a kind a life without a power cut has."""
+    whole = Life("irrigation-gateway-0", kind)
+    await live_all([whole], commander, identities, port)
+    return whole.counted
+
+
+async def test_at_every_flash_operation(mosquitto: Broker, commander: Commander, identities: Identities) -> None:
+    """Before, within and after each one, from the first boot to the end of a run, a close and a stop."""
+    count = await points("flash", commander, identities, mosquitto.port)
+    assert count > 30
+    cuts = [Cut("flash", number, part) for number in range(1, count + 1) for part in ("before", "torn", "after")]
+    lives = [Life(f"irrigation-gateway-{n}", "flash", cut) for n, cut in enumerate(cuts, 1)]
+    await live_all(lives, commander, identities, mosquitto.port)
+    print(f"{count} flash operations, {len(cuts)} power cuts")
+
+
+async def test_at_every_await(mosquitto: Broker, commander: Commander, identities: Identities) -> None:
+    """At each time that a task of the board goes on, from the command to the end of a run, a close and a stop."""
+    count = await points("await", commander, identities, mosquitto.port)
+    assert count > 60
+    lives = [Life(f"irrigation-gateway-{n}", "await", Cut("await", n)) for n in range(1, count + 1)]
+    await live_all(lives, commander, identities, mosquitto.port)
+    print(f"{count} awaits, as many power cuts")
