@@ -113,7 +113,8 @@ class _Stream:
 class TopicRule:
     """Raises SpoolError if the spool folder cannot be used. `now` gives Unix seconds of field time.
 
-    Counters: `received` messages, `rejected` ones among them (no JSON object, or one that forges what the rule adds), `delivered` records, `objects` put.
+    Counters: `received` messages, `rejected` ones among them (no JSON object, or one that forges what the rule adds),
+    `delivered` records, `objects` put.
     """
 
     def __init__(self, spool_folder: Path, s3: "S3Client", bucket: str, prefix: str, now: Callable[[], int]) -> None:

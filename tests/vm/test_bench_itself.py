@@ -125,7 +125,12 @@ async def test_an_unknown_option_is_an_error() -> None:
 # A firmware with one fault each: where, what is there, what the fault puts in its place, and the promise that breaks.
 FAULTS = {
     "deadline too late": ("valves.py", "ticks_ms + bound_s * 1000", "ticks_ms + bound_s * 1000 + 5000", "b"),
-    "boot forgets the relays": ("boot.py", 'if row["kind"] == "relay":\n', 'if row["kind"] == "relay":\n        return\n', "d"),
+    "boot forgets the relays": (
+        "boot.py",
+        'if row["kind"] == "relay":\n',
+        'if row["kind"] == "relay":\n        return\n',
+        "d",
+    ),
     "ids forgotten": ("valves.py", 'self._state["known"].get(command["command_id"])', "None", "f"),
     "expiry ignored": ("valves.py", 'now >= command["expires_at"]', "False", "e"),
     "fence ignored": ("valves.py", 'command["issued_at"] <= self._state["fence"]', "False", "c"),

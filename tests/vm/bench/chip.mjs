@@ -56,6 +56,7 @@ const chip = {
   },
   wifi: () => world.wifi,
   rssi: () => world.rssi_dbm,
+  heap_bytes: () => options.heap_bytes,
   flash_free: () => flash.free(),
   flash_size: () => options.flash_bytes,
   system_heap: () => world.system_heap_bytes,
@@ -79,7 +80,7 @@ async function start() {
   flash.full = world.flash_full;
   flash.load(image);
   flash.watch();
-  mp.runPython(`import sys\nsys.path[:] = ['${rom ? '/rom' : ''}/bench', '.frozen']\nimport _bench\n_bench.install(${options.count_awaits ? 'True' : 'False'}, ${options.seed + (life.us % 1e6)})`);
+  mp.runPython(`import sys\nsys.path[:] = ['${rom ? '/rom' : ''}/bench', '.frozen']\nimport _bench\n_bench.install(${options.count_awaits ? 'True' : 'False'}, ${options.seed + (life.us % 1e6)}, ${options.heap_bytes >> 3})`);
   for (const name of options.preload) mp.runPython(`import ${name}`);
   tell('boot', life.cause);
   for (const name of ['boot.py', 'main.py']) mp.runPython(`_bench.run_file('/${name}')`);

@@ -10,6 +10,7 @@ from protocol.errors import IdentityError, MessageError, ProtocolError, TopicErr
 EXAMPLES = protocol.__file__.rsplit("/", 1)[0] + "/examples/"
 GATEWAY = "irrigation-gateway-1"
 GOLDEN = (
+    ("reading", "reading_lysimeter.json", topics.data(GATEWAY + ".lysimeter-1")),
     ("reading", "reading.json", topics.data(GATEWAY + ".soil-a")),
     ("reading", "reading_weather.json", topics.data(GATEWAY + ".weather")),
     ("command", "command.json", topics.command(GATEWAY)),

@@ -5,6 +5,7 @@ import gc
 import sys
 
 import _chip
+import _gc
 import _streams
 
 # What the ESP32 port has, loaded while the folders of this VM's own modules can still be searched.
@@ -36,7 +37,7 @@ class _Counted:
         self._coroutine.close()
 
 
-def install(count_awaits, seed):
+def install(count_awaits, seed, collect_after):
     """Give asyncio what the board's has, and take away what only this VM can import."""
     asyncio.core._schedule_run_iter = _chip.wake  # the loop's own way to ask for a timer takes three times as long
     _chip.when_awake(asyncio.core._run_iter)
@@ -55,10 +56,11 @@ def install(count_awaits, seed):
 
         asyncio.create_task = asyncio.core.create_task = create_task
     os.statvfs = _statvfs
+    sys.modules["gc"] = _gc  # this VM's own counts on all the memory of this machine
     random.seed(seed)
     os.chdir("/")
     sys.path[:] = BOARD_PATH
-    gc.threshold(gc.mem_free() // 4 if gc.mem_free() < 1000000 else 100000)  # collected when the VM next pauses
+    gc.threshold(collect_after)  # bytes; it happens when the VM next pauses: it cannot while it runs
 
 
 def _statvfs(_path):
