@@ -101,7 +101,7 @@ def _fresh_folder(out: Path) -> Path:
 
 
 def _table(facts: dict[str, Any]) -> Table:
-    table = Table(title="PythoFlow: what was deployed, used and destroyed", show_header=False, title_justify="left")
+    table = Table(title="PythoFlow: deployed, used, destroyed", show_header=False, title_justify="left")
     table.add_column(style="bold")
     table.add_column(justify="right")
     table.add_column()

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from lambda_functions.aggregate import index as aggregate
 from local_cloud.cloud import Cloud, serve
 from local_cloud.demo.lake_facts import lake_facts
 from local_cloud.demo.roles import CloudPart, ComputePart, FleetPart, Recorder
-from local_cloud.deploy import programs
 from local_cloud.field_clock import FieldClock, Part, VirtualTime, take_part
 
 ORDER = ("fleet", "compute", "cloud")
@@ -76,7 +74,10 @@ async def iot_core(
 
 
 async def irrigate(site: Site, tell: Tell) -> Harvest:
-    """Run the farm for a day; raises what one of its rooms died of."""
+    """Run the farm for a day; raises what one of its rooms died of.
+
+    The function runs in this process, whose environment has to be that of the deployed one: `site.function`.
+    """
     farm = farms.build(site.gateways, SEED)
     weather = weathers.load(days=1)
     time = VirtualTime(weather.start * 1000)
@@ -97,7 +98,7 @@ async def irrigate(site: Site, tell: Tell) -> Harvest:
         await clock.joined(*ORDER)
         runs = [run async for run in _days_work(clock, weather.start, site, tell)]
         home = {name: await _bring_home(clock, name) for name in ORDER}
-    runs.append(await _aggregate(site))
+    runs.append(await asyncio.to_thread(aggregate.handler, {}, None))
     return _harvest(home, runs, await asyncio.to_thread(_samples_in_lake, site))
 
 
@@ -105,13 +106,7 @@ async def _days_work(clock: FieldClock, start: int, site: Site, tell: Tell) -> A
     """Field time from one run of the function to the next; gives what each run returns."""
     for due in range(start + site.period_s, start + DAY_S + 1, site.period_s):
         await clock.run_until(due, lambda _now, news: tell(news) if news else None)
-        yield await _aggregate(site)
-
-
-async def _aggregate(site: Site) -> dict[str, Any]:
-    """Invoke the function, in the environment that the deployed one has."""
-    with programs.variables({**os.environ, **site.function}):
-        return await asyncio.to_thread(aggregate.handler, {}, None)
+        yield await asyncio.to_thread(aggregate.handler, {}, None)
 
 
 async def _bring_home(clock: FieldClock, name: str) -> dict[str, Any]:

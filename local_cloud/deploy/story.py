@@ -107,7 +107,8 @@ async def _use(plan: Plan, outputs: dict[str, Any], terraform: Terraform, tell: 
     printed, fetched = await _fetch(plan, outputs["credential_commands"])
     site = await asyncio.to_thread(_site, plan, outputs["function_name"], printed, fetched / COMPUTE)
     tell("a day on the farm")
-    harvest = await irrigate(site, lambda news: tell(f"a day on the farm: {news}"))
+    with programs.variables({**os.environ, **site.function}):
+        harvest = await irrigate(site, lambda news: tell(f"a day on the farm: {news}"))
     tell("terraform plan, after the farm's day")
     changes = await terraform.plan("third")
     tell("one certificate is revoked")

@@ -101,8 +101,9 @@ def test_nothing_could_have_been_overlooked(deployed: Deployment) -> None:
     assert {(service, call) for service, call, _ in made} == {(row.service, f"{row.call}: {row.names}") for row in ROWS}
 
 
-def test_a_run_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
-    """Ctrl-C while Terraform applies: a word, code 130, and no process and no folder stays."""
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_run_that_is_broken_off_leaves_nothing(tmp_path: Path, sign: signal.Signals) -> None:
+    """Ended while Terraform applies: a word, code 130, and no process and no folder stays."""
     temporary = Path(tempfile.mkdtemp())  # a short path, as sockets want it
     surroundings = {**os.environ, "TMPDIR": str(temporary)}
     log = tmp_path / "out" / "logs" / "terraform-apply.log"
@@ -115,7 +116,7 @@ def test_a_run_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
             time.sleep(0.2)
         family = psutil.Process(run.pid).children(recursive=True)
         assert len(family) >= 4  # the AWS API, the wrapper, Terraform, its provider
-        run.send_signal(signal.SIGINT)
+        run.send_signal(sign)
         _, errors = run.communicate(timeout=30)
     assert run.returncode == 130
     assert errors.splitlines()[-1] == "deploy: stopped; nothing is left running"
