@@ -53,6 +53,7 @@ async def _run(arguments: argparse.Namespace) -> None:
     aws = Aws()
     try:
         endpoint = await aws.start()
+        os.environ.pop("AWS_PROFILE", None)  # a profile of the user's may not exist here
         os.environ.update(environment(endpoint))
         with _events(arguments.data) as events:
             await _serve(arguments, endpoint, events, stop)

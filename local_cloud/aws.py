@@ -12,6 +12,7 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -42,6 +43,11 @@ def environment(endpoint: str) -> dict[str, str]:
     }
 
 
+def without_aws(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables but for those of AWS: a profile of the user's has no say here, and may not even exist."""
+    return {name: value for name, value in environment.items() if not name.startswith("AWS_")}
+
+
 class Aws:
     """Starts and stops the process. `port` 0 takes any free port."""
 
@@ -58,7 +64,7 @@ class Aws:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
                 # A profile of the user's is none of its business, and one that does not exist would stop it.
-                env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+                env=without_aws(os.environ),
                 start_new_session=True,  # Ctrl-C in a terminal is for us; this process ends when we let it
             )
             assert self._process.stdout is not None

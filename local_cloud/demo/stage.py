@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn, Self
 
+from local_cloud.aws import without_aws
+
 PATIENCE_S = 5
 
 
@@ -47,7 +49,7 @@ class Stage:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **(environment or {})},
+                env=without_aws(os.environ) | dict(environment or {}),
                 start_new_session=True,
             )
         self._children[name] = child
