@@ -24,6 +24,7 @@ def _build(arguments: argparse.Namespace) -> int:
     pins = config.load(str(arguments.pins)) if arguments.pins else None
     files = build.build(arguments.out, pins)
     report = build.size_report(files)
+    build.write_size_report(arguments.out, report)
     print(f"{report['mpy_bytes']:,} of {report['mpy_bytes_allowed']:,} bytes compiled, in {arguments.out}")
     for breach in build.breaches(files):
         print(breach, file=sys.stderr)
@@ -39,7 +40,13 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _flash(arguments: argparse.Namespace) -> int:
     order = flash.Order(
-        arguments.port, arguments.config, arguments.pins, arguments.certs, arguments.image, arguments.baud
+        port=arguments.port,
+        config=arguments.config,
+        pins=arguments.pins,
+        certs=arguments.certs,
+        image=arguments.image,
+        baud=arguments.baud,
+        frozen=arguments.frozen,
     )
     with tempfile.TemporaryDirectory() as folder:
         files = flash.lay_out(order, Path(folder) / "flash")
@@ -65,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     row.add_argument("--port", required=True, help="serial port, as /dev/ttyUSB0 or COM3")
     row.add_argument("--certs", type=Path, required=True, help="one gateway's folder with its three .pem files")
     row.add_argument("--image", type=Path, help="MicroPython's .bin for the ESP32; without it, the board's own stays")
+    row.add_argument("--frozen", action="store_true", help="that image holds the modules: copy none (manifest.py)")
     row.add_argument("--baud", type=int, default=460800, help="for the image (default: %(default)s)")
     row.add_argument("--follow", action="store_true", help="afterwards show what the board says; Ctrl-X ends that")
     row.set_defaults(run=_flash)

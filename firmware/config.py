@@ -240,7 +240,7 @@ _CONFIG = {
     "status_interval_s": (_whole(60, 86400), "seconds from 60 to 86400", False),
     "keepalive_s": (_whole(30, 1200), "seconds from 30 to 1200", False),
     "outbox_messages": (_whole(10, 5000), "messages from 10 to 5000", False),
-    "outbox_bytes": (_whole(20_000, 800_000), "bytes from 20000 to 800000", False),
+    "outbox_bytes": (_whole(4000, 250_000), "bytes from 4000 to 250000", False),
 }
 _WIFI = {
     "ssid": (_text(32), "the network's name, 1 to 32 letters", True),
@@ -315,5 +315,4 @@ DEFAULTS = {
     "window": 4,
     "most_bytes": 4096,
     "outbox_messages": 1000,
-    "outbox_bytes": 400_000,
 }

@@ -55,6 +55,10 @@ for name in os.listdir("/"):
         remove("/" + name)
 machine.reset()
 """
+REMEDIES = {
+    "esptool": "is the board on this port, and no other program? Hold its BOOT button while it is looked for",
+    "mpremote": "is the board on this port, with MicroPython on it (--image), and no other program?",
+}
 HASHES = """
 import hashlib, binascii
 for path in {paths!r}:
@@ -86,6 +90,7 @@ class Order:
     certs: Path  # one gateway's folder: certificate.pem, private_key.pem, root_ca.pem
     image: Path | None = None  # MicroPython itself; without it, the one that is there stays
     baud: int = 460800
+    frozen: bool = False  # the image holds the modules already, see manifest.py
 
 
 def lay_out(order: Order, folder: Path) -> list[build.Built]:
@@ -93,6 +98,11 @@ def lay_out(order: Order, folder: Path) -> list[build.Built]:
     entries = config.check_config(config.load(str(order.config)))
     pins = config.check_pins(config.load(str(order.pins)), [zone["zone_id"] for zone in entries["zones"]])
     build.build(folder, pins)
+    if order.frozen:  # a copy in the flash would be found first, and cost the memory that freezing saves
+        for module in [*folder.rglob("*.mpy")]:
+            module.unlink()
+        for place in ("lib/gateway", "lib/protocol", "lib", "drivers"):
+            (folder / place).rmdir()
     (folder / "config.json").write_bytes(order.config.read_bytes())
     (folder / "pins.json").write_bytes(order.pins.read_bytes())
     (folder / "certs").mkdir()
@@ -160,6 +170,7 @@ def flash(order: Order, folder: Path, files: Sequence[build.Built]) -> Iterator[
 def hold(order: Order, gateway_id: str) -> None:
     """Clear the board of programs and start it again, so that no watchdog ends the copying. Raises FlashError."""
     patiently(order, "exec", "--no-follow", HOLD.format(gateway_id=gateway_id))
+    time.sleep(BETWEEN_S)  # a board that starts hears nothing, and mpremote asks once in ten seconds
     patiently(order, "eval", "1")
 
 
@@ -219,5 +230,5 @@ def _run(program: str, *words: str, folder: Path | None = None) -> str:
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
         why = ([line for line in said if "error" in line.lower()] or said)[-1].strip()
-        raise FlashError(f"{program}: {why}; is the board on this port, and no other program?")
+        raise FlashError(f"{program}: {why}; {REMEDIES[program]}")
     return done.stdout

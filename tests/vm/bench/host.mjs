@@ -199,4 +199,9 @@ async function handle(request) {
   process.stdout.write(`${JSON.stringify({ id, us: board?.us ?? 0, on, ...answer, events })}\n`);
 }
 
-readline.createInterface({ input: process.stdin }).on('line', (line) => handle(JSON.parse(line))).on('close', () => process.exit(0));
+const lines = readline.createInterface({ input: process.stdin });
+lines.on('line', (line) => handle(JSON.parse(line)));
+lines.on('close', async () => {
+  await Promise.all([...boards.values()].map((board) => board.powerOff())); // node can crash in ending threads of its own
+  process.exit(0);
+});

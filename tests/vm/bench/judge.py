@@ -1,4 +1,4 @@
-"""Judges a board by the valve rules, from what its pins did and what it said: the oracle of tests/safety, fed from events."""
+"""Judges a board by the valve rules, from what its pins did and what it said, with the oracle of tests/safety."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +23,7 @@ class Judge:
         self.said: list[dict[str, Any]] = []
         self._board = board
         self._seen = 0
-        self._moves: dict[int, Callable[[int], bool | None]] = {}
-        self._zone_of: dict[int, str] = {}
+        self._moves: dict[tuple[int, int], tuple[str, bool]] = {}  # (pin, level) -> the zone, and whether it opens
         self._relays = [row["zone_id"] for row in pins["valves"] if row["kind"] == "relay"]
         for row in pins["valves"]:
             self._learn(row)
@@ -48,14 +47,11 @@ class Judge:
         self.oracle.passes(int(self._board.ms))
 
     def _learn(self, row: Mapping[str, Any]) -> None:
+        zone_id, on = row["zone_id"], row.get("on", 1)
         if row["kind"] == "relay":
-            on = row.get("on", 1)
-            self._moves[row["pin"]] = lambda level: level == on
-            self._zone_of[row["pin"]] = row["zone_id"]
-            return
-        for name, opens in (("open_pin", True), ("close_pin", False)):
-            self._moves[row[name]] = lambda level, opens=opens: opens if level else None  # type: ignore[misc]
-            self._zone_of[row[name]] = row["zone_id"]
+            self._moves.update({(row["pin"], on): (zone_id, True), (row["pin"], 1 - on): (zone_id, False)})
+        else:
+            self._moves.update({(row["open_pin"], 1): (zone_id, True), (row["close_pin"], 1): (zone_id, False)})
 
     def _boot(self, event: Event) -> None:
         self.oracle.boots()
@@ -64,16 +60,12 @@ class Judge:
             self._wall = None
 
     def _pin(self, event: Event) -> None:
-        pin, level = event.what
-        moves = self._moves.get(pin, lambda _level: None)(level)
-        if moves is None:
-            return
-        zone_id = self._zone_of[pin]
-        if not moves:
+        zone_id, opens = self._moves.get(event.what, ("", False))
+        if opens:
+            handled = self._command[1] if self._command and event.ms - self._command[0] < 1000 else None
+            self.oracle.opens(zone_id, int(event.ms), handled, self._now(event.ms), self._told)
+        elif zone_id:
             self.oracle.closes(zone_id, int(event.ms))
-            return
-        handled = self._command[1] if self._command and event.ms - self._command[0] < 1000 else None
-        self.oracle.opens(zone_id, int(event.ms), handled, self._now(event.ms), self._told)
 
     def _end(self, event: Event) -> None:
         for zone_id in self._relays:

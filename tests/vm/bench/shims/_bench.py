@@ -1,4 +1,4 @@
-"""Simulated for the bench, never upload it to a board: makes this VM's modules those of the ESP32, and runs its files."""
+"""Simulated for the bench, never upload it to a board: gives this VM the ESP32's modules, and runs its files."""
 
 import asyncio
 import gc

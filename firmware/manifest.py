@@ -1,0 +1,14 @@
+"""What a MicroPython of one's own freezes in: `make -C ports/esp32 BOARD=ESP32_GENERIC FROZEN_MANIFEST=<this file>`.
+
+Frozen modules run from the program's flash and leave the heap to the gateway: on a board without PSRAM nothing else
+does. boot.py and main.py stay files, as they name the board's own valves and can be held back.
+"""
+
+# ruff: noqa: F821  # MicroPython's build gives these names
+
+include("$(PORT_DIR)/boards/manifest.py")
+package("gateway", base_path="lib", opt=2)
+package("protocol", base_path="..", opt=2)
+package("drivers", opt=2)
+for name in ("board.py", "config.py", "net.py"):
+    module(name, opt=2)

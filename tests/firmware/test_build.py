@@ -1,0 +1,88 @@
+"""From the sources to a flash: what is in it, and that it keeps its budgets."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from firmware import __main__ as command_line
+from firmware import build
+
+ROOT = build.ROOT
+PINS = json.loads((build.FIRMWARE / "pins_example.json").read_text())
+
+
+def test_everything_a_board_imports_is_there(tmp_path: Path) -> None:
+    """boot.py and main.py as they are written, all else compiled; nothing of the host."""
+    files = {file.path for file in build.build(tmp_path / "flash")}
+    assert {path for path in files if path.endswith(".py")} == {"boot.py", "main.py"}
+    assert {"board.mpy", "config.mpy", "net.mpy", "drivers/valve.mpy", "lib/gateway/gateway.mpy"} <= files
+    assert not [path for path in files if "flash" in path or "build" in path or "manifest" in path]
+    assert (tmp_path / "flash" / "main.py").read_bytes() == (build.FIRMWARE / "main.py").read_bytes()
+
+
+def test_boot_gets_the_boards_own_valves(tmp_path: Path) -> None:
+    """As the copy for the day that pins.json cannot be read: the valves and the pump, not the probes."""
+    build.build(tmp_path / "flash", PINS)
+    text = (tmp_path / "flash" / "boot.py").read_text()
+    [line] = [line for line in text.splitlines() if line.startswith("PINS = ")]
+    assert eval(line.removeprefix("PINS = ")) == {"valves": PINS["valves"], "master": PINS["master"]}
+    compile(text, "boot.py", "exec")
+
+
+def test_a_boot_without_a_place_for_them_is_refused() -> None:
+    """Else the copy would be missing, and nobody would know."""
+    with pytest.raises(build.BuildError, match="has no line PINS"):
+        build.with_pins("import machine\n", PINS)
+
+
+def test_a_source_that_does_not_compile(tmp_path: Path) -> None:
+    """Its name is told, after mpy-cross's own message."""
+    source = ROOT / "build" / "wrong.py"
+    source.parent.mkdir(exist_ok=True)
+    source.write_text("def broken(:\n")
+    try:
+        with pytest.raises(build.BuildError, match=r"wrong\.py: mpy-cross cannot compile it"):
+            build.compile_module(source, tmp_path / "wrong.mpy")
+    finally:
+        source.unlink()
+
+
+def test_a_breach_is_named(tmp_path: Path) -> None:
+    """A module that is too large, and all of them together."""
+    large = [build.Built(f"lib/part{number}.mpy", 9000, "") for number in range(7)]
+    assert list(build.breaches(large)) == ["the board's modules: 63000 bytes compiled, at most 61440"]
+    alone = [build.Built("lib/all.mpy", 10_241, ""), build.Built("main.py", 99_999, "")]
+    assert list(build.breaches(alone)) == ["lib/all.mpy: 10241 bytes compiled, at most 10240"]
+
+
+def test_the_command_builds_and_keeps_the_budget(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says how large the flash is, also in size.json for machines, and ends well."""
+    pins = tmp_path / "pins.json"
+    pins.write_text(json.dumps(PINS))
+    assert command_line.main(["build", "--out", str(tmp_path / "flash"), "--pins", str(pins)]) == 0
+    assert "of 61,440 bytes compiled" in capsys.readouterr().out
+    report = json.loads((tmp_path / "flash" / "size.json").read_text())
+    assert report["modules"]["board.mpy"] == (tmp_path / "flash" / "board.mpy").stat().st_size
+    assert report["mpy_bytes"] == sum(report["modules"].values()) <= report["mpy_bytes_allowed"]
+
+
+def test_the_command_checks_without_a_board(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The examples are right; a wrong entry is one line and code 2."""
+    config, pins = (str(build.FIRMWARE / f"{name}_example.json") for name in ("config", "pins"))
+    assert command_line.main(["check", "--config", config, "--pins", pins]) == 0
+    assert capsys.readouterr().out == "irrigation-gateway-1: 2 valves, 7 sensors, all well\n"
+    wrong = tmp_path / "pins.json"
+    wrong.write_text(json.dumps(PINS | {"light": 6}))
+    assert command_line.main(["check", "--config", config, "--pins", str(wrong)]) == 2
+    assert capsys.readouterr().err == "firmware: pins.json light: GPIO 6 belongs to the flash chip; use another\n"
+
+
+def test_the_help_names_every_command() -> None:
+    """`python -m firmware --help` from a shell."""
+    words = [sys.executable, "-m", "firmware", "--help"]
+    text = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for command in ("build", "check", "flash"):
+        assert command in text

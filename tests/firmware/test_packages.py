@@ -1,0 +1,91 @@
+"""The other ways to a board: frozen into a MicroPython of one's own, or fetched by mip. Neither misses a module."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mpremote import mip  # type: ignore[import-untyped]  # it ships no types
+
+from firmware import build, flash
+from tests.firmware.test_flash import contents, order
+
+FIRMWARE = build.FIRMWARE
+MODULES = {target.removeprefix("lib/").replace(".mpy", ".py"): source for source, target in build.sources()}
+
+
+class Manifest:
+    """What MicroPython's build does with a manifest: `package` takes the .py files of a folder, `module` one file."""
+
+    def __init__(self, file: Path) -> None:
+        self.folder = file.parent
+        self.included: list[str] = []
+        self.frozen: dict[str, Path] = {}
+        self.opts: set[int] = set()
+        exec(file.read_text(), {"include": self.included.append, "package": self.package, "module": self.module})
+
+    def package(self, name: str, base_path: str = ".", opt: int = 0) -> None:
+        base = (self.folder / base_path).resolve()
+        self.opts.add(opt)
+        self.frozen |= {path.relative_to(base).as_posix(): path for path in (base / name).rglob("*.py")}
+
+    def module(self, name: str, opt: int = 0) -> None:
+        self.opts.add(opt)
+        self.frozen[name] = self.folder / name
+
+
+class Board:
+    """What mip asks of a board."""
+
+    def __init__(self) -> None:
+        self.folders: set[str] = set()
+        self.files: dict[str, bytes] = {}
+
+    def fs_exists(self, path: str) -> bool:
+        return path in self.folders
+
+    def fs_mkdir(self, path: str) -> None:
+        self.folders.add(path)
+
+    def fs_writefile(self, path: str, data: bytes, progress_callback: Any = None) -> None:
+        self.files[path] = data
+
+
+def test_the_manifest_freezes_every_module() -> None:
+    """Just those that are otherwise compiled and copied, beside what the ESP32 port freezes itself, and as small."""
+    manifest = Manifest(FIRMWARE / "manifest.py")
+    assert manifest.included == ["$(PORT_DIR)/boards/manifest.py"]
+    assert manifest.frozen == MODULES
+    assert manifest.opts == {2}
+
+
+def test_mip_fetches_every_module(tmp_path: Path) -> None:
+    """mip itself, with the package as it is in the repository, writes each of them where MicroPython looks for it."""
+    board = Board()
+    mip._install_json(board, str(FIRMWARE / "package.json"), "", "/lib", None, False)
+    assert board.files == {f"/lib/{name}": source.read_bytes() for name, source in MODULES.items()}
+
+
+def test_the_versions_agree() -> None:
+    """Package, firmware and project carry one version."""
+    package = json.loads((FIRMWARE / "package.json").read_text())
+    project = tomllib.loads((build.ROOT / "pyproject.toml").read_text())["project"]
+    assert package["version"] == project["version"]
+    assert f'FIRMWARE = "pythoflow {project["version"]}"' in (FIRMWARE / "board.py").read_text()
+
+
+def test_a_board_with_a_frozen_image_gets_no_modules(tmp_path: Path, identity: Path) -> None:
+    """A module in the flash would be found before the frozen one, and cost the memory that freezing saves."""
+    out = tmp_path / "out"
+    files = flash.lay_out(order(tmp_path / "tty", identity, frozen=True), out)
+    certs = {"certs/certificate.der", "certs/private_key.der", "certs/root_ca.der"}
+    assert {file.path for file in files} == {"boot.py", "main.py", "config.json", "pins.json"} | certs
+    assert contents(out).keys() == {file.path for file in files}
+    assert [path.name for path in out.iterdir() if path.is_dir()] == ["certs"]
+
+
+@pytest.mark.parametrize("name", ["boot.py", "main.py"])
+def test_what_stays_a_file_is_not_frozen(name: str) -> None:
+    """The board's own valves are in boot.py, and main.py can be held back."""
+    assert name not in Manifest(FIRMWARE / "manifest.py").frozen
