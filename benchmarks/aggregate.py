@@ -112,14 +112,24 @@ class FolderS3:
 
     def paginate(self, Bucket: str, Prefix: str, StartAfter: str) -> Iterator[dict[str, Any]]:  # noqa: ARG002, N803
         self.calls["ListObjectsV2"] += 1
-        found = {
-            str(path.relative_to(self._folder)): path.stat().st_size for path in (self._folder / Prefix).rglob("*.gz")
-        }
-        yield {"Contents": [{"Key": key, "Size": found[key]} for key in sorted(found) if key > StartAfter]}
+        found = list(_files_after(self._folder, Prefix.rstrip("/"), StartAfter))
+        yield {"Contents": [{"Key": key, "Size": (self._folder / key).stat().st_size} for key in found]}
 
     def _metadata(self, key: str) -> dict[str, str]:
         path = (self._folder / key).with_suffix(".metadata")
         return cast(dict[str, str], json.loads(path.read_text())) if path.exists() else {}
+
+
+def _files_after(root: Path, key: str, after: str) -> Iterator[str]:
+    """Keys of raw objects below a folder and after a key, in order; looks into no folder that lies before."""
+    if not (root / key).exists():
+        return
+    for entry in sorted(os.scandir(root / key), key=lambda entry: entry.name + "/" * entry.is_dir()):
+        below = f"{key}/{entry.name}"
+        if entry.is_file() and below.endswith(".gz") and below > after:
+            yield below
+        elif entry.is_dir() and below + "/\uffff" > after:
+            yield from _files_after(root, below, after)
 
 
 class NoGlue:

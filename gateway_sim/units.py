@@ -17,6 +17,7 @@ BASES = {
     "volume_l": "L",
     "pressure_kpa": "kPa",
     "battery_v": "V",
+    "percolation_mm": "mm",
 }
 
 # base -> unit -> (factor, offset): base = unit * factor + offset. Inch, gallon (US), pound and mile are exact.

@@ -30,6 +30,7 @@ QUANTITIES = {
     "volume_l": (0.0, 1e9),
     "pressure_kpa": (0.0, 2000.0),
     "battery_v": (0.0, 60.0),
+    "percolation_mm": (0.0, 500.0),
 }
 
 # What an Update may set: name -> (least, most).

@@ -25,11 +25,13 @@ VARIABLE = re.compile(r"\b([A-Z]+)=")
 FIELDS: dict[str, dict[str, Any]] = vars(messages)["_FIELDS"]  # by kind of message, then by name
 
 SUMMARY: dict[str, Any] = {
+    "scenario": "drummondville",
     "gateways": 8,
     "zones": 24,
     "field_days": 5,
     "seed": 1,
     "broker": "embedded",
+    "faults": 0,
     "seconds": 61.4,
     "messages_published": 4210,
     "messages_acked": 4210,
@@ -46,6 +48,7 @@ SUMMARY: dict[str, Any] = {
     "valve_bound_violations": 0,
     "litres_delivered": 118250.5,
     "zones_below_wilting_point": 0,
+    "water_balance_error_mm": 0.0,
     "glue_database": "pythoflow_demo",
     "glue_tables": ["samples", "windows"],
     "parquet_dir": "demo-output/lake",

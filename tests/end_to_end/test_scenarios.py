@@ -123,10 +123,7 @@ def test_the_faults_of_a_hard_season_show(hard: Demo) -> None:
     assert balance["plot-4b"]["lost_mm"] > 3 * balance["plot-4a"]["lost_mm"], "a burst line"
     assert any(error["code"] == "bad_value" and "gateway-2.soil-c" in error["text"] for error in hard.events("error"))
     rows = truth(hard)["faults"]
-    assert [row["name"] for row in rows][:2] == [
-        "noise irrigation-gateway-1.soil-a",
-        "bias irrigation-gateway-1.soil-b",
-    ]
+    assert rows[0]["name"] == "noise irrigation-gateway-1.soil-a"
     assert sum(row["end"] is None for row in rows) == 3
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway_sim import farm as farms
+from gateway_sim import scenario as scenarios
 from gateway_sim.__main__ import main
 from gateway_sim.errors import IdentityMissingError
 from gateway_sim.fleet import Fleet
@@ -202,7 +203,14 @@ def test_a_gateway_without_identity(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--weather", "nowhere.csv"], ["--days", "500"], ["--certs", "nowhere"], ["--gateways", "0"], ["--speed", "x"]],
+    [
+        ["--weather", "nowhere.csv"],
+        ["--days", "500"],
+        ["--certs", "nowhere"],
+        ["--gateways", "0"],
+        ["--speed", "x"],
+        ["--scenario", "winter"],
+    ],
 )
 def test_bad_options_end_with_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Return code 2, and the last line on stderr names the input."""
@@ -236,3 +244,16 @@ def test_zones_can_be_written_for_compute(tmp_path: Path) -> None:
     path = tmp_path / "zones.yaml"
     assert main(["--gateways", "2", "--write-zones", str(path)]) == 0
     assert json.loads(path.read_text()) == farms.zones_document(farms.build(2, 1))
+
+
+def test_a_scenario_can_be_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its farm is what compute is told of; a farm that is all processes has no fleet."""
+    path = tmp_path / "zones.yaml"
+    assert main(["--scenario", "mixed-soils", "--write-zones", str(path)]) == 0
+    assert json.loads(path.read_text()) == farms.zones_document(scenarios.load("mixed-soils").farm)
+    text = (scenarios.FOLDER / "hard-season.yaml").read_text()
+    last = text[text.index("  - gateway: irrigation-gateway-6") : text.index("faults:")]
+    alone = tmp_path / "alone.yaml"
+    alone.write_text(f"gateways:\n{last}")
+    assert main(["--scenario", str(alone)]) == 2
+    assert "processes of their own" in capsys.readouterr().err

@@ -182,9 +182,7 @@ def test_without_an_identity_it_says_so(tmp_path: Path, pki: Pki) -> None:
     document = json.loads(path.read_text())
     path.write_text(json.dumps(document | {"certs": str(tmp_path / GATEWAY.gateway_id)}))
     command = [sys.executable, "-m", "gateway_sim", "member", str(path)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, stdin=subprocess.PIPE
-    )
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.PIPE)
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
     assert "no usable identity" in line

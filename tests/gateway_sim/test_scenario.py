@@ -14,6 +14,7 @@ from gateway_sim.faults import KINDS
 from protocol import topics
 
 DAY_S = 86400
+GUIDE = Path(__file__).parents[2] / "docs" / "field.md"
 GOOD = """\
 description: {en: Two plots, pt: Duas parcelas}
 seed: 7
@@ -101,6 +102,16 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     assert scenario.weather.start == weathers.load().start + 22 * DAY_S
     assert [fault.begin - scenario.weather.start for fault in scenario.faults.all] == [1.25 * DAY_S, 0]
     assert [gateway.gateway_id for gateway in scenario.farm.simulated.gateways] == ["north"]
+
+
+def test_the_example_of_the_guide_is_a_scenario(tmp_path: Path) -> None:
+    """What the guide shows can be played, and its defaults are those of the code."""
+    section = GUIDE.read_text().split("## Scenarios")[1]
+    scenario = scenarios.load(write(tmp_path, section.split("```yaml\n")[1].split("```")[0]))
+    assert (scenario.name, len(scenario.farm.zones), len(scenario.faults.all)) == ("my-farm", 2, 2)
+    beds, field = scenario.farm.zones
+    assert (field.root_depth_m, beds.application_rate_mm_h, beds.efficiency, beds.salt_ds_m) == (0.45, 10, 0.85, 1)
+    assert all(f"| `{name}` |" in section for name in scenarios.names())
 
 
 def test_the_zones_file_tells_of_every_probe(tmp_path: Path) -> None:

@@ -17,21 +17,25 @@ from compute_service.store import Store
 from local_cloud.demo.audit import open_spans
 
 KILLS = 200
+KILLS_AMONG_FAULTS = 25  # five processes, each at each of the five kinds of moments
 FINAL = {"done", "rejected", "failed", "expired"}
 
 Event = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output of a demonstration with accidents."""
-    out = tmp_path_factory.mktemp("killed")
-    options = {"gateways": 4, "days": 10, "kills": KILLS, "out": out}
-    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+def play(out: Path, **options: object) -> Path:
+    """A demonstration with these options of its command line; gives its output."""
+    words = [word for name, value in {**options, "out": out}.items() for word in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "local_cloud.demo", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=800, stdin=subprocess.DEVNULL, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return out
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of a demonstration with accidents."""
+    return play(tmp_path_factory.mktemp("killed"), gateways=4, days=10, kills=KILLS)
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +87,22 @@ def test_every_command_comes_to_an_end(summary: dict[str, Any], killed: Path) ->
     assert set(states) <= FINAL
     assert sum(states.values()) == summary["commands_sent"] > 0
     assert states["done"] > 0
+
+
+@pytest.mark.timeout(900)
+def test_faults_and_kills_together(tmp_path: Path) -> None:
+    """In the hard season too, nothing is lost, no bound is broken, and the faults are what they were before a kill."""
+    out = play(tmp_path, scenario="hard-season", days=6, kills=KILLS_AMONG_FAULTS)
+    summary = json.loads((out / "summary.json").read_text())
+    events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
+    by_process = Counter(event["process"] for event in events if event["kind"] == "kill")
+    assert by_process == dict.fromkeys(("fleet", "irrigation-gateway-6", "compute", "cloud", "schedule"), 5)
+    assert summary["samples_taken"] == summary["samples_in_lake"] > 0
+    assert summary["samples_lost"] == summary["valve_bound_violations"] == 0
+    assert summary["water_balance_error_mm"] < 0.5
+    balance = json.loads((out / "truth.json").read_text())["balance"]
+    assert balance["plot-4b"]["lost_mm"] > 3 * balance["plot-4a"]["lost_mm"], "a burst line"
+    in_percent = [event["at"] for event in events if event["kind"] == "error" and "soil-c: vwc" in event["text"]]
+    kills_of_the_fleet = [event["at"] for event in events if event["kind"] == "kill" and event["process"] == "fleet"]
+    assert max(in_percent) > min(kills_of_the_fleet)
+    assert any(event["kind"] == "ack" and event["end_reason"] == "power_cut" for event in events)

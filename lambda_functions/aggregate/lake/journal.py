@@ -33,7 +33,7 @@ class Journal:
     def to_bytes(self) -> bytes:
         """What is stored."""
         parts = [_parquet(self.spans), b"" if self.changes is None else _parquet(self.changes)]
-        head = {"version": self.version, "parts": [*map(len, parts)], **self.checkpoint.to_dict()}
+        head = {"version": self.version, "block": spans.BLOCK, "parts": [*map(len, parts)], **self.checkpoint.to_dict()}
         return b"".join([json.dumps(head).encode(), b"\n", *parts])
 
     @classmethod
@@ -45,6 +45,8 @@ class Journal:
             spans_end, changes_end = head["parts"][0], sum(head["parts"])
             if len(rest) != changes_end:
                 raise ValueError("cut off")
+            if head["block"] != spans.BLOCK:
+                raise ValueError("of another version")
             changes = tables.narrow(pl.read_parquet(io.BytesIO(rest[spans_end:]))) if changes_end > spans_end else None
             known = pl.read_parquet(io.BytesIO(rest[:spans_end]))
             return cls(int(head["version"]), Checkpoint.from_dict(head), known, changes)

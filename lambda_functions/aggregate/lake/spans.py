@@ -15,7 +15,7 @@ from .settings import Settings
 from .store import Store
 
 FOLDER = "_state/boots/"
-BLOCK = 1 << 16  # numbers that share a file, which bounds its size
+BLOCK = 1 << 14  # numbers that share a file, which bounds its size; another value needs another lake
 BOOTS_ALIVE, DAYS_ALIVE = 3, 2  # for each sensor, and for each of those boots
 PLACE = ["sensor_id", "boot_id", "block", "day"]
 BOOT = ["sensor_id", "boot_id"]

@@ -1,5 +1,7 @@
 """What the gateways bring home becomes one account, and a lake's traces are those of the zones' own probes."""
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -7,10 +9,13 @@ from typing import Any
 import polars as pl
 import pytest
 
+from gateway_sim import scenario as scenarios
+from gateway_sim.member import ANSWERS, season
 from local_cloud.demo.lake_facts import lake_facts
-from local_cloud.demo.story import Company, Member
+from local_cloud.demo.story import Company, Job, Member, member_job
 from local_cloud.demo.summary import balance_error_mm, brought_home
 
+GUIDE = Path(__file__).parents[3] / "docs" / "field.md"
 BALANCE = {
     "rain_mm": 10.0,
     "irrigation_mm": 20.0,
@@ -49,6 +54,20 @@ def test_gateways_act_before_what_they_talk_to() -> None:
     board = {"board": Member(("node",), {})}
     assert Company(True, board).order == ("fleet", "board", "compute", "cloud", "schedule")
     assert Company(False, board).order == ("board", "compute", "cloud", "schedule")
+
+
+def test_the_guide_names_all_of_a_job_and_of_what_is_asked(tmp_path: Path) -> None:
+    """Whoever writes a gateway of his own finds every entry of the job, and every question, in the guide."""
+    hard = scenarios.load("hard-season")
+    company = Member(("node",), season(hard, hard.farm.gateways[0]))
+    job = Job("", None, 1, None, "embedded", 0, 1, str(tmp_path), str(tmp_path))
+    document = json.loads(Path(member_job(job, "irrigation-gateway-1", company)).read_text())
+    section = GUIDE.read_text().split("### A gateway that is any process")[1]
+    table = section.split("The field clock's lines")[0]
+    told = {name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert told == set(document)
+    assert set(re.findall(r'"do": "(\w+)"', section)) == set(ANSWERS)
+    assert all(f"`{name}`" in section for name in words("one", zones_below_wilting_point=[]))
 
 
 @pytest.mark.parametrize(("name", "error"), [("rain_mm", 0.7), ("lost_mm", 0.7), ("stored_at_end_mm", 0.7)])
