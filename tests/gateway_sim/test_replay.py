@@ -159,7 +159,7 @@ def test_a_dry_run_reports_and_connects_to_nothing(
     [
         (["--map", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
         (["--certs", "nowhere"], "nowhere/irrigation-gateway-1: no usable identity"),
-        (["--report", "/nowhere/report.json", "--dry-run"], "--report /nowhere/report.json"),
+        (["--report", "/dev/null/report.json", "--dry-run"], "--report /dev/null/report.json"),
         (["--out", "/dev/null/out"], "--out /dev/null/out"),
     ],
 )
