@@ -1,7 +1,7 @@
 """A simulated board on a pseudo terminal, for programs that want a serial port: MicroPython's own REPL behind it."""
 
-import json
 import contextlib
+import json
 import os
 import select
 import subprocess
@@ -96,7 +96,7 @@ def serial_board(folder: Path, rom: Rom | None = None, **options: Any) -> Iterat
                 line.write(rom.hears(data))
             else:
                 with contextlib.suppress(BrokenPipeError):  # typed to a board that has just gone
-                os.write(typed, data)
+                    os.write(typed, data)
 
         with carrying(line, hear, process.stdout):
             listener.start()
