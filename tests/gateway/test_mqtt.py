@@ -15,6 +15,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway import errors
+from gateway.clock import within
 from gateway.mqtt import MAX_PACKET, Client
 from tests.gateway.conftest import Broker, Pki, eventually, until_true
 
@@ -236,6 +237,25 @@ async def test_a_subscribe_that_is_never_answered() -> None:
         async with running(client):
             await eventually(lambda: len(server.connects) == 2)
             assert not client.online
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_the_power_goes_just_as_the_answer_comes(turns: int) -> None:
+    """However close the two are, a cancelled wait is cancelled: else the client would live on."""
+    answer = asyncio.Event()
+
+    async def job() -> bool:
+        return await answer.wait()
+
+    waiting = asyncio.create_task(within(60, job()))
+    await asyncio.sleep(0.01)
+    answer.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    came_first = waiting.done()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert waiting.cancelled() or came_first
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,11 @@ import time
 
 from protocol.messages import EARLIEST, LATEST
 
+TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
 _EPOCH = 946684800 if time.gmtime(0)[0] == 2000 else 0
 _TRUSTED_FROM = 1735689600  # 2025-01-01: a board that nobody told the time says less
 
@@ -30,6 +35,14 @@ class SystemClock:
 
     async def sleep_ms(self, ms: int) -> None:
         await asyncio.sleep(ms / 1000)
+
+
+async def within(seconds: float, job: "Coroutine[Any, Any, Any]") -> "Any":
+    """The result of `job`; raises `asyncio.TimeoutError` if it takes longer, and never loses a cancellation."""
+    if hasattr(asyncio, "timeout"):  # CPython, whose `wait_for` loses one that comes with the result, before 3.12
+        async with asyncio.timeout(seconds):
+            return await job
+    return await asyncio.wait_for(job, seconds)
 
 
 def wire_time(now: int) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 import random as system_random
 
-from gateway.clock import wire_time
+from gateway.clock import wire_time, within
 from gateway.errors import ConfigError, StorageError
 from gateway.mqtt import MAX_PACKET, Client
 from gateway.outbox import MOST_BYTES, Outbox
@@ -149,8 +149,8 @@ class Gateway:
         self._publish()
         self._send_status("offline")
         try:
-            await asyncio.wait_for(self._drained(), patience_s)
-            await asyncio.wait_for(self._client.disconnect(), patience_s)
+            await within(patience_s, self._drained())
+            await within(patience_s, self._client.disconnect())
         except asyncio.TimeoutError:
             pass  # the broker is away: what is left stays in the outbox, as in any outage
         self._ended.set()

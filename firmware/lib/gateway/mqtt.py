@@ -8,6 +8,7 @@ import asyncio
 import random as system_random
 import struct
 
+from gateway.clock import within
 from gateway.errors import MqttError, MqttPacketError, MqttRefused, MqttSilence
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
@@ -330,7 +331,7 @@ class Client:
 
 async def _soon(job: "Coroutine[Any, Any, Any]") -> "Any":
     try:
-        return await asyncio.wait_for(job, CONNECT_TIMEOUT_S)
+        return await within(CONNECT_TIMEOUT_S, job)
     except asyncio.TimeoutError as error:
         raise MqttSilence(f"no connection in {CONNECT_TIMEOUT_S} s") from error
 
