@@ -1,0 +1,1 @@
+"""The water scorecard: irrigation policies in closed loop with a crop model that knows nothing of them."""

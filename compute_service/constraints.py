@@ -1,0 +1,249 @@
+"""What may keep water from a zone that needs it: budgets, hours, frost, wind, rain, and one pump for all.
+
+Each constraint is a row of CONSTRAINTS and gives a Finding, passed or not. What nobody measured or forecast keeps
+nothing back: a forecast is never required, and one that is old says so and is not trusted.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from compute_service.errors import ComputeError
+from compute_service.forecast import Forecast
+
+DAY_S = 86400
+RAIN_TRUST = 0.7  # of forecast rain that is counted on: forecasts promise more than falls
+LEAST_RUN_S = 60
+
+
+class LimitError(ComputeError):
+    """A limit that cannot be; the text says which, and what it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is allowed; None is no limit. `hours` are pairs of seconds after local midnight, and may pass it."""
+
+    daily_l: float | None = None
+    seasonal_l: float | None = None
+    hours: tuple[tuple[int, int], ...] = ()
+    frost_c: float | None = 2.0
+    wind_m_s: float | None = None  # at 2 m; sprinklers lose a fifth or more above 4
+    rain_now_mm_h: float | None = 1.0
+    rain_ahead_h: int = 24
+
+    def __post_init__(self) -> None:
+        for name in ("daily_l", "seasonal_l", "wind_m_s", "rain_now_mm_h"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise LimitError(f"{name} {value}: want 0 or more, or leave it away")
+        for begin, end in self.hours:
+            if not (0 <= begin <= DAY_S and 0 <= end <= DAY_S) or begin == end:
+                raise LimitError(
+                    f"hours from {begin} to {end}: want two different times of 0 to {DAY_S} s after midnight"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What is known at `at` (Unix s). None is not measured."""
+
+    at: int
+    timezone: str
+    used_today_l: float = 0.0
+    used_season_l: float = 0.0
+    temperature_c: float | None = None
+    wind_m_s: float | None = None
+    rain_hour_mm: float | None = None  # in the last 60 minutes
+    forecast: Forecast | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a zone wants: net depth, and gross litres in so many seconds; `spare_mm` is left before the crop suffers.
+
+    Negative `spare_mm` is stress already, or by the end of `Limits.rain_ahead_h`.
+    """
+
+    net_mm: float
+    litres: float
+    duration_s: int
+    spare_mm: float
+
+
+class Finding(NamedTuple):
+    """A constraint's name, what was found, what it was held against, and why it will not do: the fields of a Check."""
+
+    name: str
+    value: float | str | None
+    threshold: float | tuple[float, float] | None
+    passed: bool
+    why: str
+
+
+def find(limits: Limits, now: Now, wish: Wish) -> tuple[Finding, ...]:
+    """All constraints, passed or not, in their order."""
+    return tuple(constraint(limits, now, wish) for constraint in CONSTRAINTS)
+
+
+def most_litres(limits: Limits, now: Now) -> float | None:
+    """What the budgets leave for a run; None is no limit."""
+    lefts = (_left(limits.daily_l, now.used_today_l), _left(limits.seasonal_l, now.used_season_l))
+    return min((left for left in lefts if left is not None), default=None)
+
+
+def seconds_left(limits: Limits, now: Now) -> int | None:
+    """Until the allowed hours end; 0 outside of them, None if every hour is allowed."""
+    if not limits.hours:
+        return None
+    second = local_second(now.at, now.timezone)
+    return max(
+        ((end - second) % DAY_S or DAY_S for begin, end in limits.hours if _within(begin, end, second)), default=0
+    )
+
+
+def local_second(at: int, timezone: str) -> int:
+    """Seconds that a clock on the farm's wall shows after midnight."""
+    local = datetime.fromtimestamp(at, ZoneInfo(timezone))
+    return local.hour * 3600 + local.minute * 60 + local.second
+
+
+def _within(begin: int, end: int, second: int) -> bool:
+    return begin <= second < end if begin < end else second >= begin or second < end
+
+
+def _left(budget: float | None, used: float) -> float | None:
+    return None if budget is None else max(budget - used, 0.0)
+
+
+def _budget(name: str, told: str, budget: float | None, used: float, wish: Wish) -> Finding:
+    """A run may be cut to what is left, but not to less than the shortest useful one."""
+    left = _left(budget, used)
+    least = wish.litres * min(1.0, LEAST_RUN_S / wish.duration_s) if wish.duration_s else 0.0
+    why = f"{left or 0:.0f} l of the {told} budget of {budget or 0:.0f} l is left"
+    return Finding(name, left, budget, left is None or left >= max(least, 1.0), why)
+
+
+def _daily_budget(limits: Limits, now: Now, wish: Wish) -> Finding:
+    return _budget("daily_budget", "day's", limits.daily_l, now.used_today_l, wish)
+
+
+def _seasonal_budget(limits: Limits, now: Now, wish: Wish) -> Finding:
+    return _budget("seasonal_budget", "season's", limits.seasonal_l, now.used_season_l, wish)
+
+
+def _allowed_hour(limits: Limits, now: Now, _wish: Wish) -> Finding:
+    left = seconds_left(limits, now)
+    allowed = ", ".join(f"{_clock(begin)} to {_clock(end)}" for begin, end in limits.hours)
+    why = f"it is {_clock(local_second(now.at, now.timezone))}, and watering is allowed from {allowed}"
+    return Finding("allowed_hour", left, LEAST_RUN_S, left is None or left >= LEAST_RUN_S, why)
+
+
+def _no_frost(limits: Limits, now: Now, wish: Wish) -> Finding:
+    coldest, told = _lowest(now, wish), "measured" if now.temperature_c is not None else "forecast"
+    passed = limits.frost_c is None or coldest is None or coldest >= limits.frost_c
+    return Finding("no_frost", coldest, limits.frost_c, passed, f"{coldest} degrees are {told}, and water would freeze")
+
+
+def _calm(limits: Limits, now: Now, wish: Wish) -> Finding:
+    wind = now.wind_m_s
+    if wind is None and (forecast := _trusted(now)):
+        wind = forecast.windiest_m_s(now.at, now.at + max(wish.duration_s, 1))
+    passed = limits.wind_m_s is None or wind is None or wind <= limits.wind_m_s
+    why = f"the wind of {wind or 0:.1f} m/s would carry the water off, at most {limits.wind_m_s} m/s is allowed"
+    return Finding("calm", wind, limits.wind_m_s, passed, why)
+
+
+def _no_rain_now(limits: Limits, now: Now, _wish: Wish) -> Finding:
+    rain, most = now.rain_hour_mm, limits.rain_now_mm_h
+    passed = most is None or rain is None or rain < most
+    return Finding("no_rain_now", rain, most, passed, f"it rains: {rain} mm in the last hour")
+
+
+def _no_rain_ahead(limits: Limits, now: Now, wish: Wish) -> Finding:
+    """Waiting is worth it if the rain would do, and the crop has the time."""
+    forecast = _trusted(now)
+    rain = forecast.rain_mm(now.at, now.at + limits.rain_ahead_h * 3600) if forecast else None
+    enough = rain is not None and rain * RAIN_TRUST >= wish.net_mm
+    why = f"{rain or 0:.0f} mm of rain are forecast in {limits.rain_ahead_h} h, and the crop can wait for them"
+    value = f"forecast {now.forecast.age(now.at)}, not trusted" if now.forecast and not forecast else rain
+    return Finding("no_rain_ahead", value, wish.net_mm / RAIN_TRUST, not (enough and wish.spare_mm >= 0), why)
+
+
+def _trusted(now: Now) -> Forecast | None:
+    return now.forecast if now.forecast and now.forecast.is_fresh(now.at) else None
+
+
+def _lowest(now: Now, wish: Wish) -> float | None:
+    """The coldest that is measured now, or forecast until an hour after the run: wet leaves freeze later."""
+    forecast = _trusted(now)
+    ahead = forecast.lowest_c(now.at, now.at + wish.duration_s + 3600) if forecast else None
+    return min((value for value in (now.temperature_c, ahead) if value is not None), default=None)
+
+
+def _clock(second: int) -> str:
+    return f"{second // 3600:02d}:{second % 3600 // 60:02d}"
+
+
+CONSTRAINTS: tuple[Callable[[Limits, Now, Wish], Finding], ...] = (
+    _daily_budget,
+    _seasonal_budget,
+    _allowed_hour,
+    _no_frost,
+    _calm,
+    _no_rain_now,
+    _no_rain_ahead,
+)
+
+
+# One pump for all zones.
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A zone that wants so many seconds of so much flow; the more urgent is served first."""
+
+    zone_id: str
+    seconds: int
+    flow_l_min: float
+    urgency: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A zone's turn, Unix s."""
+
+    zone_id: str
+    begin: int
+    end: int
+    flow_l_min: float
+
+
+def schedule(
+    requests: Iterable[Request], capacity_l_min: float, begin: int, end: int, taken: Sequence[Slot] = ()
+) -> tuple[Slot, ...]:
+    """Turns that never ask more of the pump than it gives, the most urgent as early as it fits, none after `end`.
+
+    A zone without a slot did not fit: it asks more than the pump has, or for more time than is left.
+    """
+    slots = list(taken)
+    for request in sorted(requests, key=lambda one: (-one.urgency, one.zone_id)):
+        starts = sorted({begin, *(slot.end for slot in slots if slot.end > begin)})
+        turns = (Slot(request.zone_id, start, start + request.seconds, request.flow_l_min) for start in starts)
+        turn = next((turn for turn in turns if turn.end <= end and _fits(turn, slots, capacity_l_min)), None)
+        if turn is not None:
+            slots.append(turn)
+    return tuple(sorted(slots[len(taken) :], key=lambda slot: (slot.begin, slot.zone_id)))
+
+
+def flow_at(slots: Iterable[Slot], at: int) -> float:
+    """What all open zones take at a time, l/min."""
+    return sum(slot.flow_l_min for slot in slots if slot.begin <= at < slot.end)
+
+
+def _fits(turn: Slot, slots: Sequence[Slot], capacity_l_min: float) -> bool:
+    """The sum rises only where a turn begins, so it is enough to look there."""
+    moments = [turn.begin, *(slot.begin for slot in slots if turn.begin < slot.begin < turn.end)]
+    return all(flow_at(slots, moment) + turn.flow_l_min <= capacity_l_min + 1e-9 for moment in moments)

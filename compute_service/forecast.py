@@ -1,0 +1,186 @@
+"""The weather to come, from a document in the shape of Open-Meteo's, by file or URL. It is never required.
+
+What is read keeps the time at which it was fetched: an old forecast says that it is old, and is not to be trusted.
+Units are taken from the document itself (Open-Meteo's wind is in km/h unless asked otherwise).
+"""
+
+import json
+import math
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.client import HTTPException
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from compute_service.errors import ComputeError
+
+HOUR_S = 3600
+FRESH_S = 6 * HOUR_S  # weather models run every 6 h
+TIMEOUT_S = 10
+MOST_BYTES = 4 * 1024 * 1024
+MOST_HOURS = 24 * 40
+
+
+class ForecastError(ComputeError):
+    """A forecast that cannot be fetched or read; the text says from where, and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """One hour that begins at `at` (Unix s). None is what the document does not tell; wind is at 2 m."""
+
+    at: int
+    rain_mm: float | None = None
+    temperature_c: float | None = None
+    wind_m_s: float | None = None
+    et0_mm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The hours to come, and when they were fetched (Unix s)."""
+
+    fetched_at: int
+    hours: tuple[Hour, ...]
+
+    def is_fresh(self, now: int, most_s: int = FRESH_S) -> bool:
+        """False once it is older than that, or from a clock that is ahead."""
+        return 0 <= now - self.fetched_at <= most_s
+
+    def age(self, now: int) -> str:
+        """How old it is, for people."""
+        return f"{(now - self.fetched_at) / HOUR_S:.0f} h old"
+
+    def rain_mm(self, begin: int, end: int) -> float | None:
+        """All rain of that time; None unless every hour of it is told. Of an hour that only touches it, its share."""
+        return self._sum(begin, end, lambda hour: hour.rain_mm)
+
+    def et0_mm(self, begin: int, end: int) -> float | None:
+        """All reference evapotranspiration of that time; None unless every hour of it is told."""
+        return self._sum(begin, end, lambda hour: hour.et0_mm)
+
+    def lowest_c(self, begin: int, end: int) -> float | None:
+        """The lowest temperature of the hours that touch that time; None if none is told."""
+        return min(self._told(begin, end, lambda hour: hour.temperature_c), default=None)
+
+    def windiest_m_s(self, begin: int, end: int) -> float | None:
+        """The strongest hourly wind of that time, at 2 m; None if none is told."""
+        return max(self._told(begin, end, lambda hour: hour.wind_m_s), default=None)
+
+    def _told(self, begin: int, end: int, of: Callable[[Hour], float | None]) -> list[float]:
+        values = (of(hour) for hour in self.hours if hour.at < end and hour.at + HOUR_S > begin)
+        return [value for value in values if value is not None]
+
+    def _sum(self, begin: int, end: int, of: Callable[[Hour], float | None]) -> float | None:
+        total, covered = 0.0, 0
+        for hour in self.hours:
+            share = min(hour.at + HOUR_S, end) - max(hour.at, begin)
+            value = of(hour)
+            if share > 0 and value is not None:
+                total += value * share / HOUR_S
+                covered += share
+        return total if covered >= end - begin else None
+
+
+def load(source: str, now: int, timeout_s: float = TIMEOUT_S) -> Forecast:
+    """Read a forecast from a file, which is as old as its last change, or fetch it from an http(s) URL now."""
+    if source.lower().startswith(("http://", "https://")):
+        return parse(_fetched(source, timeout_s), now, source)
+    path = Path(source)
+    try:
+        text, changed = path.read_bytes(), int(path.stat().st_mtime)
+    except OSError as error:
+        raise ForecastError(f"{source}: {error.strerror}; give a file or an http(s) URL") from error
+    return parse(text, changed, source)
+
+
+def _fetched(url: str, timeout_s: float) -> bytes:
+    try:
+        with urllib.request.urlopen(url, timeout=timeout_s) as answer:  # noqa: S310  # http or https, see `load`
+            text: bytes = answer.read(MOST_BYTES + 1)
+    except (OSError, ValueError, HTTPException) as error:  # urllib's own are OSErrors; a bad URL is a ValueError
+        raise ForecastError(f"{url}: cannot be fetched: {error}") from error
+    if len(text) > MOST_BYTES:
+        raise ForecastError(f"{url}: more than {MOST_BYTES} bytes; ask for fewer days")
+    return text
+
+
+def parse(text: bytes, fetched_at: int, source: str = "forecast") -> Forecast:
+    """Read Open-Meteo's JSON: `hourly` with `time` and quantities, `hourly_units`, `utc_offset_seconds`."""
+    try:
+        document = json.loads(text)
+        return _read(document, fetched_at)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        shape = 'want {"hourly": {"time": [...], "precipitation": [...]}, "hourly_units": {...}}'
+        raise ForecastError(f"{source}: is no forecast: {type(error).__name__} {error}; {shape}") from error
+
+
+def _read(document: Mapping[str, Any], fetched_at: int) -> Forecast:
+    hourly, units = document["hourly"], document.get("hourly_units", {})
+    offset = int(document.get("utc_offset_seconds", 0))
+    times = [_unix(time, offset) for time in hourly["time"][:MOST_HOURS]]
+    if any(later - early != HOUR_S for early, later in pairwise(times)):
+        raise ValueError("times are not an hour apart")
+    columns = {field: _column(hourly, units, names, table, len(times)) for field, (names, table) in QUANTITIES.items()}
+    # Open-Meteo's sums are of the hour that ends at its time, so rain told at 15:00 fell from 14:00 on.
+    rain, et0 = ([*values[1:], None] for values in (columns["rain_mm"], columns["et0_mm"]))
+    rows = zip(times, rain, columns["temperature_c"], columns["wind_m_s"], et0, strict=True)
+    return Forecast(fetched_at, tuple(Hour(*row) for row in rows))
+
+
+def _unix(time: str | int, offset_s: int) -> int:
+    """A time of the document: Unix seconds, or the place's own time in ISO 8601."""
+    if isinstance(time, int):
+        return time
+    return int(datetime.fromisoformat(time).replace(tzinfo=UTC).timestamp()) - offset_s
+
+
+def _column(
+    hourly: Mapping[str, Any], units: Mapping[str, str], names: Mapping[str, float], table: "Units", count: int
+) -> list[float | None]:
+    """The first of the names that is told, in our unit; all None if none is."""
+    for name, factor in names.items():
+        if name in hourly:
+            unit = units.get(name, next(iter(table)))
+            if unit not in table:
+                raise ValueError(f"{name} is in {unit!r}, known: {', '.join(table)}")
+            times, plus = table[unit]
+            return _numbers(hourly[name], count, factor * times, factor * plus)
+    return [None] * count
+
+
+def _numbers(values: Sequence[Any], count: int, times: float, plus: float) -> list[float | None]:
+    if len(values) < count:
+        raise ValueError(f"{count} times, but {len(values)} values")
+    return [_number(value, times, plus) for value in values[:count]]
+
+
+def _number(value: Any, times: float, plus: float) -> float | None:
+    if value is None or isinstance(value, bool) or not math.isfinite(float(value)):
+        return None
+    return float(value) * times + plus
+
+
+Units = Mapping[str, tuple[float, float]]
+MILLIMETRES: Units = {"mm": (1.0, 0.0), "inch": (25.4, 0.0)}
+DEGREES: Units = {"°C": (1.0, 0.0), "°F": (5 / 9, -160 / 9)}
+SPEED: Units = {
+    "km/h": (1 / 3.6, 0.0),
+    "m/s": (1.0, 0.0),
+    "mp/h": (0.44704, 0.0),
+    "mph": (0.44704, 0.0),
+    "kn": (0.514444, 0.0),
+}
+FROM_10_M = 4.87 / math.log(67.8 * 10 - 5.42)  # to 2 m (FAO-56, equation 47, p. 56)
+
+# Our field: Open-Meteo's names, the first that is there counts, each with a factor; and the units it may come in, of
+# which the first is meant where none is told.
+QUANTITIES: dict[str, tuple[dict[str, float], Units]] = {
+    "rain_mm": ({"precipitation": 1.0, "rain": 1.0}, MILLIMETRES),
+    "temperature_c": ({"temperature_2m": 1.0}, DEGREES),
+    "wind_m_s": ({"wind_speed_10m": FROM_10_M, "windspeed_10m": FROM_10_M}, SPEED),
+    "et0_mm": ({"et0_fao_evapotranspiration": 1.0}, MILLIMETRES),
+}

@@ -1,0 +1,223 @@
+"""How much water a root zone lacks, by its balance and its probes together, and how sure that is.
+
+A small Kalman filter over three unknowns: the depletion (mm), the crop's demand over what the tables say, and what the
+probes are off together (m3/m3: their calibration, and an error of the configured field capacity). The balance says how
+depletion moves, the probes where it is. A full root zone cannot take more: there the probes' offset shows. A surprise
+that lasts is believed, and makes the balance unsure: rain that nobody measured, a run that never came.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from compute_service.balance import Account
+from compute_service.gauss import Gauss, update
+from compute_service.probes import DRIFTING, Probe, Verdict, judge, watch, weights
+
+DAY_S = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Standard deviations: what is known before, what a day or an event adds, and what probes are wrong by."""
+
+    first_mm: float = 10.0
+    demand: float = 0.15
+    offset: float = 0.02
+    demand_a_day: float = 0.008
+    offset_a_day: float = 0.0008
+    daily_mm: float = 0.5
+    of_crop: float = 0.10  # of a day's evapotranspiration
+    of_rain: float = 0.10
+    of_run: float = 0.05
+    probe: float = 0.015  # of a probe's daily reading, with its place
+    shape: float = 0.10  # of the depletion: the soil between the probes
+    gap: float = 0.03  # of the share of the root zone that is far from any probe
+    soaking: float = 3.0  # times as wrong while water soaks in
+    soaking_s: int = DAY_S
+    surprise: float = 2.0  # standard deviations that are too many
+    surely: float = 2.0  # standard deviations that leave no doubt
+    least_demand: float = 0.6
+    most_demand: float = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """Depletion (mm), demand and offset, and how sure they are; `used` are the probes that it last went by."""
+
+    known: Gauss
+    at: int = 0  # of the newest reading that it knows
+    wet_at: int = 0  # when water last came
+    full_at: int = 0  # when the root zone last was surely full
+    used: tuple[str, ...] = ()
+    surprised: int = 0
+
+    @property
+    def depletion_mm(self) -> float:
+        """What is missing to field capacity."""
+        return self.known.mean[0]
+
+    @property
+    def sigma_mm(self) -> float:
+        """Its standard deviation."""
+        return math.sqrt(self.known.cov[0])
+
+    @property
+    def demand(self) -> float:
+        """What the crop takes, over what ET0 and the tables say: multiply ET0 by it."""
+        return self.known.mean[1]
+
+    @property
+    def offset(self) -> float:
+        """What the probes read too much, together, m3/m3."""
+        return -self.known.mean[2]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and lists."""
+        return {**asdict(self), "known": [list(self.known.mean), list(self.known.cov)], "used": list(self.used)}
+
+    @classmethod
+    def from_json(cls, kept: dict[str, Any]) -> "Belief":
+        """What `to_json` gave, perhaps by way of a text."""
+        mean, cov = kept["known"]
+        return cls(**{**kept, "known": Gauss(tuple(mean), tuple(cov)), "used": tuple(kept["used"])})
+
+
+TUNING = Tuning()
+
+
+def begin(depletion_mm: float = 0.0, tuning: Tuning = TUNING) -> Belief:
+    """What is believed before anything was measured."""
+    first, demand, offset = tuning.first_mm, tuning.demand, tuning.offset
+    return Belief(Gauss((depletion_mm, 1.0, 0.0), (first**2, 0.0, 0.0, demand**2, 0.0, offset**2)))
+
+
+def predict(belief: Belief, account: Account, now: int, days: float, tuning: Tuning = TUNING) -> Belief:
+    """Move on by a step of the balance that began at `belief.depletion_mm`, with ET0 times `belief.demand`."""
+    (depletion, demand, offset), (dd, df, do, ff, fo, oo) = belief.known
+    taken = account.evapotranspiration_mm
+    rain, run = account.rain_mm - account.runoff_mm, account.irrigation_mm
+    after = depletion + account.grown_mm + taken - rain - run
+    left = account.available_mm - depletion
+    keep = 1 - min(account.transpiration_mm / left, 1.0) if account.stress < 1 and left > 0 else 1.0
+    by_demand = taken / demand
+    added = (tuning.of_crop * taken) ** 2 / min(max(days, 1 / 24), 1.0) + tuning.daily_mm**2 * days
+    added += (tuning.of_rain * account.rain_mm) ** 2 + (tuning.of_run * run) ** 2
+    dd, df, do = (
+        keep * keep * dd + 2 * keep * by_demand * df + by_demand**2 * ff + added,
+        keep * df + by_demand * ff,
+        keep * do + by_demand * fo,
+    )
+    ff, oo = ff + tuning.demand_a_day**2 * days, oo + tuning.offset_a_day**2 * days
+    mean, variance, kept = _rectified(after, dd)
+    known = Gauss((min(mean, account.available_mm), demand, offset), (variance, df * kept, do * kept, ff, fo, oo))
+    full = after < -tuning.surely * math.sqrt(dd)
+    wet_at, full_at = now if rain + run >= 1.0 else belief.wet_at, now if full else belief.full_at
+    return replace(belief, known=known, wet_at=wet_at, full_at=full_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the probes stand in, this day."""
+
+    field_capacity: float
+    wilting_point: float
+    roots_m: float
+
+
+def observe(
+    belief: Belief, probes: Mapping[str, Probe], ground: Ground, now: int, tuning: Tuning = TUNING
+) -> tuple[Belief, dict[str, Probe], dict[str, Verdict]]:
+    """Hold the belief against the probes: the belief after it, the probes' memories, and what to think of each."""
+    depletion = belief.depletion_mm / (1000 * ground.roots_m)
+    watched = {name: watch(probe, depletion, ground.field_capacity, belief.full_at) for name, probe in probes.items()}
+    verdicts = {name: judge(probe, now, ground.roots_m) for name, probe in watched.items()}
+    used = _usable(watched, verdicts, belief.at)
+    if used:
+        belief = _learn(belief, [watched[name] for name in used], tuple(used), ground, now, tuning)
+    return belief, watched, verdicts
+
+
+def _usable(probes: Mapping[str, Probe], verdicts: Mapping[str, Verdict], since: int) -> list[str]:
+    """The probes to go by, from the top down; a drifting one only where there is no other. None without any news."""
+    usable = [name for name, probe in probes.items() if verdicts[name].usable and probe.vwc is not None]
+    steady = [name for name in usable if verdicts[name].kind != DRIFTING]
+    used = sorted(steady or usable, key=lambda name: (probes[name].depth_m, name))
+    return used if any(probes[name].at > since for name in used) else []
+
+
+def _learn(  # noqa: PLR0913, PLR0917  # a measurement, where and when
+    belief: Belief, probes: list[Probe], used: tuple[str, ...], ground: Ground, now: int, tuning: Tuning
+) -> Belief:
+    if used != belief.used:
+        belief = replace(belief, known=_other_probes(belief.known, tuning), used=used)
+    whole = 1000 * ground.roots_m
+    newest = max(probe.at for probe in probes)
+    depths = [probe.depth_m for probe in probes]
+    share = weights(depths, ground.roots_m)
+    told = sum((ground.field_capacity - (probe.vwc or 0.0)) * part for probe, part in zip(probes, share, strict=True))
+    by = (1.0, 0.0, whole)
+    variance = _variance(belief, share, depths, ground, now, tuning)
+    (depletion, _, offset), (dd, _, do, _, _, oo) = belief.known
+    surprise = told * whole - (depletion + whole * offset)
+    expected = dd + 2 * whole * do + whole**2 * oo + variance
+    if surprise**2 > tuning.surprise**2 * expected:
+        if not belief.surprised:
+            return replace(belief, at=newest, surprised=1)
+        known = Gauss(belief.known.mean, (dd + surprise**2, *belief.known.cov[1:]))
+        belief = replace(belief, known=known)
+    days = min((newest - belief.at) / DAY_S, 1.0) if belief.at else 1.0
+    known = update(belief.known, by, told * whole, variance / max(days, 0.01))
+    return replace(belief, known=_possible(known, ground, tuning), at=newest, surprised=0)
+
+
+def _variance(  # noqa: PLR0913, PLR0917  # all that makes probes wrong
+    belief: Belief, share: list[float], depths: list[float], ground: Ground, now: int, tuning: Tuning
+) -> float:
+    """Of what the probes say of the whole root zone in a day, mm2."""
+    whole = 1000 * ground.roots_m
+    probes = tuning.probe**2 * sum(part * part for part in share)
+    shape = tuning.shape * belief.depletion_mm / whole
+    gap = tuning.gap * max(0.0, 1 - _covered(depths, ground.roots_m))
+    wrong = (probes + shape**2 + gap**2) * whole**2
+    return wrong * tuning.soaking**2 if now - belief.wet_at < tuning.soaking_s and belief.wet_at else wrong
+
+
+def _covered(depths: list[float], roots_m: float) -> float:
+    """The share of the root zone within 0.15 m of a probe."""
+    covered, reached = 0.0, 0.0
+    for depth in depths:
+        top, bottom = max(depth - 0.15, reached, 0.0), min(depth + 0.15, roots_m)
+        covered += max(0.0, bottom - top)
+        reached = max(reached, bottom)
+    return covered / roots_m
+
+
+def _other_probes(known: Gauss, tuning: Tuning) -> Gauss:
+    """Another set of probes is off by something else."""
+    dd, df, do, ff, fo, oo = known.cov
+    part = 0.5 if oo > 0 else 0.0
+    return Gauss(known.mean, (dd, df, do * part, ff, fo * part, max(oo, tuning.offset**2 / 2)))
+
+
+def _possible(known: Gauss, ground: Ground, tuning: Tuning) -> Gauss:
+    depletion, demand, offset = known.mean
+    available = 1000 * (ground.field_capacity - ground.wilting_point) * ground.roots_m
+    demand = min(max(demand, tuning.least_demand), tuning.most_demand)
+    return Gauss((min(max(depletion, 0.0), available), demand, offset), known.cov)
+
+
+def _rectified(mean: float, variance: float) -> tuple[float, float, float]:
+    """Mean and variance of what is not below 0, and the share that stays: a full soil lets the surplus go."""
+    sigma = math.sqrt(variance)
+    if sigma < 1e-9:
+        return max(mean, 0.0), variance, float(mean > 0)
+    far = mean / sigma
+    if far > 6:
+        return mean, variance, 1.0
+    above = 0.5 * math.erfc(-far / math.sqrt(2))
+    density = math.exp(-far * far / 2) / math.sqrt(2 * math.pi)
+    first = mean * above + sigma * density
+    second = (mean * mean + variance) * above + mean * sigma * density
+    return first, max(second - first * first, 0.0), above
