@@ -28,8 +28,8 @@ endif
 
 test: ready-dev ready-checkov ## set up everything and run all tests (needs terraform)
 	@$(PYTHON) scripts/setup.py system mosquitto git terraform
-	@$(PY) -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --ignore=tests/terraform
-	@$(PY) -m pytest tests/terraform
+	@$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore=tests/terraform
+	@$(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/terraform
 
 check: ready-dev ## format, lint, types, Terraform, budgets (needs terraform)
 	@$(PYTHON) scripts/setup.py system terraform git

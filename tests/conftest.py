@@ -1,0 +1,33 @@
+"""What holds for every test: the longest files begin first, so that no worker waits for one of them at the end."""
+
+import os
+
+import pytest
+
+SLOWEST_FIRST = (
+    "safety/test_kills.py",
+    "end_to_end/test_deploy_local.py",
+    "aggregate/test_histories.py",
+    "vm/test_bench_faults.py",
+    "end_to_end/test_demo.py",
+    "end_to_end/test_scenarios.py",
+    "vm/test_bench_power_cuts.py",
+    "safety/test_explorer.py",
+    "firmware/test_flash.py",
+    "safety/test_mutations.py",
+    "end_to_end/test_rooms_by_themselves.py",
+    "terraform/test_modules.py",
+    "terraform/test_checkov.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort by file, in the order above, and leave the rest as it was."""
+    ranks = {f"tests/{name}": rank for rank, name in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.nodeid.partition("::")[0], len(ranks)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than cores: many tests wait for a process, a clock or a network."""
+    return min((os.cpu_count() or 1) + 1, 8)
