@@ -10,17 +10,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from datetime import datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TextIO
-from zoneinfo import ZoneInfo
 
-from compute_service import config, settings
+from compute_service import config, explain, replay, settings
 from compute_service.commands import ulid
 from compute_service.errors import ComputeError, StoreError
+from compute_service.forecast import Forecasts
 from compute_service.link import Link
 from compute_service.service import Service
 from compute_service.store import Store
+from compute_service.values import did_you_mean
 
 TICK_S = 1.0
 
@@ -49,13 +50,20 @@ def run(args: argparse.Namespace) -> int:
         store = stack.enter_context(closing(Store(args.store)))
         record = _recorder(stack.enter_context(_append(args.events)) if args.events else None)
         link = stack.enter_context(closing(Link(args.certs, args.endpoint, args.port)))
-        service = Service(farm, store, link.publish, lambda: int(time.time()), record)
+        forecasts = Forecasts(_from_zones_file(args.zones, farm.forecast))
+        service = Service(farm, store, link.publish, lambda: int(time.time()), record, lambda: forecasts.newest)
         link.connect(service.handle)
         service.start()
         print(f"{farm.farm}: serving, zones: {len(farm.zones)}; Ctrl-C stops", flush=True)
         while not stop.wait(TICK_S):
+            forecasts.refresh(int(time.time()))
             service.tick()
     return 0
+
+
+def _from_zones_file(zones: Path, forecast: str | None) -> str | None:
+    """A forecast's URL, or its path as seen from the zones file."""
+    return forecast if forecast is None or "://" in forecast else str(zones.parent / forecast)
 
 
 def update(args: argparse.Namespace) -> int:
@@ -85,7 +93,10 @@ def zones(args: argparse.Namespace) -> int:
     return 0
 
 
-_ZONE_COLUMNS = ("zone_id", "sensor_id", "crop", "wilting_point", "refill_point", "target", "max_run_s", "daily_cap_s")
+_ZONE_COLUMNS = (
+    *("zone_id", "sensor_id", "crop", "sown", "wilting_point", "field_capacity", "root_depth_m"),
+    *("max_run_s", "daily_cap_s"),
+)
 
 
 def decisions(args: argparse.Namespace) -> int:
@@ -94,8 +105,7 @@ def decisions(args: argparse.Namespace) -> int:
         if args.zone is not None:
             _check_zone(args.store, args.zone, store.zone_ids())
         for row in store.decisions(args.zone, args.last):
-            at = datetime.fromtimestamp(row["at"], ZoneInfo("UTC")).strftime("%Y-%m-%d %H:%M:%SZ")
-            print(f"{at}  {row['sentence']}")
+            print(f"{explain.clock(row['at'])}  {row['decision_id']}  {row['sentence']}")
             if args.checks:
                 cells = ("name", "value", "threshold", "passed")
                 _print_table(
@@ -104,10 +114,43 @@ def decisions(args: argparse.Namespace) -> int:
     return 0
 
 
+def explain_one(args: argparse.Namespace) -> int:
+    """Print a decision's receipt in words and numbers."""
+    with closing(Store(args.store, must_exist=True)) as store:
+        decision = store.decision(args.decision)
+        if decision is None:
+            raise StoreError(f"{args.store}: knows no decision {args.decision!r}; `decisions` lists the last ones")
+        print("\n".join(explain.lines(decision)))
+    return 0
+
+
+def replay_day(args: argparse.Namespace) -> int:
+    """Decide again what was decided on a day, from the inputs that were kept; 1 if anything comes out otherwise."""
+    begin = int(datetime(args.day.year, args.day.month, args.day.day, tzinfo=UTC).timestamp())
+    count = differences = 0
+    with closing(Store(args.store, must_exist=True)) as store:
+        for repeated in replay.day(store, begin):
+            count += 1
+            differences += bool(repeated.differs)
+            if repeated.differs:
+                print(f"{repeated.decision_id} of {repeated.zone_id}: {repeated.differs}")
+    if not count:
+        raise StoreError(f"{args.store}: has no decisions of {args.day}; days are in UTC, such as 2026-07-03")
+    print(f"{count} decisions, {f'{differences} of them otherwise' if differences else 'all the same'}")
+    return 1 if differences else 0
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date; write year-month-day, such as 2026-07-03") from error
+
+
 def _check_zone(path: Path, zone_id: str, known: list[str]) -> None:
     if zone_id not in known:
         heard = ", ".join(known) or "none yet"
-        raise StoreError(f"{path}: knows no zone {zone_id!r}{config.did_you_mean(zone_id, known)}; known: {heard}")
+        raise StoreError(f"{path}: knows no zone {zone_id!r}{did_you_mean(zone_id, known)}; known: {heard}")
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:
@@ -162,6 +205,14 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--last", type=int, default=20, help="how many")
     verb.add_argument("--checks", action="store_true", help="with every check behind them")
     verb.set_defaults(run=decisions)
+
+    verb = verbs.add_parser("explain", parents=[store], help="print what a decision went by, and what would change it")
+    verb.add_argument("decision", metavar="DECISION", help="its id, as `decisions` prints it")
+    verb.set_defaults(run=explain_one)
+
+    verb = verbs.add_parser("replay", parents=[store], help="decide again what was decided on a day, and compare")
+    verb.add_argument("day", metavar="DAY", type=_day, help="in UTC, such as 2026-07-03")
+    verb.set_defaults(run=replay_day)
     return parser
 
 

@@ -102,13 +102,22 @@ def _give_up_at(command: CommandRow, state: str, now: int) -> int:
 
 
 def _settle(store: Store, command: CommandRow, ack: Message, now: int) -> None:
-    """Book what the ack says; a run that tells no duration counts in full, and none ends in the past or the future."""
+    """Book what the ack says; a run that tells no duration counts in full, and none ends in the past or the future.
+
+    Water that was assumed when the command expired is taken back.
+    """
     duration_s = ack.get("duration_s")
     if duration_s is None:
         duration_s = 0 if ack["state"] == "rejected" else command.message["duration_s"]
     ended_at = min(max(ack["at"], command.message["issued_at"]), now)
     told = (ack.get("volume_l"), ack["volume_source"], ack.get("end_reason"))
     store.add_delivery(Delivery(command.command_id, command.zone_id, ended_at, duration_s, *told))
+    litres = ack.get("volume_l") if ack["volume_source"] != "none" else None
+    water = (command.zone_id, ended_at, litres, duration_s, ack["volume_source"])
+    if store.has_water(command.command_id):
+        store.add_water(f"{command.command_id}.late", *water, back_s=command.message["duration_s"])
+    elif duration_s or litres:
+        store.add_water(command.command_id, *water)
 
 
 def give_up(store: Store, now: int) -> list[CommandRow]:
@@ -116,6 +125,9 @@ def give_up(store: Store, now: int) -> list[CommandRow]:
     late = store.commands_to_give_up(now)
     for command in late:
         store.close_command(command.command_id, TRANSITIONS[command.state]["given_up"], "no_ack", now)
+        if command.message["action"] == "open":
+            run_s = command.message["duration_s"]
+            store.add_water(command.command_id, command.zone_id, now, None, run_s, "assumed")
     return late
 
 

@@ -3,20 +3,24 @@
 Every mistake of a file is reported at once, each with its line, its zone and field, the value, and the remedy.
 """
 
-import zoneinfo
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from compute_service import crops, values
+from compute_service.constraints import Limits
 from compute_service.errors import ConfigError
+from compute_service.evapotranspiration import POLAR_DEG, Site
+from compute_service.values import Check, did_you_mean
 from protocol import topics
 from protocol.messages import MAX_RUN_S
 
+NO_LIMITS = Limits()
 MIN_RUN_S = 60  # a shorter run fills the pipes and waters nothing
 
 
@@ -30,17 +34,19 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """One valve, the soil that it waters and the probe that watches it. Moisture in m3 of water per m3 of soil."""
+    """One valve, the soil that it waters, the crop on it and its probes. Moisture in m3 of water per m3 of soil.
+
+    `root_depth_m` is how deep the roots go when full grown. `probe_depth_m` None is a probe over the whole root zone.
+    """
 
     zone_id: str
     gateway_id: str
     sensor_id: str
     crop: str
+    sown: date
     soil: str
     field_capacity: float
     wilting_point: float
-    refill_point: float
-    target: float
     root_depth_m: float
     area_m2: float
     application_rate_mm_h: float
@@ -50,21 +56,38 @@ class Zone:
     daily_cap_s: int
     max_reading_age_s: int
     timezone: str  # the farm's, an IANA name: the daily cap is counted by its local days
+    calendar: str | None = None  # of the crop's stages, as crops.yaml names them
+    allowed_depletion: float | None = None  # instead of the crop's own share of the available water
+    infiltration_mm_h: float | None = None
+    probe_depth_m: float | None = None
+    limits: Limits = NO_LIMITS
     probes: tuple[Probe, ...] = ()
+
+    def __hash__(self) -> int:
+        """By the name alone: every decision looks things up by the zone."""
+        return hash(self.zone_id)
 
     @property
     def sensor_ids(self) -> tuple[str, ...]:
         """The zone's own probe, then the others."""
-        return (self.sensor_id, *(probe.sensor_id for probe in self.probes))
+        return (self.sensor_id, *[probe.sensor_id for probe in self.probes])
+
+    @property
+    def flow_l_min(self) -> float:
+        """What its emitters take together: 1 mm on 1 m2 is 1 litre."""
+        return self.application_rate_mm_h * self.area_m2 / 60
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A farm and its zones, in the file's order."""
+    """A farm and its zones, in the file's order. `forecast`: a URL, or a path from the file's folder on."""
 
     farm: str
     timezone: str
+    site: Site
     zones: tuple[Zone, ...]
+    pump_l_min: float | None = None
+    forecast: str | None = None
 
 
 def load(path: Path) -> Config:
@@ -73,9 +96,12 @@ def load(path: Path) -> Config:
     farm = _mapping(read_yaml(path), _FARM_FIELDS, "", mistakes)
     zones = [_zone(node, place, mistakes) for place, node in _zone_nodes(farm)]
     _check_duplicates(zones, mistakes)
+    _check_pump(farm, zones, mistakes)
     mistakes.raise_if_any()
-    timezone = str(farm["timezone"].value)
-    return Config(str(farm["farm"].value), timezone, tuple(zone.made(timezone) for zone in zones))
+    told = {name: cell.value for name, cell in farm.items()}
+    site = Site(told["latitude"], told["longitude"], told["elevation_m"])
+    made = tuple(zone.made(told["timezone"]) for zone in zones)
+    return Config(told["farm"], told["timezone"], site, made, told.get("pump_l_min"), told.get("forecast"))
 
 
 def read_yaml(path: Path) -> yaml.Node:
@@ -122,12 +148,17 @@ class _ZoneCells:
     place: str
     cells: dict[str, _Cell]
     probes: list[dict[str, _Cell]]
+    limits: dict[str, _Cell]
 
     def made(self, timezone: str) -> Zone:
         """The zone, once no mistake was found."""
         row = {name: cell.value for name, cell in self.cells.items()}
         probes = tuple(Probe(**{name: cell.value for name, cell in probe.items()}) for probe in self.probes)
-        return Zone(**{**row, "timezone": timezone, "probes": probes})
+        limits = {name: cell.value for name, cell in self.limits.items()}
+        if "hours" in limits:
+            limits["hours"] = values.hours_of(limits["hours"])
+        made = {"timezone": timezone, "probes": probes, "limits": Limits(**limits)}
+        return Zone(**{**row, **made, "sown": values.day_of(row["sown"])})
 
     def sensors(self) -> list[_Cell]:
         """The cells that name a sensor of this zone."""
@@ -140,97 +171,58 @@ class _ZoneCells:
         return self.cells[name].value
 
 
-Check = Callable[[Any], str | None]
-
-
-def _measure(least: float, most: float, unit: str, slip: tuple[str, float] | None = None) -> Check:
-    """A check for a number of `unit`; `slip` is the unit that people write by mistake, and its factor."""
-
-    def check(value: Any) -> str | None:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return f"want a number of {unit} from {least:g} to {most:g}, without quotes"
-        if least <= value <= most:
-            return None
-        if slip and least <= value * slip[1] <= most:
-            return f"looks like {slip[0]}; write {value * slip[1]:g}"
-        return f"want {least:g} to {most:g} {unit}"
-
-    return check
-
-
-def _seconds(least: int, most: int) -> Check:
-    measure = _measure(least, most, "seconds", ("minutes", 60))
-
-    def check(value: Any) -> str | None:
-        return "want whole seconds, such as 1800" if not isinstance(value, int) else measure(value)
-
-    return check
-
-
-def _text(value: Any) -> str | None:
-    return None if isinstance(value, str) and value.strip() else "want a text, in quotes if it looks like a number"
-
-
-def _word(value: Any) -> str | None:
-    return None if topics.is_word(value) else "want 1 to 64 letters, digits, '_' or '-', in quotes if only digits"
-
-
-def _gateway(value: Any) -> str | None:
-    if value == topics.GROUP_ALL:
-        return "is the group of all gateways; name one gateway"
-    return _word(value)
-
-
-def _sensor(value: Any) -> str | None:
-    return None if topics.is_sensor_id(value) else "want <gateway_id>.<sensor>, such as irrigation-gateway-1.soil-a"
-
-
-def _timezone(value: Any) -> str | None:
-    known = zoneinfo.available_timezones()
-    if value in known:
-        return None
-    return f"is no time zone{did_you_mean(str(value), known)}; want an IANA name such as America/Toronto"
-
-
-def _list_of_zones(value: Any) -> str | None:
-    return None if isinstance(value, list) and value else "want a list of one zone or more, each starting with '- '"
-
-
-def _list_of_probes(value: Any) -> str | None:
-    return None if isinstance(value, list) else "want a list of probes, each as {sensor_id: ..., depth_m: ...}"
-
-
-_FARM_FIELDS: dict[str, Check] = {"farm": _text, "timezone": _timezone, "zones": _list_of_zones}
-_MOISTURE = _measure(0.01, 0.9, "m3 of water per m3 of soil", ("percent", 0.01))
+_FARM_FIELDS: dict[str, Check] = {
+    "farm": values.text,
+    "timezone": values.timezone,
+    "latitude": values.measure(-POLAR_DEG, POLAR_DEG, "degrees, north is positive"),
+    "longitude": values.measure(-180, 180, "degrees, east is positive"),
+    "elevation_m": values.measure(-450, 6000, "metres above the sea"),
+    "pump_l_min": values.measure(1, 1_000_000, "litres a minute"),
+    "forecast": values.text,
+    "zones": values.list_of("one zone or more, each starting with '- '"),
+}
+_MOISTURE = values.measure(0.01, 0.9, "m3 of water per m3 of soil", ("percent", 0.01))
+_DEPTH = values.measure(0.01, 5, "metres", ("centimetres", 0.01))
 _ZONE_FIELDS: dict[str, Check] = {
-    "zone_id": _word,
-    "gateway_id": _gateway,
-    "sensor_id": _sensor,
-    "crop": _text,
-    "soil": _text,
+    "zone_id": values.word,
+    "gateway_id": values.gateway,
+    "sensor_id": values.sensor,
+    "crop": values.crop,
+    "sown": values.day,
+    "soil": values.text,
     "field_capacity": _MOISTURE,
     "wilting_point": _MOISTURE,
-    "refill_point": _MOISTURE,
-    "target": _MOISTURE,
-    "root_depth_m": _measure(0.02, 5, "metres", ("centimetres", 0.01)),
-    "area_m2": _measure(0.1, 10_000_000, "square metres"),
-    "application_rate_mm_h": _measure(0.1, 500, "millimetres an hour"),
-    "efficiency": _measure(0.05, 1, "(a fraction)", ("percent", 0.01)),
-    "max_run_s": _seconds(MIN_RUN_S, MAX_RUN_S),
-    "cooldown_s": _seconds(0, 30 * 86400),
-    "daily_cap_s": _seconds(MIN_RUN_S, 86400),
-    "max_reading_age_s": _seconds(60, 86400),
-    "probes": _list_of_probes,
+    "root_depth_m": values.measure(0.02, 5, "metres", ("centimetres", 0.01)),
+    "area_m2": values.measure(0.1, 10_000_000, "square metres"),
+    "application_rate_mm_h": values.measure(0.1, 500, "millimetres an hour"),
+    "efficiency": values.measure(0.05, 1, "(a fraction)", ("percent", 0.01)),
+    "max_run_s": values.seconds(MIN_RUN_S, MAX_RUN_S),
+    "cooldown_s": values.seconds(0, 30 * 86400),
+    "daily_cap_s": values.seconds(MIN_RUN_S, 86400),
+    "max_reading_age_s": values.seconds(60, 86400),
+    "calendar": values.text,
+    "allowed_depletion": values.measure(0.1, 0.8, "(a fraction)", ("percent", 0.01)),
+    "infiltration_mm_h": values.measure(0.1, 500, "millimetres an hour"),
+    "probe_depth_m": _DEPTH,
+    "limits": values.mapping_of("a mapping, such as {daily_l: 5000}"),
+    "probes": values.list_of("probes, each as {sensor_id: ..., depth_m: ...}"),
 }
-_PROBE_FIELDS: dict[str, Check] = {"sensor_id": _sensor, "depth_m": _measure(0.01, 5, "metres", ("centimetres", 0.01))}
-_OPTIONAL = {"probes"}
+_PROBE_FIELDS: dict[str, Check] = {"sensor_id": values.sensor, "depth_m": _DEPTH}
+_LIMIT_FIELDS: dict[str, Check] = {
+    "daily_l": values.measure(0, 1e9, "litres a day"),
+    "seasonal_l": values.measure(0, 1e12, "litres a season"),
+    "hours": values.hours,
+    "frost_c": values.measure(-20, 20, "degrees Celsius"),
+    "wind_m_s": values.measure(0.5, 40, "metres a second"),
+}
+_OPTIONAL_ZONE = {"calendar", "allowed_depletion", "infiltration_mm_h", "probe_depth_m", "limits", "probes"}
+_OPTIONAL = {*_OPTIONAL_ZONE, *_LIMIT_FIELDS, "pump_l_min", "forecast"}
 assert set(_ZONE_FIELDS) | {"timezone"} == {field.name for field in fields(Zone)}
+assert set(_LIMIT_FIELDS) <= {field.name for field in fields(Limits)}
 
 # Lesser field, relation, greater field: what must hold between the fields of one zone.
 _ORDER = (
-    ("wilting_point", "<", "refill_point", "water must come before the crop wilts"),
-    ("refill_point", "<", "target", "the gap between them keeps the valve from chattering"),
-    ("target", "<=", "field_capacity", "water above field capacity drains away"),
+    ("wilting_point", "<", "field_capacity", "between them lies all that the crop can take"),
     ("max_run_s", "<=", "daily_cap_s", "one run may not exceed the day"),
 )
 
@@ -250,7 +242,9 @@ def _zone(node: yaml.Node, place: str, mistakes: _Mistakes) -> _ZoneCells:
     cells = _mapping(node, _ZONE_FIELDS, place, mistakes)
     rows = enumerate(cells["probes"].value if "probes" in cells else (), 1)
     probes = [_mapping(row, _PROBE_FIELDS, f"{place}, probe {number}", mistakes) for number, row in rows]
-    zone = _ZoneCells(place, cells, probes)
+    limits = _mapping(cells["limits"].node, _LIMIT_FIELDS, f"{place}, limits", mistakes) if "limits" in cells else {}
+    zone = _ZoneCells(place, cells, probes, limits)
+    _check_calendar(zone, mistakes)
     for lesser, relation, greater, why in _ORDER:
         if zone.good(lesser, greater) and not _holds(zone.value(lesser), relation, zone.value(greater)):
             told = f"{zone.value(lesser)}: want {lesser} {relation} {greater} ({zone.value(greater)}): {why}"
@@ -265,6 +259,31 @@ def _zone(node: yaml.Node, place: str, mistakes: _Mistakes) -> _ZoneCells:
 
 def _holds(lesser: float, relation: str, greater: float) -> bool:
     return lesser < greater or (relation == "<=" and lesser == greater)
+
+
+def _check_calendar(zone: _ZoneCells, mistakes: _Mistakes) -> None:
+    if zone.good("crop", "calendar"):
+        crop, calendar = zone.value("crop"), zone.value("calendar")
+        known = crops.calendars(crop)
+        if calendar not in known:
+            told = (
+                f"{calendar!r}: {crop} has no such calendar{did_you_mean(calendar, known)}; known: {', '.join(known)}"
+            )
+            mistakes.add(zone.cells["calendar"].node, f"{zone.place}, calendar", told)
+
+
+def _check_pump(farm: Mapping[str, _Cell], zones: list[_ZoneCells], mistakes: _Mistakes) -> None:
+    """A zone that takes more than the pump gives would never be watered."""
+    if "pump_l_min" not in farm:
+        return
+    pump = farm["pump_l_min"].value
+    for zone in zones:
+        if zone.good("area_m2", "application_rate_mm_h"):
+            rate = zone.value("application_rate_mm_h")
+            takes = rate * zone.value("area_m2") / 60
+            if takes > pump:
+                told = f"{rate}: the zone takes {takes:.0f} l/min, and the pump gives {pump:g}; water a smaller area"
+                mistakes.add(zone.cells["application_rate_mm_h"].node, f"{zone.place}, application_rate_mm_h", told)
 
 
 def _check_duplicates(zones: list[_ZoneCells], mistakes: _Mistakes) -> None:
@@ -303,10 +322,20 @@ def _mapping(node: yaml.Node, checks: Mapping[str, Check], place: str, mistakes:
 
 
 def _value(node: yaml.Node, path: Path) -> Any:
-    """A scalar's value; the nodes of a list, or of a mapping, which only `zones` may be."""
+    """A scalar's value, its text if it is no date that ever was; the nodes of a list, or of a mapping."""
     if isinstance(node, yaml.ScalarNode):
-        return plain(node, path)
+        return node.value if _is_no_date(node) else plain(node, path)
     return node.value if isinstance(node, yaml.SequenceNode) else dict(node.value)
+
+
+def _is_no_date(node: yaml.ScalarNode) -> bool:
+    if node.tag != "tag:yaml.org,2002:timestamp":
+        return False
+    try:
+        yaml.SafeLoader("").construct_object(node)
+    except ValueError:
+        return True
+    return False
 
 
 def _check_keys(node: yaml.MappingNode, checks: Mapping[str, Check], where: str, mistakes: _Mistakes) -> None:
@@ -335,12 +364,6 @@ def plain(node: yaml.Node, path: Path) -> Any:
         return yaml.SafeLoader("").construct_object(node, deep=True)
     except (yaml.YAMLError, RecursionError, ValueError) as error:  # an unknown tag; a loop; 2026-13-45
         raise ConfigError(path, [_yaml_mistake(path, error)]) from error
-
-
-def did_you_mean(name: str, known: Any) -> str:
-    """`, did you mean X?` if a known name is near, else nothing."""
-    near = get_close_matches(name, list(known), n=1)
-    return f", did you mean {near[0]!r}?" if near else ""
 
 
 def _short(value: Any) -> str:

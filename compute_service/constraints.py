@@ -1,10 +1,10 @@
-"""What may keep water from a zone that needs it: budgets, hours, frost, wind, rain, and one pump for all.
+"""What may keep water from a zone that needs it: budgets, hours, frost, wind, rain.
 
-Each constraint is a row of CONSTRAINTS and gives a Finding, passed or not. What nobody measured or forecast keeps
+Each constraint is a row of CONSTRAINTS and gives a Check, passed or not. What nobody measured or forecast keeps
 nothing back: a forecast is never required, and one that is old says so and is not trusted.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -46,8 +46,7 @@ class Limits:
                 )
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
+class Now(NamedTuple):
     """What is known at `at` (Unix s). None is not measured."""
 
     at: int
@@ -60,12 +59,8 @@ class Now:
     forecast: Forecast | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a zone wants: net depth, and gross litres in so many seconds; `spare_mm` is left before the crop suffers.
-
-    Negative `spare_mm` is stress already, or by the end of `Limits.rain_ahead_h`.
-    """
+class Wish(NamedTuple):
+    """What a zone wants: net depth, and gross litres in so many seconds; `spare_mm` is left before the crop suffers."""
 
     net_mm: float
     litres: float
@@ -73,25 +68,30 @@ class Wish:
     spare_mm: float
 
 
-class Finding(NamedTuple):
-    """A constraint's name, what was found, what it was held against, and why it will not do: the fields of a Check."""
+class Check(NamedTuple):
+    """One reason: the value that was found, the threshold it was held against, and in words why it will not do.
+
+    `why` is empty for a check that passed.
+    """
 
     name: str
     value: float | str | None
     threshold: float | tuple[float, float] | None
     passed: bool
-    why: str
+    why: str = ""
 
 
-def find(limits: Limits, now: Now, wish: Wish) -> tuple[Finding, ...]:
+def find(limits: Limits, now: Now, wish: Wish) -> tuple[Check, ...]:
     """All constraints, passed or not, in their order."""
-    return tuple(constraint(limits, now, wish) for constraint in CONSTRAINTS)
+    return tuple([constraint(limits, now, wish) for constraint in CONSTRAINTS])
 
 
 def most_litres(limits: Limits, now: Now) -> float | None:
     """What the budgets leave for a run; None is no limit."""
+    if limits.daily_l is None and limits.seasonal_l is None:
+        return None
     lefts = (_left(limits.daily_l, now.used_today_l), _left(limits.seasonal_l, now.used_season_l))
-    return min((left for left in lefts if left is not None), default=None)
+    return min(left for left in lefts if left is not None)
 
 
 def seconds_left(limits: Limits, now: Now) -> int | None:
@@ -118,58 +118,72 @@ def _left(budget: float | None, used: float) -> float | None:
     return None if budget is None else max(budget - used, 0.0)
 
 
-def _budget(name: str, told: str, budget: float | None, used: float, wish: Wish) -> Finding:
+def _budget(name: str, told: str, budget: float | None, used: float, wish: Wish) -> Check:
     """A run may be cut to what is left, but not to less than the shortest useful one."""
-    left = _left(budget, used)
+    if budget is None:
+        return Check(name, None, None, True)
+    left = max(budget - used, 0.0)
     least = wish.litres * min(1.0, LEAST_RUN_S / wish.duration_s) if wish.duration_s else 0.0
-    why = f"{left or 0:.0f} l of the {told} budget of {budget or 0:.0f} l is left"
-    return Finding(name, left, budget, left is None or left >= max(least, 1.0), why)
+    if left >= max(least, 1.0):
+        return Check(name, left, budget, True)
+    return Check(name, left, budget, False, f"{left:.0f} l of the {told} budget of {budget:.0f} l is left")
 
 
-def _daily_budget(limits: Limits, now: Now, wish: Wish) -> Finding:
+def _daily_budget(limits: Limits, now: Now, wish: Wish) -> Check:
     return _budget("daily_budget", "day's", limits.daily_l, now.used_today_l, wish)
 
 
-def _seasonal_budget(limits: Limits, now: Now, wish: Wish) -> Finding:
+def _seasonal_budget(limits: Limits, now: Now, wish: Wish) -> Check:
     return _budget("seasonal_budget", "season's", limits.seasonal_l, now.used_season_l, wish)
 
 
-def _allowed_hour(limits: Limits, now: Now, _wish: Wish) -> Finding:
+def _allowed_hour(limits: Limits, now: Now, _wish: Wish) -> Check:
     left = seconds_left(limits, now)
+    if left is None or left >= LEAST_RUN_S:
+        return Check("allowed_hour", left, LEAST_RUN_S, True)
     allowed = ", ".join(f"{_clock(begin)} to {_clock(end)}" for begin, end in limits.hours)
     why = f"it is {_clock(local_second(now.at, now.timezone))}, and watering is allowed from {allowed}"
-    return Finding("allowed_hour", left, LEAST_RUN_S, left is None or left >= LEAST_RUN_S, why)
+    return Check("allowed_hour", left, LEAST_RUN_S, False, why)
 
 
-def _no_frost(limits: Limits, now: Now, wish: Wish) -> Finding:
-    coldest, told = _lowest(now, wish), "measured" if now.temperature_c is not None else "forecast"
-    passed = limits.frost_c is None or coldest is None or coldest >= limits.frost_c
-    return Finding("no_frost", coldest, limits.frost_c, passed, f"{coldest} degrees are {told}, and water would freeze")
+def _no_frost(limits: Limits, now: Now, wish: Wish) -> Check:
+    coldest = _lowest(now, wish)
+    if limits.frost_c is None or coldest is None or coldest >= limits.frost_c:
+        return Check("no_frost", coldest, limits.frost_c, True)
+    told = "measured" if coldest == now.temperature_c else "forecast"
+    return Check("no_frost", coldest, limits.frost_c, False, f"{coldest} degrees are {told}, and water would freeze")
 
 
-def _calm(limits: Limits, now: Now, wish: Wish) -> Finding:
+def _calm(limits: Limits, now: Now, wish: Wish) -> Check:
     wind = now.wind_m_s
     if wind is None and (forecast := _trusted(now)):
         wind = forecast.windiest_m_s(now.at, now.at + max(wish.duration_s, 1))
-    passed = limits.wind_m_s is None or wind is None or wind <= limits.wind_m_s
-    why = f"the wind of {wind or 0:.1f} m/s would carry the water off, at most {limits.wind_m_s} m/s is allowed"
-    return Finding("calm", wind, limits.wind_m_s, passed, why)
+    if limits.wind_m_s is None or wind is None or wind <= limits.wind_m_s:
+        return Check("calm", wind, limits.wind_m_s, True)
+    why = f"the wind of {wind:.1f} m/s would carry the water off, at most {limits.wind_m_s} m/s is allowed"
+    return Check("calm", wind, limits.wind_m_s, False, why)
 
 
-def _no_rain_now(limits: Limits, now: Now, _wish: Wish) -> Finding:
+def _no_rain_now(limits: Limits, now: Now, _wish: Wish) -> Check:
     rain, most = now.rain_hour_mm, limits.rain_now_mm_h
-    passed = most is None or rain is None or rain < most
-    return Finding("no_rain_now", rain, most, passed, f"it rains: {rain} mm in the last hour")
+    if most is None or rain is None or rain < most:
+        return Check("no_rain_now", rain, most, True)
+    return Check("no_rain_now", rain, most, False, f"it rains: {rain} mm in the last hour")
 
 
-def _no_rain_ahead(limits: Limits, now: Now, wish: Wish) -> Finding:
+def _no_rain_ahead(limits: Limits, now: Now, wish: Wish) -> Check:
     """Waiting is worth it if the rain would do, and the crop has the time."""
+    threshold = wish.net_mm / RAIN_TRUST
+    if now.forecast is None:
+        return Check("no_rain_ahead", None, threshold, True)
     forecast = _trusted(now)
-    rain = forecast.rain_mm(now.at, now.at + limits.rain_ahead_h * 3600) if forecast else None
-    enough = rain is not None and rain * RAIN_TRUST >= wish.net_mm
-    why = f"{rain or 0:.0f} mm of rain are forecast in {limits.rain_ahead_h} h, and the crop can wait for them"
-    value = f"forecast {now.forecast.age(now.at)}, not trusted" if now.forecast and not forecast else rain
-    return Finding("no_rain_ahead", value, wish.net_mm / RAIN_TRUST, not (enough and wish.spare_mm >= 0), why)
+    if forecast is None:
+        return Check("no_rain_ahead", f"forecast {now.forecast.age(now.at)}, not trusted", threshold, True)
+    rain = forecast.rain_mm(now.at, now.at + limits.rain_ahead_h * 3600)
+    if rain is None or rain < threshold or wish.net_mm <= 0 or wish.spare_mm < 0:
+        return Check("no_rain_ahead", rain, threshold, True)
+    why = f"{rain:.0f} mm of rain are forecast in {limits.rain_ahead_h} h, and the crop can wait for them"
+    return Check("no_rain_ahead", rain, threshold, False, why)
 
 
 def _trusted(now: Now) -> Forecast | None:
@@ -179,7 +193,9 @@ def _trusted(now: Now) -> Forecast | None:
 def _lowest(now: Now, wish: Wish) -> float | None:
     """The coldest that is measured now, or forecast until an hour after the run: wet leaves freeze later."""
     forecast = _trusted(now)
-    ahead = forecast.lowest_c(now.at, now.at + wish.duration_s + 3600) if forecast else None
+    if forecast is None:
+        return now.temperature_c
+    ahead = forecast.lowest_c(now.at, now.at + wish.duration_s + 3600)
     return min((value for value in (now.temperature_c, ahead) if value is not None), default=None)
 
 
@@ -187,7 +203,7 @@ def _clock(second: int) -> str:
     return f"{second // 3600:02d}:{second % 3600 // 60:02d}"
 
 
-CONSTRAINTS: tuple[Callable[[Limits, Now, Wish], Finding], ...] = (
+CONSTRAINTS: tuple[Callable[[Limits, Now, Wish], Check], ...] = (
     _daily_budget,
     _seasonal_budget,
     _allowed_hour,
@@ -196,54 +212,3 @@ CONSTRAINTS: tuple[Callable[[Limits, Now, Wish], Finding], ...] = (
     _no_rain_now,
     _no_rain_ahead,
 )
-
-
-# One pump for all zones.
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A zone that wants so many seconds of so much flow; the more urgent is served first."""
-
-    zone_id: str
-    seconds: int
-    flow_l_min: float
-    urgency: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A zone's turn, Unix s."""
-
-    zone_id: str
-    begin: int
-    end: int
-    flow_l_min: float
-
-
-def schedule(
-    requests: Iterable[Request], capacity_l_min: float, begin: int, end: int, taken: Sequence[Slot] = ()
-) -> tuple[Slot, ...]:
-    """Turns that never ask more of the pump than it gives, the most urgent as early as it fits, none after `end`.
-
-    A zone without a slot did not fit: it asks more than the pump has, or for more time than is left.
-    """
-    slots = list(taken)
-    for request in sorted(requests, key=lambda one: (-one.urgency, one.zone_id)):
-        starts = sorted({begin, *(slot.end for slot in slots if slot.end > begin)})
-        turns = (Slot(request.zone_id, start, start + request.seconds, request.flow_l_min) for start in starts)
-        turn = next((turn for turn in turns if turn.end <= end and _fits(turn, slots, capacity_l_min)), None)
-        if turn is not None:
-            slots.append(turn)
-    return tuple(sorted(slots[len(taken) :], key=lambda slot: (slot.begin, slot.zone_id)))
-
-
-def flow_at(slots: Iterable[Slot], at: int) -> float:
-    """What all open zones take at a time, l/min."""
-    return sum(slot.flow_l_min for slot in slots if slot.begin <= at < slot.end)
-
-
-def _fits(turn: Slot, slots: Sequence[Slot], capacity_l_min: float) -> bool:
-    """The sum rises only where a turn begins, so it is enough to look there."""
-    moments = [turn.begin, *(slot.begin for slot in slots if turn.begin < slot.begin < turn.end)]
-    return all(flow_at(slots, moment) + turn.flow_l_min <= capacity_l_min + 1e-9 for moment in moments)

@@ -5,6 +5,7 @@ Units are taken from the document itself (Open-Meteo's wind is in km/h unless as
 """
 
 import json
+import logging
 import math
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,9 @@ FRESH_S = 6 * HOUR_S  # weather models run every 6 h
 TIMEOUT_S = 10
 MOST_BYTES = 4 * 1024 * 1024
 MOST_HOURS = 24 * 40
+FETCH_EVERY_S, TRY_AGAIN_S = HOUR_S, 600
+
+log = logging.getLogger(__name__)
 
 
 class ForecastError(ComputeError):
@@ -83,6 +87,26 @@ class Forecast:
                 total += value * share / HOUR_S
                 covered += share
         return total if covered >= end - begin else None
+
+
+class Forecasts:
+    """The newest forecast of a source, fetched once an hour; one that cannot be fetched is told, and tried again."""
+
+    def __init__(self, source: str | None) -> None:
+        self.newest: Forecast | None = None
+        self._source = source
+        self._due_at = 0
+
+    def refresh(self, now: int) -> None:
+        """Fetch it if that is due; this may take `TIMEOUT_S`."""
+        if self._source is None or now < self._due_at:
+            return
+        try:
+            self.newest = load(self._source, now)
+            self._due_at = now + FETCH_EVERY_S
+        except ForecastError as error:
+            log.warning("%s; it is tried again in %d min", error, TRY_AGAIN_S // 60)
+            self._due_at = now + TRY_AGAIN_S
 
 
 def load(source: str, now: int, timeout_s: float = TIMEOUT_S) -> Forecast:

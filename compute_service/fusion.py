@@ -13,9 +13,10 @@ from typing import Any
 
 from compute_service.balance import Account
 from compute_service.gauss import Gauss, update
-from compute_service.probes import DRIFTING, Probe, Verdict, judge, watch, weights
+from compute_service.probes import DRIFTING, Probe, Verdict, drying, judge, watch, weights
 
 DAY_S = 86400
+REACH_M = 0.15  # above and below itself a probe speaks for the soil
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Tuning:
     probe: float = 0.015  # of a probe's daily reading, with its place
     shape: float = 0.10  # of the depletion: the soil between the probes
     gap: float = 0.03  # of the share of the root zone that is far from any probe
+    hidden_a_day: float = 0.002  # of that share: what is out of sight goes its own way, for long
     soaking: float = 3.0  # times as wrong while water soaks in
     soaking_s: int = DAY_S
     surprise: float = 2.0  # standard deviations that are too many
@@ -110,7 +112,8 @@ def predict(belief: Belief, account: Account, now: int, days: float, tuning: Tun
         keep * do + by_demand * fo,
     )
     ff, oo = ff + tuning.demand_a_day**2 * days, oo + tuning.offset_a_day**2 * days
-    mean, variance, kept = _rectified(after, dd)
+    wetted = rain + run > 0  # without water there is no surplus to lose, and nothing to learn
+    mean, variance, kept = _rectified(after, dd) if wetted else (max(after, 0.0), dd, 1.0)
     known = Gauss((min(mean, account.available_mm), demand, offset), (variance, df * kept, do * kept, ff, fo, oo))
     full = after < -tuning.surely * math.sqrt(dd)
     wet_at, full_at = now if rain + run >= 1.0 else belief.wet_at, now if full else belief.full_at
@@ -154,22 +157,37 @@ def _learn(  # noqa: PLR0913, PLR0917  # a measurement, where and when
         belief = replace(belief, known=_other_probes(belief.known, tuning), used=used)
     whole = 1000 * ground.roots_m
     newest = max(probe.at for probe in probes)
+    days = min((newest - belief.at) / DAY_S, 1.0) if belief.at else 1.0
     depths = [probe.depth_m for probe in probes]
     share = weights(depths, ground.roots_m)
-    told = sum((ground.field_capacity - (probe.vwc or 0.0)) * part for probe, part in zip(probes, share, strict=True))
+    known = _less_sure(belief.known, depths, ground, days, tuning)
+    told = _told(probes, share, depths, ground)
     by = (1.0, 0.0, whole)
     variance = _variance(belief, share, depths, ground, now, tuning)
-    (depletion, _, offset), (dd, _, do, _, _, oo) = belief.known
+    (depletion, _, offset), (dd, _, do, _, _, oo) = known
     surprise = told * whole - (depletion + whole * offset)
     expected = dd + 2 * whole * do + whole**2 * oo + variance
     if surprise**2 > tuning.surprise**2 * expected:
         if not belief.surprised:
-            return replace(belief, at=newest, surprised=1)
-        known = Gauss(belief.known.mean, (dd + surprise**2, *belief.known.cov[1:]))
-        belief = replace(belief, known=known)
-    days = min((newest - belief.at) / DAY_S, 1.0) if belief.at else 1.0
-    known = update(belief.known, by, told * whole, variance / max(days, 0.01))
+            return replace(belief, known=known, at=newest, surprised=1)
+        known = Gauss(known.mean, (dd + surprise**2, *known.cov[1:]))
+    known = update(known, by, told * whole, variance / max(days, 0.01))
     return replace(belief, known=_possible(known, ground, tuning), at=newest, surprised=0)
+
+
+def _told(probes: list[Probe], share: list[float], depths: list[float], ground: Ground) -> float:
+    """What the probes say is missing in the mean of the root zone, m3/m3: below the last one less, as roots are few."""
+    lacks = [ground.field_capacity - (probe.vwc or 0.0) for probe in probes]
+    below = max(0.0, 1 - (depths[-1] + REACH_M) / ground.roots_m)
+    told = sum(lack * part for lack, part in zip(lacks, share, strict=True))
+    return told - lacks[-1] * below * (1 - drying(depths[-1], ground.roots_m, REACH_M))
+
+
+def _less_sure(known: Gauss, depths: list[float], ground: Ground, days: float, tuning: Tuning) -> Gauss:
+    """What no probe sees goes its own way, and for long: it is an offset that nobody knows."""
+    hidden = tuning.hidden_a_day * max(0.0, 1 - _covered(depths, ground.roots_m))
+    dd, df, do, ff, fo, oo = known.cov
+    return Gauss(known.mean, (dd, df, do, ff, fo, oo + hidden**2 * days))
 
 
 def _variance(  # noqa: PLR0913, PLR0917  # all that makes probes wrong
@@ -185,10 +203,10 @@ def _variance(  # noqa: PLR0913, PLR0917  # all that makes probes wrong
 
 
 def _covered(depths: list[float], roots_m: float) -> float:
-    """The share of the root zone within 0.15 m of a probe."""
+    """The share of the root zone within a probe's reach."""
     covered, reached = 0.0, 0.0
     for depth in depths:
-        top, bottom = max(depth - 0.15, reached, 0.0), min(depth + 0.15, roots_m)
+        top, bottom = max(depth - REACH_M, reached, 0.0), min(depth + REACH_M, roots_m)
         covered += max(0.0, bottom - top)
         reached = max(reached, bottom)
     return covered / roots_m

@@ -216,6 +216,19 @@ def weights(depths_m: Sequence[float], roots_m: float) -> list[float]:
     return [(below - above) / roots_m for above, below in pairwise(edges)]
 
 
+def drying(deepest_m: float, roots_m: float, reach_m: float) -> float:
+    """How dry the soil below the deepest probe's reach is, of what that probe lacks: the roots there are fewer.
+
+    It is 1 where the roots end within its reach, and 0.25 at the least.
+    """
+    top = deepest_m + reach_m
+    if top >= roots_m:
+        return 1.0
+    quarters = [(roots_m * quarter / 4, roots_m * (quarter + 1) / 4) for quarter in range(4)]
+    taken = sum(max(0.0, end - max(begin, top)) * part for (begin, end), part in zip(quarters, UPTAKE, strict=True))
+    return min(1.0, taken / (roots_m - top) / uptake(deepest_m / roots_m))
+
+
 def responded(
     before: Sequence[float], after: Sequence[float], share: Sequence[float], run_mm: float, roots_m: float
 ) -> bool:

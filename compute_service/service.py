@@ -10,18 +10,19 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
-from compute_service import commands
+from compute_service import commands, hearsay
+from compute_service.agronomy import Sample
 from compute_service.config import Config, Zone
-from compute_service.decide import FUTURE_S, decide
-from compute_service.store import CommandRow, Message, SampleKey, Store
+from compute_service.decide import FUTURE_S
+from compute_service.desk import Desk
+from compute_service.forecast import Forecast
+from compute_service.store import CommandRow, Message, Store
 from protocol import messages, topics
 from protocol.errors import ProtocolError
 
 DECIDE_AFTER_S = 10  # from a reading's arrival, so that all readings of the same moment are in
-LOOK_BACK_S = 2 * 86400  # surely holds the farm's local day
 MANY = 1000  # refusals to remember; beyond it the oldest is forgotten, and told again when it comes again
 LONGEST = 300  # characters of a stranger's text in one line of the log
 
@@ -40,10 +41,19 @@ class _RefusedError(Exception):
 
 
 class Service:
-    """`publish(topic, payload, on_acked)` sends with QoS 1; `clock_now` is field time in Unix seconds."""
+    """`publish(topic, payload, on_acked)` sends with QoS 1; `clock_now` is field time in Unix seconds.
 
-    def __init__(
-        self, config: Config, store: Store, publish: Publish, clock_now: Callable[[], int], record: Record
+    `forecast` gives the newest there is, at once; without one the service goes by what is measured.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  # a service's whole surroundings
+        self,
+        config: Config,
+        store: Store,
+        publish: Publish,
+        clock_now: Callable[[], int],
+        record: Record,
+        forecast: Callable[[], Forecast | None] = lambda: None,
     ) -> None:
         self._store = store
         self._publish = publish
@@ -51,6 +61,7 @@ class Service:
         self._record = record
         self._zones = {zone.zone_id: zone for zone in config.zones}
         self._zone_of_sensor = {sensor_id: zone for zone in config.zones for sensor_id in zone.sensor_ids}
+        self._desk = Desk(config, store, forecast)
         self._gateways = {zone.gateway_id for zone in config.zones}
         self._told: dict[tuple[str, str], None] = {}  # refusals, the latest last
         self._heard: dict[str, tuple[str, str]] = {}  # of each gateway: its last state, its last boot
@@ -74,6 +85,7 @@ class Service:
             try:
                 self._take(*messages.decode(topic, payload))
             except ProtocolError as error:
+                self._hear_percent(topic, payload, error)
                 self._refuse(_claimed_by(topic), topic, str(error))
             except _RefusedError as refusal:
                 self._refuse(refusal.thing, refusal.what, refusal.why)
@@ -83,7 +95,7 @@ class Service:
         with self._lock:
             now = self._now()
             self._give_up(now)
-            for zone_id in self._store.due_zones(now):
+            for zone_id in self._desk.in_turn(self._store.due_zones(now)):
                 self._decide(zone_id, now)
             for update in self._store.updates_in("queued"):
                 self._send_update(update)
@@ -132,24 +144,30 @@ class Service:
     def _reading(self, message: Message, now: int) -> None:
         zone = self._zone_of_sensor.get(message["sensor_id"])
         if zone is None and message.get("zone_id") is None:
-            self._store.count("readings_without_zone")  # a weather station serves the whole gateway
+            self._hear_station(message, now)
             return
         if zone is None or message.get("zone_id") not in (None, zone.zone_id):
             why = f"is not the configured probe of {message.get('zone_id')}"
             raise _RefusedError(message["sensor_id"], "reading", why)
-        usable = [sample for sample in message["samples"] if self._is_usable(sample, now)]
-        if usable:
-            newest = max(usable, key=_time_of)
-            # One total order, so neither repeats nor the order of arrival can change what is kept.
-            key = (*_time_of(newest), message["boot_id"])
-            if message["sensor_id"] == zone.sensor_id:
-                self._keep_newest(zone, newest["vwc"], key, now)
-            else:
-                self._keep_probe(zone, message["sensor_id"], newest["vwc"], key)
+        for sample in message["samples"]:
+            if self._is_usable(sample, now):
+                if sample.get("vwc") is None:
+                    self._store.count("samples_without_vwc")  # the probe's verdict will tell of it
+                self._keep_sample(zone, message, sample, now + DECIDE_AFTER_S)
+
+    def _hear_station(self, message: Message, now: int) -> None:
+        """A weather station serves the whole gateway, and decides nothing by itself."""
+        heard = 0
+        for sample in message["samples"]:
+            quantities = hearsay.weather(sample)
+            if quantities and self._is_usable(sample, now):
+                key = (sample["seq"], message["boot_id"])
+                self._store.save_weather(message["gateway_id"], sample["measured_at"], key, quantities)
+                heard += 1
+        self._store.count("weather_readings" if heard else "readings_without_zone")
 
     def _is_usable(self, sample: Message, now: int) -> bool:
         flaws = {
-            "samples_without_vwc": sample.get("vwc") is None,
             "samples_of_unsure_time": sample["clock"] != "synced",
             "samples_from_the_future": sample["measured_at"] > now + FUTURE_S,
         }
@@ -158,16 +176,22 @@ class Service:
             self._store.count(flaw)
         return flaw is None
 
-    def _keep_newest(self, zone: Zone, vwc: float, key: SampleKey, now: int) -> None:
-        known = self._store.sample_key(zone.zone_id)
-        if known is not None and key <= known:
+    def _keep_sample(self, zone: Zone, message: Message, sample: Message, due_at: int | None) -> None:
+        """Keep what the zone's model has not heard; neither repeats nor the order of arrival change what is kept."""
+        told = Sample(message["sensor_id"], sample["measured_at"], sample.get("vwc"))
+        key = (sample["seq"], message["boot_id"])
+        is_new = told.at > self._desk.heard_at(zone, told.sensor_id)
+        if not (is_new and self._store.save_sample(zone.zone_id, told, key, due_at)):
             self._store.count("readings_not_newer")
-            return
-        self._store.save_sample(zone.zone_id, vwc, key, due_at=now + DECIDE_AFTER_S)
 
-    def _keep_probe(self, zone: Zone, sensor_id: str, vwc: float, key: SampleKey) -> None:
-        newer = self._store.save_probe(sensor_id, zone.zone_id, vwc, key)
-        self._store.count("probe_readings" if newer else "readings_not_newer")
+    def _hear_percent(self, topic: str, payload: bytes, error: ProtocolError) -> None:
+        """A reading that is refused for a value above 1 still says what is wrong with its probe."""
+        sensor_id, sample = hearsay.in_percent(topic, payload, error)
+        zone = self._zone_of_sensor.get(sensor_id)
+        now = self._now()
+        if zone and sample and self._is_usable(sample, now):
+            message = {"sensor_id": sensor_id, "boot_id": hearsay.NO_BOOT}
+            self._keep_sample(zone, message, sample, now + DECIDE_AFTER_S)
 
     def _ack(self, ack: Message, now: int) -> None:
         command = self._store.command(ack["command_id"])
@@ -197,6 +221,23 @@ class Service:
         log.warning("%s reports %s: %s", report["gateway_id"], report["code"], _one_line(report["text"]))
         told = {name: report[name] for name in ("gateway_id", "boot_id", "code", "text")}
         self._record({"at": now, "kind": "error", **told})
+        self._learn_from(report, now)
+
+    def _learn_from(self, report: Message, now: int) -> None:
+        """Anyone may write a report, so it is believed only as far as it cannot hurt: see `hearsay`."""
+        at = min(report["at"], now)
+        if held_back := hearsay.held_back(report):
+            sensor_id, vwc = held_back
+            zone = self._zone_of_sensor.get(sensor_id)
+            if zone and zone.gateway_id == report["gateway_id"]:
+                sample = {"seq": 0, "measured_at": at, "vwc": vwc}
+                self._keep_sample(zone, {"sensor_id": sensor_id, "boot_id": hearsay.NO_BOOT}, sample, None)
+        if unasked := hearsay.unasked_water(report):
+            zone = self._zones.get(unasked.zone_id)
+            if zone and zone.gateway_id == report["gateway_id"]:
+                water_id = f"{zone.zone_id}:{report['boot_id']}:{report['at']}"
+                litres = min(unasked.litres, zone.flow_l_min * unasked.seconds / 60 * hearsay.MOST_FLOW)
+                self._store.add_water(water_id, zone.zone_id, at, litres, unasked.seconds, "manual")
 
     def _diagnostics(self, report: Message, _now: int) -> None:
         log.debug("%s: %s", report["gateway_id"], report["counters"])
@@ -220,14 +261,17 @@ class Service:
         zone = self._zones.get(zone_id)
         if zone is None:  # since then removed from the zones file
             self._store.forget_due(zone_id)
+            self._store.forget_samples(zone_id)
             return
-        decision = decide(zone, self._store.zone_state(zone_id, now - max(LOOK_BACK_S, zone.cooldown_s)), now)
-        decision_id = self._new_id(now)
+        work = self._desk.conclude(zone, now)
+        decision, told, decision_id = work.decision, work.decision.to_json(), self._new_id(now)
         with self._store.transaction(durable=decision.intent is not None):
             command = commands.remember(self._store, zone, decision, decision_id, self._new_id(now))
-            self._store.add_decision(decision_id, decision, command["command_id"] if command else None)
+            self._store.add_decision(decision_id, told, command["command_id"] if command else None, work.inputs)
+            self._desk.keep(work)
             self._store.forget_due(zone_id)
-        self._record({"kind": "decision", "decision_id": decision_id, **asdict(decision)})
+        self._desk.done(work)
+        self._record({"kind": "decision", "decision_id": decision_id, **told})
         if command:
             self._tell_command(command)
             self._send_command(command)
@@ -265,10 +309,6 @@ class Service:
 
     def _new_id(self, now: int) -> str:
         return commands.ulid(now, os.urandom(10))
-
-
-def _time_of(sample: Message) -> tuple[int, int]:
-    return sample["measured_at"], sample["seq"]
 
 
 def _answers(ack: Message, command: CommandRow) -> bool:

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from compute_service.config import did_you_mean, plain, read_yaml
+from compute_service.config import plain, read_yaml
 from compute_service.errors import ConfigError
+from compute_service.values import did_you_mean
 from protocol import messages, topics
 from protocol.errors import MessageError
 

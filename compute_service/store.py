@@ -9,57 +9,19 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from compute_service.decide import Decision, Run, Sample, ZoneState
+from compute_service.agronomy import Hour, Sample, Water, ZoneModel
+from compute_service.config import Zone
+from compute_service.decide import Run, ZoneState
 from compute_service.errors import StoreError
+from compute_service.packing import pack, unpack
+from compute_service.schema import SCHEMAS
+from compute_service.station import Reckoned
 
 Message = dict[str, Any]  # as protocol.messages checks it
-SampleKey = tuple[int, int, str]  # measured_at (Unix s), seq, boot_id: of two samples of a sensor the greater is newer
-
-# What each version of the schema adds to the one before; a new file gets them all, one after the other.
-_SCHEMAS = (
-    """
-CREATE TABLE zones (
-    zone_id TEXT PRIMARY KEY,
-    vwc REAL, measured_at INTEGER, seq INTEGER, boot_id TEXT,  -- the newest sample
-    due_at INTEGER,                                            -- when to decide about it; NULL: decided
-    epoch INTEGER NOT NULL DEFAULT 0                           -- the largest that was ever used or reported
-) WITHOUT ROWID;
-CREATE TABLE commands (
-    command_id TEXT PRIMARY KEY, zone_id TEXT NOT NULL, gateway_id TEXT NOT NULL,
-    state TEXT NOT NULL, code TEXT, message TEXT NOT NULL, issued_at INTEGER NOT NULL,
-    give_up_at INTEGER,                                        -- NULL: closed
-    closed_at INTEGER
-) WITHOUT ROWID;
-CREATE INDEX commands_open ON commands (give_up_at) WHERE give_up_at IS NOT NULL;
-CREATE INDEX commands_closed ON commands (zone_id, closed_at);
-CREATE TABLE deliveries (
-    command_id TEXT PRIMARY KEY, zone_id TEXT NOT NULL, ended_at INTEGER NOT NULL,
-    duration_s REAL NOT NULL, volume_l REAL, source TEXT NOT NULL, end_reason TEXT
-) WITHOUT ROWID;
-CREATE INDEX deliveries_ended ON deliveries (zone_id, ended_at);
-CREATE TABLE decisions (
-    decision_id TEXT PRIMARY KEY, zone_id TEXT NOT NULL, at INTEGER NOT NULL,
-    command_id TEXT, sentence TEXT NOT NULL, checks TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX decisions_at ON decisions (zone_id, at);
-CREATE TABLE updates (
-    update_id TEXT PRIMARY KEY, device_id TEXT NOT NULL, settings TEXT NOT NULL, state TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE gateways (gateway_id TEXT PRIMARY KEY, state TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-""",
-    """
-CREATE TABLE probes (  -- the newest sample of each probe that a zone has besides its own
-    sensor_id TEXT PRIMARY KEY, zone_id TEXT NOT NULL,
-    vwc REAL NOT NULL, measured_at INTEGER NOT NULL, seq INTEGER NOT NULL, boot_id TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX probes_zone ON probes (zone_id);
-""",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +46,11 @@ class Delivery:
     volume_l: float | None
     source: str
     end_reason: str | None
+
+
+HOURS_KEPT_S, WEATHER_KEPT_S = 40 * 86400, 3 * 86400
+REASONS = ("intent", "checks", "receipt")
+_LITRES = "coalesce(litres, duration_s * ?) - back_s * ?"  # litres of a row of `water`, at the zone's `_rate`
 
 
 class Store:
@@ -128,17 +95,22 @@ class Store:
 
     # zones
 
-    def zone_state(self, zone_id: str, runs_since: int) -> ZoneState:
-        """What `decide` wants to know: the newest sample, a command under way, and the runs that ended since then."""
-        row = self._one("SELECT vwc, measured_at FROM zones WHERE zone_id = ? AND vwc IS NOT NULL", zone_id)
+    def zone_state(self, zone: Zone, runs_since: int, today: int, season: int) -> ZoneState:
+        """What `decide` wants to know of valves: a command under way, late runs, and litres since both times."""
         under_way = self._one(
-            "SELECT min(command_id) FROM commands WHERE zone_id = ? AND give_up_at IS NOT NULL", zone_id
+            "SELECT min(command_id) FROM commands WHERE zone_id = ? AND give_up_at IS NOT NULL", zone.zone_id
         )
         return ZoneState(
-            sample=Sample(*row) if row else None,
             under_way=under_way[0] if under_way else None,
-            runs=tuple(self._runs(zone_id, runs_since)),
+            runs=tuple(self._runs(zone.zone_id, runs_since)),
+            used_today_l=self._litres_since(zone, today),
+            used_season_l=self._litres_since(zone, season),
         )
+
+    def _litres_since(self, zone: Zone, since: int) -> float:
+        query = f"SELECT total({_LITRES}) FROM water WHERE zone_id = ? AND at >= ?"  # noqa: S608 - our own words
+        row = self._one(query, *_rate(zone), zone.zone_id, since)
+        return float(row[0]) if row else 0.0
 
     def _runs(self, zone_id: str, since: int) -> Iterator[Run]:
         settled = "SELECT ended_at, duration_s FROM deliveries WHERE zone_id = ? AND ended_at >= ? AND duration_s > 0"
@@ -149,36 +121,115 @@ class Store:
         for closed_at, message in self._all(unknown, zone_id, since):
             yield Run(closed_at, json.loads(message)["duration_s"])
 
-    def sample_key(self, zone_id: str) -> SampleKey | None:
-        """The key of the zone's newest sample, or None."""
-        row = self._one("SELECT measured_at, seq, boot_id FROM zones WHERE zone_id = ? AND vwc IS NOT NULL", zone_id)
-        return (row[0], row[1], row[2]) if row else None
+    def save_sample(self, zone_id: str, sample: Sample, key: tuple[int, str], due_at: int | None) -> bool:
+        """Keep a sample for its zone's next decision, and when that is due unless it is settled; False if it is known.
 
-    def save_sample(self, zone_id: str, vwc: float, key: SampleKey, due_at: int) -> None:
-        """Keep the zone's newest sample, and when to decide about it unless that is settled already."""
-        self._run(
-            "INSERT INTO zones (zone_id, vwc, measured_at, seq, boot_id, due_at) VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET vwc = excluded.vwc, measured_at = excluded.measured_at, seq = excluded.seq,"
-            " boot_id = excluded.boot_id, due_at = coalesce(due_at, excluded.due_at)",
-            *(zone_id, vwc, *key, due_at),
-        )
-
-    def save_probe(self, sensor_id: str, zone_id: str, vwc: float, key: SampleKey) -> bool:
-        """Keep a sample of one of the zone's other probes; False if a newer one of that probe is there."""
+        `key` is the rest of its identity: seq and boot_id.
+        """
         with self.transaction():
-            changed = self._db.execute(
-                "INSERT INTO probes VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET zone_id = excluded.zone_id,"
-                " vwc = excluded.vwc, measured_at = excluded.measured_at, seq = excluded.seq,"
-                " boot_id = excluded.boot_id WHERE (measured_at, seq, boot_id)"
-                " < (excluded.measured_at, excluded.seq, excluded.boot_id)",
-                (sensor_id, zone_id, vwc, *key),
+            added = self._db.execute(
+                "INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?)",
+                (sample.sensor_id, sample.at, *key, zone_id, sample.vwc),
             )
-        return changed.rowcount > 0
+            if added.rowcount > 0 and due_at is not None:
+                self._run(
+                    "INSERT INTO zones (zone_id, due_at) VALUES (?, ?)"
+                    " ON CONFLICT DO UPDATE SET due_at = coalesce(due_at, excluded.due_at)",
+                    *(zone_id, due_at),
+                )
+        return added.rowcount > 0
 
-    def probes(self, zone_id: str) -> dict[str, Sample]:
-        """The newest sample of each of the zone's other probes, by sensor id."""
-        rows = self._all("SELECT sensor_id, vwc, measured_at FROM probes WHERE zone_id = ? ORDER BY 1", zone_id)
-        return {sensor_id: Sample(vwc, measured_at) for sensor_id, vwc, measured_at in rows}
+    def samples(self, zone_id: str) -> list[Sample]:
+        """What waits for the zone's next decision, one of a sensor and time: the newest of those that have a value."""
+        rows = self._all(
+            "SELECT sensor_id, measured_at, vwc FROM samples WHERE zone_id = ?"
+            " ORDER BY measured_at, sensor_id, vwc IS NOT NULL, seq, boot_id",
+            zone_id,
+        )
+        return list({(sensor_id, at): Sample(sensor_id, at, vwc) for sensor_id, at, vwc in rows}.values())
+
+    def forget_samples(self, zone_id: str) -> None:
+        """The zone's model knows them."""
+        self._run("DELETE FROM samples WHERE zone_id = ?", zone_id)
+
+    def model(self, zone: Zone) -> ZoneModel | None:
+        """What is believed of a zone, or None."""
+        row = self._one("SELECT model FROM models WHERE zone_id = ?", zone.zone_id)
+        return ZoneModel.from_json(zone, json.loads(row[0])) if row else None
+
+    def save_model(self, zone_id: str, model: ZoneModel) -> None:
+        """Keep what is believed of a zone."""
+        self._run("INSERT OR REPLACE INTO models VALUES (?, ?)", zone_id, json.dumps(model.to_json()))
+
+    # water
+
+    def add_water(  # noqa: PLR0913, PLR0917  # the row's columns
+        self,
+        water_id: str,
+        zone_id: str,
+        at: int,
+        litres: float | None,
+        duration_s: float,
+        source: str,
+        back_s: float = 0,
+    ) -> bool:
+        """Book water of a zone: litres, or seconds at the nominal rate; `back_s` takes such seconds back."""
+        with self.transaction():
+            added = self._db.execute(
+                "INSERT OR IGNORE INTO water VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
+                (water_id, zone_id, at, litres, duration_s, back_s, source),
+            )
+        return added.rowcount > 0
+
+    def has_water(self, water_id: str) -> bool:
+        """True if it is booked already."""
+        return self._one("SELECT 1 FROM water WHERE water_id = ?", water_id) is not None
+
+    def new_water(self, zone: Zone) -> list[Water]:
+        """What the zone's model does not know, the oldest first."""
+        query = f"SELECT at, {_LITRES} FROM water WHERE taken = 0 AND zone_id = ? ORDER BY at, water_id"  # noqa: S608 - our own words
+        return [Water(*row) for row in self._all(query, *_rate(zone), zone.zone_id)]
+
+    def take_water(self, zone_id: str) -> None:
+        """The zone's model knows all of it."""
+        self._run("UPDATE water SET taken = 1 WHERE taken = 0 AND zone_id = ?", zone_id)
+
+    # weather
+
+    def save_weather(self, gateway_id: str, measured_at: int, key: tuple[int, str], quantities: Message) -> None:
+        """Keep a sample of a weather station, once; `key` is seq and boot_id."""
+        values = (gateway_id, measured_at, *key, json.dumps(quantities))
+        self._run("INSERT OR IGNORE INTO weather VALUES (?, ?, ?, ?, ?)", *values)
+
+    def weather(self, gateway_id: str, begin: int, end: int) -> list[Message]:
+        """A station's samples of a time (`end` is not in it), the oldest first, each with its `measured_at`."""
+        rows = self._all(
+            "SELECT measured_at, quantities FROM weather WHERE gateway_id = ? AND measured_at >= ? AND measured_at < ?"
+            " ORDER BY measured_at, seq, boot_id",
+            *(gateway_id, begin, end),
+        )
+        return [{"measured_at": at, **json.loads(quantities)} for at, quantities in rows]
+
+    def stations(self, begin: int, end: int) -> list[str]:
+        """The gateways whose weather station reported in a time, by name."""
+        query = "SELECT DISTINCT gateway_id FROM weather WHERE measured_at >= ? AND measured_at < ? ORDER BY 1"
+        return [row[0] for row in self._all(query, begin, end)]
+
+    def hour(self, gateway_id: str, at: int) -> Reckoned | None:
+        """An hour of weather that was reckoned before, or None."""
+        row = self._one(
+            "SELECT at, et0_mm, rain_mm, source, sun_ratio FROM hours WHERE gateway_id = ? AND at = ?", gateway_id, at
+        )
+        return Reckoned(Hour(*row[:4]), row[4]) if row else None
+
+    def save_hour(self, gateway_id: str, reckoned: Reckoned) -> None:
+        """Keep an hour of weather, and forget what is too old to be asked for."""
+        at = reckoned.hour.at
+        self._run(
+            "INSERT OR IGNORE INTO hours VALUES (?, ?, ?, ?, ?, ?)", gateway_id, *reckoned.hour, reckoned.sun_ratio
+        )
+        self._run("DELETE FROM hours WHERE gateway_id = ? AND at < ?", gateway_id, at - HOURS_KEPT_S)
+        self._run("DELETE FROM weather WHERE gateway_id = ? AND measured_at < ?", gateway_id, at - WEATHER_KEPT_S)
 
     def zone_ids(self) -> list[str]:
         """Every zone that was ever heard of, by name."""
@@ -233,6 +284,10 @@ class Store:
         """All commands in one of these states, the oldest first."""
         return self._commands(f"state IN ({', '.join('?' * len(states))})", *states)
 
+    def open_commands(self) -> list[CommandRow]:
+        """The commands whose end is not known yet."""
+        return self._commands("give_up_at IS NOT NULL")
+
     def commands_to_give_up(self, now: int) -> list[CommandRow]:
         """The commands whose time to wait for an ack is over."""
         return self._commands("give_up_at <= ?", now)
@@ -271,19 +326,42 @@ class Store:
 
     # decisions
 
-    def add_decision(self, decision_id: str, decision: Decision, command_id: str | None) -> None:
-        """Keep a decision with all its reasons."""
-        checks = json.dumps([asdict(check) for check in decision.checks])
+    def add_decision(self, decision_id: str, told: Message, command_id: str | None, inputs: Message) -> None:
+        """Keep a decision (its `to_json`) with all its reasons, and the inputs that it can be repeated from."""
+        packed = (pack({name: told[name] for name in REASONS}), pack(inputs))
         self._run(
-            "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?)",
-            *(decision_id, decision.zone_id, decision.at, command_id, decision.sentence, checks),
+            "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, '', ?, ?)",
+            *(decision_id, told["zone_id"], told["at"], command_id, told["sentence"], *packed),
         )
 
     def decisions(self, zone_id: str | None = None, last: int = 20) -> list[dict[str, Any]]:
-        """The last decisions, oldest first; `checks` is a list of rows as in `decide.Check`."""
+        """The last decisions, oldest first, with `intent`, `checks` and `receipt` as they were recorded."""
         query = "SELECT * FROM decisions WHERE ? IN (zone_id, '') ORDER BY at DESC, zone_id DESC LIMIT ?"
-        rows = self._dicts(query, zone_id or "", last)
-        return [{**row, "checks": json.loads(row["checks"])} for row in reversed(rows)]
+        return [_decision(row) for row in reversed(self._dicts(query, zone_id or "", last))]
+
+    def decision(self, decision_id: str) -> dict[str, Any] | None:
+        """One decision, as `decisions` gives it, or None."""
+        rows = self._dicts("SELECT * FROM decisions WHERE decision_id = ?", decision_id)
+        return _decision(rows[0]) if rows else None
+
+    def decisions_with_inputs(self, begin: int, end: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """The decisions of a time, zone by zone in the order they were made, each with its inputs."""
+        query = (
+            "SELECT * FROM decisions WHERE at >= ? AND at < ? AND inputs IS NOT NULL ORDER BY zone_id, at, decision_id"
+        )
+        for row in self._dicts(query, begin, end):
+            yield _decision(row), unpack(row["inputs"])
+
+    def save_settings(self, digest: str, text: str) -> None:
+        """Keep a zone's settings under the digest that decisions name them by."""
+        self._run("INSERT OR IGNORE INTO settings VALUES (?, ?)", digest, text)
+
+    def settings(self, digest: str) -> str:
+        """A zone's settings as they were kept."""
+        row = self._one("SELECT fields FROM settings WHERE hash = ?", digest)
+        if row is None:
+            raise StoreError(f"{self.path}: has no settings {digest}; was a part of the file lost?")
+        return str(row[0])
 
     # updates, gateways, counters
 
@@ -325,9 +403,9 @@ class Store:
     def _migrate(self) -> None:
         with self.transaction():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version > len(_SCHEMAS):
-                raise StoreError(f"{self.path}: has schema {version}, this service knows {len(_SCHEMAS)}; update it")
-            for number, schema in enumerate(_SCHEMAS[version:], version + 1):
+            if version > len(SCHEMAS):
+                raise StoreError(f"{self.path}: has schema {version}, this service knows {len(SCHEMAS)}; update it")
+            for number, schema in enumerate(SCHEMAS[version:], version + 1):
                 for statement in schema.split(";\n"):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version={number}")
@@ -358,3 +436,16 @@ class Store:
             if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError)):
                 raise  # a bug of ours, not of the file
             raise StoreError(f"{self.path}: {error}; check the path, the disk and its free space") from error
+
+
+def _rate(zone: Zone) -> tuple[float, float]:
+    """The zone's litres a second, twice, as `_LITRES` wants them."""
+    return zone.flow_l_min / 60, zone.flow_l_min / 60
+
+
+def _decision(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of `decisions` with its reasons; those of a service before this one are a list of checks."""
+    told = {name: row[name] for name in ("decision_id", "zone_id", "at", "command_id", "sentence")}
+    if row["reasons"] is None:
+        return {**told, "intent": None, "checks": json.loads(row["checks"]), "receipt": {}}
+    return {**told, **unpack(row["reasons"])}

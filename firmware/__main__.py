@@ -5,9 +5,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from firmware import build, config, flash
+from firmware import build, config, flash, heap
 
-KNOWN_TROUBLE = (build.BuildError, config.ConfigError, flash.FlashError, OSError)
+KNOWN_TROUBLE = (build.BuildError, config.ConfigError, flash.FlashError, heap.HeapError, OSError)
 
 
 def main(words: list[str] | None = None) -> int:
@@ -24,11 +24,18 @@ def _build(arguments: argparse.Namespace) -> int:
     pins = config.load(str(arguments.pins)) if arguments.pins else None
     files = build.build(arguments.out, pins)
     report = build.size_report(files)
+    breaches = [*build.breaches(files)]
     build.write_size_report(arguments.out, report)
-    print(f"{report['mpy_bytes']:,} of {report['mpy_bytes_allowed']:,} bytes compiled, in {arguments.out}")
-    for breach in build.breaches(files):
+    if not arguments.no_heap:
+        report.update(heap.report(heap.measured()))
+        breaches += heap.breaches(report)
+        build.write_size_report(arguments.out, report)
+    for what, size, allowed in [*build.table(report), *heap.table(report)]:
+        print(f"{what:<32}{size:>8,} bytes{f', at most {allowed:,}' if allowed else ''}")
+    print(f"in {arguments.out}; the figures too, in size.json")
+    for breach in breaches:
         print(breach, file=sys.stderr)
-    return 1 if any(build.breaches(files)) else 0
+    return 1 if breaches else 0
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -46,7 +53,6 @@ def _flash(arguments: argparse.Namespace) -> int:
         certs=arguments.certs,
         image=arguments.image,
         baud=arguments.baud,
-        frozen=arguments.frozen,
     )
     with tempfile.TemporaryDirectory() as folder:
         files = flash.lay_out(order, Path(folder) / "flash")
@@ -63,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     row = commands.add_parser("build", help="compile what a board runs, and hold it to its budgets")
     row.add_argument("--out", type=Path, default=Path("build/firmware"), help="made anew (default: %(default)s)")
     row.add_argument("--pins", type=Path, help="pins.json, whose valves boot.py then also knows by itself")
+    row.add_argument("--no-heap", action="store_true", help="do not measure what it takes of a board's memory")
     row.set_defaults(run=_build)
     row = commands.add_parser("check", help="check a board's configuration, without a board")
     _add_files(row)
@@ -72,7 +79,6 @@ def _parser() -> argparse.ArgumentParser:
     row.add_argument("--port", required=True, help="serial port, as /dev/ttyUSB0 or COM3")
     row.add_argument("--certs", type=Path, required=True, help="one gateway's folder with its three .pem files")
     row.add_argument("--image", type=Path, help="MicroPython's .bin for the ESP32; without it, the board's own stays")
-    row.add_argument("--frozen", action="store_true", help="that image holds the modules: copy none (manifest.py)")
     row.add_argument("--baud", type=int, default=460800, help="for the image (default: %(default)s)")
     row.add_argument("--follow", action="store_true", help="afterwards show what the board says; Ctrl-X ends that")
     row.set_defaults(run=_flash)

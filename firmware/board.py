@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import ssl
 import time
 
@@ -14,11 +15,12 @@ from machine import Pin
 
 from gateway.clock import SystemClock
 from gateway.errors import StorageError, ValveError
-from gateway.store import TwoSlots
+from gateway.gateway import Gateway
+from gateway.store import FileStore, TwoSlots
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Sequence
     from typing import Any
 
     from gateway.interfaces import Store, Values
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
 
 FIRMWARE = "pythoflow 0.1.0"
+STORE = "/store"
+# What waits for the broker is in memory too; without PSRAM, more of it would take what TLS needs to come back.
+PSRAM_BYTES = 500_000
+OUTBOX_BYTES = (8_000, 250_000)  # without and with PSRAM; the journal takes up to thrice as much of the flash
 WATCHDOG_MS = 8000
 START_WATCHDOG_MS = 60_000  # until the gateway feeds it: a long outbox is read first, with every valve shut
 # One piece of the system's heap: a P-256 handshake takes 30 KB at its peak, a chain of AWS some more.
@@ -45,6 +51,34 @@ RESET_CAUSES = {
     machine.DEEPSLEEP_RESET: "deep_sleep",
     machine.SOFT_RESET: "soft",
 }
+
+
+def gateway_jobs(
+    config: "Row", pins: "Row", watchdogs: "list[Callable[[], None]]"
+) -> "Sequence[Coroutine[Any, Any, None]]":
+    """The jobs of a gateway, none of which ends. What feeds the watchdog is appended to `watchdogs` once there is one.
+
+    Of the two files, checked, it keeps what it needs. Raises OSError, ValueError.
+    """
+    config.update(config["broker"])
+    config.setdefault("port", 8883)
+    config.setdefault("outbox_bytes", OUTBOX_BYTES[gc.mem_free() > PSRAM_BYTES])
+    if STORE[1:] not in os.listdir("/"):
+        os.mkdir(STORE)
+    store = FileStore(STORE)
+    clock = BoardClock(store)
+    this = Board(config, pins, clock)
+    watchdogs.append(this.feed)
+    gateway = Gateway(config, this, clock, store, tls_context("/certs"), _print_event)
+    jobs = [this.wifi.keep(), this.keep_time(gateway.online), this.keep_measuring(), gateway.run()]
+    if pins.get("light") is not None:
+        jobs.append(this.keep_light(Pin(pins["light"], Pin.OUT, value=0), gateway.online))
+    return jobs
+
+
+def _print_event(event: "Row") -> None:
+    """Events are for whoever follows the serial line."""
+    print("event:", event)
 
 
 class BoardClock(SystemClock):
@@ -93,7 +127,6 @@ class Board:
         self._time_servers = config["time_servers"]
         self._addresses: dict[str, str] = {}
         self.wifi = net.Wifi(network.WLAN(network.STA_IF), config["wifi"]["ssid"], config["wifi"]["password"])
-        self._light = Pin(pins["light"], Pin.OUT, value=0) if pins.get("light") is not None else None
         self._watchdog = machine.WDT(timeout=START_WATCHDOG_MS)
         self._watches = False
 
@@ -175,12 +208,8 @@ class Board:
                     self._clock.remember()
                     floor_ms = self._clock.ticks_ms() + FLOOR_EVERY_S * 1000
 
-    async def keep_light(self, online: "Callable[[], bool]") -> None:
+    async def keep_light(self, light: Pin, online: "Callable[[], bool]") -> None:
         """Show the state: steady is online, else so many flashes: 1 no Wi-Fi, 2 no time, 3 no broker."""
-        light = self._light
-        if light is None:
-            await asyncio.Event().wait()
-            return
         while True:
             flashes = self._trouble(online())
             light.value(0 if flashes else 1)

@@ -106,6 +106,13 @@ def size_report(files: list[Built]) -> dict[str, Any]:
     }
 
 
+def table(report: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
+    """Of a size report: what, its bytes, how many are allowed."""
+    yield "all modules, compiled", report["mpy_bytes"], report["mpy_bytes_allowed"]
+    largest = report["largest_module"]
+    yield f"the largest, {largest}", report["modules"][largest], report["module_bytes_allowed"]
+
+
 def write_size_report(out: Path, report: dict[str, Any]) -> Path:
     """Write size.json beside the files. Raises OSError."""
     path = out / "size.json"

@@ -55,6 +55,16 @@ for name in os.listdir("/"):
         remove("/" + name)
 machine.reset()
 """
+# Nothing of ours is in the flash then: what can be imported is in the image itself.
+PLACE = """
+import gc
+try:
+    import protocol.topics
+    print("image")
+except ImportError:
+    print("files" if gc.mem_free() > {psram} else "none")
+"""
+PSRAM_BYTES = 500_000  # as in board.py: so much is free only with PSRAM
 REMEDIES = {
     "esptool": "is the board on this port, and no other program? Hold its BOOT button while it is looked for",
     "mpremote": "is the board on this port, with MicroPython on it (--image), and no other program?",
@@ -90,7 +100,6 @@ class Order:
     certs: Path  # one gateway's folder: certificate.pem, private_key.pem, root_ca.pem
     image: Path | None = None  # MicroPython itself; without it, the one that is there stays
     baud: int = 460800
-    frozen: bool = False  # the image holds the modules already, see manifest.py
 
 
 def lay_out(order: Order, folder: Path) -> list[build.Built]:
@@ -98,11 +107,6 @@ def lay_out(order: Order, folder: Path) -> list[build.Built]:
     entries = config.check_config(config.load(str(order.config)))
     pins = config.check_pins(config.load(str(order.pins)), [zone["zone_id"] for zone in entries["zones"]])
     build.build(folder, pins)
-    if order.frozen:  # a copy in the flash would be found first, and cost the memory that freezing saves
-        for module in [*folder.rglob("*.mpy")]:
-            module.unlink()
-        for place in ("lib/gateway", "lib/protocol", "lib", "drivers"):
-            (folder / place).rmdir()
     (folder / "config.json").write_bytes(order.config.read_bytes())
     (folder / "pins.json").write_bytes(order.pins.read_bytes())
     (folder / "certs").mkdir()
@@ -155,6 +159,9 @@ def flash(order: Order, folder: Path, files: Sequence[build.Built]) -> Iterator[
         yield f"{order.image.name} written"
     hold(order, config.load(str(folder / "config.json"))["gateway_id"])
     yield "board held"
+    if not takes_modules(order):  # a copy in the flash would be found first, and cost the memory that freezing saves
+        files = [file for file in files if not file.path.endswith(".mpy")]
+        yield "the modules are in the board's image"
     rest = [file for file in files if file.path != LAST]
     copy(order, folder, sorted({file.path.split("/")[0] for file in rest}))
     yield f"{len(rest)} files copied"
@@ -172,6 +179,17 @@ def hold(order: Order, gateway_id: str) -> None:
     patiently(order, "exec", "--no-follow", HOLD.format(gateway_id=gateway_id))
     time.sleep(BETWEEN_S)  # a board that starts hears nothing, and mpremote asks once in ten seconds
     patiently(order, "eval", "1")
+
+
+def takes_modules(order: Order) -> bool:
+    """True if the modules have to be copied, and have room; False if the image holds them. Raises FlashError."""
+    place = mpremote(order, "exec", PLACE.format(psram=PSRAM_BYTES)).split()[-1:]
+    if place not in (["files"], ["image"]):
+        raise FlashError(
+            f"{order.port}: without PSRAM a board has no memory for modules that are files; write an image to it that "
+            "holds them (--image, see docs/firmware.md, Frozen). Until then it starts nothing"
+        )
+    return place == ["files"]
 
 
 def patiently(order: Order, *words: str) -> None:

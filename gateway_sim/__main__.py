@@ -95,7 +95,7 @@ async def _run(options: argparse.Namespace) -> int:
     overrides = {name: getattr(options, name) for name in ("gateways", "days", "seed", "weather")}
     scenario = scenarios.load(options.scenario, **overrides)
     if options.write_zones:
-        zones = farms.zones_document(scenario.farm)
+        zones = farms.zones_document(scenario.farm, scenario.moved_to(round(time.time())).first_day)
         options.write_zones.write_text(json.dumps(zones, indent=2) + "\n")  # JSON is YAML
         return 0
     farm = scenario.farm.simulated

@@ -4,8 +4,10 @@ import itertools
 import math
 import random
 import string
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from gateway_sim.errors import FarmError
 
@@ -13,6 +15,7 @@ TIMEZONE = "America/Toronto"
 PATH_M = 4.0  # between zones on the map
 WEATHER = "weather"  # the sensor of a gateway's weather station
 MAX_RUN_S = 3600
+MOST_ABOVE_THIRST = 0.25  # of the available water, a drawn zone may begin with: some days' worth
 HARD_CAP_S = MAX_RUN_S + 300  # the board's own limit, a little above what compute may ask for
 
 
@@ -29,11 +32,15 @@ class Soil:
 
 @dataclass(frozen=True)
 class Crop:
-    """`kc` of the mid-season and `depletion`, the share of the available water it may use without stress."""
+    """`kc` of the mid-season and `depletion`, the share of the available water it may use without stress.
+
+    `grown_days` are those from sowing until the mid-season begins, when the roots are as deep as they grow.
+    """
 
     name: str
     kc: float
     depletion: float
+    grown_days: int = 60
 
 
 # Within the ranges of FAO-56 table 19 (Allen et al. 1998); clay loam, and all conductivities, after Saxton and Rawls
@@ -45,14 +52,26 @@ SOILS = (
     Soil("clay loam", 0.19, 0.32, 0.48, 4.3),
 )
 
-# FAO-56 tables 12 (Kc mid) and 22 (p).
+# FAO-56 tables 12 (Kc mid), 22 (p) and 11 (the initial and the development stage together, of each crop's first row).
 CROPS = (
-    Crop("maize", 1.20, 0.55),
-    Crop("soybean", 1.15, 0.50),
-    Crop("tomato", 1.15, 0.40),
-    Crop("potato", 1.15, 0.35),
-    Crop("onion", 1.05, 0.30),
+    Crop("maize", 1.20, 0.55, 55),
+    Crop("soybean", 1.15, 0.50, 30),
+    Crop("tomato", 1.15, 0.40, 70),
+    Crop("potato", 1.15, 0.35, 55),
+    Crop("onion", 1.05, 0.30, 40),
 )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a farm is, in degrees (north and east are positive) and metres above the sea."""
+
+    latitude: float
+    longitude: float
+    elevation_m: float
+
+
+DRUMMONDVILLE = Place(45.88, -72.48, 82.0)
 
 
 @dataclass(frozen=True)
@@ -60,7 +79,8 @@ class Zone:
     """One plot, one valve, one probe; `initial_vwc` in m3/m3, `efficiency` the share of the water that infiltrates.
 
     `sensor` sees the whole root zone. Each of `probe_depths_m` adds a sensor at that depth, named as `soil-a-20cm`.
-    `salt_ds_m` is the soil water's conductivity: salt makes capacitive probes read wetter.
+    `salt_ds_m` is the soil water's conductivity: salt makes capacitive probes read wetter. The crop was sown
+    `sown_days` before the season begins.
     """
 
     zone_id: str
@@ -74,6 +94,7 @@ class Zone:
     initial_vwc: float
     probe_depths_m: tuple[float, ...] = ()
     salt_ds_m: float = 1.0
+    sown_days: int = 60
 
     @property
     def probes(self) -> tuple[tuple[str, float], ...]:
@@ -81,23 +102,15 @@ class Zone:
         return tuple((f"{self.sensor}-{depth * 100:.0f}cm", depth) for depth in self.probe_depths_m)
 
     @property
-    def refill_point(self) -> float:
-        """Where the crop begins to suffer, m3/m3 (FAO-56 equation 83)."""
-        return round(self.soil.field_capacity - self.crop.depletion * self._available, 4)
-
-    @property
-    def target(self) -> float:
-        """Where a run should end, m3/m3: short of field capacity, so that rain still finds room."""
-        return round(self.soil.field_capacity - 0.1 * self._available, 4)
-
-    @property
     def litres_per_minute(self) -> float:
         """Flow through the open valve: 1 mm on 1 m2 is 1 litre."""
         return self.application_rate_mm_h * self.area_m2 / 60
 
     @property
-    def _available(self) -> float:
-        return self.soil.field_capacity - self.soil.wilting_point
+    def thirsty_below(self) -> float:
+        """Where the crop begins to suffer, m3/m3 (FAO-56 equation 83)."""
+        soil = self.soil
+        return round(soil.field_capacity - self.crop.depletion * (soil.field_capacity - soil.wilting_point), 4)
 
 
 @dataclass(frozen=True)
@@ -128,6 +141,7 @@ class Farm:
     seed: int
     gateways: tuple[FarmGateway, ...]
     timezone: str = TIMEZONE
+    place: Place = DRUMMONDVILLE
 
     @property
     def simulated(self) -> "Farm":
@@ -147,10 +161,19 @@ def build(gateways: int, seed: int, zones_per_gateway: int = 3) -> Farm:
     return Farm("drummondville", seed, tuple(_gateway(n, seed, zones_per_gateway) for n in range(1, gateways + 1)))
 
 
-def zones_document(farm: Farm) -> dict[str, Any]:
-    """The content of compute's zones.yaml: water contents in m3/m3, times in seconds."""
-    rows = [_zone_row(gateway.gateway_id, zone) for gateway in farm.gateways for zone in gateway.zones]
-    return {"farm": farm.name, "timezone": farm.timezone, "zones": rows}
+def local_day(unix_s: float, timezone: str) -> date:
+    """The day that a calendar on the farm's wall shows."""
+    return datetime.fromtimestamp(unix_s, ZoneInfo(timezone)).date()
+
+
+def zones_document(farm: Farm, first_day: date, forecast: str | None = None) -> dict[str, Any]:
+    """The content of compute's zones.yaml for a season that begins on that day: m3/m3, m, degrees, seconds.
+
+    `forecast` is where compute finds one.
+    """
+    rows = [_zone_row(gateway.gateway_id, zone, first_day) for gateway in farm.gateways for zone in gateway.zones]
+    about = {"farm": farm.name, "timezone": farm.timezone, **asdict(farm.place)}
+    return {**about, **({"forecast": forecast} if forecast else {}), "zones": rows}
 
 
 def layout(farm: Farm) -> dict[str, list[dict[str, Any]]]:
@@ -240,7 +263,7 @@ def _zone(number: int, letter: str, seed: int) -> Zone:
     draw = random.Random(f"{seed}:{zone_id}")  # noqa: S311  # no secret; its own, so zones do not depend on each other
     soil, crop = draw.choice(SOILS), draw.choice(CROPS)
     available = soil.field_capacity - soil.wilting_point
-    refill_point = soil.field_capacity - crop.depletion * available
+    thirsty_below = soil.field_capacity - crop.depletion * available
     return Zone(
         zone_id=zone_id,
         sensor=f"soil-{letter}",
@@ -250,22 +273,23 @@ def _zone(number: int, letter: str, seed: int) -> Zone:
         area_m2=float(draw.randrange(200, 1001, 50)),
         application_rate_mm_h=round(draw.uniform(8.0, 14.0), 1),
         efficiency=round(draw.uniform(0.80, 0.92), 2),
-        initial_vwc=round(refill_point + draw.uniform(0.0, 0.10) * available, 4),
+        initial_vwc=round(thirsty_below + draw.uniform(0.0, MOST_ABOVE_THIRST) * available, 4),
+        sown_days=crop.grown_days,
     )
 
 
-def _zone_row(gateway_id: str, zone: Zone) -> dict[str, Any]:
+def _zone_row(gateway_id: str, zone: Zone, first_day: date) -> dict[str, Any]:
+    allowed = {} if zone.crop in CROPS else {"allowed_depletion": zone.crop.depletion}
     probes = [{"sensor_id": f"{gateway_id}.{sensor}", "depth_m": depth} for sensor, depth in zone.probes]
     return {
         "zone_id": zone.zone_id,
         "gateway_id": gateway_id,
         "sensor_id": f"{gateway_id}.{zone.sensor}",
         "crop": zone.crop.name,
+        "sown": (first_day - timedelta(days=zone.sown_days)).isoformat(),
         "soil": zone.soil.name,
         "field_capacity": zone.soil.field_capacity,
         "wilting_point": zone.soil.wilting_point,
-        "refill_point": zone.refill_point,
-        "target": zone.target,
         "root_depth_m": zone.root_depth_m,
         "area_m2": zone.area_m2,
         "application_rate_mm_h": zone.application_rate_mm_h,
@@ -274,4 +298,5 @@ def _zone_row(gateway_id: str, zone: Zone) -> dict[str, Any]:
         "cooldown_s": 1800,
         "daily_cap_s": 4 * MAX_RUN_S,
         "max_reading_age_s": 3 * 3600,
+        **allowed,
     } | ({"probes": probes} if probes else {})

@@ -58,17 +58,18 @@ def main(words: list[str]) -> int:
     parser.add_argument("job", type=Path, metavar="JOB", help="JSON, as docs/field.md describes it")
     path = parser.parse_args(words).job
     try:
-        asyncio.run(_perform(_read(path)))
+        asyncio.run(_perform(read_job(path)))
     except (SimError, OSError) as error:
         sys.stderr.write(f"gateway_sim member: {error}\n")
         return 2
     return 0
 
 
-def _read(path: Path) -> Document:
+def read_job(path: Path) -> Document:
+    """A job, as docs/field.md describes it. Raises StateError."""
     try:
         job: Document = json.loads(path.read_text())
-        _gateway(job), _faults(job)
+        gateway_of(job), faults_of(job)
     except (ValueError, KeyError, TypeError) as error:
         raise StateError(f"{path}: no job of a gateway ({error!r}); docs/field.md says what one holds") from error
     return job
@@ -76,13 +77,13 @@ def _read(path: Path) -> Document:
 
 async def _perform(job: Document) -> None:
     time = FieldTime(job["now_ms"])
-    record = _Record(Path(job["record"]))
-    farm = Farm(job["farm"], job["seed"], (_gateway(job),))
+    record = Record(Path(job["record"]))
+    farm = Farm(job["farm"], job["seed"], (gateway_of(job),))
     certs, state, address = Path(job["certs"]).parent, Path(job["state"]).parent, (job["host"], job["port"])
     settings = {"server_hostname": job["server_hostname"], "sample_interval_s": job["sample_interval_s"]}
-    fleet = Fleet(farm, _weather(job), certs, *address, time, record, settings, state, record.has, _faults(job))
+    fleet = Fleet(farm, weather_of(job), certs, *address, time, record, settings, state, record.has, faults_of(job))
     await fleet.start()
-    ends = [asyncio.create_task(_answer(job, time, fleet)), asyncio.create_task(_input_closed())]
+    ends = [asyncio.create_task(_answer(job, time, fleet)), asyncio.create_task(input_closed())]
     try:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if ends[0].done():
@@ -93,7 +94,8 @@ async def _perform(job: Document) -> None:
         await fleet.stop(patience_s=0)
 
 
-def _gateway(job: Document) -> FarmGateway:
+def gateway_of(job: Document) -> FarmGateway:
+    """The gateway of a job, with its zones."""
     return FarmGateway(job["gateway_id"], tuple(_zone(row) for row in job["zones"]))
 
 
@@ -102,12 +104,15 @@ def _zone(row: Document) -> Zone:
     return Zone(**{name: value for name, value in row.items() if name not in NOT_A_ZONES} | kinds)
 
 
-def _weather(job: Document) -> Weather:
+def weather_of(job: Document) -> Weather:
+    """The weather of a job's season."""
     hours = [{name: value for name, value in hour.items() if name != "at"} for hour in job["weather"]]
     return Weather(job["weather"][0]["at"], hours)
 
 
-def _faults(job: Document) -> Faults:
+def faults_of(job: Document) -> Faults:
+    """What strikes the gateway of a job."""
+
     def fault(row: Document) -> Fault:
         end = math.inf if row["end"] is None else row["end"]
         return Fault(row["kind"], tuple(row["targets"]), row["begin"], end, row["amount"], row["quantity"])
@@ -115,7 +120,7 @@ def _faults(job: Document) -> Faults:
     return Faults([fault(row) for row in job["faults"]], job["seed"])
 
 
-class _Record:
+class Record:
     """Appends each event to a file, one JSON object a line."""
 
     def __init__(self, path: Path) -> None:
@@ -222,7 +227,7 @@ ANSWERS: dict[str, Callable[[Document, FieldTime, Fleet], Awaitable[Document]]] 
 }
 
 
-async def _input_closed() -> None:
+async def input_closed() -> None:
     """Return when standard input ends: who started us is gone."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()

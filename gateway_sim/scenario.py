@@ -11,7 +11,7 @@ from gateway_sim import faults as breakage
 from gateway_sim import weather as weathers
 from gateway_sim.checked_yaml import Node, Source, near_or_all, read
 from gateway_sim.errors import ScenarioError
-from gateway_sim.farm import CROPS, SOILS, Crop, Farm, FarmGateway, Soil, Zone
+from gateway_sim.farm import CROPS, DRUMMONDVILLE, SOILS, Crop, Farm, FarmGateway, Place, Soil, Zone
 from gateway_sim.faults import FaultError, Faults
 from gateway_sim.weather import Weather
 from protocol import topics
@@ -20,12 +20,17 @@ FOLDER = Path(__file__).parent / "scenarios"
 DEFAULT = "drummondville"
 EXCERPTS = {"drummondville-2020-summer": weathers.EXCERPT}
 MOST_GATEWAYS, MOST_ZONES, MOST_DAYS, MOST_SEED = 200, 26, 366, 2**31
-ABOVE_REFILL = 0.05  # of the available water: where a zone begins that does not say it
+FORECASTS = ("none", "good")
+ABOVE_THIRST = 0.05  # of the available water: where a zone begins that does not say it
+OLDEST_DAYS = 3650  # since a perennial's cycle began
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A farm, its weather and its faults. `description` is by language; `farm.seed` draws whatever is drawn."""
+    """A farm, its weather and its faults. `description` is by language; `farm.seed` draws whatever is drawn.
+
+    `forecast` is one of FORECASTS: what compute is told of the weather to come.
+    """
 
     path: Path
     name: str
@@ -34,6 +39,12 @@ class Scenario:
     farm: Farm
     weather: Weather
     faults: Faults
+    forecast: str = FORECASTS[0]
+
+    @property
+    def first_day(self) -> date:
+        """The farm's local day on which the season begins."""
+        return farms.local_day(self.weather.start, self.farm.timezone)
 
     def moved_to(self, start: int) -> "Scenario":
         """The same, with weather and faults from another time (Unix s) on."""
@@ -60,10 +71,11 @@ def load(
     told_seed, told_days = root.number("seed", 0, 1, most=MOST_SEED), root.number("days", 1, 5, most=MOST_DAYS)
     seed, days = told_seed if seed is None else seed, told_days if days is None else days
     name, timezone = root.text("name", path.stem), root.timezone("timezone", farms.TIMEZONE)
-    rows = _gateways(root, gateways, seed)
-    farm = Farm(name, seed, rows, timezone)
     air = _weather(root, days, timezone, weather)
-    scenario = Scenario(path, name, _description(root), days, farm, air, _faults(root, farm, air.start))
+    rows = _gateways(root, gateways, seed, farms.local_day(air.start, timezone))
+    farm = Farm(name, seed, rows, timezone, _place(root))
+    forecast = root.one_of("forecast", FORECASTS, FORECASTS[0])
+    scenario = Scenario(path, name, _description(root), days, farm, air, _faults(root, farm, air.start), forecast)
     root.end()
     return scenario
 
@@ -75,6 +87,15 @@ def _path(name_or_path: str | Path) -> Path:
     if text not in names():
         raise ScenarioError(f"{text!r}: no scenario of that name; {near_or_all(text, names())}; or a file's path")
     return FOLDER / f"{text}.yaml"
+
+
+def _place(root: Node) -> Place:
+    known = DRUMMONDVILLE
+    return Place(
+        root.number("latitude", -66, known.latitude, float, most=66),
+        root.number("longitude", -180, known.longitude, float, most=180),
+        root.number("elevation_m", -450, known.elevation_m, float, most=6000),
+    )
 
 
 def _description(root: Node) -> dict[str, str]:
@@ -101,7 +122,7 @@ def _weather(root: Node, days: int, timezone: str, instead: Path | None) -> Weat
     return weathers.load(EXCERPTS.get(file, root.source.path.parent / file), days, timezone, first)
 
 
-def _gateways(root: Node, wanted: int | None, seed: int) -> tuple[FarmGateway, ...]:
+def _gateways(root: Node, wanted: int | None, seed: int, first_day: date) -> tuple[FarmGateway, ...]:
     if isinstance(root.get("gateways"), dict):
         drawn = root.node("gateways").node("drawn")
         root.node("gateways").end("drawn")
@@ -112,7 +133,7 @@ def _gateways(root: Node, wanted: int | None, seed: int) -> tuple[FarmGateway, .
     if wanted is not None:
         remedy = f"its gateways are listed: leave the number {wanted} out, or list others"
         raise root.wrong("gateways", f"list of {len(root.get('gateways'))}", remedy)
-    kinds = _Kinds(_named(root, "soils", SOILS, _soil), _named(root, "crops", CROPS, _crop))
+    kinds = _Kinds(_named(root, "soils", SOILS, _soil), _named(root, "crops", CROPS, _crop), first_day)
     nodes = root.rows("gateways")
     if not nodes:
         raise root.wrong("gateways", [], "want a gateway at least, or `drawn`")
@@ -127,10 +148,11 @@ def _gateways(root: Node, wanted: int | None, seed: int) -> tuple[FarmGateway, .
 
 @dataclass(frozen=True)
 class _Kinds:
-    """What a zone may name."""
+    """What a zone may name, and the day from which its crop's age counts back."""
 
     soils: Mapping[str, Soil]
     crops: Mapping[str, Crop]
+    first_day: date
 
 
 def _named(root: Node, key: str, known: tuple[Any, ...], one: Callable[[Node, str], Any]) -> dict[str, Any]:
@@ -155,16 +177,17 @@ def _soil(node: Node, name: str) -> Soil:
 
 def _crop(node: Node, name: str) -> Crop:
     kc = node.number("kc", 0.05, kind=float, most=2)
-    depletion = node.number("depletion", 0.15, kind=float, most=0.85)
+    depletion = node.number("depletion", 0.15, kind=float, most=0.8)
+    grown_days = node.number("grown_days", 0, 60, most=OLDEST_DAYS)
     node.end()
-    return Crop(name, kc, depletion)
+    return Crop(name, kc, depletion, grown_days)
 
 
 def _kind(node: Node, key: str, known: Mapping[str, Any], one: Callable[[Node, str], Any]) -> Any:
     """A soil or a crop: by its name, or its constants on the spot."""
     if isinstance(node.get(key), dict):
         inner = node.node(key)
-        return one(inner, inner.text("name", "own"))
+        return one(inner, inner.text("name"))
     return known[node.one_of(key, tuple(known))]
 
 
@@ -191,7 +214,7 @@ def _zone(node: Node, sensor: str, kinds: _Kinds) -> Zone:
     soil: Soil = _kind(node, "soil", kinds.soils, _soil)
     crop: Crop = _kind(node, "crop", kinds.crops, _crop)
     available = soil.field_capacity - soil.wilting_point
-    start = soil.field_capacity - (crop.depletion - ABOVE_REFILL) * available
+    start = soil.field_capacity - (crop.depletion - ABOVE_THIRST) * available
     depth_m = node.number("root_depth_m", 0.1, 0.45, float, most=2)
     zone = Zone(
         zone_id=_word(node, "zone_id"),
@@ -205,9 +228,20 @@ def _zone(node: Node, sensor: str, kinds: _Kinds) -> Zone:
         initial_vwc=node.number("initial_vwc", soil.wilting_point, round(start, 4), float, most=soil.saturation),
         probe_depths_m=tuple(node.numbers("probe_depths_m", 0.01, depth_m)),
         salt_ds_m=node.number("salt_ds_m", 0, 1.0, float, most=20),
+        sown_days=_sown_days(node, crop, kinds.first_day),
     )
     node.end()
     return zone
+
+
+def _sown_days(node: Node, crop: Crop, first_day: date) -> int:
+    """Days from sowing to the first day: by its date, or as many as bring the crop into its mid-season."""
+    sown = node.get("sown", None)
+    if sown is None:
+        return crop.grown_days
+    if type(sown) is not date or not 0 <= (first_day - sown).days <= OLDEST_DAYS:
+        raise node.wrong("sown", str(sown), f"want a day as 2020-05-01, at most the season's first, {first_day}")
+    return (first_day - sown).days
 
 
 def _word(node: Node, key: str, default: str | None = None) -> str:

@@ -1,6 +1,7 @@
-"""What is flashed uses only what the ESP32 port has; part of `make check`. Prints every breach, exits 1 on any.
+"""What is flashed uses only what the ESP32 port has, and keeps its budgets; part of `make check`. Exits 1 on a breach.
 
 pyright reads it against the port's own stubs, each import is looked up there, and only two files import `machine`.
+Then it is built, run in MicroPython's VM, and weighed: bytes in the flash, live heap, growth of it.
 """
 
 import ast
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FIRMWARE = ROOT / "firmware"
 TYPINGS = ROOT / "build" / "typings"  # named in firmware/pyrightconfig.json
 STUBS = ("micropython-esp32-stubs", "micropython-stdlib-stubs")
-ON_HOST_ONLY = ("build.py", "flash.py", "manifest.py", "__main__.py")
+ON_HOST_ONLY = ("build.py", "flash.py", "heap.py", "manifest.py", "__main__.py")
 OURS = ("boot", "board", "config", "net", "drivers", "gateway", "protocol")
 MAY_IMPORT_MACHINE = ("boot.py", "board.py")
 NO_MODULES = (
@@ -37,7 +38,14 @@ def main() -> int:
     breaches = [*pyright(), *(breach for path in on_board() for breach in wrong_imports(path))]
     for breach in breaches:
         print(breach, file=sys.stderr)
-    return 1 if breaches else 0
+    return 1 if breaches or not within_budgets() else 0
+
+
+def within_budgets() -> bool:
+    """Build a flash apart from the user's own; that prints its figures and every breach."""
+    command = [sys.executable, "-m", "firmware", "build", "--out", str(ROOT / "build" / "checked-firmware")]
+    sys.stdout.flush()
+    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
 
 
 def lay_out_stubs(folder: Path) -> None:

@@ -8,6 +8,7 @@ SLOWEST_FIRST = (
     "safety/test_kills.py",
     "end_to_end/test_deploy_local.py",
     "aggregate/test_histories.py",
+    "end_to_end/test_board_in_the_fleet.py",
     "vm/test_bench_faults.py",
     "end_to_end/test_demo.py",
     "end_to_end/test_scenarios.py",

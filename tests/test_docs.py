@@ -47,6 +47,7 @@ SUMMARY: dict[str, Any] = {
     "commands_expired": 0,
     "valve_bound_violations": 0,
     "litres_delivered": 118250.5,
+    "water_by_calendar_l": 253571.4,
     "zones_below_wilting_point": 0,
     "water_balance_error_mm": 0.0,
     "glue_database": "pythoflow_demo",

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from benchmarks.water.instruments import PROBE_DEPTHS_M, Known, Seen
 from benchmarks.water.policies import Policy
-from compute_service import balance, crops, fusion, probes
+from compute_service import balance, crops, fusion, probes, strategy
 
 DAY_S = 86400
 CROPS = {"Maize": "maize", "Tomato": "tomato", "Potato": "potato", "SugarBeet": "sugar_beet"}  # AquaCrop's name: ours
@@ -52,8 +52,7 @@ class Fused:
         """What is missing, if a day like this one would bring stress."""
         kc = crops.kc(self._crop, seen.day)
         account = self._believe(seen, kc)
-        due = self._belief.depletion_mm + account.evapotranspiration_mm > account.readily_available_mm
-        return self._belief.depletion_mm if due else 0.0
+        return strategy.want(self._soil, kc, account, self._belief, seen.day, self._crop)
 
     def _believe(self, seen: Seen, kc: crops.Kc) -> balance.Account:
         et0 = seen.et0_mm * self._belief.demand

@@ -30,7 +30,7 @@ CLIMATES = (
     Climate("tunis", False, {"Maize": (4, 1), "Tomato": (4, 1), "Potato": (2, 15)}),
     Climate("hyderabad", False, {"Maize": (11, 1), "Tomato": (11, 15), "Potato": (11, 1)}),  # after the monsoon
     Climate("suffolk", False, {"SugarBeet": (4, 10), "Tomato": (5, 20), "Potato": (4, 20)}),
-    Climate("cordoba", True, {"Maize": (10, 15), "Tomato": (10, 15), "Potato": (9, 1)}),  # Argentina
+    Climate("cordoba", True, {"Maize": (9, 1), "Tomato": (8, 15), "Potato": (8, 1)}),  # Argentina, before the rains
     Climate("brussels", True, {"SugarBeet": (4, 10), "Tomato": (5, 20), "Potato": (4, 20)}),
 )
 

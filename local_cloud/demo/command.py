@@ -17,6 +17,8 @@ from rich.console import Console
 
 from certs.authority import Authority
 from certs.errors import CertsError
+from compute_service import config as farm_config
+from compute_service.errors import ComputeError
 from gateway_sim import farm as farms
 from gateway_sim import scenario as scenarios
 from gateway_sim.errors import SimError
@@ -27,7 +29,7 @@ from local_cloud.aws import AwsError
 from local_cloud.demo.errors import DemoError
 from local_cloud.demo.lake_facts import lake_facts
 from local_cloud.demo.report import write_report
-from local_cloud.demo.roles import perform
+from local_cloud.demo.roles import FORECAST_FILE, ZONE_FILE, perform
 from local_cloud.demo.screen import show_progress, summary_table
 from local_cloud.demo.stage import StageError
 from local_cloud.demo.story import FLEET, SERVICES, Company, Job, Member, play
@@ -42,7 +44,8 @@ LEFT_BY_A_RUN = (
     "truth.json",
     "report*.html",
     "events.jsonl",
-    "zones.yaml",
+    ZONE_FILE,
+    FORECAST_FILE,
     "compute.sqlite*",
     "lake",
     "logs",
@@ -50,7 +53,7 @@ LEFT_BY_A_RUN = (
 NEEDED_BYTES = 200 * 1024 * 1024
 Document = dict[str, Any]
 
-KNOWN_TROUBLE = (CertsError, SimError, LocalCloudError, AwsError, FieldClockError, StageError, OSError)
+KNOWN_TROUBLE = (CertsError, ComputeError, SimError, LocalCloudError, AwsError, FieldClockError, StageError, OSError)
 
 
 def main(words: list[str] | None = None) -> int:
@@ -76,8 +79,10 @@ def give(arguments: argparse.Namespace, console: Console) -> Document:
     out = _fresh_folder(Path(arguments.out))
     with _work_folder() as work:
         job = _job(scenario, arguments, work, out)
-        zones = farms.zones_document(scenario.farm)
-        (out / "zones.yaml").write_text(yaml.safe_dump(zones, sort_keys=False))
+        forecast = None if scenario.forecast == "none" else FORECAST_FILE
+        zones = farms.zones_document(scenario.farm, scenario.first_day, forecast)
+        (out / ZONE_FILE).write_text(yaml.safe_dump(zones, sort_keys=False))
+        farm_config.load(out / ZONE_FILE)  # what compute will not take is told before anything starts
         _issue_identities(job, [gateway.gateway_id for gateway in scenario.farm.gateways])
         with show_progress(job, console) as tell:
             company = _company(scenario)
@@ -119,11 +124,12 @@ def _company(scenario: Scenario) -> Company:
 
 
 def _truth(scenario: Scenario, gateways: Document) -> Document:
-    """What no probe sees: each zone's water, what broke, where everything stands, which story it was."""
+    """What no probe sees: each zone's water and true moisture, what broke, where everything stands, which story."""
     return {
         "scenario": {"name": scenario.name, "description": dict(scenario.description)},
         "faults": fault_rows(scenario.faults),
         "balance": gateways["balance"],
+        "moisture": gateways["moisture"],
         "layout": farms.layout(scenario.farm),
     }
 

@@ -16,14 +16,17 @@ import boto3
 from certs.errors import CertsError
 from compute_service import config as farm_config
 from compute_service.errors import ComputeError
+from compute_service.forecast import Forecast
 from compute_service.link import Link
 from compute_service.service import Service
 from compute_service.store import Store
 from gateway_sim import scenario as scenarios
 from gateway_sim.errors import SimError
 from gateway_sim.fleet import Fleet
+from gateway_sim.scenario import Scenario
 from lambda_functions.aggregate import index as aggregate
 from local_cloud.cloud import Cloud, serve
+from local_cloud.demo.forecaster import Forecaster
 from local_cloud.demo.stage import input_closed
 from local_cloud.demo.story import Job
 from local_cloud.errors import LocalCloudError
@@ -31,6 +34,7 @@ from local_cloud.field_clock import Part, VirtualTime, take_part
 from local_cloud.schedule import Schedule
 
 ZONE_FILE = "zones.yaml"
+FORECAST_FILE = "forecast.json"
 COMPUTE = "irrigation-compute"
 BUCKET = "pythoflow-demo"
 RAW_PREFIX = "raw/"
@@ -110,10 +114,12 @@ class FleetPart:
         self._time.wake()
 
     async def stop(self) -> dict[str, Any]:
-        """Close the valves, empty the outboxes; gives what the fleet saw."""
+        """Close the valves, empty the outboxes; gives what the fleet saw, and the true moisture of its zones."""
         await self._fleet.mend()
         await self._fleet.stop()
-        return self._fleet.last_words()
+        zones = self._fleet.summary()["zones"]
+        moisture = {zone_id: truth["moisture"] for zone_id, truth in zones.items()}
+        return self._fleet.last_words() | {"moisture": moisture}
 
 
 class ComputePart:
@@ -228,17 +234,20 @@ class SchedulePart:
         return ""
 
 
-@asynccontextmanager
-async def fleet_role(job: Job, time: VirtualTime, record: Recorder) -> AsyncIterator[tuple[Part, dict[str, Any]]]:
-    """The simulated gateways, connected."""
-    scenario = scenarios.load(
+def _scenario(job: Job) -> Scenario:
+    return scenarios.load(
         job.scenario,
         gateways=job.gateways,
         days=(job.end - job.start) // DAY_S,
         seed=job.seed,
         weather=Path(job.weather) if job.weather else None,
     )
-    work = Path(job.work)
+
+
+@asynccontextmanager
+async def fleet_role(job: Job, time: VirtualTime, record: Recorder) -> AsyncIterator[tuple[Part, dict[str, Any]]]:
+    """The simulated gateways, connected."""
+    scenario, work = _scenario(job), Path(job.work)
     fleet = Fleet(
         scenario.farm.simulated,
         scenario.weather,
@@ -262,9 +271,14 @@ async def fleet_role(job: Job, time: VirtualTime, record: Recorder) -> AsyncIter
 async def compute_role(job: Job, time: VirtualTime, record: Recorder) -> AsyncIterator[tuple[Part, dict[str, Any]]]:
     """The compute service, subscribed."""
     farm = farm_config.load(Path(job.out) / ZONE_FILE)
+    forecaster = Forecaster(_scenario(job), Path(job.out) / farm.forecast) if farm.forecast else None
+
+    def forecast() -> Forecast | None:
+        return forecaster.newest(time.now()) if forecaster else None
+
     with contextlib.closing(Store(Path(job.out) / "compute.sqlite")) as store:
         link = Link(Path(job.work) / "certs" / COMPUTE, "localhost", job.gate_port)
-        service = Service(farm, store, link.publish, time.now, record)
+        service = Service(farm, store, link.publish, time.now, record, forecast)
         link.connect(service.handle)
         service.start()
         yield ComputePart(service, store, link, record), {}

@@ -28,7 +28,7 @@ ROWS = (
     ("commands sent / done", ("commands_sent", "commands_done"), ""),
     ("commands rejected / expired", ("commands_rejected", "commands_expired"), ""),
     ("valves open beyond their bound", "valve_bound_violations", ""),
-    ("water delivered", "litres_delivered", " l"),
+    ("water delivered / by a calendar of 25 mm a week", ("litres_delivered", "water_by_calendar_l"), " l"),
     ("zones below wilting point", "zones_below_wilting_point", ""),
     ("water unaccounted for in any zone", "water_balance_error_mm", " mm"),
     ("seconds", "seconds", " s"),

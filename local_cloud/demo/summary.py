@@ -11,6 +11,7 @@ from local_cloud.demo.lake_facts import TABLES, LakeFacts
 from local_cloud.demo.story import Company, Job
 
 DAY_S = 24 * 3600
+CALENDAR_MM_DAY = 25 / 7  # an inch a week, whatever the weather
 COUNTERS = ("samples_taken", "samples_dropped", "messages_published", "messages_acked")
 
 Document = dict[str, Any]
@@ -20,7 +21,7 @@ def brought_home(company: Company, home: Mapping[str, Document]) -> Document:
     """The last words of all gateways as one: counters in sum, zones together."""
     words = [home[name] for name in company.gateways]
     together: Document = {name: sum(one[name] for one in words) for name in COUNTERS}
-    for name in ("litres", "balance"):
+    for name in ("litres", "balance", "moisture"):
         together[name] = {zone_id: value for one in words for zone_id, value in one.get(name, {}).items()}
     together["zones_below_wilting_point"] = [zone for one in words for zone in one.get("zones_below_wilting_point", ())]
     return together
@@ -31,6 +32,11 @@ def balance_error_mm(balance: Mapping[str, float]) -> float:
     came = balance["rain_mm"] + balance["irrigation_mm"]
     went = sum(balance[f"{name}_mm"] for name in ("lost", "runoff", "percolation", "evapotranspiration"))
     return abs(came - went - (balance["stored_at_end_mm"] - balance["stored_at_start_mm"]))
+
+
+def _by_calendar_l(scenario: Scenario, span_s: int) -> float:
+    """What a calendar would have given the same zones meanwhile: 1 mm on 1 m2 is 1 litre."""
+    return sum(zone.area_m2 for zone in scenario.farm.zones) * CALENDAR_MM_DAY * span_s / DAY_S
 
 
 def sum_up(  # noqa: PLR0913, PLR0917  # everything that is summed up
@@ -68,6 +74,7 @@ def sum_up(  # noqa: PLR0913, PLR0917  # everything that is summed up
         "commands_expired": states.get("expired", 0),
         "valve_bound_violations": len(valve_bound_violations(events, hard_caps_s)),
         "litres_delivered": round(sum(gateways["litres"].values()), 1),
+        "water_by_calendar_l": round(_by_calendar_l(scenario, job.end - job.start), 1),
         "zones_below_wilting_point": len(gateways["zones_below_wilting_point"]),
         "water_balance_error_mm": round(max(map(balance_error_mm, gateways["balance"].values()), default=0.0), 6),
         "glue_database": lake["glue_database"],

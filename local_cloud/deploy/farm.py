@@ -153,7 +153,8 @@ async def _compute(  # noqa: PLR0913, PLR0917  # what a service is made of
     stack: AsyncExitStack, site: Site, farm: Farm, port: int, time: VirtualTime, record: Recorder
 ) -> Part:
     zones = site.work / "zones.yaml"
-    zones.write_text(yaml.safe_dump(farms.zones_document(farm), sort_keys=False))
+    first_day = farms.local_day(time.now(), farm.timezone)
+    zones.write_text(yaml.safe_dump(farms.zones_document(farm, first_day), sort_keys=False))
     store = stack.enter_context(contextlib.closing(Store(site.work / "compute.sqlite")))
     link = Link(site.compute, "localhost", port)
     service = Service(farm_config.load(zones), store, link.publish, time.now, record)

@@ -3,32 +3,35 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from compute_service.config import Config, Zone
+from compute_service.evapotranspiration import Site
+from compute_service.forecast import Forecast
 from compute_service.service import Service
 from compute_service.store import Store
 from protocol import messages, topics
 
 NOON = 1_750_000_000  # 2025-06-15 15:06:40 UTC, 11:06:40 in Toronto
 GATEWAY = "irrigation-gateway-1"
+SITE = Site(45.88, -72.48, 82.0)
 
 
 def zone(letter: str = "a", **overrides: Any) -> Zone:
-    """A loam zone that needs water below 0.20; a run brings 0.18 to 0.26 in 1920 s but may last 1800 s."""
+    """A loam zone under tomato in mid-season: 0.25 is moist, and at 0.18 its roots lack 55 mm of 85."""
     fields: dict[str, Any] = {
         "zone_id": f"plot-1{letter}",
         "gateway_id": GATEWAY,
         "sensor_id": f"{GATEWAY}.soil-{letter}",
         "crop": "tomato",
+        "sown": date(2025, 4, 1),
         "soil": "loam",
         "field_capacity": 0.29,
         "wilting_point": 0.12,
-        "refill_point": 0.20,
-        "target": 0.26,
-        "root_depth_m": 0.1,
+        "root_depth_m": 0.5,
         "area_m2": 100.0,
-        "application_rate_mm_h": 20.0,
+        "application_rate_mm_h": 120.0,
         "efficiency": 0.75,
         "max_run_s": 1800,
         "cooldown_s": 3600,
@@ -73,10 +76,13 @@ class Bench:
     now: int = NOON
     published: list[tuple[str, dict[str, Any], Callable[[], None]]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    pump_l_min: float | None = None
+    forecast: Forecast | None = None
 
     def __post_init__(self) -> None:
-        config = Config("test farm", "America/Toronto", self.zones)
-        self.service = Service(config, self.store, self._publish, lambda: self.now, self.events.append)
+        config = Config("test farm", "America/Toronto", SITE, self.zones, self.pump_l_min)
+        surroundings = (self._publish, lambda: self.now, self.events.append, lambda: self.forecast)
+        self.service = Service(config, self.store, *surroundings)
 
     def _publish(self, topic: str, payload: bytes, on_acked: Callable[[], None]) -> None:
         self.published.append((topic, messages.decode(topic, payload)[1], on_acked))

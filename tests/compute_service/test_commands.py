@@ -144,7 +144,7 @@ def test_unknown_end_counts_as_given(bench: Bench) -> None:
     command = bench.water("a")
     bench.tick(LIFE_S + ACK_GRACE_S)
     closed = bench.now
-    assert bench.store.zone_state("plot-1a", 0).runs == (Run(closed, command["duration_s"]),)
+    assert bench.store.zone_state(bench.zones[0], 0, 0, 0).runs == (Run(closed, command["duration_s"]),)
     assert bench.store.deliveries() == []
     bench.hear_reading("a")
     bench.tick(10)
@@ -158,16 +158,20 @@ def test_late_ack_settles_an_expired_command(bench: Bench) -> None:
     started = bench.now
     bench.tick(86400)
     assert bench.state_of(command) == "expired"
+    assert bench.store.zone_state(bench.zones[0], 0, 0, 0).used_season_l == 1800 * 200 / 60
     for _ in range(2):
         bench.hear_ack(command, "started", at=started + 1)
         bench.hear_ack(command, "done", at=started + 601)
     assert bench.state_of(command) == "done"
-    assert bench.store.zone_state("plot-1a", 0).runs == (Run(started + 601, 600),)
-    assert bench.store.zone_state("plot-1a", 0).under_way is None
+    assert bench.store.zone_state(bench.zones[0], 0, 0, 0).runs == (Run(started + 601, 600),)
+    assert bench.store.zone_state(bench.zones[0], 0, 0, 0).under_way is None
+    assert bench.store.zone_state(bench.zones[0], 0, 0, 0).used_season_l == 300
+    assert sum(water.litres for water in bench.store.new_water(bench.zones[0])) == 300
 
 
-def test_daily_cap_holds_without_any_ack(bench: Bench) -> None:
+def test_daily_cap_holds_without_any_ack(store: Store) -> None:
     """Even if no ack ever comes back, the commands of a day stay below its cap."""
+    bench = Bench(store, (zone("a", application_rate_mm_h=12.0),))  # a run brings little of what is missing
     for _ in range(100):
         bench.now += 600
         bench.hear_reading("a")

@@ -1,26 +1,31 @@
 """The zones file: what it gives, and what it tells a grower who made a mistake."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 import yaml
 
 from compute_service import config, settings
+from compute_service.constraints import Limits
 from compute_service.errors import ConfigError
+from compute_service.evapotranspiration import Site
 
 GOOD = """\
 farm: Test farm
 timezone: America/Toronto
+latitude: 45.9
+longitude: -72.5
+elevation_m: 82
 zones:
   - zone_id: plot-1a
     gateway_id: irrigation-gateway-1
     sensor_id: irrigation-gateway-1.soil-a
     crop: tomato
+    sown: 2026-05-04
     soil: loam
     field_capacity: 0.29
     wilting_point: 0.12
-    refill_point: 0.2
-    target: 0.26
     root_depth_m: 0.4
     area_m2: 100
     application_rate_mm_h: 12
@@ -30,6 +35,7 @@ zones:
     daily_cap_s: 5400
     max_reading_age_s: 3600
 """
+FARM = "farm: x\ntimezone: UTC\nlatitude: 1\nlongitude: 1\nelevation_m: 1\n"
 SECOND = "  - " + GOOD.split("  - ")[1]
 
 
@@ -51,8 +57,10 @@ def test_good_file(tmp_path: Path) -> None:
     assert (farm.farm, len(farm.zones)) == ("Test farm", 1)
     assert farm.zones[0].field_capacity == 0.29
     assert farm.zones[0].timezone == "America/Toronto"
+    assert farm.zones[0].sown == date(2026, 5, 4)
+    assert (farm.site, farm.pump_l_min, farm.forecast) == (Site(45.9, -72.5, 82), None, None)
     with pytest.raises(AttributeError):
-        farm.zones[0].target = 0.3  # type: ignore[misc] # that is the point
+        farm.zones[0].area_m2 = 0.3  # type: ignore[misc] # that is the point
 
 
 def test_documented_example(tmp_path: Path) -> None:
@@ -78,6 +86,34 @@ def test_merge_key(tmp_path: Path) -> None:
     ]
 
 
+OPTIONS = """\
+    calendar: california_april
+    allowed_depletion: 0.35
+    infiltration_mm_h: 8
+    probe_depth_m: 0.2
+    limits:
+      daily_l: 5000
+      seasonal_l: 400000
+      hours: ["20:00-06:00", "11:30-24:00"]
+      frost_c: 1.5
+      wind_m_s: 4
+"""
+
+
+def test_what_may_be_left_away(tmp_path: Path) -> None:
+    """A zone's options, and the farm's, are taken as they stand; a date may be a text."""
+    text = GOOD.replace("elevation_m: 82", "elevation_m: 82\npump_l_min: 100\nforecast: weather.json")
+    farm = config.load(write(tmp_path, text.replace("2026-05-04", "'2026-05-04'") + OPTIONS))
+    [zone] = farm.zones
+    assert (farm.pump_l_min, farm.forecast) == (100, "weather.json")
+    assert zone.sown == date(2026, 5, 4)
+    assert (zone.calendar, zone.allowed_depletion, zone.infiltration_mm_h) == ("california_april", 0.35, 8)
+    assert zone.probe_depth_m == 0.2
+    assert zone.limits == Limits(5000, 400000, ((72000, 21600), (41400, 86400)), 1.5, 4)
+    [plain] = config.load(write(tmp_path, GOOD)).zones
+    assert (plain.limits, plain.allowed_depletion, plain.probe_depth_m) == (Limits(), None, None)
+
+
 PROBES = """\
     probes:
       - {sensor_id: irrigation-gateway-1.soil-a-20cm, depth_m: 0.2}
@@ -96,13 +132,13 @@ def test_a_zone_may_have_more_probes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("depth_m: 0.2", "depth_m: 20", ":22: zone plot-1a, probe 1, depth_m: 20: looks like centimetres; write 0.2"),
-        (", depth_m: 0.2", "", ":22: zone plot-1a, probe 1: depth_m is missing"),
-        ("1.soil-a-40cm", "2.soil-a", ":23: zone plot-1a, sensor_id: 'irrigation-gateway-2.soil-a': is a sensor of"),
-        ("a-40cm", "a-20cm", ":23: zone plot-1a, sensor_id: 'irrigation-gateway-1.soil-a-20cm': is used before"),
-        ("soil-a-20cm", "soil-a", ":22: zone plot-1a, sensor_id: 'irrigation-gateway-1.soil-a': is used before"),
-        (PROBES, "    probes: 20cm\n", ":21: zone plot-1a, probes: '20cm': want a list of probes"),
-        (PROBES, "    probes: [20cm]\n", ":21: zone plot-1a, probe 1: want the keys sensor_id, depth_m"),
+        ("depth_m: 0.2", "depth_m: 20", ":24: zone plot-1a, probe 1, depth_m: 20: looks like centimetres; write 0.2"),
+        (", depth_m: 0.2", "", ":24: zone plot-1a, probe 1: depth_m is missing"),
+        ("1.soil-a-40cm", "2.soil-a", ":25: zone plot-1a, sensor_id: 'irrigation-gateway-2.soil-a': is a sensor of"),
+        ("a-40cm", "a-20cm", ":25: zone plot-1a, sensor_id: 'irrigation-gateway-1.soil-a-20cm': is used before"),
+        ("soil-a-20cm", "soil-a", ":24: zone plot-1a, sensor_id: 'irrigation-gateway-1.soil-a': is used before"),
+        (PROBES, "    probes: 20cm\n", ":23: zone plot-1a, probes: '20cm': want a list of probes"),
+        (PROBES, "    probes: [20cm]\n", ":23: zone plot-1a, probe 1: want the keys sensor_id, depth_m"),
     ],
 )
 def test_mistakes_of_a_probe(tmp_path: Path, old: str, new: str, expected: str) -> None:
@@ -120,7 +156,7 @@ def test_mistakes_of_a_probe(tmp_path: Path, old: str, new: str, expected: str) 
         (
             "field_capacity: 0.29",
             "field_capacity: 29",
-            ":9: zone plot-1a, field_capacity: 29: looks like percent; write 0.29",
+            ":13: zone plot-1a, field_capacity: 29: looks like percent; write 0.29",
         ),
         ("efficiency: 0.85", "efficiency: 85", "efficiency: 85: looks like percent; write 0.85"),
         ("root_depth_m: 0.4", "root_depth_m: 40", "root_depth_m: 40: looks like centimetres; write 0.4"),
@@ -128,12 +164,68 @@ def test_mistakes_of_a_probe(tmp_path: Path, old: str, new: str, expected: str) 
         ("max_run_s: 1800", "max_run_s: 30 min", "max_run_s: '30 min': want whole seconds"),
         ("max_run_s: 1800", "max_run_s: 1800.5", "max_run_s: 1800.5: want whole seconds"),
         ("max_run_s: 1800", "max_run_s: true", "max_run_s: True: want a number"),
-        ("target: 0.26", "target: '0.26'", "target: '0.26': want a number of m3 of water per m3 of soil"),
-        ("target: 0.26", "target: .nan", "target: nan: want 0.01 to 0.9"),
-        ("target: 0.26", "target: [0.26]", "target: list of 1: want a number"),
-        ("target: 0.26", "target: 0.3", "target: 0.3: want target <= field_capacity (0.29)"),
-        ("refill_point: 0.2", "refill_point: 0.1", "wilting_point: 0.12: want wilting_point < refill_point (0.1)"),
-        ("refill_point: 0.2", "refill_point: 0.26", "refill_point: 0.26: want refill_point < target (0.26)"),
+        ("area_m2: 100", "area_m2: '100'", "area_m2: '100': want a number of square metres"),
+        ("area_m2: 100", "area_m2: .nan", "area_m2: nan: want 0.1 to"),
+        ("area_m2: 100", "area_m2: [100]", "area_m2: list of 1: want a number"),
+        ("wilting_point: 0.12", "wilting_point: 0.3", "wilting_point: 0.3: want wilting_point < field_capacity (0.29)"),
+        ("latitude: 45.9", "latitude: 72", "zones.yaml:3: latitude: 72: want -66 to 66 degrees, north is positive"),
+        ("longitude: -72.5\n", "", "zones.yaml:1: file: longitude is missing"),
+        ("elevation_m: 82", "elevation_m: 82\npump_l_min: 0", "pump_l_min: 0: want 1 to 1e+06 litres a minute"),
+        (
+            "elevation_m: 82",
+            "elevation_m: 82\npump_l_min: 19",
+            "application_rate_mm_h: 12: the zone takes 20 l/min, and the pump gives 19; water a smaller area",
+        ),
+        ("elevation_m: 82", "elevation_m: 82\nforecast: 7", "forecast: 7: want a text"),
+        ("    sown: 2026-05-04\n", "", "zones.yaml:7: zone plot-1a: sown is missing"),
+        (
+            "2026-05-04",
+            "2026-02-30",
+            "zones.yaml:11: zone plot-1a, sown: '2026-02-30': is no date; write year-month-day",
+        ),
+        ("2026-05-04", "04/05/2026", "sown: '04/05/2026': is no date; write year-month-day, such as 2026-05-04"),
+        ("2026-05-04", "126", "sown: 126: is no date"),
+        ("2026-05-04", "2026-05-04 10:00:00", "is no date"),
+        ("2026-05-04", "0226-05-04", "want a date of the years 2000 to 2099"),
+        ("crop: tomato", "crop: tomatoe", "crop: 'tomatoe': no crop 'tomatoe', did you mean 'tomato'?; known: maize,"),
+        (
+            "crop: tomato",
+            "crop: tomato\n    calendar: idaho",
+            "calendar: 'idaho': tomato has no such calendar; known",
+        ),
+        (
+            "crop: tomato",
+            "crop: tomato\n    allowed_depletion: 40",
+            "allowed_depletion: 40: looks like percent; write",
+        ),
+        ("crop: tomato", "crop: tomato\n    infiltration_mm_h: -1", "infiltration_mm_h: -1: want 0.1 to 500"),
+        ("crop: tomato", "crop: tomato\n    probe_depth_m: 20", "probe_depth_m: 20: looks like centimetres; write 0.2"),
+        ("crop: tomato", "crop: tomato\n    limits: 5000", "limits: 5000: want a mapping, such as {daily_l: 5000}"),
+        (
+            "crop: tomato",
+            "crop: tomato\n    limits:\n      daily_l: -5",
+            "zones.yaml:12: zone plot-1a, limits, daily_l: -5: want 0 to 1e+09 litres a day",
+        ),
+        (
+            "crop: tomato",
+            "crop: tomato\n    limits: {dayly_l: 5}",
+            "zone plot-1a, limits: unknown key 'dayly_l', did you mean 'daily_l'?",
+        ),
+        (
+            "crop: tomato",
+            "crop: tomato\n    limits: {hours: '20:00-06:00'}",
+            "limits, hours: '20:00-06:00': want a list of spans, such as",
+        ),
+        (
+            "crop: tomato",
+            "crop: tomato\n    limits: {hours: [20-6]}",
+            "'20-6': want the hours from and to",
+        ),
+        (
+            "crop: tomato",
+            "crop: tomato\n    limits: {hours: ['06:00-06:00']}",
+            "'06:00-06:00': want the hours from and to",
+        ),
         ("max_run_s: 1800", "max_run_s: 7200", "max_run_s: 7200: want max_run_s <= daily_cap_s (5400)"),
         (
             "application_rate_mm_h: 12",
@@ -144,7 +236,7 @@ def test_mistakes_of_a_probe(tmp_path: Path, old: str, new: str, expected: str) 
         ("cooldown_s: 3600", "cooldown_s: -1", "cooldown_s: -1: want 0 to"),
         ("cooldown_s: 3600", "cooldwon_s: 3600", "unknown key 'cooldwon_s', did you mean 'cooldown_s'?"),
         ("    cooldown_s: 3600\n", "", "zone plot-1a: cooldown_s is missing"),
-        ("    crop: tomato", "    crop: tomato\n    crop: bean", "zones.yaml:8: zone plot-1a: crop is written twice"),
+        ("    crop: tomato", "    crop: tomato\n    crop: bean", "zones.yaml:11: zone plot-1a: crop is written twice"),
         ("crop: tomato", "crop: 12", "crop: 12: want a text"),
         ("zone_id: plot-1a", "zone_id: plot 1a", "zone_id: 'plot 1a': want 1 to 64 letters"),
         (
@@ -165,14 +257,26 @@ def test_mistakes_of_a_probe(tmp_path: Path, old: str, new: str, expected: str) 
         ),
         ("America/Toronto", "America/Torronto", "is no time zone, did you mean 'America/Toronto'?"),
         ("farm: Test farm\n", "", "zones.yaml:1: file: farm is missing"),
-        (GOOD, "farm: x\ntimezone: UTC\nzones: []\n", "zones: list of 0: want a list of one zone or more"),
-        (GOOD, "farm: x\ntimezone: UTC\nzones: {a: b}\n", "zones: dict of 1: want a list of one zone or more"),
-        (GOOD, "farm: x\ntimezone: UTC\nzones: [hello]\n", "zones.yaml:3: zone 1: want the keys zone_id,"),
-        (GOOD, "- a\n", "zones.yaml:1: file: want the keys farm, timezone, zones"),
+        (
+            GOOD,
+            "farm: x\ntimezone: UTC\nlatitude: 1\nlongitude: 1\nelevation_m: 1\nzones: []\n",
+            "zones: list of 0: want a list of one zone or more",
+        ),
+        (
+            GOOD,
+            "farm: x\ntimezone: UTC\nlatitude: 1\nlongitude: 1\nelevation_m: 1\nzones: {a: b}\n",
+            "zones: dict of 1: want a list of one zone or more",
+        ),
+        (
+            GOOD,
+            "farm: x\ntimezone: UTC\nlatitude: 1\nlongitude: 1\nelevation_m: 1\nzones: [hello]\n",
+            "zones.yaml:6: zone 1: want the keys zone_id,",
+        ),
+        (GOOD, "- a\n", "zones.yaml:1: file: want the keys farm, timezone, latitude"),
         (GOOD, "", "zones.yaml: is empty"),
         ("crop: tomato", "crop: 'tomato", "not valid YAML"),
-        ("crop: tomato", "crop: !!python/name:os.system x", "zones.yaml:7: not valid YAML"),
-        ("crop: tomato", "crop: *nothing", "zones.yaml:7: not valid YAML"),
+        ("crop: tomato", "crop: !!python/name:os.system x", "zones.yaml:10: not valid YAML"),
+        ("crop: tomato", "crop: *nothing", "zones.yaml:10: not valid YAML"),
         (GOOD, "&a {<<: *a}", "zones.yaml"),
         (GOOD, "[" * 100_000, "not valid YAML"),
     ],
@@ -204,7 +308,7 @@ def test_duplicates(tmp_path: Path) -> None:
     """Two zones share neither a name nor a probe, and the second one is told."""
     told = mistakes_of(tmp_path, GOOD + SECOND)
     assert [line.split(": ")[2] for line in told] == ["'plot-1a'", "'irrigation-gateway-1.soil-a'"]
-    assert told[0].startswith("zones.yaml:21: zone plot-1a, zone_id")
+    assert told[0].startswith("zones.yaml:23: zone plot-1a, zone_id")
 
 
 @pytest.mark.parametrize("name", ["nothing.yaml", "."])

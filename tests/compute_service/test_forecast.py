@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute_service.forecast import FRESH_S, Forecast, ForecastError, Hour, load, parse
+from compute_service.forecast import FRESH_S, Forecast, ForecastError, Forecasts, Hour, load, parse
 
 NOW = 1_750_000_000  # 2025-06-15 15:06:40 UTC, 12:06:40 in Sao Paulo
 NOON = 1_749_999_600  # 12:00 there
@@ -187,3 +187,26 @@ def test_any_document_is_a_forecast_or_refused(anything: Any) -> None:
     except ForecastError:
         return
     assert all(hour.rain_mm is None or hour.rain_mm == hour.rain_mm for hour in forecast.hours)
+
+
+def test_the_newest_forecast_is_kept_and_a_failure_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is read once an hour; while it cannot be, the last one stays, and it is tried again after ten minutes."""
+    path = tmp_path / "forecast.json"
+    forecasts = Forecasts(str(path))
+    forecasts.refresh(NOW)
+    assert forecasts.newest is None
+    assert "No such file" in caplog.text
+    path.write_bytes(text())
+    forecasts.refresh(NOW + 599)
+    assert forecasts.newest is None
+    forecasts.refresh(NOW + 600)
+    assert forecasts.newest is not None
+    path.write_text("{}")
+    forecasts.refresh(NOW + 4199)
+    assert len(caplog.records) == 1
+    forecasts.refresh(NOW + 4200)
+    assert len(caplog.records) == 2
+    assert len(forecasts.newest.hours) == 4
+    nothing = Forecasts(None)
+    nothing.refresh(NOW)
+    assert nothing.newest is None

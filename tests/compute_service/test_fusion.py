@@ -167,3 +167,38 @@ def test_a_full_soil_lets_the_surplus_go() -> None:
     assert after.depletion_mm < 0.5
     assert after.sigma_mm < 3
     assert after.full_at == START
+
+
+def test_a_doubtful_soil_does_not_dry_by_doubt_alone() -> None:
+    """A week that takes nothing from a nearly full soil of which little is known leaves its depletion as it was."""
+    belief = fusion.begin(5.0)
+    still = balance.step(SOIL, balance.State(5.0, roots_m=ROOTS_M), CROP, balance.Weather(0.0))[1]
+    for day in range(7):
+        belief = fusion.predict(belief, still, START + day * 86400, 1.0)
+    assert belief.depletion_mm == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize(("roots_m", "most_mm"), [(0.4, 40.0), (0.8, 70.0), (2.0, 130.0)])
+def test_probes_at_the_top_of_deep_roots_do_not_speak_for_all_of_it(roots_m: float, most_mm: float) -> None:
+    """Each probe lacks 0.1: 40 mm in roots of 0.4 m, and in deeper ones less than that all the way down."""
+    ground = fusion.Ground(0.29, 0.12, roots_m)
+    probes = {str(depth): hear(Probe(depth), 0.19, START, WILTING_POINT) for depth in (0.1, 0.3)}
+    vague = replace(fusion.begin(1000 * roots_m * 0.05), at=START - 86400)
+    belief, _, _ = fusion.observe(vague, probes, ground, START, replace(fusion.TUNING, first_mm=1e3))
+    assert belief.depletion_mm < most_mm
+
+
+@pytest.mark.parametrize(("roots_m", "sees_all"), [(0.4, True), (2.0, False)])
+def test_what_no_probe_sees_is_an_offset_that_nobody_knows(roots_m: float, sees_all: bool) -> None:
+    """After 20 days of the same two probes their offset is as well known as ever, or less where roots go far below."""
+    unsure = []
+    for tuning in (fusion.TUNING, replace(fusion.TUNING, hidden_a_day=0.0)):
+        ground, belief = fusion.Ground(0.29, 0.12, roots_m), fusion.begin()
+        probes = {str(depth): Probe(depth) for depth in (0.1, 0.3)}
+        for day in range(1, 21):
+            now = START + day * 86400
+            probes = {name: hear(probe, 0.25 + day % 2 / 1000, now, WILTING_POINT) for name, probe in probes.items()}
+            belief, probes, _ = fusion.observe(belief, probes, ground, now, tuning)
+        unsure.append(belief.known.cov[5])
+    assert (unsure[0] == unsure[1]) is sees_all
+    assert unsure[0] >= unsure[1]

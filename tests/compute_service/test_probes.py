@@ -18,6 +18,7 @@ from compute_service.probes import (
     STUCK,
     VERDICTS,
     Probe,
+    drying,
     hear,
     judge,
     responded,
@@ -153,6 +154,14 @@ def test_each_probe_stands_for_the_soil_around_it() -> None:
     assert weights([0.1, 0.3, 0.5], 0.6) == pytest.approx([1 / 3, 1 / 3, 1 / 3])
     assert weights([0.1, 0.3, 0.5], 0.2) == pytest.approx([1, 0, 0])
     assert weights([0.4], 0.2) == [1]
+
+
+def test_soil_below_the_last_probe_is_as_dry_as_its_roots_are_many() -> None:
+    """Roots of 1 m take 40, 30, 20 and 10 % from their quarters: below a probe at 0.6 m lies half of what it sees."""
+    assert drying(0.6, 0.7, 0.15) == 1
+    assert drying(0.6, 1.0, 0.15) == pytest.approx(0.5)
+    assert drying(0.1, 1.0, 0.15) == pytest.approx((1.2 + 0.8 + 0.4) / 3 / 1.6)
+    assert drying(0.9, 0.5, 0.15) == 1
 
 
 def test_a_run_that_no_probe_saw_is_not_confirmed() -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from compute_service.config import Probe
-from compute_service.decide import Sample
+from compute_service.decide import Run
+from compute_service.schema import SCHEMAS
 from compute_service.store import Store
 from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, reading, zone
@@ -28,7 +29,7 @@ def test_dry_reading_becomes_a_command(bench: Bench) -> None:
     assert topic == f"irrigation/control/{GATEWAY}/command"
     assert (command["action"], command["zone_id"], command["duration_s"]) == ("open", "plot-1a", 1800)
     assert (command["issued_at"], command["expires_at"], command["epoch"]) == (NOON + 10, NOON + 310, 1)
-    assert "below the refill point" in command["reason"]
+    assert "water is due at" in command["reason"]
     assert [event["kind"] for event in bench.events] == ["decision", "command"]
     assert bench.events[0]["decision_id"] == command["decision_id"]
 
@@ -39,7 +40,11 @@ def test_wet_reading_keeps_its_reasons(bench: Bench) -> None:
     bench.tick(10)
     assert bench.published == []
     [decision] = bench.store.decisions()
-    assert decision["sentence"] == "plot-1a gets no water: moisture 0.250 is not below the refill point 0.200."
+    lacks, due = (decision["receipt"][name] for name in ("depletion_mm", "due_mm"))
+    assert (
+        decision["sentence"]
+        == f"plot-1a gets no water: the roots lack {lacks:.1f} mm, and water is due at {due:.1f} mm."
+    )
     assert [check["passed"] for check in decision["checks"]].count(False) == 1
     assert bench.service.next_due() is None
 
@@ -55,14 +60,20 @@ def test_one_decision_per_moment(bench: Bench) -> None:
 
 
 def test_order_of_arrival_does_not_matter(bench: Bench) -> None:
-    """Late, repeated and shuffled readings leave the same newest sample, in every order."""
-    samples = [(NOON - 60, 1, 0.30), (NOON, 2, 0.20), (NOON, 3, 0.21), (NOON - 30, 9, 0.10)]
+    """Late, repeated and shuffled readings of a moment leave the same belief and decision, in every order."""
+    samples = [(NOON - 60, 1, 0.22), (NOON, 2, 0.20), (NOON, 3, 0.21), (NOON - 30, 9, 0.19)]
+    found = set()
     for turn, order in enumerate(permutations(samples)):
         sensor = f"{GATEWAY}.soil-{turn}"
         one = Bench(bench.store, (zone(zone_id=f"z-{turn}", sensor_id=sensor),))
         for at, seq, vwc in (*order, *order):
             one.hear_reading("a", at, vwc, sample={"seq": seq}, sensor_id=sensor, zone_id=None)
-        assert bench.store.zone_state(f"z-{turn}", 0).sample.vwc == 0.21  # type: ignore[union-attr] # it was heard
+        one.tick(10)
+        model = one.store.model(one.zones[0])
+        assert model is not None
+        assert model.probes[sensor].vwc == 0.21
+        found.add(json.dumps(model.to_json()).replace(sensor, "soil"))
+    assert len(found) == 1
 
 
 def test_old_reading_asks_for_no_decision(bench: Bench) -> None:
@@ -80,11 +91,10 @@ def test_old_reading_asks_for_no_decision(bench: Bench) -> None:
     [
         ({"clock": "estimated"}, "samples_of_unsure_time"),
         ({"measured_at": NOON + 301}, "samples_from_the_future"),
-        ({"vwc": None}, "samples_without_vwc"),
     ],
 )
 def test_unusable_samples(bench: Bench, sample: dict[str, object], counter: str) -> None:
-    """A sample of unsure time, from the future, or without moisture feeds no decision, and is counted."""
+    """A sample of unsure time, or from the future, feeds no decision, and is counted."""
     bench.hear_reading("a", sample=sample)
     assert bench.service.next_due() is None
     assert bench.store.counters()[counter] == 1
@@ -96,35 +106,137 @@ def test_weather_station_is_welcome(bench: Bench) -> None:
     assert bench.store.counters() == {"reading_messages": 1, "readings_without_zone": 1}
 
 
-def test_other_probes_of_a_zone_are_kept_and_decide_nothing(store: Store) -> None:
-    """The newest sample of each is in the store, however they arrive; the zone waits for its own probe."""
+def test_a_probe_without_a_value_is_told(bench: Bench) -> None:
+    """A reading without moisture feeds the probe's verdict: three in a row, and nothing goes by it any more."""
+    bench.hear_reading("a", vwc=0.25, at=NOON - 900)
+    for _ in range(3):
+        bench.hear_reading("a", vwc=None)
+        bench.tick(60)
+    assert bench.commands() == []
+    last = bench.store.decisions()[-1]
+    assert "its last 3 readings are none that soil can give; look at its cable" in last["sentence"]
+    assert last["receipt"]["probes"] == {f"{GATEWAY}.soil-a": "dead"}
+    assert bench.store.counters()["samples_without_vwc"] == 3
+
+
+def test_percent_is_told_by_a_refused_reading(bench: Bench) -> None:
+    """A reading in percent is refused, and the zone's decision says what is wrong with its probe."""
+    bench.hear_reading("a", vwc=18.0)
+    bench.tick(10)
+    assert bench.commands() == []
+    assert "it reports percent where a fraction is wanted" in bench.store.decisions()[-1]["sentence"]
+
+
+def test_percent_is_told_by_the_gateways_report(bench: Bench) -> None:
+    """A gateway holds such values back, and says so: its readings without a value are taken for more of the same."""
+    text = f"{GATEWAY}.soil-a: vwc of 25.1, it can be 0.0 to 1.0"
+    for _ in range(3):
+        report = {"gateway_id": GATEWAY, "boot_id": "b", "at": bench.now, "code": "bad_value", "text": text}
+        bench.hear(topics.ERRORS, report)
+        assert bench.service.next_due() is None
+        bench.hear_reading("a", vwc=None)
+        bench.tick(60)
+        assert bench.store.decisions()[-1]["receipt"]["probes"] == {f"{GATEWAY}.soil-a": "percent"}
+    bench.now += 900
+    bench.hear_reading("a")
+    bench.now += 3
+    bench.hear(topics.ERRORS, {**report, "at": bench.now})  # anyone can write so: the probe's own reading counts
+    bench.tick(7)
+    assert bench.store.decisions()[-1]["receipt"]["probes"] == {f"{GATEWAY}.soil-a": "healthy"}
+
+
+def test_weather_moves_the_balance(bench: Bench) -> None:
+    """A station's hours give ET0 and rain to every zone of its gateway, once each; a repeated sample adds nothing."""
+    weather = {"air_temperature_c": 25.0, "relative_humidity_pct": 60.0, "wind_speed_m_s": 2.0}
+    bench.hear_reading("a", vwc=0.28)
+    bench.tick(10)
+    for quarter in range(20):
+        sample = {**weather, "solar_radiation_w_m2": 600.0, "rain_mm": 0.5, "seq": quarter}
+        for _ in range(2):
+            bench.hear_reading("a", vwc=None, sample=sample, sensor_id=f"{GATEWAY}.weather", zone_id=None)
+        bench.now += 900
+    bench.hear_reading("a", vwc=0.28)
+    bench.hear_reading("b", vwc=0.28)
+    bench.tick(10)
+    receipt = next(row["receipt"] for row in reversed(bench.store.decisions("plot-1a")))
+    assert receipt["weather"] == {"measured": 5}
+    assert receipt["rain_mm_24h"] == pytest.approx(10)
+    assert receipt["et0_mm_24h"] == pytest.approx(5, abs=1)
+    assert bench.store.counters()["weather_readings"] == 40
+
+
+def test_water_that_nobody_asked_for_is_counted(bench: Bench) -> None:
+    """A gateway that reports flow through a shut valve has watered its zone, once, and no more than its pipes carry."""
+    bench.hear_reading("a", vwc=0.25)
+    bench.tick(10)
+    report = {"gateway_id": GATEWAY, "boot_id": "b", "at": bench.now, "code": "flow_while_shut"}
+    for litres in (2000, 2000):
+        bench.hear(topics.ERRORS, {**report, "text": f"plot-1a: {litres} l in 900 s"})
+    bench.hear(topics.ERRORS, {**report, "at": bench.now - 1, "text": "plot-1a: 999999 l in 60 s"})
+    bench.now += 900
+    bench.hear_reading("a", vwc=0.27)
+    bench.tick(10)
+    assert bench.store.decisions()[-1]["receipt"]["irrigation_mm_24h"] == pytest.approx((2000 + 300) / 100 * 0.75)
+    bench.hear(topics.ERRORS, {**report, "at": bench.now, "text": "plot-9z: 20 l in 60 s"})
+    bench.hear(topics.ERRORS, {**report, "at": bench.now, "text": "somebody is at the tap"})
+
+
+def test_one_pump_waters_the_driest_first(store: Store) -> None:
+    """Where the pump is enough for one zone only, the driest gets it, and the next as soon as it is done."""
+    bench = Bench(store, (zone("a"), zone("b")), pump_l_min=399)
+    bench.hear_reading("a", vwc=0.18)
+    bench.hear_reading("b", vwc=0.15)
+    bench.tick(10)
+    assert [command["zone_id"] for command in bench.commands()] == ["plot-1a"]  # nothing was known of b before
+    assert "the pump has 199 l/min left while other zones run" in bench.store.decisions("plot-1b")[-1]["sentence"]
+    bench.hear_ack(bench.commands()[0], "done")
+    bench.now += 3600
+    for letter in "ab":
+        bench.hear_reading(letter, vwc=0.15)
+    bench.tick(10)
+    assert [command["zone_id"] for command in bench.commands()] == ["plot-1a", "plot-1b"]
+
+
+def test_every_probe_of_a_zone_counts(store: Store) -> None:
+    """A reading of any of them is reason to decide, and where the zone's own is dead the others are gone by."""
     deep = tuple(Probe(f"{GATEWAY}.soil-a-{depth}cm", depth / 100) for depth in (20, 40))
     bench = Bench(store, (zone("a", probes=deep),))
+    for at in (NOON - 120, NOON - 60, NOON):
+        bench.hear_reading("a", at, 0.0)
     for at, vwc in ((NOON - 900, 0.15), (NOON, 0.16), (NOON - 1800, 0.14), (NOON, 0.16)):
         bench.hear_reading("a-20cm", at, vwc, zone_id="plot-1a")
-    bench.hear_reading("a-40cm", NOON, 0.30, zone_id=None)
-    bench.hear_reading("a-40cm", NOON + 900, None, zone_id="plot-1a")
-    assert store.probes("plot-1a") == {
-        f"{GATEWAY}.soil-a-20cm": Sample(0.16, NOON),
-        f"{GATEWAY}.soil-a-40cm": Sample(0.30, NOON),
+    bench.hear_reading("a-40cm", NOON, 0.18, zone_id=None)
+    bench.tick(10)
+    assert len(bench.commands()) == 1
+    assert bench.store.decisions()[-1]["receipt"]["probes"] == {
+        f"{GATEWAY}.soil-a": "dead",
+        f"{GATEWAY}.soil-a-20cm": "healthy",
+        f"{GATEWAY}.soil-a-40cm": "healthy",
     }
-    assert (store.counters()["probe_readings"], store.counters()["readings_not_newer"]) == (3, 2)
-    assert bench.service.next_due() is None
-    assert not bench.events
+    model = bench.store.model(bench.zones[0])
+    assert model is not None
+    assert (model.probes[deep[0].sensor_id].vwc, model.belief.used) == (0.16, tuple(one.sensor_id for one in deep))
 
 
-def test_a_store_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_store_of_a_version_before_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
     """What it held is still there, and it takes what is new."""
     path = tmp_path / "old.sqlite"
-    with closing(Store(path)) as before:
-        before.raise_epoch("plot-1a", 7)
     with closing(sqlite3.connect(path)) as old:
-        old.executescript("DROP TABLE probes; PRAGMA user_version=1")
+        for schema in SCHEMAS[:version]:
+            old.executescript(schema)
+        old.executescript(
+            f"PRAGMA user_version={version}; INSERT INTO zones (zone_id, epoch, vwc) VALUES ('plot-1a', 7, 0.2);"
+            f"INSERT INTO deliveries VALUES ('C1', 'plot-1a', {NOON - 60}, 600, NULL, 'none', 'duration');"
+            f"INSERT INTO decisions VALUES ('D1', 'plot-1a', {NOON - 60}, 'C1', 'It is dry.', '[]')"
+        )
     for _ in range(2):
         with closing(Store(path)) as after:
             assert after.epoch("plot-1a") == 7
-            after.save_probe("g.soil-a-20cm", "plot-1a", 0.2, (NOON, 1, "boot-1"))
-            assert set(after.probes("plot-1a")) == {"g.soil-a-20cm"}
+            state = after.zone_state(zone("a"), 0, NOON - 3600, NOON - 3600)
+            assert (state.used_today_l, state.runs) == (2000.0, (Run(NOON - 60, 600),))
+            assert [row["sentence"] for row in after.decisions()] == ["It is dry."]
+            assert after.new_water(zone("a")) == []
 
 
 @pytest.mark.parametrize(
@@ -139,14 +251,14 @@ def test_a_store_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> 
         (topics.data(f"{GATEWAY}.soil-b"), reading("a"), GATEWAY, "arrived on the topic of"),
         (topics.data(f"{GATEWAY}.soil-z"), reading("z"), f"{GATEWAY}.soil-z", "not the configured probe of plot-1z"),
         (topics.data(f"{GATEWAY}.soil-a"), reading("a", zone_id="plot-1b"), f"{GATEWAY}.soil-a", "not the configured"),
-        (topics.data(f"{GATEWAY}.soil-a"), reading("a", vwc=18.0), GATEWAY, "samples[0].vwc: want a number from 0.0"),
+        (topics.data(f"{GATEWAY}.soil-a"), reading("a", vwc=180.0), GATEWAY, "samples[0].vwc: want a number from 0.0"),
         (topics.data(f"{GATEWAY}.soil-a"), {"v": 2}, GATEWAY, "want 1, got 2"),
         ("irrigation/nonsense", {}, "irrigation/nonsense", "not a topic"),
         (topics.command(GATEWAY), {}, GATEWAY, "missing"),
     ],
 )
 def test_refusals(bench: Bench, topic: str, message: dict[str, object], thing: str, why: str) -> None:
-    """A stranger, a wrong probe, a probe in percent: refused, counted each time, told once, and no zone moves."""
+    """A stranger, a wrong probe, a moisture that is none: refused, counted each time, told once, and no zone moves."""
     for _ in range(3):
         bench.service.handle(topic, json.dumps({"v": 1, **message}).encode())
     [event] = bench.events_of("refusal")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 Event = dict[str, Any]
 
@@ -27,6 +28,18 @@ class Demo:
         """summary.json."""
         document: dict[str, Any] = json.loads((self.out / "summary.json").read_text())
         return document
+
+    @property
+    def truth(self) -> dict[str, Any]:
+        """truth.json: what no probe sees."""
+        document: dict[str, Any] = json.loads((self.out / "truth.json").read_text())
+        return document
+
+    @property
+    def zones(self) -> list[dict[str, Any]]:
+        """The rows of zones.yaml."""
+        rows: list[dict[str, Any]] = yaml.safe_load((self.out / "zones.yaml").read_text())["zones"]
+        return rows
 
     def events(self, kind: str) -> list[Event]:
         """The events of one kind, by time."""

@@ -104,6 +104,17 @@ def test_a_mistake_gets_one_clear_line(play: Play, options: dict[str, object], w
     assert "Traceback" not in demo.stderr
 
 
+def test_a_crop_that_compute_does_not_know_is_one_clear_line(play: Play, tmp_path: Path) -> None:
+    """A scenario may have a crop of its own, under a name of compute's tables."""
+    text = (ROOT / "gateway_sim" / "scenarios" / "mixed-soils.yaml").read_text()
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace("lettuce", "letuce"))
+    demo = play(scenario=path)
+    assert demo.code == 2
+    assert "did you mean 'lettuce'" in demo.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in demo.stderr
+
+
 def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
     """When nothing more can be written, the demonstration ends with rc 2 and says what to look at."""
     command = ["-m", "local_cloud.demo", "--gateways", "2", "--days", "2", "--out", str(tmp_path)]

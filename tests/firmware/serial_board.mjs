@@ -12,6 +12,8 @@ const OPTIONS = {
   spoil: '', // a path whose first byte arrives wrong
   cut_after: 1e9, // changes of the flash; then the cable is pulled
   says: '', // what main.py prints again and again
+  psram: true, // false: no more than a chip has by itself
+  frozen: false, // true: its image holds the modules
   waits: false, // for its first byte, to start
 };
 const FLASH_BYTES = 2 * 1024 * 1024;
@@ -28,6 +30,11 @@ class Pin:
             self.value(value)
     def value(self, level):
         _line.pin(self._pin, level)
+`;
+const WITHOUT_PSRAM = `
+from gc import *
+def mem_free():
+    return 110_000
 `;
 // On the ESP32 the empty path is the root, and errors have its numbers; this VM's file system asks its host.
 const PREPARE = `
@@ -133,6 +140,14 @@ async function chip() {
   });
   mp.FS.mkdirTree('/bench');
   mp.FS.writeFile('/bench/machine.py', MACHINE);
+  if (options.frozen) {
+    mp.FS.mkdirTree('/bench/protocol');
+    mp.FS.writeFile('/bench/protocol/topics.py', '');
+  }
+  if (!options.psram) {
+    mp.FS.writeFile('/bench/_gc.py', WITHOUT_PSRAM);
+    mp.runPython('import sys\nsys.path.insert(0, "/bench")\nimport _gc\nsys.modules["gc"] = _gc\ndel sys, _gc');
+  }
   if (options.spoil) spoil(mp.FS, options.spoil);
   const flash = new Flash(mp.FS, { capacity: FLASH_BYTES, cut: () => undefined, off: () => {}, tell: (change) => say('change', change) });
   flash.load(image.sort());

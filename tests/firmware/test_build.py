@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from firmware import __main__ as command_line
-from firmware import build
+from firmware import build, heap
 
 ROOT = build.ROOT
 PINS = json.loads((build.FIRMWARE / "pins_example.json").read_text())
@@ -62,11 +62,54 @@ def test_the_command_builds_and_keeps_the_budget(tmp_path: Path, capsys: pytest.
     """It says how large the flash is, also in size.json for machines, and ends well."""
     pins = tmp_path / "pins.json"
     pins.write_text(json.dumps(PINS))
-    assert command_line.main(["build", "--out", str(tmp_path / "flash"), "--pins", str(pins)]) == 0
-    assert "of 61,440 bytes compiled" in capsys.readouterr().out
+    assert command_line.main(["build", "--no-heap", "--out", str(tmp_path / "flash"), "--pins", str(pins)]) == 0
+    shown = capsys.readouterr().out.splitlines()
     report = json.loads((tmp_path / "flash" / "size.json").read_text())
+    assert " ".join(shown[0].split()) == f"all modules, compiled {report['mpy_bytes']:,} bytes, at most 61,440"
+    assert len(shown) == 3
     assert report["modules"]["board.mpy"] == (tmp_path / "flash" / "board.mpy").stat().st_size
     assert report["mpy_bytes"] == sum(report["modules"].values()) <= report["mpy_bytes_allowed"]
+
+
+FIGURES = {"live_heap_bytes": {"frozen": 39_000, "copied": 90_000}, "messages": 10_000, "growth_bytes": 0}
+
+
+def test_the_command_gates_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was measured is shown beside its budget, and in size.json; one byte more, and it is a breach."""
+    words = ["build", "--out", str(tmp_path / "flash")]
+    monkeypatch.setattr(heap, "measured", lambda: FIGURES)
+    assert command_line.main(words) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [" ".join(line.split()) for line in shown[2:5]] == [
+        "live heap, modules frozen 39,000 bytes, at most 40,000",
+        "live heap, modules copied 90,000 bytes",
+        "growth over 10,000 messages 0 bytes, at most 128",
+    ]
+    report = json.loads((tmp_path / "flash" / "size.json").read_text())
+    assert report["live_heap_bytes"] == FIGURES["live_heap_bytes"]
+    assert report["live_heap_bytes_allowed"] == {"frozen": 40_000}
+    monkeypatch.setattr(
+        heap, "measured", lambda: {**FIGURES, "live_heap_bytes": {"frozen": 40_001}, "growth_bytes": 129}
+    )
+    assert command_line.main(words) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "live heap, frozen: 40001 bytes, at most 40000",
+        "live heap after 10000 messages: 129 bytes more, at most 128",
+    ]
+
+
+def test_what_the_measuring_lacks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As without Node, or without the tests: one line with the remedy, and code 2."""
+    monkeypatch.setattr(heap, "BENCH", "tests.nowhere")
+    assert command_line.main(["build", "--out", str(tmp_path / "flash")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "live heap: not measured" in line
+    assert "tests.nowhere" in line
+    assert "--no-heap" in line
 
 
 def test_the_command_checks_without_a_board(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -131,6 +131,28 @@ def test_the_watchdog_of_the_simulation_bites(tmp_path: Path, identity: Path) ->
     assert board.boots == ["power on", "soft", "watchdog"]
 
 
+def test_a_board_whose_image_holds_the_modules_gets_none(tmp_path: Path, identity: Path) -> None:
+    """One in the flash would be found before the frozen one, and cost the memory that freezing saves."""
+    used(tmp_path)
+    with serial_board(tmp_path, frozen=True, psram=False) as board:
+        steps = flashed(order(board.port, identity), tmp_path / "out")
+        board.await_event({"main": True})
+    sent = {path: data for path, data in contents(tmp_path / "out").items() if not path.endswith(".mpy")}
+    assert sent.keys() == {"boot.py", "main.py", "config.json", "pins.json", "certs/root_ca.der"}
+    assert board.files() == {**sent, **OUR_STORE}
+    assert "the modules are in the board's image" in steps
+
+
+def test_a_board_without_room_for_the_modules_is_refused(tmp_path: Path, identity: Path) -> None:
+    """Without PSRAM, and without an image that holds them: it would come to its end, somewhere on a field."""
+    with (
+        serial_board(tmp_path, psram=False) as board,
+        pytest.raises(flash.FlashError, match=r"without PSRAM .* write an image to it that holds them"),
+    ):
+        flashed(order(board.port, identity), tmp_path / "out")
+    assert "main.py" not in board.files()
+
+
 def test_another_gateways_store_goes(tmp_path: Path, identity: Path) -> None:
     """A board that was another gateway does not publish that one's readings, nor keep its epochs."""
     used(tmp_path, "irrigation-gateway-2")

@@ -9,7 +9,6 @@ import pytest
 from mpremote import mip  # type: ignore[import-untyped]  # it ships no types
 
 from firmware import build, flash
-from tests.firmware.test_flash import contents, order
 
 FIRMWARE = build.FIRMWARE
 MODULES = {target.removeprefix("lib/").replace(".mpy", ".py"): source for source, target in build.sources()}
@@ -75,14 +74,9 @@ def test_the_versions_agree() -> None:
     assert f'FIRMWARE = "pythoflow {project["version"]}"' in (FIRMWARE / "board.py").read_text()
 
 
-def test_a_board_with_a_frozen_image_gets_no_modules(tmp_path: Path, identity: Path) -> None:
-    """A module in the flash would be found before the frozen one, and cost the memory that freezing saves."""
-    out = tmp_path / "out"
-    files = flash.lay_out(order(tmp_path / "tty", identity, frozen=True), out)
-    certs = {"certs/certificate.der", "certs/private_key.der", "certs/root_ca.der"}
-    assert {file.path for file in files} == {"boot.py", "main.py", "config.json", "pins.json"} | certs
-    assert contents(out).keys() == {file.path for file in files}
-    assert [path.name for path in out.iterdir() if path.is_dir()] == ["certs"]
+def test_board_and_flash_know_psram_by_the_same_sign() -> None:
+    """A board that gets its modules as files is one that then also keeps a long outbox."""
+    assert f"\nPSRAM_BYTES = {flash.PSRAM_BYTES:_}\n" in (FIRMWARE / "board.py").read_text()
 
 
 @pytest.mark.parametrize("name", ["boot.py", "main.py"])

@@ -17,7 +17,7 @@ PIN_ROW = re.compile(r"^\| ((?:all but )?\d[\d, to]*) \| ([^|]+) \| ([^|]+) \|$"
 COMMANDS = re.findall(r"^python -m firmware [^#\n]+", TEXT, re.MULTILINE)
 FIGURES = [  # file, its constant, what the document says with it
     ("main.py", "RESTART_AFTER_S = 30", "the chip restarts after 30 s"),
-    ("main.py", "OUTBOX_BYTES = (8_000, 250_000)", "an outbox of 8,000 bytes, or 250,000 with PSRAM"),
+    ("board.py", "OUTBOX_BYTES = (8_000, 250_000)", "an outbox of 8,000 bytes, or 250,000 with PSRAM"),
     ("board.py", "WATCHDOG_MS = 8000", "after 8 s the chip restarts"),
     ("board.py", "START_WATCHDOG_MS = 60_000", "the watchdog waits 60 s"),
     ("board.py", "TLS_BYTES = 36 * 1024", "TLS needs another 36 KB in one piece"),
@@ -28,6 +28,10 @@ FIGURES = [  # file, its constant, what the document says with it
     ("lib/gateway/gateway.py", '"publish_interval_s": 3600', "a reading and a status\nevery 3600 s"),
     ("lib/gateway/gateway.py", '"status_interval_s": 3600', "a reading and a status\nevery 3600 s"),
     ("lib/gateway/gateway.py", 'config.get("keepalive_s", 60)', "60 s keepalive"),
+    ("build.py", "MPY_TOTAL_BYTES = 60 * 1024", "61,440 bytes"),
+    ("build.py", "MPY_MODULE_BYTES = 10 * 1024", "10,240 bytes"),
+    ("heap.py", "LIVE_BYTES = 40_000", "40,000 bytes"),
+    ("heap.py", "GROWTH_BYTES = 128", "128 bytes"),
     ("config.py", '"time_servers": ["time.aws.com", "pool.ntp.org"]', "from time.aws.com or pool.ntp.org"),
 ]
 

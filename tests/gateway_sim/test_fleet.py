@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -243,14 +244,18 @@ def test_zones_can_be_written_for_compute(tmp_path: Path) -> None:
     """The zones document is a file that compute reads."""
     path = tmp_path / "zones.yaml"
     assert main(["--gateways", "2", "--write-zones", str(path)]) == 0
-    assert json.loads(path.read_text()) == farms.zones_document(farms.build(2, 1))
+    assert json.loads(path.read_text()) == farms.zones_document(
+        farms.build(2, 1), farms.local_day(time.time(), farms.TIMEZONE)
+    )
 
 
 def test_a_scenario_can_be_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its farm is what compute is told of; a farm that is all processes has no fleet."""
     path = tmp_path / "zones.yaml"
     assert main(["--scenario", "mixed-soils", "--write-zones", str(path)]) == 0
-    assert json.loads(path.read_text()) == farms.zones_document(scenarios.load("mixed-soils").farm)
+    assert json.loads(path.read_text()) == farms.zones_document(
+        scenarios.load("mixed-soils").farm, farms.local_day(time.time(), farms.TIMEZONE)
+    )
     text = (scenarios.FOLDER / "hard-season.yaml").read_text()
     last = text[text.index("  - gateway: irrigation-gateway-6") : text.index("faults:")]
     alone = tmp_path / "alone.yaml"

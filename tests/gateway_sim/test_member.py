@@ -49,11 +49,11 @@ def job(folder: Path, pki: Pki, port: int, clock_port: int, now_ms: int = START 
 def test_a_job_says_all_of_a_gateway() -> None:
     """Zones, weather and faults that were written come back as they were; other gateways' faults are left out."""
     written = json.loads(json.dumps(member.season(HARD, GATEWAY)))
-    assert member._gateway(written).zones == GATEWAY.zones
-    assert member._weather(written).hours == HARD.weather.hours
-    assert member._weather(written).start == START
+    assert member.gateway_of(written).zones == GATEWAY.zones
+    assert member.weather_of(written).hours == HARD.weather.hours
+    assert member.weather_of(written).start == START
     own = [fault for fault in HARD.faults.all if GATEWAY.gateway_id in fault.targets]
-    assert list(member._faults(written).all) == own
+    assert list(member.faults_of(written).all) == own
     assert {fault.kind for fault in own} == {"wrong_clock", "reboot", "wifi_loss"}
     assert all(row["hard_cap_s"] and row["litres_per_minute"] for row in written["zones"])
 

@@ -1,11 +1,14 @@
 """Scenario files: what they give, what a command line may change of them, and what a mistake in one is told."""
 
+import json
 from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from compute_service import config, crops
 from gateway_sim import farm as farms
 from gateway_sim import scenario as scenarios
 from gateway_sim import weather as weathers
@@ -32,7 +35,7 @@ gateways:
     zones:
       - zone_id: two
         soil: loam
-        crop: {kc: 0.9, depletion: 0.4}
+        crop: {name: olive, kc: 0.9, depletion: 0.4}
         area_m2: 96
         sensor: deep
 faults:
@@ -96,9 +99,10 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     assert (north.at, north.process, south.at, south.process) == ((10.0, 20.5), (), None, ("node", "board.mjs"))
     assert north.sensor_ids == ("north.soil-a", "north.soil-a-10cm", "north.soil-a-30cm", "north.weather")
     one, two = scenario.farm.zones
-    assert (one.soil.name, one.crop.name, two.soil.name, two.crop.name) == ("my silt", "maize", "loam", "own")
+    assert (one.soil.name, one.crop.name, two.soil.name, two.crop.name) == ("my silt", "maize", "loam", "olive")
     assert (two.sensor, two.crop.kc) == ("deep", 0.9)
-    assert one.refill_point < one.initial_vwc < one.target
+    assert one.thirsty_below < one.initial_vwc < one.soil.field_capacity
+    assert scenario.farm.place == farms.DRUMMONDVILLE
     assert scenario.weather.start == weathers.load().start + 22 * DAY_S
     assert [fault.begin - scenario.weather.start for fault in scenario.faults.all] == [1.25 * DAY_S, 0]
     assert [gateway.gateway_id for gateway in scenario.farm.simulated.gateways] == ["north"]
@@ -116,13 +120,36 @@ def test_the_example_of_the_guide_is_a_scenario(tmp_path: Path) -> None:
 
 def test_the_zones_file_tells_of_every_probe(tmp_path: Path) -> None:
     """Compute knows the extra probes of a zone; a zone without any has no such key."""
-    first, second = farms.zones_document(scenarios.load(write(tmp_path)).farm)["zones"]
+    scenario = scenarios.load(write(tmp_path))
+    first, second = farms.zones_document(scenario.farm, scenario.first_day)["zones"]
     assert first["probes"] == [
         {"sensor_id": "north.soil-a-10cm", "depth_m": 0.1},
         {"sensor_id": "north.soil-a-30cm", "depth_m": 0.3},
     ]
     assert "probes" not in second
     assert all(topics.is_sensor_id(probe["sensor_id"]) for probe in first["probes"])
+
+
+def test_a_crop_is_sown_before_its_season(tmp_path: Path) -> None:
+    """On the day that its row tells, or as long before as brings it into its mid-season; the farm says where it is."""
+    text = GOOD.replace("area_m2: 96", "area_m2: 96\n        sown: 2020-05-20") + "latitude: -5.5\nlongitude: -45\n"
+    scenario = scenarios.load(write(tmp_path, text + "elevation_m: 30\n"))
+    document = farms.zones_document(scenario.farm, scenario.first_day)
+    assert [row["sown"] for row in document["zones"]] == ["2020-05-07", "2020-05-20"]
+    assert [document[name] for name in ("latitude", "longitude", "elevation_m")] == [-5.5, -45, 30]
+    assert [row.get("allowed_depletion") for row in document["zones"]] == [None, 0.4]
+
+
+@pytest.mark.parametrize("name", scenarios.names())
+def test_compute_can_read_the_zones_of_every_scenario(tmp_path: Path, name: str) -> None:
+    """Its crops are in compute's tables, and stand in their mid-season when the season begins."""
+    scenario = scenarios.load(name)
+    path = tmp_path / "zones.yaml"
+    path.write_text(json.dumps(farms.zones_document(scenario.farm, scenario.first_day)))
+    zones = config.load(path).zones
+    assert len(zones) == len(scenario.farm.zones)
+    for zone in zones:
+        assert crops.kc(crops.crop(zone.crop), (scenario.first_day - zone.sown).days).stage == "mid", zone.zone_id
 
 
 def test_a_season_can_be_moved(tmp_path: Path) -> None:
@@ -152,7 +179,13 @@ MISTAKES = [
     ("[0.1, 0.3]", "[10, 30]", ":11: gateways 1.zones 1.probe_depths_m: 10: want a number from 0.01 to 0.45"),
     ("[0.1, 0.3]", "[0.1, 0.101]", "gateways 1.zones: 'north.soil-a-10cm': two sensors of that name"),
     ("zone_id: two", "zone_id: one", ":15: gateways 2.zones 1.zone_id: 'one': stands before; give each its own name"),
-    ("depletion: 0.4", "depletion: 40", ":17: gateways 2.zones 1.crop.depletion: 40: want a number from 0.15 to 0.85"),
+    ("depletion: 0.4", "depletion: 40", ":17: gateways 2.zones 1.crop.depletion: 40: want a number from 0.15 to 0.8"),
+    ("depletion: 0.4}", "depletion: 0.4, grown_days: 5.5}", "crop.grown_days: 5.5: want a whole number from 0 to 3650"),
+    ("{name: olive, kc", "{kc", ":17: gateways 2.zones 1.crop.name: None: missing; add it"),
+    ("area_m2: 96", "area_m2: 96\n        sown: 2020-07-02", "1.sown: '2020-07-02': want a day as 2020-05-01, at most"),
+    ("area_m2: 96", "area_m2: 96\n        sown: May", "1.sown: 'May': want a day as 2020-05-01, at most the season's"),
+    ("seed: 7", "seed: 7\nforecast: god", ":3: forecast: 'god': not known here; did you mean 'good'?"),
+    ("seed: 7", "seed: 7\nlatitude: 4588", ":3: latitude: 4588: want a number from -66 to 66"),
     ("sensor: deep", "salt: deep", ":19: gateways 2.zones 1.salt: 'deep': unknown key"),
     ("kind: bias", "kind: bais", ":21: fault 1: unknown kind 'bais'; there are noise, bias"),
     ("soil-a-10cm", "soil-z", ":21: fault 1 (bias): no sensor 'north.soil-z'; there are north.soil-a"),
@@ -220,7 +253,8 @@ def test_weather_of_ones_own_lies_beside_the_scenario(tmp_path: Path) -> None:
     text = GOOD.replace("weather: {file: drummondville-2020-summer, start: 2020-07-01}", "weather: mine.csv")
     scenario = scenarios.load(write(tmp_path, "timezone: Europe/Berlin\n" + text.replace("days: 3", "days: 2")))
     assert scenario.weather.start == weathers.load().start - 6 * 3600
-    assert farms.zones_document(scenario.farm)["timezone"] == "Europe/Berlin"
+    assert scenario.first_day == date(2020, 6, 9)
+    assert farms.zones_document(scenario.farm, scenario.first_day)["timezone"] == "Europe/Berlin"
 
 
 def test_an_anchor_shares_what_zones_have_in_common(tmp_path: Path) -> None:

@@ -21,19 +21,24 @@ from compute_service.store import Store
 from gateway.store import MemoryStore
 from gateway.valves import Valves
 from protocol import messages, topics
-from tests.compute_service.bench import NOON, zone
+from tests.compute_service.bench import NOON, SITE, zone
 
 HARD_CAP_S = 3600
 ZONES = tuple(
-    zone(zone_id=f"plot-{n}a", gateway_id=f"irrigation-gateway-{n}", sensor_id=f"irrigation-gateway-{n}.soil-a")
+    zone(
+        zone_id=f"plot-{n}a",
+        gateway_id=f"irrigation-gateway-{n}",
+        sensor_id=f"irrigation-gateway-{n}.soil-a",
+        daily_cap_s=3600,  # two whole runs
+    )
     for n in (1, 2)
 )
-CONFIG = Config("crash farm", "America/Toronto", ZONES)
+CONFIG = Config("crash farm", "America/Toronto", SITE, ZONES)
 READINGS_S = (0, 1200, 3600, 7200, 14400, 21600)
 STATUSES_S = (0, 9000, 13000, 20000)
 DAY_S = 86400
 DRIES_PER_H = 0.02  # m3 of water per m3 of soil
-WETS_PER_S = 0.08 / 1920
+WETS_PER_S = 0.022 / 1800
 
 Message = dict[str, Any]
 
@@ -105,7 +110,7 @@ class FieldGateway:
     def boot(self) -> None:
         """Power: all that is not on the flash is forgotten."""
         self._boots += 1
-        zones = [{"zone_id": self.zone.zone_id, "hard_cap_s": HARD_CAP_S, "litres_per_minute": 33}]
+        zones = [{"zone_id": self.zone.zone_id, "hard_cap_s": HARD_CAP_S, "litres_per_minute": 49}]
         self.valves = Valves(zones, self, self._store, f"boot-{self._boots}", self._ack)
         self.valves.boot(self._now(), self.trusted)
 

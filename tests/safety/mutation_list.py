@@ -11,6 +11,8 @@ SERVICE = "compute_service/service.py"
 COMMANDS = "compute_service/commands.py"
 STORE = "compute_service/store.py"
 DECIDE = "compute_service/decide.py"
+DESK = "compute_service/desk.py"
+AGRONOMY = "compute_service/agronomy.py"
 GATE = "local_cloud/gate.py"
 
 _VALVES = "tests/vm/portable/test_valves.py::"
@@ -246,9 +248,9 @@ MUTATIONS = (
     Mutation(
         "a command is stored before it is published",
         SERVICE,
-        "            self._store.forget_due(zone_id)\n        self._record(",
+        "            self._store.forget_due(zone_id)\n        self._desk.done(work)",
         "            self._store.forget_due(zone_id)\n"
-        "            command = self._send_command(command) if command else None\n        self._record(",
+        "            command = self._send_command(command) if command else None\n        self._desk.done(work)",
         _COMPUTE + "test_commands.py::test_command_is_on_the_disk_before_it_is_published",
     ),
     Mutation(
@@ -310,8 +312,8 @@ MUTATIONS = (
     Mutation(
         "one command at a time",
         DECIDE,
-        "None, state.under_way is None, why)",
-        "None, True, why)",
+        "command_id, None, command_id is None, why)",
+        "command_id, None, True, why)",
         _COMPUTE + "test_commands.py::test_no_second_command_while_one_is_under_way",
     ),
     Mutation(
@@ -331,23 +333,51 @@ MUTATIONS = (
     Mutation(
         "cooldown",
         DECIDE,
-        "since >= zone.cooldown_s",
-        "since >= 0",
+        "since is None or since >= most:",
+        "True:",
         _COMPUTE + "test_commands.py::test_cooldown_and_cap_follow_what_was_settled",
     ),
     Mutation(
         "fresh reading",
         DECIDE,
-        "age is not None and -FUTURE_S <= age <= zone.max_reading_age_s",
+        "age is not None and -FUTURE_S <= age <= most",
         "age is not None",
         _COMPUTE + "test_decide.py::test_each_check_refuses",
     ),
     Mutation(
-        "plausible reading",
+        "believable probes",
         DECIDE,
-        "vwc is not None and least <= vwc <= SATURATION",
-        "vwc is not None",
+        "    if good:\n",
+        "    if True:\n",
         _COMPUTE + "test_decide.py::test_each_check_refuses",
+    ),
+    Mutation(
+        "one pump",
+        DESK,
+        "return self._config.pump_l_min - taken",
+        "return self._config.pump_l_min",
+        _COMPUTE + "test_service.py::test_one_pump_waters_the_driest_first",
+    ),
+    Mutation(
+        "budgets bound a run",
+        DECIDE,
+        "bounds.append(int(litres / case.zone.flow_l_min * 60))",
+        "pass",
+        _COMPUTE + "test_decide.py::test_bounds_clip_the_run",
+    ),
+    Mutation(
+        "water is booked once",
+        COMMANDS,
+        'back_s=command.message["duration_s"])',
+        "back_s=0)",
+        _COMPUTE + "test_commands.py::test_late_ack_settles_an_expired_command",
+    ),
+    Mutation(
+        "a stranger's word silences no probe",
+        AGRONOMY,
+        "if vwc is not None and vwc > 1 and sample.sensor_id in clear:",
+        "if False:",
+        _COMPUTE + "test_service.py::test_percent_is_told_by_the_gateways_report",
     ),
     Mutation(
         "clock trust check of samples",

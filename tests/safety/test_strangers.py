@@ -75,7 +75,24 @@ def compute() -> Iterator[Compute]:
         yield Compute(store)
 
 
-@pytest.mark.parametrize("case", sorted(table()), ids="-".join)
+PERCENT = ("reading", "percent for a fraction")
+
+
+def test_compute_learns_one_thing_from_a_reading_in_percent() -> None:
+    """It is refused like any garbage, and opens nothing; but the zone's decision says what is wrong with its probe."""
+    with closing(Store(":memory:")) as store:
+        compute = Compute(store)
+        for row in table(NOON + 10, compute.command["command_id"])[PERCENT]:
+            compute.renew()
+            compute.hear(row)
+            compute.bench.tick(300)
+            assert compute.bench.published == [], row
+            refusal, decision = compute.bench.events
+            assert (refusal["kind"], decision["intent"]) == ("refusal", None), row
+            assert "it reports percent where a fraction is wanted" in decision["sentence"], row
+
+
+@pytest.mark.parametrize("case", sorted(set(table()) - {PERCENT}), ids="-".join)
 def test_compute_takes_no_garbage(compute: Compute, caplog: pytest.LogCaptureFixture, case: tuple[str, str]) -> None:
     """The store stays as it is but for one counter, nothing is published, and one line and one record tell of it."""
     for row in table(NOON + 10, compute.command["command_id"])[case]:

@@ -31,7 +31,7 @@ class Journal:
 
     def __init__(self, store: "Store", name: str) -> None:
         self._store = store
-        self._names = (name + ".0", name + ".1")
+        self._name = name
         self._current = 1
         self._generation = 0
         self.size = 0  # bytes of the current segment
@@ -51,7 +51,7 @@ class Journal:
     def append(self, records: "Sequence[str]") -> None:
         """Add records, given as JSON texts, in one write. Raises StorageError; part of them may then be there."""
         data = b"".join([_line(text) for text in records])
-        self._store.append(self._names[self._current], data)
+        self._store.append(f"{self._name}.{self._current}", data)
         self.size += len(data)
 
     def rewrite(self, document: "Any", records: "Sequence[str]") -> None:
@@ -60,17 +60,17 @@ class Journal:
         lines.append(_line(json.dumps([_HEAD, self._generation + 1, document])))
         data = b"".join(lines)
         old, new = self._current, 1 - self._current
-        self._store.save(self._names[new], data)
+        self._store.save(f"{self._name}.{new}", data)
         self._current, self.size = new, len(data)
         self._generation += 1
         try:
-            self._store.remove(self._names[old])
+            self._store.remove(f"{self._name}.{old}")
         except StorageError as error:
             self.fault = str(error)  # it takes room, and no more: the generation tells which one counts
 
     def _read(self, slot: int) -> bytes:
         try:
-            return self._store.load(self._names[slot]) or b""
+            return self._store.load(f"{self._name}.{slot}") or b""
         except StorageError as error:
             self.fault = str(error)
             self._current = 1 - slot  # unless the other one can be read, the next snapshot replaces this one

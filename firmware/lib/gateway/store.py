@@ -94,7 +94,7 @@ class TwoSlots:
 
     def __init__(self, store: "Store", name: str) -> None:
         self._store = store
-        self._names = (name + ".0", name + ".1")
+        self._name = name
         self._target = 0
         self._generation = 0
         self.lost = False  # after load: something was once saved, and none of it can be read
@@ -114,12 +114,12 @@ class TwoSlots:
         """Write to the slot that does not hold the newest document. Raises StorageError."""
         self._generation += 1
         body = json.dumps({"generation": self._generation, "document": document}).encode()
-        self._store.save(self._names[self._target], hashlib.sha256(body).digest() + body)
+        self._store.save(f"{self._name}.{self._target}", hashlib.sha256(body).digest() + body)
         self._target = 1 - self._target
 
     def _read(self, slot: int) -> "dict[str, Any] | None":
         try:
-            data = self._store.load(self._names[slot])
+            data = self._store.load(f"{self._name}.{slot}")
         except StorageError:
             self.lost = True
             return None

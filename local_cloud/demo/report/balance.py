@@ -84,6 +84,18 @@ def largest_error_mm(rows: Iterable[Balance]) -> float:
     return max((abs(row.difference_mm) for row in rows), default=0.0)
 
 
+def by_calendar(rows: Sequence[Balance], calendar_l: float, language: Language) -> str:
+    """What the farm got and used, beside what a calendar would have given."""
+    farm = mean(rows, "")
+    return language.say(
+        "balance_calendar",
+        calendar=language.number(calendar_l / farm.area_m2, 1),
+        given=language.number(farm.flows["irrigation_mm"], 1),
+        rain=language.number(farm.flows["rain_mm"], 1),
+        used=language.number(farm.flows["evapotranspiration_mm"], 1),
+    )
+
+
 def balance_table(rows: Sequence[Balance], language: Language) -> str:
     """One line a zone, with its two bars; the last line is the farm's."""
     if not rows:

@@ -10,19 +10,19 @@ from local_cloud.demo.report.evidence import Evidence, Fault, Notice
 
 Sense = Callable[[Fault, Evidence], Iterator[Notice]]
 
-# Where each kind of fault would show. What compares a value with itself sees only what changes at once:
-# nothing in the system today holds a probe against its neighbours, so a slow drift shows nowhere.
+# Where each kind of fault would show. A probe that is off by little passes for a soil that is a little drier or wetter,
+# and one that drifts shows only in soil that was surely full and is again, weeks apart.
 SENSES: Mapping[str, tuple[Sense, ...]] = {
-    "noise": (probe.bad_value, probe.implausible, probe.scattered),
-    "bias": (probe.bad_value, probe.implausible, probe.stepped),
-    "drift": (probe.bad_value, probe.implausible),
-    "stuck": (probe.bad_value, probe.implausible, probe.same),
-    "dropout": (probe.missing,),
-    "percent": (probe.bad_value, probe.implausible, probe.quarantined, probe.missing),
-    "swapped": (probe.bad_value, probe.implausible, probe.stepped),
-    "dead_valve": (water.valve_fault, water.leak, water.unusual_flow, water.dry_runs, water.soaked),
-    "clogged": (water.unusual_flow, water.dry_runs, water.other_flow),
-    "burst": (water.cut_by_volume, water.unusual_flow, water.other_flow),
+    "noise": (probe.bad_value, probe.doubted, probe.scattered),
+    "bias": (probe.bad_value, probe.doubted, probe.stepped),
+    "drift": (probe.bad_value, probe.doubted),
+    "stuck": (probe.bad_value, probe.doubted, water.not_seen, probe.same),
+    "dropout": (probe.doubted, probe.missing),
+    "percent": (probe.bad_value, probe.doubted, probe.quarantined, probe.missing),
+    "swapped": (probe.bad_value, probe.doubted, probe.stepped),
+    "dead_valve": (water.valve_fault, water.leak, water.unusual_flow, water.not_seen, water.dry_runs, water.soaked),
+    "clogged": (water.unusual_flow, water.not_seen, water.dry_runs, water.other_flow),
+    "burst": (water.cut_by_volume, water.unusual_flow, water.not_seen, water.other_flow),
     "wrong_clock": (
         device.rejected,
         device.from_the_future,

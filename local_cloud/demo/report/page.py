@@ -8,7 +8,8 @@ from string import Template
 from zoneinfo import ZoneInfo
 
 from local_cloud.demo.report import boxes
-from local_cloud.demo.report.balance import balance_table, balances, largest_error_mm
+from local_cloud.demo.report.balance import balance_table, balances, by_calendar, largest_error_mm
+from local_cloud.demo.report.decided import decided_by_zone
 from local_cloud.demo.report.evidence import Document, Evidence, Fault
 from local_cloud.demo.report.farm_map import farm_map, legend
 from local_cloud.demo.report.fault_list import fault_list, lead
@@ -45,7 +46,9 @@ class Season:
 
     def plots(self, language: Language) -> list[Plot]:
         """Every zone and what happened to it."""
-        return plots_of(self.zones["zones"], self.traces, runs_by_zone(self.events), self.faults, language)
+        true = self.truth.get("moisture") or {}
+        runs, decided = runs_by_zone(self.events), decided_by_zone(self.events)
+        return plots_of(self.zones["zones"], self.traces, runs, self.faults, decided, true, language)
 
     def axis(self, language: Language) -> Frame:
         """The time of all charts: from the first reading to the last."""
@@ -68,8 +71,9 @@ def write_report(  # noqa: PLR0913, PLR0917 - the documents that a run leaves
 
     `summary` has the keys of docs/summary.schema.json; `zones` is the document of zones.yaml; `traces` gives each
     zone's readings as (Unix s, m3/m3); `weather` is hourly, with `at` (Unix s) and `rain_mm`. `truth`, what no probe
-    sees: `balance` by zone id (mm), `faults` (name, kind, targets, quantity, begin, end, amount), `layout` (m) and
-    `scenario` (name, description by language); any of them may be missing. Raises OSError.
+    sees: `balance` by zone id (mm), `moisture` by zone id (Unix s, m3/m3), `faults` (name, kind, targets, quantity,
+    begin, end, amount), `layout` (m) and `scenario` (name, description by language); any of them may be missing.
+    Raises OSError.
     """
     truth, events = truth or {}, list(events)
     verdicts = _verdicts(truth.get("faults") or (), summary, zones, events)
@@ -98,6 +102,7 @@ def page(season: Season, language: Language) -> str:
         records=boxes.records(season.summary, language),
         balance=_balance(season, plots, language),
         faults=_faults(season, axis),
+        true_legend=_thin_key("legend_true", "true", language) if season.truth.get("moisture") else "",
         trouble_legend=_key("legend_fault", "trouble", language) if season.verdicts else "",
         plots=cards(plots, axis),
         footer=escape(boxes.footer(season.summary, language)),
@@ -151,6 +156,7 @@ def _balance(season: Season, plots: Sequence[Plot], language: Language) -> str:
     if not rows:
         return ""
     words = language.say("balance_lead", error=language.number(largest_error_mm(rows), 2))
+    words += " " + by_calendar(rows, season.summary["water_by_calendar_l"], language)
     return (
         f'<h2>{escape(language.say("balance"))}</h2><p class="lead">{escape(words)}</p>{balance_table(rows, language)}'
     )
@@ -166,6 +172,10 @@ def _faults(season: Season, axis: Frame) -> str:
         f'<h2>{escape(title)}</h2><p class="lead">{escape(words)}</p><ul class="legend">{keys}</ul>'
         f"{fault_list(season.verdicts, axis)}"
     )
+
+
+def _thin_key(words: str, mark: str, language: Language) -> str:
+    return f'<li class="thin" style="--mark: var(--{mark})">{escape(language.say(words))}</li>'
 
 
 def _key(words: str, mark: str, language: Language) -> str:

@@ -3,27 +3,35 @@
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from local_cloud.demo.report.decided import Decided
+from local_cloud.demo.report.diary import diary, diary_list
 from local_cloud.demo.report.evidence import Document, Fault, fault_touches
 from local_cloud.demo.report.fault_words import kind_of
 from local_cloud.demo.report.language import NBSP, Language
 from local_cloud.demo.report.zone_chart import Frame, Plot, Reading, Run, Trouble, draw
 from protocol.messages import FINAL_STATES
 
+Traces = Mapping[str, Iterable[Sequence[float]]]
 
-def plots_of(
+
+def plots_of(  # noqa: PLR0913, PLR0917  # what is known of a zone
     zones: Iterable[Document],
-    traces: Mapping[str, Iterable[Sequence[float]]],
+    traces: Traces,
     runs: Mapping[str, Sequence[Run]],
     faults: Sequence[Fault],
+    decided: Mapping[str, Decided],
+    true: Traces,
     language: Language,
 ) -> list[Plot]:
-    """Every zone with its readings, its runs and the faults that touched it."""
+    """Every zone with its readings, its runs, the faults that touched it, what was decided and the true moisture."""
     return [
         Plot(
             zone,
             _readings(traces.get(zone["zone_id"], ())),
             runs.get(zone["zone_id"], []),
             [_trouble(fault, language) for fault in faults if fault_touches(fault, zone)],
+            decided.get(zone["zone_id"], Decided()),
+            _readings(true.get(zone["zone_id"], ())),
         )
         for zone in zones
     ]
@@ -66,7 +74,8 @@ def _card(plot: Plot, axis: Frame) -> str:
     return (
         f'<article id="{anchor(zone_id)}"><header><h3><i class="{plot.state}"></i>{escape(zone_id)}</h3>'
         f"<p>{escape(_about(plot.zone, axis.language))}</p></header>"
-        f'{draw(plot, axis)}<p class="sum">{escape(_in_words(plot, axis))}</p></article>'
+        f'{draw(plot, axis)}<p class="sum">{escape(_in_words(plot, axis))}</p>'
+        f"{diary_list(diary(plot.zone, plot.decided, axis), axis)}</article>"
     )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from statistics import median
 
+from compute_service.probes import HEALTHY
+from local_cloud.demo.report.decided import receipt_of
 from local_cloud.demo.report.evidence import DAY_S, Evidence, Fault, Notice, Sample
 
 SCATTER_SAMPLES = 12  # enough of them to judge how a probe scatters
@@ -25,20 +27,16 @@ def bad_value(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
             yield Notice("gateway", "bad_value", told[0], True, {"times": len(told)})
 
 
-def implausible(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
-    """The compute service did not believe the reading, and gave no water on it."""
-    for zone in evidence.zones:
-        if zone.get("sensor_id") not in fault.targets:
-            continue
-        doubted = [
-            (event["at"], check["value"])
-            for event in evidence.of_kind("decision", zone_id=zone["zone_id"])
-            for check in event["checks"]
-            if check["name"] == "plausible_reading" and not check["passed"] and fault.heard(event["at"])
-        ]
-        if doubted:
-            at, vwc = doubted[0]
-            yield Notice("compute", "implausible", at, True, {"decisions": len(doubted), "moisture": vwc or 0.0})
+def doubted(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
+    """The compute service judged the probe by what a soil and a probe can do, and said what is wrong with it."""
+    for target in fault.targets:
+        found: dict[str, list[float]] = {}
+        for event in evidence.of_kind("decision"):
+            verdict = receipt_of(event).get("probes", {}).get(target, HEALTHY)
+            if verdict != HEALTHY and fault.heard(event["at"]):
+                found.setdefault(verdict, []).append(event["at"])
+        for verdict, times in found.items():
+            yield Notice("compute", f"doubted_{verdict}", times[0], True, {"decisions": len(times)})
 
 
 def quarantined(fault: Fault, evidence: Evidence) -> Iterator[Notice]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from statistics import median
 
+from local_cloud.demo.report.decided import receipt_of
 from local_cloud.demo.report.evidence import Document, Evidence, Fault, Notice
 
 NOTHING = 0.1  # of the expected volume: less is no water
@@ -33,6 +34,18 @@ def leak(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
 def unusual_flow(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
     """The gateway reported a run with far less, or far more, than the nominal flow."""
     yield from _reported(fault, evidence, "unusual_flow", "unusual_flow")
+
+
+def not_seen(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
+    """The compute service said that the zone's probes did not see a run."""
+    for zone in evidence.zones_of(fault):
+        said = [
+            (event["at"], unseen_mm)
+            for event in evidence.of_kind("decision", zone_id=zone["zone_id"])
+            if (unseen_mm := receipt_of(event).get("unseen_mm")) and fault.heard(event["at"])
+        ]
+        if said:
+            yield Notice("compute", "not_seen", said[0][0], True, {"mm": said[0][1], "decisions": len(said)})
 
 
 def dry_runs(fault: Fault, evidence: Evidence) -> Iterator[Notice]:

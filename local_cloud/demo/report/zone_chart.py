@@ -8,6 +8,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
+from local_cloud.demo.report.decided import Decided
 from local_cloud.demo.report.language import Language
 from local_cloud.demo.report.svg import Box, line, rect, text
 from local_cloud.demo.report.words_en import ENGLISH
@@ -26,6 +27,8 @@ LETTER_PX = 9
 TROUBLE_TOP, TROUBLE_PX, TROUBLE_ROWS = 181, 5, 3  # the lowest row of faults, the height of one, how many
 
 Reading = tuple[int, float]
+
+NOT_DECIDED = Decided()
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,14 @@ class Plot:
     readings: Sequence[Reading]
     runs: Sequence[Run]
     troubles: Sequence[Trouble] = ()
+    decided: Decided = NOT_DECIDED
+    true: Sequence[Reading] = ()
+
+    @property
+    def due_below(self) -> float:
+        """The moisture below which water is due, m3/m3."""
+        full, wilting = self.zone["field_capacity"], self.zone["wilting_point"]
+        return float(full - self.decided.due_share(self.zone) * (full - wilting))
 
     @property
     def litres(self) -> float:
@@ -122,17 +133,20 @@ def binned(values: Iterable[tuple[int, float]], start: int, bin_s: int) -> dict[
 
 
 def draw(plot: Plot, axis: Frame) -> str:
-    """The whole chart. The zone gives field_capacity, refill_point and wilting_point in m3/m3, as the readings are."""
-    zone, readings, runs = plot.zone, plot.readings, plot.runs
-    name = axis.language.say("chart_name", zone=zone["zone_id"])
-    soil = _SoilScale(zone, readings)
+    """The whole chart. The zone gives field_capacity and wilting_point in m3/m3, as the readings are."""
+    readings, runs = plot.readings, plot.runs
+    name = axis.language.say("chart_name", zone=plot.zone["zone_id"])
+    limits = _limits_of(plot)
+    soil = _SoilScale(limits, readings)
     parts = [
-        _bands(zone, soil),
+        _bands(limits, soil),
         _days(axis),
         _rain(axis),
         _water(runs, axis),
+        _line_of("true", plot.true, soil, axis),
         _moisture(readings, soil, axis),
-        _limits(zone, soil, axis.language),
+        _line_of("belief", plot.decided.believed(plot.zone), soil, axis),
+        _limits(limits, soil, axis.language),
         _hover(readings, runs, axis),
         _run_titles(runs, axis),
         _troubles(plot.troubles, axis),
@@ -143,8 +157,8 @@ def draw(plot: Plot, axis: Frame) -> str:
 class _SoilScale:
     """From m3/m3 to a height: all limits and all readings are in the picture."""
 
-    def __init__(self, zone: Mapping[str, Any], readings: Sequence[Reading]) -> None:
-        levels = [zone["field_capacity"], zone["wilting_point"], *(vwc for _, vwc in readings)]
+    def __init__(self, limits: Mapping[str, float], readings: Sequence[Reading]) -> None:
+        levels = [*limits.values(), *(vwc for _, vwc in readings)]
         margin = (max(levels) - min(levels)) * 0.08 or 0.01
         self.low: float = min(levels) - margin
         self.high: float = max(levels) + margin
@@ -154,9 +168,16 @@ class _SoilScale:
         return SOIL_BOTTOM - share * (SOIL_BOTTOM - SOIL_TOP)
 
 
-def _bands(zone: Mapping[str, Any], soil: _SoilScale) -> str:
-    """Ample, stress and dry: the colours that let a chart be judged from afar."""
-    edges = (soil.high, zone["refill_point"], zone["wilting_point"], soil.low)
+def _limits_of(plot: Plot) -> dict[str, float]:
+    """The moistures at which the soil is full, water is due, and the crop wilts."""
+    zone = plot.zone
+    full, wilting = float(zone["field_capacity"]), float(zone["wilting_point"])
+    return {"field_capacity": full, "wilting_point": wilting, "refill_point": plot.due_below}
+
+
+def _bands(limits: Mapping[str, float], soil: _SoilScale) -> str:
+    """Ample, due and dry: the colours that let a chart be judged from afar."""
+    edges = (soil.high, limits["refill_point"], limits["wilting_point"], soil.low)
     heights = [soil.y(edge) for edge in edges]
     return "".join(
         rect(kind, Box(LEFT, RIGHT, top, bottom))
@@ -164,16 +185,16 @@ def _bands(zone: Mapping[str, Any], soil: _SoilScale) -> str:
     )
 
 
-def _limits(zone: Mapping[str, Any], soil: _SoilScale, language: Language) -> str:
+def _limits(limits: Mapping[str, float], soil: _SoilScale, language: Language) -> str:
     """A line for each limit; its words only where they do not lie on another's."""
     parts: list[str] = []
     taken: list[float] = []
-    for kind in ("field_capacity", "wilting_point", "refill_point"):
-        y = soil.y(zone[kind])
+    for kind, level in limits.items():
+        y = soil.y(level)
         parts.append(line(f"limit {kind}", LEFT, y, RIGHT, y))
         if all(abs(y - other) > LETTER_PX for other in taken):
             taken.append(y)
-            parts.append(text("scale end", LEFT - 4, y + 3.5, language.percent(zone[kind])))
+            parts.append(text("scale end", LEFT - 4, y + 3.5, language.percent(level)))
             parts.append(text("limit-name", LEFT + 4, y - 3, language.say(kind)))
     return "".join(parts)
 
@@ -252,11 +273,15 @@ def _moisture(readings: Sequence[Reading], soil: _SoilScale, axis: Frame) -> str
     if not readings:
         words = axis.language.say("no_readings")
         return text("nothing middle", (LEFT + RIGHT) / 2, (SOIL_TOP + SOIL_BOTTOM) / 2, words)
-    paths = []
-    for stretch in _stretches(readings):
-        points = [f"{axis.x(at):.1f},{soil.y(vwc):.1f}" for at, vwc in thinned(stretch, axis.end - axis.start)]
-        paths.append(f'<path class="moisture" d="M{" ".join(points)}"/>')
-    return "".join(paths)
+    return "".join(_line_of("moisture", stretch, soil, axis) for stretch in _stretches(readings))
+
+
+def _line_of(kind: str, readings: Sequence[Reading], soil: _SoilScale, axis: Frame) -> str:
+    """A line through all of them, without a gap; nothing if there is none."""
+    if not readings:
+        return ""
+    points = [f"{axis.x(at):.1f},{soil.y(vwc):.1f}" for at, vwc in thinned(readings, axis.end - axis.start)]
+    return f'<path class="{kind}" d="M{" ".join(points)}"/>'
 
 
 def _stretches(readings: Sequence[Reading]) -> list[list[Reading]]:

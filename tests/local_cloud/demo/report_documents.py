@@ -6,6 +6,23 @@ from typing import Any
 
 START = 1593576000  # 2020-07-01 00:00 in Montreal
 HOUR = 3600
+CHECKS = (
+    "fresh_reading",
+    "believable_probes",
+    "nothing_under_way",
+    "cooled_down",
+    "needs_water",
+    "within_daily_cap",
+    "daily_budget",
+    "seasonal_budget",
+    "allowed_hour",
+    "no_frost",
+    "calm",
+    "no_rain_now",
+    "no_rain_ahead",
+    "pump_free",
+    "bounded_run",
+)
 CROPS = (("maize", "sandy loam", 0.22, 0.10), ("potato", "loam", 0.30, 0.14), ("tomato", "clay loam", 0.36, 0.20))
 
 
@@ -16,12 +33,12 @@ def farm(gateways: int = 8, days: int = 5, seed: int = 1) -> dict[str, Any]:
     zones, traces, events = [], {}, []
     for number in range(gateways * 3):
         zone = _zone(number)
-        readings, acks = _irrigated(zone, weather, chance)
+        readings, happened = _irrigated(zone, weather, chance)
         zones.append(zone)
         traces[zone["zone_id"]] = readings
-        events += acks
+        events += happened
     return {
-        "summary": _summary(gateways, days, events, traces),
+        "summary": _summary(gateways, days, events, traces, zones),
         "zones": {"farm": "Demonstration farm", "timezone": "America/Toronto", "zones": zones},
         "events": events,
         "traces": traces,
@@ -51,27 +68,73 @@ def _zone(number: int) -> dict[str, Any]:
         "area_m2": 1500 + 250 * (number % 4),
         "field_capacity": field_capacity,
         "wilting_point": wilting_point,
-        "refill_point": round(wilting_point + 0.5 * (field_capacity - wilting_point), 3),
-        "target": field_capacity - 0.01,
+        "sown": "2020-05-10",
+        "root_depth_m": 0.5,
+        "allowed_depletion": 0.5,
     }
 
 
 def _irrigated(
     zone: dict[str, Any], weather: list[dict[str, Any]], chance: random.Random
 ) -> tuple[list[list[float]], list[dict[str, Any]]]:
-    vwc = zone["refill_point"] + chance.uniform(0.0, 0.08)
+    thirsty_below = (zone["field_capacity"] + zone["wilting_point"]) / 2
+    vwc = thirsty_below + chance.uniform(0.0, 0.08)
     readings: list[list[float]] = []
-    acks: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
     for hour in weather:
         for quarter in range(4):
             at = hour["at"] + quarter * HOUR // 4
             vwc += hour["rain_mm"] / 4 / 600 - max(hour["air_temperature_c"] - 14, 0) * 0.000022
-            if vwc < zone["refill_point"] - 0.004 and not (acks and at - acks[-1]["at"] < 6 * HOUR):
-                acks.append(_ack(zone, at + 2700, chance))
-                vwc += 0.03
             vwc = min(vwc, zone["field_capacity"] + 0.01)
             readings.append([at, vwc + chance.gauss(0, 0.0008)])
-    return readings, acks
+        waters = vwc < thirsty_below - 0.004 and not any(e["kind"] == "ack" and at - e["at"] < 6 * HOUR for e in events)
+        depletion_mm = (zone["field_capacity"] - vwc) * zone["root_depth_m"] * 1000
+        events.append(decision(zone, at, depletion_mm, waters=waters))
+        if waters:
+            events += [command(events[-1]), _ack(zone, at + 2700, chance)]
+            vwc += 0.03
+    return readings, events
+
+
+def decision(  # a decision has that many sides
+    zone: dict[str, Any], at: int, depletion_mm: float, *, waters: bool = False, failed: str = "", **receipt: Any
+) -> dict[str, Any]:
+    """A decision about a zone as the service records it; `failed` names a check that kept due water back."""
+    available_mm = (zone["field_capacity"] - zone["wilting_point"]) * zone["root_depth_m"] * 1000
+    due_mm = 0.5 * available_mm
+    rows = [("needs_water", depletion_mm, due_mm, waters or bool(failed))]
+    rows += [(failed, receipt.pop("value", None), None, False)] if failed else []
+    rows.sort(key=lambda row: CHECKS.index(row[0]))
+    names = ("name", "value", "threshold", "passed")
+    spare_mm = due_mm - depletion_mm
+    usual = {
+        "depletion_mm": depletion_mm,
+        "sigma_mm": 2.0,
+        "due_mm": due_mm,
+        "readily_available_mm": due_mm,
+        "available_mm": available_mm,
+        "rain_mm_24h": 0.0,
+        "spare_mm": spare_mm,
+        "next_water_in_h": max(spare_mm, 0.0) / 5 * 24,
+        "probes": {zone["sensor_id"]: "healthy"},
+    }
+    return {
+        "kind": "decision",
+        "decision_id": f"d-{zone['zone_id']}-{at}",
+        "zone_id": zone["zone_id"],
+        "at": at,
+        "intent": {"duration_s": 2700, "max_volume_l": 1e5, "depth_mm": 9.0} if waters else None,
+        "checks": [{**dict(zip(names, row, strict=True)), "why": ""} for row in rows],
+        "sentence": "",
+        "receipt": usual | receipt,
+    }
+
+
+def command(decision: dict[str, Any]) -> dict[str, Any]:
+    """The command of a decision that waters."""
+    zone_id, at = decision["zone_id"], decision["at"]
+    told = {"kind": "command", "command_id": f"{zone_id}-{at + 2700}", "decision_id": decision["decision_id"]}
+    return {**told, "at": at, "issued_at": at, "zone_id": zone_id, "action": "open", "duration_s": 2700}
 
 
 def _ack(zone: dict[str, Any], at: int, chance: random.Random) -> dict[str, Any]:
@@ -92,9 +155,14 @@ def _ack(zone: dict[str, Any], at: int, chance: random.Random) -> dict[str, Any]
 
 
 def _summary(
-    gateways: int, days: int, events: list[dict[str, Any]], traces: dict[str, list[list[float]]]
+    gateways: int,
+    days: int,
+    events: list[dict[str, Any]],
+    traces: dict[str, list[list[float]]],
+    zones: list[dict[str, Any]],
 ) -> dict[str, Any]:
     samples = sum(len(trace) for trace in traces.values())
+    acks = [event for event in events if event["kind"] == "ack"]
     return {
         "scenario": "drummondville",
         "gateways": gateways,
@@ -113,12 +181,13 @@ def _summary(
         "samples_dropped_by_outbox": 0,
         "samples_lost": 0,
         "duplicates_dropped": 12,
-        "commands_sent": len(events),
-        "commands_done": len(events),
+        "commands_sent": len(acks),
+        "commands_done": len(acks),
         "commands_rejected": 0,
         "commands_expired": 0,
         "valve_bound_violations": 0,
-        "litres_delivered": sum(event["volume_l"] for event in events),
+        "litres_delivered": sum(ack["volume_l"] for ack in acks),
+        "water_by_calendar_l": 25 / 7 * days * sum(zone["area_m2"] for zone in zones),
         "zones_below_wilting_point": 0,
         "glue_database": "pythoflow",
         "glue_tables": ["samples", "windows"],
@@ -138,6 +207,7 @@ def truth(documents: dict[str, Any], faults: list[dict[str, Any]]) -> dict[str, 
     rows = {name: 60.0 * n for n, name in enumerate(gateways)}
     return {
         "balance": {zone["zone_id"]: account() for zone in zones},
+        "moisture": documents["traces"],
         "faults": faults,
         "layout": {"gateways": places, "zones": [_place(zone, rows[zone["gateway_id"]]) for zone in zones]},
         "scenario": {"name": "test", "description": {"en": "A story.", "pt": "Uma história."}},

@@ -196,7 +196,7 @@ def test_the_days_are_the_farms_own() -> None:
     toronto = ZoneInfo("America/Toronto")
     spring = 1583643600  # 2020-03-08 00:00 in Toronto, the day of 23 hours
     axis = frame(spring - 86400, spring + 3 * 86400, toronto, [])
-    zone = {"zone_id": "z", "field_capacity": 0.3, "refill_point": 0.2, "wilting_point": 0.1}
+    zone = {"zone_id": "z", "field_capacity": 0.3, "wilting_point": 0.1}
     chart = ET.fromstring(draw(Plot(zone, [], []), axis))
     places = [float(line.get("x1", "0")) for line in shapes(chart, "line", "day")]
     hour = axis.x(spring + 3600) - axis.x(spring)

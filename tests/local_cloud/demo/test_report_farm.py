@@ -1,6 +1,7 @@
 """The farm's map and its water in the report."""
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -9,7 +10,15 @@ import pytest
 
 from gateway_sim.farm import build, layout, zones_document
 from local_cloud.demo.report import write_report
-from local_cloud.demo.report.balance import COLUMNS, Balance, balance_table, balances, largest_error_mm, mean
+from local_cloud.demo.report.balance import (
+    COLUMNS,
+    Balance,
+    balance_table,
+    balances,
+    by_calendar,
+    largest_error_mm,
+    mean,
+)
 from local_cloud.demo.report.evidence import Fault
 from local_cloud.demo.report.farm_map import farm_map
 from local_cloud.demo.report.words_en import ENGLISH
@@ -19,7 +28,7 @@ from tests.local_cloud.demo.report_documents import START, account, farm, fault,
 
 ZONES = farm(gateways=2)["zones"]["zones"]
 PLOTS = [
-    Plot(zone, [(START, zone["refill_point"])], [Run(START, START + 60, 40.0 * zone["area_m2"])]) for zone in ZONES
+    Plot(zone, [(START, zone["field_capacity"])], [Run(START, START + 60, 40.0 * zone["area_m2"])]) for zone in ZONES
 ]
 
 
@@ -35,6 +44,14 @@ def test_in_less_out_is_the_change() -> None:
     assert first.change_mm == pytest.approx(8.5)
     assert first.difference_mm == pytest.approx(0.0)
     assert largest_error_mm(rows()) < 1e-9
+
+
+def test_a_calendar_is_told_beside_what_was_given() -> None:
+    """In mm over the farm: 25 mm a week for a week, and the account's own figures."""
+    area = sum(zone["area_m2"] for zone in ZONES)
+    assert "would have given 25.0 mm in" in by_calendar(rows(), 25 * area, ENGLISH).replace("\u00a0", " ")
+    told = by_calendar(rows(), 25 * area, PORTUGUESE).replace("\u00a0", " ")
+    assert "receberam 40,0 mm e 1.030,6 mm de chuva; as culturas e o solo usaram 48,1 mm." in told
 
 
 def test_an_account_that_does_not_close_is_marked() -> None:
@@ -128,7 +145,7 @@ def test_the_map_of_a_drawn_farm_fits_its_frame() -> None:
     """Everything that the simulator lays out is within the picture, for small farms and large."""
     for gateways in (1, 8, 60):
         drawn_farm = build(gateways, seed=1)
-        plots = [Plot(zone, [], []) for zone in zones_document(drawn_farm)["zones"]]
+        plots = [Plot(zone, [], []) for zone in zones_document(drawn_farm, date(2020, 6, 9))["zones"]]
         picture = drawn(plots, layout(drawn_farm))
         left, top, width, height = (float(part) for part in picture.get("viewBox", "").split())
         for shape in picture.iter("rect"):

@@ -20,6 +20,7 @@ from local_cloud.demo.report.noticed import SENSES, Verdict, noticed
 from local_cloud.demo.report.words_en import ENGLISH
 from local_cloud.demo.report.words_pt import PORTUGUESE
 from local_cloud.demo.report.zone_chart import Frame
+from tests.local_cloud.demo import report_documents
 from tests.local_cloud.demo.report_documents import HOUR, START, farm, fault, truth
 
 GATEWAY, ZONE, PROBE = "irrigation-gateway-1", "plot-1a", "irrigation-gateway-1.soil-a"
@@ -54,6 +55,16 @@ def run(at: int, litres: float, **more: Any) -> dict[str, Any]:
 
 def opening(at: int) -> dict[str, Any]:
     return {"kind": "valve_edge", "at": at, "at_ms": at * 1000, "gateway_id": GATEWAY, "zone_id": ZONE, "open": True}
+
+
+def judged(at: int, verdict: str) -> dict[str, Any]:
+    """A decision whose receipt tells what the service thinks of the probe."""
+    return report_documents.decision(ZONES[0], at, 10.0, probes={PROBE: verdict, f"{PROBE}-20cm": "stuck"})
+
+
+def unseen(at: int, unseen_mm: float) -> dict[str, Any]:
+    """A decision whose receipt says that no probe saw the run before."""
+    return report_documents.decision(ZONES[0], at, 10.0, unseen_mm=unseen_mm)
 
 
 def decision(at: int, check: str, value: float) -> dict[str, Any]:
@@ -128,8 +139,12 @@ CASES = {
     ),
     "noise scatters": ("noise", 0.05, season(probe=RIPPLE), [("lake", "scattered", 2.75, False)]),
     "noise that is not believed": (
-        "noise", 0.3, season([decision(BEGIN + HOUR, "plausible_reading", 0.02)]),
-        [("compute", "implausible", 1, True)],
+        "noise", 0.3, season([judged(BEGIN + n * HOUR, word) for n, word in enumerate(("healthy", "outlier", "dead"))]),
+        [("compute", "doubted_outlier", 1, True), ("compute", "doubted_dead", 2, True)],
+    ),
+    "a valve that does not open, by the probes": (
+        "dead_valve", 0.0, season([unseen(BEGIN + HOUR, 12.0), unseen(BEGIN + 2 * HOUR, 12.0)]),
+        [("compute", "not_seen", 1, True)],
     ),
     "bias is a step": ("bias", 0.05, season(probe=SWAP), [("lake", "stepped_up", 1.25, False)]),
     "stuck repeats itself": (

@@ -38,6 +38,7 @@ OPTIONS: dict[str, Any] = {
     "seed": 1,  # of the board's random numbers
     "in_rom": False,  # True: the modules run in place from a ROM file system, and their code takes no heap
     "preload": [],
+    "part": None,  # {keep, watch, polls_ms}: it lives on field time, see chip.mjs
 }
 
 
@@ -117,13 +118,13 @@ class Bench:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Bench]:
-    """A bench for the time of the block."""
+async def running(*inherited: int) -> AsyncIterator[Bench]:
+    """A bench for the time of the block; its process inherits these file descriptors."""
     if not MICROPYTHON.is_file():
         raise BenchError(f"{MICROPYTHON} is missing; install it: npm ci")
     command = [str(NODE), str(HERE / "host.mjs"), str(MICROPYTHON), _shims()]
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_LIMIT
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_LIMIT, pass_fds=inherited
     )
     bench = Bench(process)
     try:
@@ -142,6 +143,7 @@ class VmBoard:
         self.ms = 0.0
         self.on = False
         self.due_ms: float | None = None
+        self.date_ms: float | None = None  # when a sleep ends that is no poll; on field time only
         self.counts: dict[str, int] = {}
         self.events: list[Event] = []
 
@@ -162,6 +164,10 @@ class VmBoard:
         await self._rest(
             await self._ask("run_to", us=round((self.ms + seconds * 1000) * 1000), **_patience(patience_s)), patience_s
         )
+
+    async def towards(self, ms: float, patience_s: float = PATIENCE_S) -> None:
+        """As `advance`, up to a time in `ms`, or to the moment in which a watched pin moves."""
+        await self._rest(await self._ask("run_to", us=round(ms * 1000), **_patience(patience_s)), patience_s)
 
     async def settle(self, patience_s: float = PATIENCE_S) -> None:
         """Do what is to be done at this moment."""
@@ -256,8 +262,7 @@ class VmBoard:
         self.events += [Event(us / 1000, kind, tuple(what)) for us, kind, *what in answer["events"]]
         self.ms, self.on = answer["us"] / 1000, answer["on"]
         self.counts = answer.get("counts", self.counts)
-        due_us = answer.get("due_us")
-        self.due_ms = None if due_us is None else due_us / 1000
+        self.due_ms, self.date_ms = _ms(answer.get("due_us")), _ms(answer.get("date_us"))
         if "error" in answer:
             raise BenchError(f"{self.name}: {answer['error']}")
         return answer
@@ -266,6 +271,10 @@ class VmBoard:
         waiting = answer.get("waiting")
         if waiting and patience_s:
             raise BenchError(f"{self.name} still waits for {', '.join(waiting)}")
+
+
+def _ms(us: float | None) -> float | None:
+    return None if us is None else us / 1000
 
 
 def _patience(seconds: float) -> dict[str, int]:

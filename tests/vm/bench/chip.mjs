@@ -3,9 +3,12 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { DeviceClock, real } from './clock.mjs';
 import { Flash } from './flash.mjs';
 import { Hardware } from './hardware.mjs';
+import { Keeper } from './keep.mjs';
 import { Wires } from './wires.mjs';
 
 const { life, options, world, image, rom, shims, pulse: beat } = workerData;
+const SOON_MS = 2000; // of real time, for what follows from a message
+const LOOK_MS = 500; // without a network a shorter sleep is somebody who waits for it
 const SHARED_US = 0, SHARED_BITE_US = 1; // in `times`, read by the host when this thread does not answer any more
 const times = new Float64Array(workerData.times);
 const heart = new Int32Array(beat);
@@ -15,7 +18,21 @@ let cut = life.cut;
 let mp;
 let runLoop, wakeUp; // of asyncio in the VM
 
-const tell = (...event) => parentPort.postMessage({ event: [clock.us, ...event] });
+// On field time, the time of others: `keep` is a folder for what must outlive this process, `watch` lists pins at whose
+// change time must stop, `polls_ms` the sleeps that are no dates, but somebody looking again and again.
+const part = options.part;
+const keeper = part && new Keeper(part.keep, options.unix_s * 1000);
+let moved = false; // a watched pin, and nobody was told yet
+let dates = []; // when somebody wakes who has something to do, in device time
+
+function tell(kind, ...what) {
+  if (kind === 'pin' && part?.watch.includes(what[0])) {
+    keeper.note(clock.us, ...what);
+    moved = true;
+  }
+  parentPort.postMessage({ event: [clock.us, kind, ...what] });
+}
+
 const memory = () => mp._module.HEAPU8;
 const wires = new Wires({ clock, memory, world, tell, unixUs: () => options.unix_s * 1e6 });
 const hardware = new Hardware({ clock, world, memory, tell });
@@ -23,6 +40,7 @@ let flash;
 
 // The end of this life, in the middle of whatever runs: nothing goes on in this thread.
 function end(cause) {
+  keeper?.note(clock.us, 'dark');
   parentPort.postMessage({ end: cause, us: clock.us, rtc: clock.rtc, counts });
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 }
@@ -45,6 +63,10 @@ const chip = {
   set_wall_s: (seconds) => {
     clock.rtc = { wallUs: seconds * 1e6, setUs: clock.us };
     tell('clock', clock.wallUnixUs() / 1e6);
+  },
+  sleeps: (ms) => {
+    const looksAgain = part.polls_ms.includes(ms) || (!world.wifi && ms <= LOOK_MS);
+    if (!looksAgain) dates.push(clock.us + ms * 1000);
   },
   awaited: () => {
     if (reached('await')) end('power cut');
@@ -76,14 +98,19 @@ async function start() {
   mp.registerJsModule('_hardware', methodsOf(hardware));
   if (!rom) mp.FS.mkdir('/bench');
   for (const [name, data] of rom ? [] : shims) mp.FS.writeFile(`/bench/${name}`, data);
-  flash = new Flash(mp.FS, { capacity: options.flash_bytes, cut: () => reached('flash'), off: () => end('power cut'), tell: (change) => parentPort.postMessage({ change, us: clock.us }) });
+  flash = new Flash(mp.FS, { capacity: options.flash_bytes, cut: () => reached('flash'), off: () => end('power cut'), tell: changed });
   flash.full = world.flash_full;
   flash.load(image);
   flash.watch();
-  mp.runPython(`import sys\nsys.path[:] = ['${rom ? '/rom' : ''}/bench', '.frozen']\nimport _bench\n_bench.install(${options.count_awaits ? 'True' : 'False'}, ${options.seed + (life.us % 1e6)}, ${options.heap_bytes >> 3})`);
+  mp.runPython(`import sys\nsys.path[:] = ['${rom ? '/rom' : ''}/bench', '.frozen']\nimport _bench\n_bench.install(${options.count_awaits ? 'True' : 'False'}, ${options.seed + (life.us % 1e6)}, ${options.heap_bytes >> 3}, ${part ? 'True' : 'False'})`);
   for (const name of options.preload) mp.runPython(`import ${name}`);
   tell('boot', life.cause);
   for (const name of ['boot.py', 'main.py']) mp.runPython(`_bench.run_file('/${name}')`);
+}
+
+function changed(change) {
+  keeper?.change(change);
+  parentPort.postMessage({ change, us: clock.us });
 }
 
 // The VM looks its functions up at every call, which is slow here, and never changes them.
@@ -139,6 +166,7 @@ async function runTo({ us, patience_ms: patienceMs }) {
   let waiting = [];
   for (let steps = 1; ; steps++) {
     waiting = await settle(waiting.length ? 0 : patienceMs);
+    if (moved) return { waiting, stopped: true };
     if (steps % 256 === 0) {
       await turn();
       wires.touched = wires.any();
@@ -182,7 +210,29 @@ const ASKED = {
   pulse: ({ pin, count, every_us: everyUs }) => hardware.pulse(pin, count, everyUs),
 };
 
-parentPort.on('message', async ({ id, do: what, ...more }) => {
+// One after the other: what is asked, and what a board on field time does with a message when nobody asks.
+let turns = Promise.resolve();
+const inTurn = (job) => (turns = turns.then(job).catch((error) => tell('log', String(error.message).slice(0, 2000))));
+let arrived = false;
+if (part) {
+  wires.onArrival = () => {
+    if (arrived) return;
+    arrived = true;
+    inTurn(() => {
+      arrived = false;
+      return settle(SOON_MS);
+    });
+  };
+}
+
+const nextDate = () => {
+  dates = dates.filter((us) => us > clock.us);
+  return dates.length ? Math.min(...dates) : null;
+};
+
+parentPort.on('message', (request) => inTurn(() => reply(request)));
+
+async function reply({ id, do: what, ...more }) {
   let answer;
   try {
     answer = { ...(await ASKED[what](more)) };
@@ -191,8 +241,9 @@ parentPort.on('message', async ({ id, do: what, ...more }) => {
   }
   alive();
   const due = clock.dueUs();
-  parentPort.postMessage({ id, rtc: clock.rtc, answer: { ...answer, us: clock.us, due_us: due === Infinity ? null : due, counts: { ...counts } } });
-});
+  parentPort.postMessage({ id, rtc: clock.rtc, answer: { ...answer, us: clock.us, due_us: due === Infinity ? null : due, date_us: nextDate(), counts: { ...counts } } });
+  moved = false;
+}
 
 try {
   await start();

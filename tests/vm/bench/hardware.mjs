@@ -70,6 +70,12 @@ export class Hardware {
     return this.world.one_wire[pin]?.[rom] ?? NaN;
   }
 
+  // What a chip's own counter has of a steady flow, {us, pulses, hz}: so many at `us`, and from then on `hz` a second.
+  turned(pin) {
+    const flow = this.world.flows[pin];
+    return flow ? Math.floor(flow.pulses + (flow.hz * (this.clock.us - flow.us)) / 1e6 + 1e-6) : 0;
+  }
+
   // What the world does.
 
   // Pulses on an input: both edges of each, `everyUs` apart.

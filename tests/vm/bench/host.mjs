@@ -16,7 +16,7 @@ const NEVER_SET = { wallUs: 0, setUs: 0 };
 const WORLD = {
   wifi: true, network: 'open', certificate_time: 'device', dns: { localhost: '127.0.0.1' }, dns_timeout_s: 14,
   name_server: true, time_server: true, time_server_off_s: 0, flash_full: false, rssi_dbm: -61, system_heap_bytes: 110_000,
-  inputs: {}, microvolts: {}, i2c: {}, uart: {}, one_wire: {}, meters: [],
+  inputs: {}, microvolts: {}, i2c: {}, uart: {}, one_wire: {}, meters: [], flows: {},
 };
 
 class Board {
@@ -30,6 +30,7 @@ class Board {
     this.events = [];
     this.worker = null;
     this.hung = false;
+    this.again = null; // why it has to start, when it is next asked for anything
     this.asked = new Map();
     this.nextId = 1;
   }
@@ -42,6 +43,7 @@ class Board {
   }
 
   async powerOff() {
+    this.again = null;
     if (this.hung) this.#note('end', 'power off');
     else if (this.worker) await this.#die('power off', this.us);
     this.hung = false;
@@ -50,6 +52,7 @@ class Board {
 
   // Has the board do something; when it resets over it, it starts again.
   async have(request) {
+    if (this.again) await this.#start(this.again);
     const answer = await this.ask(request);
     if (RESETS.includes(answer.ended)) await this.#start(answer.ended);
     return answer.ended ? { off: !this.worker } : answer;
@@ -59,7 +62,7 @@ class Board {
   async runTo(request) {
     let answer;
     do answer = await this.have({ ...request, do: 'run_to' });
-    while (this.worker && this.us < request.us);
+    while (this.worker && this.us < request.us && !answer.stopped);
     if (!this.worker) this.us = Math.max(this.us, request.us);
     return answer;
   }
@@ -75,6 +78,7 @@ class Board {
 
   // Boots; again if the board resets before it has come so far.
   async #start(cause, cut = null) {
+    this.again = null;
     for (let begun = 0; begun < MOST_RESETS; begun++) {
       const { ended } = await this.#boot(cause, cut);
       if (!RESETS.includes(ended)) return;
@@ -125,6 +129,7 @@ class Board {
 
   async #die(cause, us, counts) {
     const { worker } = this;
+    if (RESETS.includes(cause) && !this.asked.size) this.again = cause; // in answer to a message, say
     this.worker = null;
     clearInterval(this.listening);
     this.us = Math.max(this.us, us);

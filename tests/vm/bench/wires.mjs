@@ -24,6 +24,7 @@ export class Wires {
   #changed = () => {};
   touched = false; // since somebody last looked whether everything has come to rest
   onChange = () => {}; // the VM's: something is there to read, or over
+  onArrival = () => {}; // this machine's: the same
 
   constructor({ clock, memory, world, tell, unixUs }) {
     Object.assign(this, { clock, memory, world, tell, unixUs });
@@ -233,6 +234,7 @@ export class Wires {
   #wake() {
     this.touched = true;
     this.onChange();
+    this.onArrival();
     this.#changed();
   }
 

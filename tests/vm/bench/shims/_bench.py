@@ -37,7 +37,7 @@ class _Counted:
         self._coroutine.close()
 
 
-def install(count_awaits, seed, collect_after):
+def install(count_awaits, seed, collect_after, tell_sleeps):
     """Give asyncio what the board's has, and take away what only this VM can import."""
     asyncio.core._schedule_run_iter = _chip.wake  # the loop's own way to ask for a timer takes three times as long
     _chip.when_awake(asyncio.core._run_iter)
@@ -55,12 +55,22 @@ def install(count_awaits, seed, collect_after):
             return plain(_Counted(coroutine))
 
         asyncio.create_task = asyncio.core.create_task = create_task
+    if tell_sleeps:
+        asyncio.sleep = _told(asyncio.sleep)
     os.statvfs = _statvfs
     sys.modules["gc"] = _gc  # this VM's own counts on all the memory of this machine
     random.seed(seed)
     os.chdir("/")
     sys.path[:] = BOARD_PATH
     gc.threshold(collect_after)  # bytes; it happens when the VM next pauses: it cannot while it runs
+
+
+def _told(plain):
+    def sleep(seconds):
+        _chip.sleeps(int(seconds * 1000))
+        return plain(seconds)
+
+    return sleep
 
 
 def _statvfs(_path):

@@ -63,13 +63,14 @@ class Counter:
     RISING, FALLING = 1, 2
 
     def __init__(self, _id, src, edge=1, direction=None, filter_ns=0):
-        self._count = 0
+        self._pin = src._id
+        self._count = -_hardware.turned(self._pin)
         src.irq(self._edge, edge)
 
     def value(self, count=None):
-        before = self._count
+        before = self._count + _hardware.turned(self._pin)
         if count is not None:
-            self._count = count
+            self._count += count - before
         return before
 
     def _edge(self, _pin):

@@ -1,0 +1,67 @@
+"""What can be learned from messages that are not proof: refused readings, and reports that anyone may write.
+
+A report's words are the gateway's own, see `lib/gateway`. Nothing here changes anything.
+"""
+
+import json
+import re
+from typing import Any, NamedTuple
+
+from protocol import messages, topics
+from protocol.errors import MessageError, ProtocolError
+
+NO_BOOT = "-"  # the boot_id of what did not come as a sample
+MOST_FLOW = 1.5  # times the nominal: whoever claims more water than a zone's pipes carry is not believed
+_HELD_BACK = re.compile(r"(\S{1,200}): vwc of (-?\d{1,9}(?:\.\d{1,9})?), it can be .*")
+_UNASKED = re.compile(r"(\S{1,200}): (\d{1,9}) l in (\d{1,6}) s")
+_WEATHER = ("air_temperature_c", "relative_humidity_pct", "wind_speed_m_s", "solar_radiation_w_m2", "rain_mm")
+
+
+class Unasked(NamedTuple):
+    """Water that ran through a valve which should be shut: a leak, or somebody's hand."""
+
+    zone_id: str
+    litres: float
+    seconds: int
+
+
+def weather(sample: dict[str, Any]) -> dict[str, float]:
+    """What a sample tells of the weather; nothing if it is of no weather station."""
+    return {name: sample[name] for name in _WEATHER if sample.get(name) is not None}
+
+
+def held_back(report: dict[str, Any]) -> tuple[str, float] | None:
+    """The probe and the moisture that its gateway did not send, since no moisture is so; None if it is about others."""
+    found = _HELD_BACK.fullmatch(report["text"]) if report["code"] == "bad_value" else None
+    return (found[1], float(found[2])) if found else None
+
+
+def unasked_water(report: dict[str, Any]) -> Unasked | None:
+    """The water that a report tells of; None if it is about something else."""
+    found = _UNASKED.fullmatch(report["text"]) if report["code"] == "flow_while_shut" else None
+    return Unasked(found[1], float(found[2]), int(found[3])) if found else None
+
+
+def in_percent(topic: str, payload: bytes, error: ProtocolError) -> tuple[str, dict[str, Any] | None]:
+    """The sensor whose topic it came on, and the sample that made a reading refused for a moisture above 1."""
+    place = re.fullmatch(r"samples\[(\d+)\]\.vwc", error.field) if isinstance(error, MessageError) else None
+    if place is None:
+        return "", None
+    sensor_id = topics.parse(topic)[1] or ""
+    sample = json.loads(payload)["samples"][int(place[1])]
+    value = sample["vwc"]
+    is_percent = isinstance(value, (int, float)) and not isinstance(value, bool) and 1 < value <= 100
+    try:
+        messages.check("reading", _reading(sensor_id, {**sample, "vwc": None}))
+    except ProtocolError:
+        return sensor_id, None
+    return sensor_id, sample if is_percent else None
+
+
+def _reading(sensor_id: str, sample: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "gateway_id": topics.gateway_of(sensor_id),
+        "sensor_id": sensor_id,
+        "boot_id": NO_BOOT,
+        "samples": [sample],
+    }

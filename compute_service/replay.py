@@ -1,0 +1,45 @@
+"""A day decided again, from the inputs that were kept with its decisions: bit for bit the same, or it is told.
+
+A zone's whole model is kept with its first decision of a day (UTC) and of each start of the service; from there on the
+model moves by what is kept, as it did then.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from compute_service.agronomy import DAY_S, ZoneModel
+from compute_service.config import Zone
+from compute_service.inputs import Inputs, conclude, zone_from
+from compute_service.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A decision that was made again; `differs` says in what it came out otherwise."""
+
+    decision_id: str
+    zone_id: str
+    differs: str = ""
+
+
+def day(store: Store, begin: int) -> Iterator[Repeated]:
+    """Make all decisions of the day that begins then (Unix s) again, zone by zone, in the order they were made."""
+
+    @cache
+    def zone_of(digest: str) -> Zone:
+        return zone_from(store.settings(digest))
+
+    models: dict[str, ZoneModel | None] = {}
+    for row, kept in store.decisions_with_inputs(begin, begin + DAY_S):
+        zone = zone_of(kept["zone"])
+        if "model" in kept:
+            models[zone.zone_id] = ZoneModel.from_json(zone, kept["model"]) if kept["model"] else None
+        if zone.zone_id not in models:
+            yield Repeated(row["decision_id"], zone.zone_id, "the model before it was not kept")
+            continue
+        decision, models[zone.zone_id] = conclude(zone, models[zone.zone_id], Inputs.from_json(kept), row["at"])
+        told = json.loads(json.dumps(decision.to_json()))
+        otherwise = (f"{name} was {row[name]}, is {told[name]}" for name in told if told[name] != row[name])
+        yield Repeated(row["decision_id"], zone.zone_id, "; ".join(otherwise))

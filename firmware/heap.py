@@ -1,0 +1,73 @@
+"""What the firmware takes of a board's memory while it runs, held to its budget.
+
+It is measured by the bench in tests/, which runs it in MicroPython's own VM; whoever lacks a part of that is told.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from firmware import build
+
+BENCH = "tests.vm.bench.live_heap"
+PATIENCE_S = 300
+# A board without PSRAM starts with 56 KB, and the rest of its memory belongs to TLS: the heap must never grow. Its
+# modules are frozen into its image, and `flash` sees to that. With PSRAM, where they are files, there is no want.
+LAYOUT = "frozen"
+LIVE_BYTES = 40_000
+GROWTH_BYTES = 128  # over 9,000 messages: less than the smallest piece of a heap, 16 bytes, for each thousand
+
+
+class HeapError(Exception):
+    """The memory cannot be measured here; the text says why, and the remedy."""
+
+
+def measured() -> dict[str, Any]:
+    """Live bytes of each layout, and the growth over 10,000 messages. Raises HeapError."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", BENCH],
+            cwd=build.ROOT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise HeapError(
+            f"live heap: no figures after {PATIENCE_S} s; try again on a machine with less to do"
+        ) from error
+    if done.returncode:
+        why = (done.stderr.strip() or "it said nothing").splitlines()[-1]
+        raise HeapError(
+            f"live heap: not measured ({why}); make firmware brings what that needs, --no-heap goes without"
+        )
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+def report(figures: dict[str, Any]) -> dict[str, Any]:
+    """The entries of size.json, in bytes."""
+    return {**figures, "live_heap_bytes_allowed": {LAYOUT: LIVE_BYTES}, "growth_bytes_allowed": GROWTH_BYTES}
+
+
+def breaches(report: dict[str, Any]) -> Iterator[str]:
+    """What is more than the board has room for."""
+    for layout, allowed in report["live_heap_bytes_allowed"].items():
+        if report["live_heap_bytes"][layout] > allowed:
+            yield f"live heap, {layout}: {report['live_heap_bytes'][layout]} bytes, at most {allowed}"
+    if report["growth_bytes"] > report["growth_bytes_allowed"]:
+        yield (
+            f"live heap after {report['messages']} messages: {report['growth_bytes']} bytes more, "
+            f"at most {report['growth_bytes_allowed']}"
+        )
+
+
+def table(report: dict[str, Any]) -> Iterator[tuple[str, int, int]]:
+    """Of a size report: what, its bytes, how many are allowed, 0 if any number; nothing if it was not measured."""
+    for layout, size in report.get("live_heap_bytes", {}).items():
+        yield f"live heap, modules {layout}", size, report["live_heap_bytes_allowed"].get(layout, 0)
+    if "messages" in report:
+        yield f"growth over {report['messages']:,} messages", report["growth_bytes"], report["growth_bytes_allowed"]

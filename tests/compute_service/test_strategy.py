@@ -1,0 +1,100 @@
+"""When water is due and how much: by the stage, within what the soil holds, and no more than the season still takes."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compute_service import balance, crops, fusion, strategy
+from compute_service.balance import Account, Soil, State, Weather
+from compute_service.strategy import STRATEGY, a_day, aim, want
+
+SOIL = Soil(0.30, 0.12)
+TOMATO = replace(crops.crop("tomato"), roots_m=1.0)
+EVER = replace(TOMATO, perennial=True)
+HARDY = replace(EVER, depletion=0.7)
+SEASON = sum(TOMATO.days)
+MID, LAST = 90, SEASON - 1
+
+
+def account(day: float, crop: crops.Crop = TOMATO, et0_mm: float = 5.0) -> Account:
+    """Of a dry day from field capacity."""
+    kc = crops.kc(crop, day)
+    return balance.step(SOIL, State(), kc, Weather(et0_mm, crop_mm_d=kc.single * et0_mm))[1]
+
+
+def wanted(day: float, depletion_mm: float, crop: crops.Crop = TOMATO, et0_mm: float = 5.0) -> float:
+    belief = fusion.begin(depletion_mm)
+    return want(SOIL, crops.kc(crop, day), account(day, crop, et0_mm), belief, day, crop)
+
+
+def test_a_wet_soil_gets_nothing_and_a_dry_one_is_filled() -> None:
+    """In mid season the whole depletion is given back, once the next day would use more than is readily available."""
+    due = STRATEGY.mid * account(MID).readily_available_mm - account(MID).evapotranspiration_mm
+    assert wanted(MID, due - 0.1) == 0
+    assert wanted(MID, due + 0.1) == pytest.approx(due + 0.1)
+
+
+def test_young_crops_are_watered_before_old_ones() -> None:
+    """Of what is readily available, a growing crop may use less than a grown one, and that less than a ripe one."""
+    shares = [
+        (aim(SOIL, crops.kc(TOMATO, day), account(day), fusion.begin(), day, TOMATO).due_mm)
+        / account(day).readily_available_mm
+        for day in (45, MID, 118)
+    ]
+    assert shares == sorted(shares)
+    assert shares[0] < 0.7 < shares[1]
+
+
+def test_what_the_season_no_longer_takes_is_not_given() -> None:
+    """Half of the water is missing: in mid season a refill, a day before the harvest nothing, a week before a part."""
+    half = SOIL.available_mm(1.0) / 2
+    almost = SOIL.available_mm(1.0) * (1 - STRATEGY.always)
+    assert wanted(MID, almost) == pytest.approx(almost)
+    assert wanted(LAST, half) == 0
+    assert 0 < wanted(SEASON - 8, almost) < almost
+
+
+def test_a_perennial_has_no_harvest_to_wait_for() -> None:
+    """Coffee is filled on the last day of its cycle as on any other."""
+    coffee = replace(crops.crop("coffee"), roots_m=1.0)
+    assert wanted(364, 150.0, coffee) == pytest.approx(150.0)
+
+
+def test_however_cool_the_day_some_water_always_stays() -> None:
+    """On a cool day more is readily available, and times its share too much: what a day of 5 mm bears is the most.
+
+    That is not all of what a hardy crop's soil holds either.
+    """
+    for crop, share in ((EVER, STRATEGY.most * EVER.depletion), (HARDY, 1 - STRATEGY.always)):
+        full = SOIL.available_mm(1.0)
+        assert STRATEGY.mid * account(MID, crop, et0_mm=0.1).readily_available_mm > share * full
+        assert wanted(MID, share * full, crop, et0_mm=0.1) == share * full
+        assert wanted(MID, share * full - 1, crop, et0_mm=0.1) == 0
+
+
+@given(day=st.floats(0, 2 * SEASON), depletion=st.floats(0, 400), et0=st.floats(0, 12))
+def test_never_more_than_is_missing_and_never_a_drop(day: float, depletion: float, et0: float) -> None:
+    """A refill is at most what is missing, and at least the part of the readily available water that is worth a run."""
+    mm = wanted(day, depletion, et0_mm=et0)
+    least = STRATEGY.least * account(day, et0_mm=et0).readily_available_mm
+    assert mm == 0 or least - 1e-9 <= mm <= depletion
+
+
+def test_the_hours_of_a_day_are_summed() -> None:
+    """What moved is added up; the state of things is the newest."""
+    hours = [account(MID, et0_mm=et0) for et0 in (0.1, 0.6, 0.3)]
+    day = a_day(hours)
+    assert day.evapotranspiration_mm == pytest.approx(sum(hour.evapotranspiration_mm for hour in hours))
+    assert day.readily_available_mm == hours[-1].readily_available_mm
+
+
+def test_the_aim_is_what_want_goes_by() -> None:
+    """At every depletion `want` gives water just where `aim` says that it is due, and down to what it leaves."""
+    for depletion in range(0, 180, 7):
+        belief = fusion.begin(float(depletion))
+        arguments = (SOIL, crops.kc(TOMATO, 120), account(120), belief, 120, TOMATO)
+        aimed = aim(*arguments)
+        expected = depletion - aimed.left_mm if depletion > aimed.due_mm else 0.0
+        assert strategy.want(*arguments) == pytest.approx(expected)
