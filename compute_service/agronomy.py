@@ -19,6 +19,7 @@ from compute_service.crops import Crop, Kc
 from compute_service.fusion import Belief, Ground
 from compute_service.probes import Probe, Verdict, hear, responded, weights
 from compute_service.refill import Emitters
+from compute_service.strategy import STRATEGY, Strategy
 
 HOUR_S, DAY_S = 3600, 86400
 ASSUMED_ET0_MM_D = 5.0  # while nothing else is known
@@ -145,12 +146,13 @@ class ZoneModel:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a zone's settings come to: its soil, its crop with this field's roots, its emitters, when it was sown."""
+    """What a zone's settings come to: its soil, its crop with this field's roots, its emitters, its strategy."""
 
     soil: Soil
     crop: Crop
     emitters: Emitters
     sown_at: int
+    strategy: Strategy
 
     def day(self, at: int) -> float:
         """Days since sowing; negative before."""
@@ -168,11 +170,13 @@ def place_of(zone: Zone) -> Place:
     top_mm = 1000 * (zone.field_capacity - 0.5 * zone.wilting_point) * 0.1
     soil = Soil(zone.field_capacity, zone.wilting_point, readily_evaporable_mm=min(8.0, MOST_EVAPORABLE * top_mm))
     crop = replace(crops.crop(zone.crop, zone.calendar), roots_m=zone.root_depth_m)
-    if zone.allowed_depletion is not None:
+    strategy = STRATEGY
+    if zone.allowed_depletion is not None:  # a grower's own limit is one: neither stage nor weather goes beyond it
         crop = replace(crop, depletion=zone.allowed_depletion)
+        strategy = replace(STRATEGY, mid=1.0, late=1.0, most=1.0)
     emitters = Emitters(zone.area_m2, zone.application_rate_mm_h, zone.efficiency, zone.infiltration_mm_h)
     sown = datetime(zone.sown.year, zone.sown.month, zone.sown.day, tzinfo=ZoneInfo(zone.timezone))
-    return Place(soil, crop, emitters, int(sown.timestamp()))
+    return Place(soil, crop, emitters, int(sown.timestamp()), strategy)
 
 
 def begin(zone: Zone, now: int) -> ZoneModel:
@@ -254,7 +258,6 @@ def _day(place: Place, at: int, moved: tuple[Moved, ...], roots_m: float) -> Day
     for row in moved:
         if row.source:
             sources[row.source] = sources.get(row.source, 0) + 1
-    unknown_mm = ASSUMED_ET0_MM_D * max(24 - sum(sources.values()), 0) / 24
     _, et0, rain, irrigation, evaporation, transpiration, percolation, _ = (
         zip(*moved, strict=True) if moved else [()] * 8
     )

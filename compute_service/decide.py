@@ -149,7 +149,7 @@ def _case(zone: Zone, state: ZoneState, model: ZoneModel, now: int, forecast: Fo
 def _plan(zone: Zone, place: Place, model: ZoneModel, now: int) -> _Plan:
     """The strategy's depth, or the rest of a refill, in openings that the soil can take."""
     day, depletion, begun_at = model.day, model.belief.depletion_mm, now
-    arguments = (place.soil, day.kc, day.account, model.belief, place.day(now), place.crop)
+    arguments = (place.soil, day.kc, day.account, model.belief, place.day(now), place.crop, place.strategy)
     aim, rest = strategy.aim(*arguments), model.refilling
     spare_mm = aim.due_mm + day.account.evapotranspiration_mm - depletion
     if rest and now - rest.begun_at < REFILL_S:

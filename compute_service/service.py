@@ -143,7 +143,7 @@ class Service:
 
     def _reading(self, message: Message, now: int) -> None:
         zone = self._zone_of_sensor.get(message["sensor_id"])
-        if zone is None and message.get("zone_id") is None:
+        if zone is None and self._is_beside(message):
             self._hear_station(message, now)
             return
         if zone is None or message.get("zone_id") not in (None, zone.zone_id):
@@ -154,6 +154,12 @@ class Service:
                 if sample.get("vwc") is None:
                     self._store.count("samples_without_vwc")  # the probe's verdict will tell of it
                 self._keep_sample(zone, message, sample, now + DECIDE_AFTER_S)
+
+    def _is_beside(self, message: Message) -> bool:
+        """Is it of no zone, or of a zone's flow meter or thermometer? Moisture of an unknown probe is neither."""
+        zone = self._zones.get(message.get("zone_id", ""))
+        of_its_own = zone is not None and zone.gateway_id == message["gateway_id"]
+        return message.get("zone_id") is None or (of_its_own and not any("vwc" in one for one in message["samples"]))
 
     def _hear_station(self, message: Message, now: int) -> None:
         """A weather station serves the whole gateway, and decides nothing by itself."""

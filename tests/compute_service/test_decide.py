@@ -103,6 +103,15 @@ def test_each_check_refuses(known: ZoneState, check: str, told: str) -> None:
     assert told in decision.sentence
 
 
+@pytest.mark.parametrize("sown", [date(2025, 6, 10), date(2025, 5, 10), date(2025, 4, 1), date(2025, 2, 20)])
+@pytest.mark.parametrize("allowed", [0.2, 0.35])
+def test_a_growers_own_limit_is_never_passed(sown: date, allowed: float) -> None:
+    """In no stage may more of the available water be gone than the zones file allows."""
+    limited = zone(sown=sown, allowed_depletion=allowed)
+    receipt = decide(limited, state(0.28, zone_=limited), NOON).receipt
+    assert 0 < receipt["due_mm"] <= allowed * receipt["available_mm"]
+
+
 def test_hours_that_are_not_allowed() -> None:
     """Outside of the allowed hours nothing starts, and a run ends with them."""
     decision = decide(zone(limits=Limits(hours=((20 * 3600, 6 * 3600),))), state(), NOON)

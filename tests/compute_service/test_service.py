@@ -106,6 +106,19 @@ def test_weather_station_is_welcome(bench: Bench) -> None:
     assert bench.store.counters() == {"reading_messages": 1, "readings_without_zone": 1}
 
 
+@pytest.mark.parametrize("told", [{"flow_l_min": 12.0}, {"soil_temperature_c": 18.5}])
+def test_a_zones_other_sensors_are_welcome(bench: Bench, told: dict[str, float]) -> None:
+    """The flow meter or thermometer of a gateway's own zone is no stranger; of another gateway's zone it is."""
+    message = {
+        **reading("a", sensor_id=f"{GATEWAY}.beside"),
+        "samples": [{"seq": 1, "measured_at": NOON, "clock": "synced", **told}],
+    }
+    bench.hear(topics.data(f"{GATEWAY}.beside"), message)
+    assert bench.store.counters() == {"reading_messages": 1, "readings_without_zone": 1}
+    bench.hear(topics.data(f"{GATEWAY}.beside"), {**message, "zone_id": "plot-9z"})
+    assert bench.store.counters()["refusals"] == 1
+
+
 def test_a_probe_without_a_value_is_told(bench: Bench) -> None:
     """A reading without moisture feeds the probe's verdict: three in a row, and nothing goes by it any more."""
     bench.hear_reading("a", vwc=0.25, at=NOON - 900)
