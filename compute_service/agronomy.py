@@ -18,7 +18,7 @@ from compute_service.config import Zone
 from compute_service.crops import Crop, Kc
 from compute_service.fusion import Belief, Ground
 from compute_service.probes import Probe, Verdict, hear, responded, weights
-from compute_service.refill import Emitters
+from compute_service.refill import Emitters, net_mm
 from compute_service.strategy import STRATEGY, Strategy
 
 HOUR_S, DAY_S = 3600, 86400
@@ -236,9 +236,9 @@ def _lacking(state: State, belief: Belief) -> State:
 
 def _soaked(place: Place, model: ZoneModel, water: Water) -> ZoneModel:
     """The water as if it came at once: where it went, the probes will tell."""
-    net_mm = water.litres / place.emitters.area_m2 * place.emitters.efficiency
+    mm = net_mm(place.emitters, water.litres)
     kc = crops.kc(place.crop, place.day(water.at))
-    state, account = balance.step(place.soil, model.state, kc, Weather(0.0, irrigation_mm=net_mm))
+    state, account = balance.step(place.soil, model.state, kc, Weather(0.0, irrigation_mm=mm))
     belief = fusion.predict(model.belief, account, water.at, 0.0)
     watch, moved = model.watch or _watch(model), (*model.moved, _row(water.at, 0.0, account, ""))
     return replace(
@@ -247,7 +247,7 @@ def _soaked(place: Place, model: ZoneModel, water: Water) -> ZoneModel:
         belief=belief,
         moved=moved,
         day=_day(place, model.at, moved, state.roots_m),
-        watch=replace(watch, net_mm=watch.net_mm + net_mm, settled_at=water.at),
+        watch=replace(watch, net_mm=watch.net_mm + mm, settled_at=water.at),
     )
 
 

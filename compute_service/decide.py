@@ -18,7 +18,7 @@ from compute_service.config import MIN_RUN_S, Zone
 from compute_service.constraints import Check, Now, Wish
 from compute_service.forecast import Forecast
 from compute_service.probes import STUCK
-from compute_service.refill import refill
+from compute_service.refill import net_mm, refill
 from compute_service.strategy import Aim
 
 FUTURE_S = 300  # a sample from further ahead has a wrong clock
@@ -154,13 +154,13 @@ def _plan(zone: Zone, place: Place, model: ZoneModel, now: int) -> _Plan:
     spare_mm = aim.due_mm + day.account.evapotranspiration_mm - depletion
     if rest and now - rest.begun_at < REFILL_S:
         aim, begun_at = Aim(rest.left_mm + rest.least_mm, rest.left_mm), rest.begun_at
-    net_mm, cycle_s, soak_s = 0.0, 0, 0
+    missing_mm, cycle_s, soak_s = 0.0, 0, 0
     if depletion > aim.due_mm and place.day(now) >= 0:
-        net_mm = depletion - aim.left_mm if begun_at != now else strategy.want(*arguments)
-        cycle = refill(place.emitters, net_mm).cycles[0]
+        missing_mm = depletion - aim.left_mm if begun_at != now else strategy.want(*arguments)
+        cycle = refill(place.emitters, missing_mm).cycles[0]
         cycle_s, soak_s = min(cycle.open_s, zone.max_run_s), cycle.soak_s
-    wish = Wish(net_mm, cycle_s * zone.flow_l_min / 60, cycle_s, spare_mm)
-    return _Plan(day, aim, net_mm, cycle_s, soak_s, wish, begun_at)
+    wish = Wish(missing_mm, cycle_s * zone.flow_l_min / 60, cycle_s, spare_mm)
+    return _Plan(day, aim, missing_mm, cycle_s, soak_s, wish, begun_at)
 
 
 def _fresh_reading(case: _Case) -> Check:
@@ -263,8 +263,7 @@ def _opening(case: _Case, run_s: int) -> Open:
     litres = run_s * case.zone.flow_l_min / 60
     most = constraints.most_litres(case.zone.limits, case.surroundings)
     bound = litres * VOLUME_MARGIN if most is None else min(litres * VOLUME_MARGIN, most)
-    net_mm = litres / case.zone.area_m2 * case.zone.efficiency
-    return Open(run_s, round(bound, 1), round(net_mm, 2))
+    return Open(run_s, round(bound, 1), round(net_mm(case.place.emitters, litres), 2))
 
 
 def _under_way(case: _Case) -> Refilling | None:

@@ -4,8 +4,7 @@ Pure and without a forecast. Every number that was tuned is in `Strategy`; docs/
 All depths in mm over the whole area, days from planting.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from compute_service.balance import Account, Soil
 from compute_service.crops import Crop, Kc
@@ -43,7 +42,7 @@ class Aim:
 def aim(  # noqa: PLR0913, PLR0917  # the arguments of `want`, which are all that a decision rests on
     soil: Soil, kc: Kc, account: Account, belief: Belief, day: float, crop: Crop, strategy: Strategy = STRATEGY
 ) -> Aim:
-    """The depletion at which water is due, and that which it leaves. `account` is of the last whole day (`a_day`)."""
+    """The depletion at which water is due, and that which it leaves. `account` is of the last whole day."""
     del belief  # how dry the soil is does not move the aim
     readily, available = account.readily_available_mm, soil.available_mm(kc.roots_m)
     most = min(strategy.most * kc.depletion, 1 - strategy.always) * available
@@ -63,17 +62,7 @@ def _unstressed_mm(account: Account) -> float:
 def want(  # noqa: PLR0913, PLR0917  # as above
     soil: Soil, kc: Kc, account: Account, belief: Belief, day: float, crop: Crop, strategy: Strategy = STRATEGY
 ) -> float:
-    """The net depth to give now; 0 if none is due. `account` is of the last whole day (`a_day`)."""
+    """The net depth to give now; 0 if none is due. `account` is of the last whole day."""
     aimed = aim(soil, kc, account, belief, day, crop, strategy)
     lacking = belief.depletion_mm
     return max(lacking - aimed.left_mm, 0.0) if lacking > aimed.due_mm else 0.0
-
-
-def a_day(accounts: Sequence[Account]) -> Account:
-    """One account of the steps of a day, the newest last: what moved is summed, all else is as in the newest.
-
-    It is for `aim` and `want` where the balance moves by the hour. There must be at least one.
-    """
-    moved = ("rain_mm", "irrigation_mm", "runoff_mm", "evaporation_mm", "transpiration_mm", "percolation_mm")
-    sums = {name: sum(getattr(account, name) for account in accounts) for name in (*moved, "grown_mm")}
-    return replace(accounts[-1], **sums)

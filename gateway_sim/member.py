@@ -11,7 +11,7 @@ import itertools
 import json
 import math
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,15 @@ async def _perform(job: Document) -> None:
     settings = {"server_hostname": job["server_hostname"], "sample_interval_s": job["sample_interval_s"]}
     fleet = Fleet(farm, weather_of(job), certs, *address, time, record, settings, state, record.has, faults_of(job))
     await fleet.start()
-    ends = [asyncio.create_task(_answer(job, time, fleet)), asyncio.create_task(input_closed())]
+    try:
+        await until_let_go(_answer(job, time, fleet))
+    finally:
+        await fleet.stop(patience_s=0)
+
+
+async def until_let_go(answering: Coroutine[Any, Any, None]) -> None:
+    """Answer the field clock until it says stop, or until whoever started this process is gone."""
+    ends = [asyncio.create_task(answering), asyncio.create_task(input_closed())]
     try:
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if ends[0].done():
@@ -91,7 +99,6 @@ async def _perform(job: Document) -> None:
     finally:
         for task in ends:
             task.cancel()
-        await fleet.stop(patience_s=0)
 
 
 def gateway_of(job: Document) -> FarmGateway:

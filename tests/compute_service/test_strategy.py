@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from compute_service import balance, crops, fusion, strategy
 from compute_service.balance import Account, Soil, State, Weather
-from compute_service.strategy import STRATEGY, a_day, aim, want
+from compute_service.strategy import STRATEGY, aim, want
 
 SOIL = Soil(0.30, 0.12)
 TOMATO = replace(crops.crop("tomato"), roots_m=1.0)
@@ -80,14 +80,6 @@ def test_never_more_than_is_missing_and_never_a_drop(day: float, depletion: floa
     mm = wanted(day, depletion, et0_mm=et0)
     least = STRATEGY.least * account(day, et0_mm=et0).readily_available_mm
     assert mm == 0 or least - 1e-9 <= mm <= depletion
-
-
-def test_the_hours_of_a_day_are_summed() -> None:
-    """What moved is added up; the state of things is the newest."""
-    hours = [account(MID, et0_mm=et0) for et0 in (0.1, 0.6, 0.3)]
-    day = a_day(hours)
-    assert day.evapotranspiration_mm == pytest.approx(sum(hour.evapotranspiration_mm for hour in hours))
-    assert day.readily_available_mm == hours[-1].readily_available_mm
 
 
 def test_the_aim_is_what_want_goes_by() -> None:

@@ -208,12 +208,6 @@ class VmBoard:
         used: int = await self.run("import gc; _result = gc.mem_alloc()")
         return used
 
-    async def name_bytes(self) -> int:
-        """Bytes of its heap that hold names: a frozen build has them in ROM."""
-        told = len(self.log)
-        await self.run("import micropython; micropython.qstr_info()")
-        return int(self.log[told].split("n_total_bytes=")[1])
-
     async def write_files(self, files: Mapping[str, bytes | None]) -> None:
         """Change the flash while the power is off; None removes a file."""
         if self.on:
