@@ -2,8 +2,9 @@
 
 A small Kalman filter over three unknowns: the depletion (mm), the crop's demand over what the tables say, and what the
 probes are off together (m3/m3: their calibration, and an error of the configured field capacity). The balance says how
-depletion moves, the probes where it is. A full root zone cannot take more: there the probes' offset shows. A surprise
-that lasts is believed, and makes the balance unsure: rain that nobody measured, a run that never came.
+depletion moves, the probes where it is. A full root zone keeps no more, but a surplus takes days to drain, and the
+crop drinks from it; there the probes' offset shows. A surprise that lasts is believed, and makes the balance unsure:
+rain that nobody measured, a run that never came.
 """
 
 import math
@@ -37,16 +38,22 @@ class Tuning:
     gap: float = 0.03  # of the share of the root zone that is far from any probe
     hidden_a_day: float = 0.002  # of that share: what is out of sight goes its own way, for long
     soaking: float = 3.0  # times as wrong while water soaks in
-    soaking_s: int = DAY_S
+    soaking_s: int = 2 * DAY_S
     surprise: float = 2.0  # standard deviations that are too many
     surely: float = 2.0  # standard deviations that leave no doubt
+    drained_days: float = 1.7  # in so many a surplus falls to 1/e
+    drains_s: int = 3 * DAY_S  # after the last water
+    holds: float = 0.3  # of the available water: a greater surplus is gone at once
     least_demand: float = 0.6
     most_demand: float = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """Depletion (mm), demand and offset, and how sure they are; `used` are the probes that it last went by."""
+    """Depletion (mm), demand and offset, and how sure they are; `used` are the probes that it last went by.
+
+    In `known` a depletion below 0 is a surplus, which drains.
+    """
 
     known: Gauss
     at: int = 0  # of the newest reading that it knows
@@ -57,8 +64,8 @@ class Belief:
 
     @property
     def depletion_mm(self) -> float:
-        """What is missing to field capacity."""
-        return self.known.mean[0]
+        """What is missing to field capacity; 0 while there is more."""
+        return max(self.known.mean[0], 0.0)
 
     @property
     def sigma_mm(self) -> float:
@@ -112,11 +119,13 @@ def predict(belief: Belief, account: Account, now: int, days: float, tuning: Tun
         keep * do + by_demand * fo,
     )
     ff, oo = ff + tuning.demand_a_day**2 * days, oo + tuning.offset_a_day**2 * days
-    wetted = rain + run > 0  # without water there is no surplus to lose, and nothing to learn
-    mean, variance, kept = _rectified(after, dd) if wetted else (max(after, 0.0), dd, 1.0)
-    known = Gauss((min(mean, account.available_mm), demand, offset), (variance, df * kept, do * kept, ff, fo, oo))
-    full = after < -tuning.surely * math.sqrt(dd)
-    wet_at, full_at = now if rain + run >= 1.0 else belief.wet_at, now if full else belief.full_at
+    wet_at = now if rain + run >= 1.0 else belief.wet_at
+    mean, variance, kept = max(after, 0.0), dd, 1.0
+    if wet_at and now - wet_at < tuning.drains_s:  # else there is no surplus to lose, and nothing to learn
+        mean, variance, kept = _drained(after, dd, math.exp(-days / tuning.drained_days))
+    mean = min(max(mean, -tuning.holds * account.available_mm), account.available_mm)
+    known = Gauss((mean, demand, offset), (variance, df * kept, do * kept, ff, fo, oo))
+    full_at = now if after < -tuning.surely * math.sqrt(dd) else belief.full_at
     return replace(belief, known=known, wet_at=wet_at, full_at=full_at)
 
 
@@ -223,19 +232,20 @@ def _possible(known: Gauss, ground: Ground, tuning: Tuning) -> Gauss:
     depletion, demand, offset = known.mean
     available = 1000 * (ground.field_capacity - ground.wilting_point) * ground.roots_m
     demand = min(max(demand, tuning.least_demand), tuning.most_demand)
-    return Gauss((min(max(depletion, 0.0), available), demand, offset), known.cov)
+    return Gauss((min(max(depletion, -tuning.holds * available), available), demand, offset), known.cov)
 
 
-def _rectified(mean: float, variance: float) -> tuple[float, float, float]:
-    """Mean and variance of what is not below 0, and the share that stays: a full soil lets the surplus go."""
+def _drained(mean: float, variance: float, left: float) -> tuple[float, float, float]:
+    """Mean and variance once of what is below 0 only such a part is left, and the share of it all that stays."""
     sigma = math.sqrt(variance)
-    if sigma < 1e-9:
-        return max(mean, 0.0), variance, float(mean > 0)
-    far = mean / sigma
-    if far > 6:
-        return mean, variance, 1.0
+    far = mean / sigma if sigma > 1e-9 else math.copysign(9.0, mean)
+    if abs(far) > 6:
+        share = left if far < 0 else 1.0
+        return mean * share, variance * share * share, share
     above = 0.5 * math.erfc(-far / math.sqrt(2))
     density = math.exp(-far * far / 2) / math.sqrt(2 * math.pi)
-    first = mean * above + sigma * density
+    over = mean * above + sigma * density
     second = (mean * mean + variance) * above + mean * sigma * density
-    return first, max(second - first * first, 0.0), above
+    first = over + left * (mean - over)
+    second += left * left * (mean * mean + variance - second)
+    return first, max(second - first * first, 0.0), above + left * (1 - above)

@@ -160,13 +160,44 @@ def test_belief_is_always_a_number_that_can_be(
 
 
 def test_a_full_soil_lets_the_surplus_go() -> None:
-    """100 mm on a soil that lacks 20: full, surely so, and no more in doubt than a few millimetres."""
+    """100 mm on a soil that lacks 20: full, surely so; a few days later it is known to a few millimetres."""
     belief = fusion.begin(20.0)
     _, account = balance.step(SOIL, balance.State(20.0, roots_m=ROOTS_M), CROP, balance.Weather(4.0, rain_mm=100.0))
-    after = fusion.predict(belief, account, START, 1.0)
-    assert after.depletion_mm < 0.5
-    assert after.sigma_mm < 3
-    assert after.full_at == START
+    belief = fusion.predict(belief, account, START, 1.0)
+    assert belief.depletion_mm == 0
+    assert belief.full_at == START
+    still = balance.step(SOIL, balance.State(0.0, roots_m=ROOTS_M), CROP, balance.Weather(0.0))[1]
+    for day in range(1, 5):
+        belief = fusion.predict(belief, still, START + day * 86400, 1.0)
+    assert belief.depletion_mm < 0.5
+    assert belief.sigma_mm < 3
+
+
+def test_the_crop_drinks_from_a_surplus_until_it_has_drained() -> None:
+    """Of 40 mm too much a day's 4 mm leave nothing lacking the day after, and 4 mm a week after."""
+    full = fusion.predict(fusion.begin(), _of(rain_mm=40.0), START, 1.0)
+    drunk = fusion.predict(full, _of(et0_mm=4.0), START + 86400, 1.0)
+    assert drunk.depletion_mm == 0
+    for day in range(1, 8):
+        full = fusion.predict(full, _of(), START + day * 86400, 1.0)
+    took = _of(et0_mm=4.0)
+    later = fusion.predict(full, took, START + 8 * 86400, 1.0)
+    assert later.depletion_mm - full.depletion_mm == pytest.approx(took.evapotranspiration_mm)
+
+
+def test_hours_drain_as_a_day_does() -> None:
+    """A surplus that drains for a day is the same by the day and by the hour, for one that is surely there."""
+    full = fusion.predict(fusion.begin(), _of(rain_mm=60.0), START, 1.0)
+    by_day = fusion.predict(full, _of(), START + 86400, 1.0)
+    for hour in range(1, 25):
+        full = fusion.predict(full, _of(), START + hour * 3600, 1 / 24)
+    assert full.known.mean[0] == pytest.approx(by_day.known.mean[0], rel=0.02)
+    assert by_day.known.mean[0] < -5
+
+
+def _of(et0_mm: float = 0.0, rain_mm: float = 0.0) -> balance.Account:
+    """The account of a day on a soil at field capacity."""
+    return balance.step(SOIL, balance.State(0.0, roots_m=ROOTS_M), CROP, balance.Weather(et0_mm, rain_mm))[1]
 
 
 def test_a_doubtful_soil_does_not_dry_by_doubt_alone() -> None:
