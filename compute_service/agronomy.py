@@ -19,7 +19,7 @@ from compute_service.crops import Crop, Kc
 from compute_service.fusion import Belief, Ground
 from compute_service.probes import Probe, Verdict, hear, responded, weights
 from compute_service.refill import Emitters, net_mm
-from compute_service.strategy import STRATEGY, Strategy
+from compute_service.strategy import STRATEGY, Strategy, wanted_mm
 
 HOUR_S, DAY_S = 3600, 86400
 ASSUMED_ET0_MM_D = 5.0  # while nothing else is known
@@ -55,7 +55,10 @@ class Water(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """What moved in an hour that began at `at`, or when water came, mm; `source` as in Hour, "" of water."""
+    """What moved in an hour that began at `at`, or when water came, mm; `source` as in Hour, "" of water.
+
+    `unmet_mm` is what a thirsty crop would have transpired besides.
+    """
 
     at: int
     et0_mm: float
@@ -65,6 +68,7 @@ class Moved(NamedTuple):
     transpiration_mm: float
     percolation_mm: float
     source: str
+    unmet_mm: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,25 +262,27 @@ def _day(place: Place, at: int, moved: tuple[Moved, ...], roots_m: float) -> Day
     for row in moved:
         if row.source:
             sources[row.source] = sources.get(row.source, 0) + 1
-    _, et0, rain, irrigation, evaporation, transpiration, percolation, _ = (
-        zip(*moved, strict=True) if moved else [()] * 8
+    _, et0, rain, irrigation, evaporation, transpired, percolation, _, unmet = (
+        zip(*moved, strict=True) if moved else [()] * 9
     )
     unknown_mm = ASSUMED_ET0_MM_D * max(24 - sum(sources.values()), 0) / 24
     unknown_mm = min(unknown_mm, max(ASSUMED_ET0_MM_D - sum(et0), 0.0))
     et0_mm, available = sum(et0) + unknown_mm, place.soil.available_mm(roots_m)
     p = balance.adjusted_p(kc.depletion, kc.single * et0_mm)
+    transpiration_mm = sum(transpired) + unknown_mm * kc.single
+    asked_mm = transpiration_mm + sum(unmet)
     account = Account(
         rain_mm=sum(rain),
         irrigation_mm=sum(irrigation),
         runoff_mm=0.0,
         evaporation_mm=sum(evaporation),
-        transpiration_mm=sum(transpiration) + unknown_mm * kc.single,
+        transpiration_mm=transpiration_mm,
         percolation_mm=sum(percolation),
         grown_mm=0.0,
         available_mm=available,
         readily_available_mm=p * available,
         depletion_share=p,
-        stress=1.0,
+        stress=transpiration_mm / asked_mm if asked_mm else 1.0,
         evaporation_kc=0.0,
     )
     return Day(kc, account, et0_mm, sources)
@@ -292,6 +298,7 @@ def _row(at: int, et0_mm: float, account: Account, source: str) -> Moved:
         round(account.transpiration_mm, 4),
         round(account.percolation_mm, 4),
         source,
+        round(wanted_mm(account) - account.evapotranspiration_mm, 4),
     )
 
 

@@ -151,7 +151,7 @@ def _plan(zone: Zone, place: Place, model: ZoneModel, now: int) -> _Plan:
     day, depletion, begun_at = model.day, model.belief.depletion_mm, now
     arguments = (place.soil, day.kc, day.account, model.belief, place.day(now), place.crop, place.strategy)
     aim, rest = strategy.aim(*arguments), model.refilling
-    spare_mm = aim.due_mm + day.account.evapotranspiration_mm - depletion
+    spare_mm = aim.due_mm + strategy.wanted_mm(day.account) - depletion
     if rest and now - rest.begun_at < REFILL_S:
         aim, begun_at = Aim(rest.left_mm + rest.least_mm, rest.left_mm), rest.begun_at
     missing_mm, cycle_s, soak_s = 0.0, 0, 0
@@ -298,7 +298,7 @@ def _receipt(case: _Case) -> dict[str, Any]:
     day, belief = plan.day, model.belief
     account, rest = day.account, _under_way(case)
     lacking = plan.aim.due_mm - belief.depletion_mm
-    an_hour = account.evapotranspiration_mm / 24
+    an_hour = strategy.wanted_mm(account) / 24
     next_h = LOOK_AHEAD_H if an_hour * LOOK_AHEAD_H <= lacking else max(lacking, 0.0) / an_hour if an_hour else 0.0
     return {
         "depletion_mm": belief.depletion_mm,

@@ -46,7 +46,7 @@ def aim(  # noqa: PLR0913, PLR0917  # the arguments of `want`, which are all tha
     del belief  # how dry the soil is does not move the aim
     readily, available = account.readily_available_mm, soil.available_mm(kc.roots_m)
     most = min(strategy.most * kc.depletion, 1 - strategy.always) * available
-    a_day_mm = _unstressed_mm(account)
+    a_day_mm = wanted_mm(account)
     to_harvest = 0.0 if crop.perennial else most - a_day_mm * max(sum(crop.days) - day, 0.0)
     left = max(to_harvest, 0.0)
     used: float = getattr(strategy, kc.stage)
@@ -54,8 +54,8 @@ def aim(  # noqa: PLR0913, PLR0917  # the arguments of `want`, which are all tha
     return Aim(max(due, left + strategy.least * readily), left)
 
 
-def _unstressed_mm(account: Account) -> float:
-    """What a day like that takes where water is not short: a thirsty crop takes less, and would seem to need less."""
+def wanted_mm(account: Account) -> float:
+    """What such a day takes where water is not short: a thirsty crop takes less, and would seem to need less."""
     return account.evaporation_mm + account.transpiration_mm / max(account.stress, 0.1)
 
 

@@ -1,5 +1,6 @@
 """What is believed of a zone: the balance by the hour, water as it is settled, probes that see it or do not."""
 
+import json
 from dataclasses import replace
 from datetime import date
 
@@ -7,6 +8,7 @@ import pytest
 
 from compute_service.agronomy import HOUR_S, Hour, Sample, Water, ZoneModel, advance, begin, commanded, place_of
 from compute_service.config import Probe, Zone
+from compute_service.strategy import wanted_mm
 from tests.compute_service.bench import NOON, zone
 
 BEGIN = NOON // HOUR_S * HOUR_S
@@ -132,6 +134,18 @@ def test_probes_may_come_and_go_with_the_zones_file() -> None:
     assert list(more.probes) == list(deep.sensor_ids)
     assert more.probes[SENSOR].vwc == 0.25
     assert list(advance(zone(), more, (), (), (), BEGIN + 120).probes) == [SENSOR]
+
+
+def test_a_thirsty_crop_does_not_seem_to_need_less() -> None:
+    """Of a day's weather a crop in dry soil takes less than one in moist soil, but asks for as much."""
+    begun = {vwc: advance(zone(), None, (), (), [Sample(SENSOR, BEGIN, vwc)], BEGIN) for vwc in (0.28, 0.14)}
+    moist, dry = (after(24, model=model).day.account for model in begun.values())
+    assert dry.transpiration_mm < 0.6 * moist.transpiration_mm
+    asked = [account.transpiration_mm / account.stress for account in (moist, dry)]
+    assert asked[1] == pytest.approx(asked[0], rel=0.02)
+    assert wanted_mm(dry) == pytest.approx(dry.evaporation_mm + asked[1])
+    kept = json.loads(json.dumps(after(24, model=begun[0.14]).to_json()))
+    assert ZoneModel.from_json(zone(), kept).day.account == dry
 
 
 def test_an_empty_model_says_what_is_usual() -> None:
