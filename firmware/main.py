@@ -1,6 +1,7 @@
 """The second file that the board runs: it puts the gateway together, and shuts every valve whatever ends it."""
 
 import asyncio
+import gc
 import sys
 import time
 
@@ -14,17 +15,26 @@ async def main(watchdogs):
 
     What feeds the watchdog is appended to the list `watchdogs` once there is one.
     """
-    await asyncio.gather(*_jobs(watchdogs))
+    await asyncio.gather(*await _jobs(watchdogs))
 
 
-def _jobs(watchdogs):
+async def _jobs(watchdogs):
     import board
+
+    entries, pins = _files()
+    gc.collect()  # before what lives long takes its place
+    await asyncio.sleep(0)
+    return board.gateway_jobs(entries, pins, watchdogs)
+
+
+def _files():
+    """config.json and pins.json, checked; the 8 KB of tables that check them are then nobody's."""
     import config
 
     entries = config.check_config(config.load("/config.json"))
     pins = config.check_pins(config.load("/pins.json"), [zone["zone_id"] for zone in entries["zones"]])
-    del sys.modules["config"]  # 8 KB of tables that nobody needs any more
-    return board.gateway_jobs(entries, pins, watchdogs)
+    del sys.modules["config"]
+    return entries, pins
 
 
 def guarded():

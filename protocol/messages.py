@@ -59,6 +59,7 @@ ACK_CODES = (
 VOLUME_SOURCES = ("measured", "estimated", "none")
 END_REASONS = ("duration", "volume", "close", "stop_all", "replaced", "power_cut", "fault")
 STATES = ("online", "offline")
+_ANY_COUNT = (0, 2**53)
 
 
 def _is_int(value):
@@ -69,86 +70,70 @@ def _is_number(value):
     return _is_int(value) or (isinstance(value, float) and value - value == 0.0)  # neither NaN nor infinite
 
 
-def _integer(least, most):
-    def check(value):
-        if not _is_int(value) or not least <= value <= most:
-            return "want an integer from %d to %d, got %s" % (least, most, _short(value))
-
-    return check
+def _integer(value, limits):
+    least, most = limits
+    if not _is_int(value) or not least <= value <= most:
+        return "want an integer from %d to %d, got %s" % (least, most, _short(value))
 
 
-def _number(least, most):
-    def check(value):
-        if not _is_number(value) or not least <= value <= most:
-            return "want a number from %s to %s, got %s" % (least, most, _short(value))
-
-    return check
+def _number(value, limits):
+    least, most = limits
+    if not _is_number(value) or not least <= value <= most:
+        return "want a number from %s to %s, got %s" % (least, most, _short(value))
 
 
-def _one_of(words):
-    def check(value):
-        if value not in words:
-            return "want one of %s, got %s" % (", ".join(words), _short(value))
-
-    return check
+def _one_of(value, words):
+    if value not in words:
+        return "want one of %s, got %s" % (", ".join(words), _short(value))
 
 
-def _text(most):
-    def check(value):
-        if not isinstance(value, str) or len(value) > most:
-            return "want a text of at most %d characters, got %s" % (most, _short(value))
-
-    return check
+def _text(value, most):
+    if not isinstance(value, str) or len(value) > most:
+        return "want a text of at most %d characters, got %s" % (most, _short(value))
 
 
-def _word(value):
+def _word(value, _):
     if not topics.is_word(value):
         return "want letters, digits, '_' and '-', got %s" % _short(value)
 
 
-def _sensor_id(value):
+def _sensor_id(value, _):
     if not topics.is_sensor_id(value):
         return "want <gateway>.<sensor>, got %s" % _short(value)
 
 
-def _list_of(check, most):
-    def check_list(value):
-        if not isinstance(value, list) or len(value) > most:
-            return "want a list of at most %d entries, got %s" % (most, _short(value))
-        for entry in value:
-            why = check(entry)
-            if why:
-                return why
-
-    return check_list
+def _words(value, most):
+    if not isinstance(value, list) or len(value) > most:
+        return "want a list of at most %d entries, got %s" % (most, _short(value))
+    for entry in value:
+        why = _word(entry, None)
+        if why:
+            return why
 
 
-def _map_of(check, most):
-    def check_map(value):
-        if not isinstance(value, dict) or len(value) > most:
-            return "want an object of at most %d entries, got %s" % (most, _short(value))
-        for name in value:
-            why = _word(name) or check(value[name])
-            if why:
-                return "%s: %s" % (_short(name), why)
-
-    return check_map
+def _counts(value, most):
+    if not isinstance(value, dict) or len(value) > most:
+        return "want an object of at most %d entries, got %s" % (most, _short(value))
+    for name in value:
+        why = _word(name, None) or _integer(value[name], _ANY_COUNT)
+        if why:
+            return "%s: %s" % (_short(name), why)
 
 
-def _settings(value):
+def _settings(value, known):
     if not isinstance(value, dict) or not value:
         return "want an object with a setting or more, got %s" % _short(value)
     for name in value:
-        if name not in SETTINGS:
-            return "unknown setting %s; known: %s" % (_short(name), ", ".join(sorted(SETTINGS)))
-        why = _integer(*SETTINGS[name])(value[name])
+        if name not in known:
+            return "unknown setting %s; known: %s" % (_short(name), ", ".join(sorted(known)))
+        why = _integer(value[name], known[name])
         if why:
             return "%s: %s" % (name, why)
 
 
-def _samples(value):
-    if not isinstance(value, list) or not 1 <= len(value) <= 200:
-        return "want a list of 1 to 200 samples, got %s" % _short(value)
+def _samples(value, most):
+    if not isinstance(value, list) or not 1 <= len(value) <= most:
+        return "want a list of 1 to %d samples, got %s" % (most, _short(value))
 
 
 def _short(value):
@@ -158,93 +143,94 @@ def _short(value):
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-_time = _integer(EARLIEST, LATEST - 1)
-_count = _integer(0, 2**53)
-_duration = _integer(1, MAX_RUN_S)
-_seconds = _number(0, MAX_RUN_S)
-_volume = _number(0, 1e9)
-
-# A field: name -> (check, "required" | "optional"). An optional field may be absent or None.
+# A field is a row: its check, "required" | "optional", and what the check takes besides the value. An optional field
+# may be absent or None. A board holds all of this in memory, so fields of one sort share their row.
 REQUIRED = True
 OPTIONAL = False
+_a_word = (_word, REQUIRED, None)
+_word_or_none = (_word, OPTIONAL, None)
+_time = (_integer, REQUIRED, (EARLIEST, LATEST - 1))
+_count = (_integer, REQUIRED, _ANY_COUNT)
+_count_or_none = (_integer, OPTIONAL, _ANY_COUNT)
+_volume_or_none = (_number, OPTIONAL, (0, 1e9))
+_label_or_none = (_text, OPTIONAL, 40)
+
 _FIELDS = {
     "reading": {
-        "gateway_id": (_word, REQUIRED),
-        "sensor_id": (_sensor_id, REQUIRED),
-        "zone_id": (_word, OPTIONAL),
-        "boot_id": (_word, REQUIRED),
-        "samples": (_samples, REQUIRED),
+        "gateway_id": _a_word,
+        "sensor_id": (_sensor_id, REQUIRED, None),
+        "zone_id": _word_or_none,
+        "boot_id": _a_word,
+        "samples": (_samples, REQUIRED, 200),
     },
     "command": {
-        "command_id": (_word, REQUIRED),
-        "device_id": (_word, REQUIRED),
-        "zone_id": (_word, OPTIONAL),
-        "action": (_one_of(ACTIONS), REQUIRED),
-        "duration_s": (_duration, OPTIONAL),
-        "max_volume_l": (_volume, OPTIONAL),
-        "issued_at": (_time, REQUIRED),
-        "expires_at": (_time, REQUIRED),
-        "epoch": (_count, REQUIRED),
-        "decision_id": (_word, OPTIONAL),
-        "reason": (_text(400), OPTIONAL),
+        "command_id": _a_word,
+        "device_id": _a_word,
+        "zone_id": _word_or_none,
+        "action": (_one_of, REQUIRED, ACTIONS),
+        "duration_s": (_integer, OPTIONAL, (1, MAX_RUN_S)),
+        "max_volume_l": _volume_or_none,
+        "issued_at": _time,
+        "expires_at": _time,
+        "epoch": _count,
+        "decision_id": _word_or_none,
+        "reason": (_text, OPTIONAL, 400),
     },
     "ack": {
-        "command_id": (_word, REQUIRED),
-        "gateway_id": (_word, REQUIRED),
-        "zone_id": (_word, OPTIONAL),
-        "epoch": (_count, REQUIRED),
-        "state": (_one_of(ACK_STATES), REQUIRED),
-        "code": (_one_of(ACK_CODES), REQUIRED),
-        "duration_s": (_seconds, OPTIONAL),
-        "volume_l": (_volume, OPTIONAL),
-        "volume_source": (_one_of(VOLUME_SOURCES), REQUIRED),
-        "end_reason": (_one_of(END_REASONS), OPTIONAL),
-        "boot_id": (_word, REQUIRED),
-        "seq": (_count, REQUIRED),
-        "at": (_time, REQUIRED),
+        "command_id": _a_word,
+        "gateway_id": _a_word,
+        "zone_id": _word_or_none,
+        "epoch": _count,
+        "state": (_one_of, REQUIRED, ACK_STATES),
+        "code": (_one_of, REQUIRED, ACK_CODES),
+        "duration_s": (_number, OPTIONAL, (0, MAX_RUN_S)),
+        "volume_l": _volume_or_none,
+        "volume_source": (_one_of, REQUIRED, VOLUME_SOURCES),
+        "end_reason": (_one_of, OPTIONAL, END_REASONS),
+        "boot_id": _a_word,
+        "seq": _count,
+        "at": _time,
     },
     "status": {
-        "gateway_id": (_word, REQUIRED),
-        "boot_id": (_word, REQUIRED),
-        "state": (_one_of(STATES), REQUIRED),
-        "at": (_time, REQUIRED),
-        "firmware": (_text(40), OPTIONAL),
-        "reset_cause": (_text(40), OPTIONAL),
-        "uptime_s": (_count, OPTIONAL),
-        "heap_free_bytes": (_count, OPTIONAL),
-        "rssi_dbm": (_integer(-200, 0), OPTIONAL),
-        "open_valves": (_list_of(_word, 64), OPTIONAL),
-        "epochs": (_map_of(_count, 64), OPTIONAL),
-        "outbox_depth": (_count, OPTIONAL),
-        "outbox_dropped": (_count, OPTIONAL),
+        "gateway_id": _a_word,
+        "boot_id": _a_word,
+        "state": (_one_of, REQUIRED, STATES),
+        "at": _time,
+        "firmware": _label_or_none,
+        "reset_cause": _label_or_none,
+        "uptime_s": _count_or_none,
+        "heap_free_bytes": _count_or_none,
+        "rssi_dbm": (_integer, OPTIONAL, (-200, 0)),
+        "open_valves": (_words, OPTIONAL, 64),
+        "epochs": (_counts, OPTIONAL, 64),
+        "outbox_depth": _count_or_none,
+        "outbox_dropped": _count_or_none,
     },
     "update": {
-        "update_id": (_word, REQUIRED),
-        "device_id": (_word, REQUIRED),
-        "issued_at": (_time, REQUIRED),
-        "settings": (_settings, REQUIRED),
+        "update_id": _a_word,
+        "device_id": _a_word,
+        "issued_at": _time,
+        "settings": (_settings, REQUIRED, SETTINGS),
     },
     "error": {
-        "gateway_id": (_word, REQUIRED),
-        "boot_id": (_word, REQUIRED),
-        "at": (_time, REQUIRED),
-        "code": (_word, REQUIRED),
-        "text": (_text(400), REQUIRED),
+        "gateway_id": _a_word,
+        "boot_id": _a_word,
+        "at": _time,
+        "code": _a_word,
+        "text": (_text, REQUIRED, 400),
     },
     "diagnostics": {
-        "gateway_id": (_word, REQUIRED),
-        "boot_id": (_word, REQUIRED),
-        "at": (_time, REQUIRED),
-        "counters": (_map_of(_count, 64), REQUIRED),
+        "gateway_id": _a_word,
+        "boot_id": _a_word,
+        "at": _time,
+        "counters": (_counts, REQUIRED, 64),
     },
 }
 _SAMPLE = {
-    "seq": (_count, REQUIRED),
-    "measured_at": (_time, REQUIRED),
-    "clock": (_one_of(CLOCKS), REQUIRED),
+    "seq": _count,
+    "measured_at": _time,
+    "clock": (_one_of, REQUIRED, CLOCKS),
 }
-for _name, _limits in QUANTITIES.items():
-    _SAMPLE[_name] = (_number(*_limits), OPTIONAL)
 
 
 def encode(kind, message):
@@ -279,10 +265,10 @@ def check(kind, message):
     _check_fields(kind, "", _FIELDS[kind], message)
     if kind == "reading":
         for index, sample in enumerate(message["samples"]):
-            place = "samples[%d]" % index
+            place = "samples[%d]." % index
             if not isinstance(sample, dict):
-                raise MessageError(kind, place, "want an object, got %s" % _short(sample))
-            _check_fields(kind, place + ".", _SAMPLE, sample)
+                raise MessageError(kind, place[:-1], "want an object, got %s" % _short(sample))
+            _check_sample(place, sample)
         if topics.gateway_of(message["sensor_id"]) != message["gateway_id"]:
             raise IdentityError(
                 kind, "sensor_id", "%s is not a sensor of %s" % (message["sensor_id"], message["gateway_id"])
@@ -301,15 +287,24 @@ def _check_command(message):
         raise MessageError("command", "expires_at", "earlier than issued_at")
 
 
+def _check_sample(place, sample):
+    _check_fields("reading", place, _SAMPLE, sample)
+    for name in sample:
+        limits, value = QUANTITIES.get(name), sample.get(name)
+        why = limits and value is not None and _number(value, limits)
+        if why:
+            raise MessageError("reading", place + name, why)
+
+
 def _check_fields(kind, place, fields, message):
     for name in fields:
-        check_value, required = fields[name]
+        check_value, required, argument = fields[name]
         value = message.get(name)
         if value is None:
             if required:
                 raise MessageError(kind, place + name, "missing")
             continue
-        why = check_value(value)
+        why = check_value(value, argument)
         if why:
             raise MessageError(kind, place + name, why)
 

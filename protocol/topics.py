@@ -22,17 +22,19 @@ FROM_GATEWAYS = (
 
 def is_word(text):
     """True if `text` may stand as one identifier: letters, digits, `_`, `-`; 1 to 64 characters."""
-    return isinstance(text, str) and 0 < len(text) <= 64 and all(c in _WORD for c in text)
+    return isinstance(text, str) and 0 < len(text) <= 64 and not text.strip(_WORD)
 
 
 def is_sensor_id(text):
     """True if `text` is `<gateway_id>.<sensor>`, both words."""
-    return isinstance(text, str) and text.count(".") == 1 and all(is_word(part) for part in text.split("."))
+    dot = text.find(".") if isinstance(text, str) else -1
+    return dot > 0 and is_word(text[:dot]) and is_word(text[dot + 1 :])
 
 
 def gateway_of(sensor_id):
     """The gateway that owns a sensor: what stands before the dot."""
-    return sensor_id.split(".")[0]
+    dot = sensor_id.find(".")
+    return sensor_id[:dot] if dot >= 0 else sensor_id
 
 
 def _checked(allowed, identifier, template):

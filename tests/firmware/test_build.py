@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,13 @@ def test_the_command_builds_and_keeps_the_budget(tmp_path: Path, capsys: pytest.
     assert report["mpy_bytes"] == sum(report["modules"].values()) <= report["mpy_bytes_allowed"]
 
 
-FIGURES = {"live_heap_bytes": {"frozen": 39_000, "copied": 90_000}, "messages": 10_000, "growth_bytes": 0}
+FIGURES: dict[str, Any] = {
+    "heap_capped_at": 57_344,
+    "live_heap_bytes": {"frozen": 39_000, "copied": 90_000},
+    "live_heap_bytes_later": {"frozen": 39_500},
+    "messages": 10_000,
+    "growth_bytes": 0,
+}
 
 
 def test_the_command_gates_the_memory(
@@ -82,20 +89,22 @@ def test_the_command_gates_the_memory(
     monkeypatch.setattr(heap, "measured", lambda: FIGURES)
     assert command_line.main(words) == 0
     shown = capsys.readouterr().out.splitlines()
-    assert [" ".join(line.split()) for line in shown[2:5]] == [
+    assert [" ".join(line.split()) for line in shown[2:7]] == [
         "live heap, modules frozen 39,000 bytes, at most 40,000",
         "live heap, modules copied 90,000 bytes",
+        "live heap later, modules frozen 39,500 bytes, at most 40,000",
+        "heap, modules frozen, capped at 57,344 bytes",
         "growth over 10,000 messages 0 bytes, at most 128",
     ]
     report = json.loads((tmp_path / "flash" / "size.json").read_text())
-    assert report["live_heap_bytes"] == FIGURES["live_heap_bytes"]
+    assert {name: report[name] for name in FIGURES} == FIGURES
     assert report["live_heap_bytes_allowed"] == {"frozen": 40_000}
-    monkeypatch.setattr(
-        heap, "measured", lambda: {**FIGURES, "live_heap_bytes": {"frozen": 40_001}, "growth_bytes": 129}
-    )
+    too_much = {"live_heap_bytes": {"frozen": 40_001}, "live_heap_bytes_later": {"frozen": 40_002}, "growth_bytes": 129}
+    monkeypatch.setattr(heap, "measured", lambda: {**FIGURES, **too_much})
     assert command_line.main(words) == 1
     assert capsys.readouterr().err.splitlines() == [
         "live heap, frozen: 40001 bytes, at most 40000",
+        "live heap later, frozen: 40002 bytes, at most 40000",
         "live heap after 10000 messages: 129 bytes more, at most 128",
     ]
 
@@ -110,6 +119,23 @@ def test_what_the_measuring_lacks_is_told(
     assert "live heap: not measured" in line
     assert "tests.nowhere" in line
     assert "--no-heap" in line
+
+
+def test_a_firmware_that_needs_more_than_the_board_has_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It did not do its work in the heap that it was given: that is no want of tools, and code 2 as well."""
+    says = f"import sys; sys.exit(print('a board\\nno memory', file=sys.stderr) or {heap.FAILED})"
+    monkeypatch.setattr(sys, "executable", _program(tmp_path / "python", says))
+    assert command_line.main(["build", "--out", str(tmp_path / "flash")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("firmware: live heap: no memory; ")
+
+
+def _program(path: Path, code: str) -> str:
+    path.write_text(f"#!{sys.executable}\n{code}\n")
+    path.chmod(0o755)
+    return str(path)
 
 
 def test_the_command_checks_without_a_board(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -307,6 +307,11 @@ class Gateway:
     def _came_online(self) -> None:
         self._send_status("online")
 
+    def _repeat_status(self) -> None:
+        """While the broker is away a status would wait for it, outdated, and in the place of readings."""
+        if self._client.online:
+            self._send_status("online")
+
     def _status(self, state: str) -> "Message":
         status = self._about_now()
         status.update({"state": state, "outbox_depth": self._outbox.depth, "epochs": self._valves.epochs})
@@ -413,7 +418,7 @@ class Gateway:
 _JOBS = (
     ("sample_interval_s", Gateway._sample),
     ("publish_interval_s", Gateway._publish),
-    ("status_interval_s", Gateway._came_online),
+    ("status_interval_s", Gateway._repeat_status),
     ("diagnostics_interval_s", Gateway._send_diagnostics),
 )
 

@@ -1,5 +1,6 @@
 """Records that outlive a power cut: an append log in two alternating segments."""
 
+import binascii
 import hashlib
 import json
 
@@ -7,15 +8,16 @@ from gateway.errors import StorageError
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from typing import Any
 
     from gateway.interfaces import Store
 
-    Found = tuple[int, Any, list[Any], list[Any]]
+    Text = str | bytes
 
 _CHECK_CHARS = 8
 _HEAD = "head"  # first entry of the line that completes a snapshot
+_HEAD_BEGINS = b'["head"'
 
 
 class Journal:
@@ -35,76 +37,109 @@ class Journal:
         self._current = 1
         self._generation = 0
         self.size = 0  # bytes of the current segment
-        self.fault = ""  # why `load` could not read everything
+        self.fault = ""  # why `open` or `records` could not read everything
+
+    def open(self) -> "Any":
+        """Find the segment that counts: the document of its snapshot, None if no snapshot is complete."""
+        best: tuple[int, Any] = (0, None)
+        for slot in (0, 1):
+            found = self._head(slot)
+            if found[0] > best[0]:
+                best, self._current = found, slot
+        self._generation = best[0]
+        return best[1]
+
+    def records(self) -> "Iterator[tuple[bool, bytes]]":
+        """After `open`: every record there, as JSON, with True if it is later than the snapshot; one at a time."""
+        self.size, later = 0, False
+        for line in self._lines(self._current) if self._generation else ():
+            self.size += len(line)
+            body = _body(line)
+            if body.startswith(_HEAD_BEGINS):
+                later = True
+            elif body:
+                yield later, body
 
     def load(self) -> "tuple[Any, list[Any], list[Any]]":
-        """What is there: `(document, snapshot, later)`, the document None if no snapshot is complete."""
-        best: Found = (0, None, [], [])
-        for slot in (0, 1):
-            data = self._read(slot)
-            found = _parse(data) if data else best
-            if found[0] > best[0]:
-                best, self._current, self.size = found, slot, len(data)
-        self._generation = best[0]
-        return best[1:]
+        """All at once: `(document, snapshot, later)`, the document None if no snapshot is complete."""
+        document = self.open()
+        found: tuple[list[Any], list[Any]] = ([], [])
+        for later, body in self.records():
+            found[later].append(json.loads(body))
+        return document, found[0], found[1]
 
-    def append(self, records: "Sequence[str]") -> None:
-        """Add records, given as JSON texts, in one write. Raises StorageError; part of them may then be there."""
-        data = b"".join([_line(text) for text in records])
+    def append(self, records: "Sequence[Text]") -> None:
+        """Add records, given as JSON, in one write. Raises StorageError; part of them may then be there."""
+        data = b"".join([part for text in records for part in _parts(text)])
         self._store.append(f"{self._name}.{self._current}", data)
         self.size += len(data)
 
-    def rewrite(self, document: "Any", records: "Sequence[str]") -> None:
+    def rewrite(self, document: "Any", records: "Iterable[Text]") -> None:
         """Put a document and these records in the place of everything. Raises StorageError; all is then as before."""
-        lines = [_line(text) for text in records]
-        lines.append(_line(json.dumps([_HEAD, self._generation + 1, document])))
-        data = b"".join(lines)
         old, new = self._current, 1 - self._current
-        self._store.save(f"{self._name}.{new}", data)
-        self._current, self.size = new, len(data)
+        size = self._save(f"{self._name}.{new}", self._snapshot(document, records))
+        self._current, self.size = new, size
         self._generation += 1
         try:
             self._store.remove(f"{self._name}.{old}")
         except StorageError as error:
             self.fault = str(error)  # it takes room, and no more: the generation tells which one counts
 
-    def _read(self, slot: int) -> bytes:
+    def _snapshot(self, document: "Any", records: "Iterable[Text]") -> "Iterator[bytes]":
+        for text in records:
+            yield b"".join(_parts(text))
+        yield b"".join(_parts(json.dumps([_HEAD, self._generation + 1, document])))
+
+    def _save(self, name: str, pieces: "Iterable[bytes]") -> int:
+        save_all = getattr(self._store, "save_all", None)
+        if save_all:
+            return int(save_all(name, pieces))
+        data = b"".join(pieces)
+        self._store.save(name, data)
+        return len(data)
+
+    def _head(self, slot: int) -> "tuple[int, Any]":
+        """`(generation, document)` of a segment's snapshot; generation 0 if it was cut short."""
+        found: tuple[int, Any] = (0, None)
+        lines = self._lines(slot)
+        for line in lines:
+            if line[_CHECK_CHARS : _CHECK_CHARS + len(_HEAD_BEGINS)] == _HEAD_BEGINS and _body(line):
+                _, generation, document = json.loads(_body(line))
+                found = generation, document
+                break
+        lines.close()
+        return found
+
+    def _lines(self, slot: int) -> "Generator[bytes]":
+        """The lines of a segment, up to where it cannot be read. From files, a line at a time is in memory."""
+        name = f"{self._name}.{slot}"
         try:
-            return self._store.load(f"{self._name}.{slot}") or b""
+            lines = getattr(self._store, "lines", None)
+            yield from lines(name) if lines else _split(self._store.load(name) or b"")
         except StorageError as error:
             self.fault = str(error)
             self._current = 1 - slot  # unless the other one can be read, the next snapshot replaces this one
-            return b""
 
 
-def _parse(data: bytes) -> "Found":
-    """A segment as `(generation, document, snapshot, later)`; generation 0 if its snapshot was cut short."""
-    generation, document = 0, None
-    snapshot: list[Any] = []
-    records: list[Any] = []
-    for record in _records(data):
-        if record[0] == _HEAD:
-            generation, document, snapshot, records = record[1], record[2], records, []
-        else:
-            records.append(record)
-    return generation, document, snapshot, records
-
-
-def _records(data: bytes) -> "Iterator[Any]":
+def _split(data: bytes) -> "Iterator[bytes]":
     start = 0
     while start < len(data):
-        end = data.find(b"\n", start + 1)
-        end = len(data) if end < 0 else end
-        body = data[start + 1 + _CHECK_CHARS : end]
-        if data[start + 1 : start + 1 + _CHECK_CHARS] == _check(body):
-            yield json.loads(body.decode())
+        end = data.find(b"\n", start) + 1 or len(data)
+        yield data[start:end]
         start = end
 
 
-def _line(text: str) -> bytes:
-    body = text.encode()
-    return b"\n" + _check(body) + body
+def _body(line: bytes) -> bytes:
+    """The record in a line; empty if it was cut short, or spoilt."""
+    body = line[_CHECK_CHARS : -1 if line.endswith(b"\n") else None]
+    return body if line.startswith(_check(body)) else b""
+
+
+def _parts(text: "Text") -> "tuple[bytes, bytes, bytes]":
+    """What a line is made of."""
+    body = text if isinstance(text, bytes) else text.encode()
+    return b"\n", _check(body), body
 
 
 def _check(body: bytes) -> bytes:
-    return ("%08x" % int.from_bytes(hashlib.sha256(body).digest()[:4], "big")).encode()
+    return binascii.hexlify(hashlib.sha256(body).digest()[: _CHECK_CHARS // 2])

@@ -341,14 +341,14 @@ def _text(text: str) -> bytes:
     return struct.pack(">H", len(data)) + data
 
 
-def _packet(head: int, body: bytes) -> bytes:
-    length = len(body)
+def _packet(head: int, *parts: bytes) -> bytes:
+    length = sum([len(part) for part in parts])
     out = bytearray([head])
     while True:
         out.append(length & 127 | (128 if length > 127 else 0))
         length >>= 7
         if not length:
-            return bytes(out) + body
+            return b"".join((bytes(out),) + parts)  # noqa: RUF005  # no `*` in a tuple here
 
 
 def _connect(client_id: str, keepalive_s: int, will: "Message | None") -> bytes:
@@ -366,7 +366,7 @@ def _subscribe(packet_id: int, filters: "Sequence[str]") -> bytes:
 
 
 def _publish(packet_id: int, topic: str, payload: bytes, again: bool = False) -> bytes:
-    return _packet(0x3A if again else 0x32, _text(topic) + struct.pack(">H", packet_id) + payload)
+    return _packet(0x3A if again else 0x32, _text(topic), struct.pack(">H", packet_id), payload)
 
 
 def _parse_publish(head: int, body: bytes) -> "tuple[str, int, bytes]":

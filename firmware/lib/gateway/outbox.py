@@ -15,10 +15,11 @@ from protocol.errors import ProtocolError
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
     from gateway.interfaces import Store
+    from gateway.journal import Text
 
     Message = dict[str, Any]
     Row = tuple[str, str | None, Message]
@@ -87,11 +88,12 @@ class Outbox:
 
     def take(self, boot_id: str, rows: "Sequence[Row]") -> None:
         """Record the samples of one moment, rows of `(sensor_id, zone_id, sample)`: from now on they count as taken."""
-        texts = []
+        texts: list[Text] = []
         for sensor_id, zone_id, sample in rows:
             number, body = self._number(), json.dumps(sample)
             texts.append(_sample_text(number, sensor_id, zone_id, boot_id, body))
             self._wait((sensor_id, boot_id), zone_id, (number, len(body), sample))
+            self.last_sample_at = sample["measured_at"]
         self.samples_taken += len(rows)
         for key in [key for key in self._pending if len(self._pending[key][1]) >= MOST_PENDING]:
             self._pack(key)
@@ -146,7 +148,6 @@ class Outbox:
     def _wait(self, key: "tuple[str, str]", zone_id: "str | None", taken: "Taken") -> None:
         self._pending.setdefault(key, (zone_id, []))[1].append(taken)
         self._bytes += taken[1]
-        self.last_sample_at = taken[2]["measured_at"]
 
     def _pack(self, key: "tuple[str, str]") -> None:
         zone_id, taken = self._pending.pop(key)
@@ -201,9 +202,11 @@ class Outbox:
             self._said.append(command_id)
             del self._said[:-KEPT_SAID]
 
-    def _write(self, texts: "list[str]") -> None:
+    def _write(self, texts: "list[Text]") -> None:
         """Append records, and the marks after them: a mark may never be there without what it speaks of."""
         texts += self._marks()
+        if not texts and not self._behind:
+            return
         try:
             size = self._journal.size + sum([len(text) for text in texts])
             if self._behind or size > 2 * self._most_bytes + _SLACK_BYTES:
@@ -228,64 +231,87 @@ class Outbox:
         counts = [self._next_number, self.samples_taken, self.dropped_messages, self.dropped_samples]
         return [counts, self.last_sample_at, self._said]
 
-    def _snapshot(self) -> "list[str]":
-        texts = [_text(entry) for entry in self._in_flight + self._urgent + self._ordinary if entry.numbers]
+    def _snapshot(self) -> "Iterator[Text]":
+        for queue in (self._in_flight, self._urgent, self._ordinary):
+            for entry in queue:
+                if entry.numbers:
+                    yield _text(entry)
         for sensor_id, boot_id in self._pending:
             zone_id, taken = self._pending[sensor_id, boot_id]
             for number, _, sample in taken:
-                texts.append(_sample_text(number, sensor_id, zone_id, boot_id, json.dumps(sample)))
-        return texts
+                yield _sample_text(number, sensor_id, zone_id, boot_id, json.dumps(sample))
 
     def _fail(self, why: str) -> None:
         self.faults += 1
         self.fault = why
 
-    # After a boot.
+    # After a boot: records one by one, as they are written, for a board has no room to decode all of them at once.
 
     def _recover(self) -> None:
-        account, snapshot, later = self._journal.load()
+        account = self._journal.open()
+        self._behind = account is None
         if account:
             counts, self.last_sample_at, self._said = account
             self._next_number, self.samples_taken, self.dropped_messages, self.dropped_samples = counts
-        left = {record[1]: record for record in snapshot}
-        for record in later:
-            self._replay(record, left)
+        left = self._left()
         for number in sorted(left):
-            self._restore(left[number])
+            self._restore(left.pop(number))
         for key in list(self._pending):
             self._pack_recovered(key)
         self._ordinary.sort(key=_first_number)
         self._shrink()
         if self._journal.fault:
+            self._behind = True
             self._fail(self._journal.fault)
         self._write([])
 
-    def _replay(self, record: "list[Any]", left: "dict[int, list[Any]]") -> None:
-        if record[0] in (_DONE, _GONE):
-            for first, last in record[1]:
-                for number in range(first, last + 1):
-                    left.pop(number, None)
-            if record[0] == _GONE:
-                self.dropped_messages += record[2][0]
-                self.dropped_samples += record[2][1]
-            return
-        left[record[1]] = record
-        self._next_number = record[1]
-        if record[0] == _SAMPLE:
-            self.samples_taken += 1
-            self.last_sample_at = record[5]["measured_at"]
-        elif not record[2]:
-            self._remember(record[4])
+    def _left(self) -> "dict[int, bytes]":
+        """The records that are still to be sent, by number; what else is there is counted."""
+        left: dict[int, bytes] = {}
+        newest = b""
+        for later, body in self._journal.records():
+            if _kind(body) in (_DONE, _GONE):
+                self._strike(json.loads(body), left)
+                continue
+            number = int(body[6 : body.find(b",", 6)])
+            left[number] = body
+            if later:
+                self._next_number = number
+                newest = self._count(body) or newest
+        if newest:
+            self.last_sample_at = json.loads(_parts(newest)[1])["measured_at"]
+        return left
 
-    def _restore(self, record: "list[Any]") -> None:
-        if record[0] == _SAMPLE:
-            _, number, sensor_id, zone_id, boot_id, sample = record
-            self._wait((sensor_id, boot_id), zone_id, (number, len(json.dumps(sample)), sample))
+    def _strike(self, mark: "list[Any]", left: "dict[int, bytes]") -> None:
+        for first, last in mark[1]:
+            for number in range(first, last + 1):
+                left.pop(number, None)
+        if mark[0] == _GONE:
+            self.dropped_messages += mark[2][0]
+            self.dropped_samples += mark[2][1]
+
+    def _count(self, body: bytes) -> bytes:
+        """Count a record that the snapshot does not; it comes back if it is a sample."""
+        if _kind(body) == _SAMPLE:
+            self.samples_taken += 1
+            return body
+        head, content = _parts(body)
+        if not head[2]:
+            self._remember(json.loads(content))
+        return b""
+
+    def _restore(self, body: bytes) -> None:
+        head, content = _parts(body)
+        if head[0] == _SAMPLE:
+            _, number, sensor_id, zone_id, boot_id = head
+            key = (sensor_id, boot_id)
+            self._wait(key, zone_id, (number, len(content), json.loads(content)))
+            if sum([size for _, size, _ in self._pending[key][1]]) > min(messages.READING_BYTES, self._most_bytes // 4):
+                self._pack_recovered(key)
         else:
-            _, number, samples, topic, message = record
-            entry = Entry(topic, json.dumps(message).encode(), samples, [number])
-            (self._ordinary if samples else self._urgent).append(entry)
-            self._bytes += len(entry.payload)
+            _, number, samples, topic = head
+            (self._ordinary if samples else self._urgent).append(Entry(topic, content, samples, [number]))
+            self._bytes += len(content)
 
     def _pack_recovered(self, key: "tuple[str, str]") -> None:
         """A sample from before an update may be one that the protocol no longer has: it must not stop every boot."""
@@ -294,21 +320,31 @@ class Outbox:
             self._pack(key)
         except ProtocolError as error:
             self.dropped_samples += len(taken)
+            self._behind = True
             self._fail(f"{len(taken)} samples on record are none to send: {error}")
 
 
 def _sample_text(number: int, sensor_id: str, zone_id: "str | None", boot_id: str, body: str) -> str:
-    return json.dumps([_SAMPLE, number, sensor_id, zone_id, boot_id])[:-1] + ", " + body + "]"
+    zone = '"%s"' % zone_id if zone_id else "null"
+    return '["%s", %d, "%s", %s, "%s", %s]' % (_SAMPLE, number, sensor_id, zone, boot_id, body)
 
 
-def _text(entry: Entry) -> str:
-    return '["%s", %d, %d, "%s", %s]' % (
-        _MESSAGE,
-        entry.numbers[0],
-        entry.samples,
-        entry.topic,
-        entry.payload.decode(),
-    )
+def _text(entry: Entry) -> bytes:
+    head = json.dumps([_MESSAGE, entry.numbers[0], entry.samples, entry.topic])
+    return b"".join((head[:-1].encode(), b", ", entry.payload, b"]"))
+
+
+def _kind(body: bytes) -> str:
+    """What a record is; its number follows: ["s", 12, ..."""
+    return body[2:3].decode()
+
+
+def _parts(body: bytes) -> "tuple[list[Any], bytes]":
+    """What stands before the object at the end of a record, and the object as it is; empty for a mark."""
+    place = body.find(b", {")
+    if place < 0:
+        return [], b""
+    return json.loads(body[:place] + b"]"), body[place + 2 : -1]
 
 
 def _ranges(numbers: "list[int]") -> "list[list[int]]":

@@ -8,6 +8,7 @@ from gateway.errors import StorageError
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from gateway.interfaces import Store
@@ -53,18 +54,32 @@ class FileStore:
                 return None
             raise StorageError(f"cannot read {self._folder}/{name}: {error}") from error
 
+    def lines(self, name: str) -> "Iterator[bytes]":
+        """What `load` gives, line by line, each with its newline."""
+        try:
+            with open(self._folder + "/" + name, "rb") as file:
+                yield from file
+        except OSError as error:
+            if self._has(name):
+                raise StorageError(f"cannot read {self._folder}/{name}: {error}") from error
+
     def save(self, name: str, data: bytes) -> None:
+        self.save_all(name, (data,))
+
+    def save_all(self, name: str, pieces: "Iterable[bytes]") -> int:
+        """Save what these pieces are together; gives their bytes."""
         path = self._folder + "/" + name
         try:
-            self._write(path + ".new", "wb", data)
+            size = self._write(path + ".new", "wb", pieces)
             os.rename(path + ".new", path)
         except OSError as error:
             raise StorageError(f"cannot write {path}: {error}") from error
+        return size
 
     def append(self, name: str, data: bytes) -> None:
         path = self._folder + "/" + name
         try:
-            self._write(path, "ab", data)
+            self._write(path, "ab", (data,))
         except OSError as error:
             raise StorageError(f"cannot append to {path}: {error}") from error
 
@@ -75,12 +90,15 @@ class FileStore:
             if self._has(name):
                 raise StorageError(f"cannot remove {self._folder}/{name}: {error}") from error
 
-    def _write(self, path: str, mode: str, data: bytes) -> None:
+    def _write(self, path: str, mode: str, pieces: "Iterable[bytes]") -> int:
+        size = 0
         with open(path, mode) as file:
-            file.write(data)
+            for piece in pieces:
+                size += file.write(piece)
             if self._sync:
                 file.flush()
                 os.fsync(file.fileno())
+        return size
 
     def _has(self, name: str) -> bool:
         try:

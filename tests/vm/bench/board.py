@@ -92,6 +92,8 @@ class Bench:
     async def ask(self, **request: Any) -> dict[str, Any]:
         """Ask the Node process. Raises BenchError."""
         assert self._process.stdin is not None
+        if self._listener.done():
+            raise BenchError("the Node process is gone")
         number = next(self._ids)
         self._asked[number] = answer = asyncio.get_running_loop().create_future()
         self._process.stdin.write(json.dumps({"id": number, **request}).encode() + b"\n")

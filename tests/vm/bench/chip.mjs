@@ -16,7 +16,7 @@ const clock = new DeviceClock({ us: life.us, rtc: life.rtc, bite: () => end('wat
 const counts = { flash: 0, await: 0 };
 let cut = life.cut;
 let mp;
-let runLoop, wakeUp; // of asyncio in the VM
+let runLoop, wakeUp, goOn; // of asyncio in the VM
 
 // On field time, the time of others: `keep` is a folder for what must outlive this process, `watch` lists pins at whose
 // change time must stop, `polls_ms` the sleeps that are no dates, but somebody looking again and again.
@@ -72,6 +72,8 @@ const chip = {
     if (reached('await')) end('power cut');
   },
   when_awake: (job) => (runLoop = job),
+  when_turned: (job) => (goOn = job),
+  turn: () => clock.after(0, goOn),
   wake: (ms) => {
     clock.cancel(wakeUp);
     wakeUp = clock.after(ms * 1000, runLoop);
@@ -102,8 +104,8 @@ async function start() {
   flash.full = world.flash_full;
   flash.load(image);
   flash.watch();
-  mp.runPython(`import sys\nsys.path[:] = ['${rom ? '/rom' : ''}/bench', '.frozen']\nimport _bench\n_bench.install(${options.count_awaits ? 'True' : 'False'}, ${options.seed + (life.us % 1e6)}, ${options.heap_bytes >> 3}, ${part ? 'True' : 'False'})`);
-  for (const name of options.preload) mp.runPython(`import ${name}`);
+  mp.runPython(`import sys\nsys.path[:] = ['${rom ? '/rom' : ''}/bench', '.frozen']\nimport _bench\n_bench.install(${options.count_awaits ? 'True' : 'False'}, ${options.seed + (life.us % 1e6)}, ${options.heap_is_all ? 1024 : options.heap_bytes >> 3}, ${part ? 'True' : 'False'})`);
+  for (const name of options.preload) mp.runPython(`__import__('${name}')`); // bound to no name, as main.py lets go of one
   tell('boot', life.cause);
   for (const name of ['boot.py', 'main.py']) mp.runPython(`_bench.run_file('/${name}')`);
 }

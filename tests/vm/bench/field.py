@@ -63,8 +63,8 @@ MODULES = [
     *(f"gateway.{name}" for name in ("errors", "clock", "store", "journal", "outbox", "valves", "mqtt", "gateway")),
     *("board", "config"),
 ]
-# A board without PSRAM: 95 KB, and 33 KB for the bench and the names, which a frozen build has in ROM. It needs as much
-# because this VM collects garbage between two events only.
+# A board without PSRAM: 95 KB, and 33 KB for the bench and the names, which a frozen build has in ROM. This VM collects
+# garbage between two events only, so there is room for whatever a test lets happen in one; live_heap.py has less.
 SMALL_BOARD = {"heap_bytes": 128 * 1024, "heap_is_all": True, "in_rom": True, "preload": MODULES}
 ONLINE_AFTER_S = 30  # Wi-Fi, time and connection take a few seconds of device time
 

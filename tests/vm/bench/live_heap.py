@@ -5,6 +5,9 @@ runs, and is connected with mutual TLS to a broker of a few lines in here, so th
 bench itself holds is subtracted. Three ways to install the same modules: copied to the flash; run in place from a ROM
 file system; frozen into a build of one's own. The last one is not run: it is the second one without what a frozen
 build has in ROM for certain, the table of names and each module's constants.
+
+These two are of one life in a heap that cannot grow: it is as large as a chip's, and has room besides for what the
+bench holds and for what a frozen build has in ROM. In it the board starts, connects, waters on command and delivers.
 """
 
 import argparse
@@ -16,32 +19,49 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from firmware import build
+from protocol import messages, topics
 from tests.vm.bench.board import MICROPYTHON, Bench, BenchError, VmBoard, running
-from tests.vm.bench.field import SMALL_BOARD, WORLD, Identities, flash, tomorrow
+from tests.vm.bench.field import MODULES, SMALL_BOARD, WORLD, Identities, flash, tomorrow
 
 NAME = "irrigation-gateway-1"
+CHIP_HEAP_BYTES = 56 * 1024  # what a chip without PSRAM begins with; the rest of its memory is for TLS
 RUNNING_AFTER_S = 30
+RUN_S = 60
+AN_HOUR_S = 3600
 MESSAGES = 10_000
 EVERY_S = 10  # the shortest interval of samples and of messages
 OFTEN = {"sample_interval_s": EVERY_S, "publish_interval_s": EVERY_S, "status_interval_s": 3600}
 EVERYTHING = json.loads((build.FIRMWARE / "pins_example.json").read_text(encoding="utf-8"))  # every driver at work
 BLOCK_BYTES = 16  # the least that the heap gives
+ANOTHER_NAME_SPACE = "exec(open('/boot.py').read())"  # the chip keeps what this leaves: it has one for all files
 CONNECT, PUBLISH, SUBSCRIBE, PINGREQ = 1, 3, 8, 12
+MISSING, FAILED = 2, 3  # exit codes: a part of the bench, or the firmware
 
 
 class Answerer:
-    """A broker that acknowledges whatever one board says, over mutual TLS, and passes nothing on."""
+    """A broker that acknowledges whatever one board says, over mutual TLS, and hands it a command when asked to."""
 
     def __init__(self) -> None:
         self.port = 0
         self.readings = 0
+        self.acks: list[dict[str, Any]] = []
+        self._board: asyncio.StreamWriter | None = None
+
+    def send(self, command: Mapping[str, Any]) -> None:
+        """Publish a command to the board, with QoS 1."""
+        assert self._board is not None
+        topic, payload = topics.command(command["device_id"]).encode(), messages.encode("command", dict(command))
+        body = struct.pack(">H", len(topic)) + topic + b"\x00\x01" + payload
+        self._board.write(bytes([PUBLISH << 4 | 2, len(body) & 127 | 128, len(body) >> 7]) + body)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer packet by packet until the board has gone."""
+        self._board = writer
         try:
             while True:
                 head = (await reader.readexactly(1))[0]
@@ -53,7 +73,9 @@ class Answerer:
     def _answer(self, kind: int, body: bytes) -> bytes:
         if kind == PUBLISH:
             size = struct.unpack(">H", body[:2])[0]
-            self.readings += body[2 : 2 + size].endswith(b"/data")
+            topic = body[2 : 2 + size]
+            self.readings += topic.endswith(b"/data")
+            self.acks += [json.loads(body[4 + size :])] if topic.endswith(b"/ack") else []
             return b"\x40\x02" + body[2 + size : 4 + size]
         if kind == SUBSCRIBE:
             filters = _filters(body[2:])
@@ -94,41 +116,96 @@ async def answering(identities: Identities) -> AsyncIterator[Answerer]:
         yield broker
 
 
-async def measure(messages: int = MESSAGES) -> dict[str, Any]:
-    """Live bytes of each layout soon after the start, and how they grow over so many messages; 0: not asked."""
+async def measure(count: int = MESSAGES) -> dict[str, Any]:
+    """Live bytes of each layout after the start and later, and how they grow over so many messages; 0: not asked."""
     with tempfile.TemporaryDirectory() as folder:
         identities = Identities(Path(folder))
         async with running() as bench, answering(identities) as broker:
             identity = identities.issue(NAME)
-            live = await layouts(bench, flash(identity, broker.port, EVERYTHING))
-            if messages:
-                live.update(await growth(bench, flash(identity, broker.port, **OFTEN), broker, messages))
+            files = flash(identity, broker.port, EVERYTHING)
+            spared = await _spared(bench, files)
+            live = {"heap_capped_at": CHIP_HEAP_BYTES, **await layouts(bench, files, broker, spared)}
+            if count:
+                often = flash(identity, broker.port, **OFTEN)
+                live.update(await growth(bench, often, broker, count, CHIP_HEAP_BYTES + spared.bytes))
     return live
 
 
-async def layouts(bench: Bench, files: Mapping[str, bytes]) -> dict[str, Any]:
-    """Live bytes by how the modules are installed."""
-    nothing = {**files, "/boot.py": b"", "/main.py": b""}
-    copied, _ = await _live(bench, files, in_rom=False)
-    bare, _ = await _live(bench, nothing, in_rom=False)
-    in_rom, tables = await _live(bench, files, in_rom=True)
-    bare_in_rom, bare_tables = await _live(bench, nothing, in_rom=True)
-    rom = in_rom - bare_in_rom
-    return {"live_heap_bytes": {"frozen": rom - (tables - bare_tables), "rom": rom, "copied": copied - bare}}
+@dataclass(frozen=True)
+class Spared:
+    """What is in the heap here, and not in that of a chip with a frozen build, in bytes."""
+
+    bench: int
+    in_rom: int  # the firmware's names and constants
+
+    @property
+    def bytes(self) -> int:
+        """All of it, with what a heap takes for its own account: a thirty-second."""
+        return (self.bench + self.in_rom) * 33 // 32
 
 
-async def _live(bench: Bench, files: Mapping[str, bytes], in_rom: bool) -> tuple[int, int]:
-    """Bytes of the heap that are in use, and those of them that a frozen build has in ROM."""
-    board = await bench.board("measured", files, WORLD, unix_s=tomorrow(), in_rom=in_rom)
-    await board.power_on()
-    if files["/main.py"]:
+async def _spared(bench: Bench, files: Mapping[str, bytes]) -> Spared:
+    """Measured in a heap with room for anything."""
+    async with _board(bench, _without_firmware(files), in_rom=True) as board:
+        await board.run(ANOTHER_NAME_SPACE)
+        held, names = await board.live_bytes(), await _table_of_names(board)
+    async with _board(bench, files, in_rom=True) as board:
         await until_online(board)
-    await board.run("exec(open('/boot.py').read())")  # the chip keeps what this leaves: one name space for all files
-    loaded = (await board.run("import sys; _result = ' '.join(sys.modules)")).split()
-    constants = sum(constant_bytes(files[path]) for path in map(_path, loaded) if path in files)
-    measured = await board.live_bytes(), await _table_of_names(board) + constants
+        loaded = (await board.run("import sys; _result = ' '.join(sys.modules)")).split()
+        constants = sum(constant_bytes(files[path]) for path in map(_path, loaded) if path in files)
+        return Spared(held, await _table_of_names(board) - names + constants)
+
+
+async def layouts(bench: Bench, files: Mapping[str, bytes], broker: Answerer, spared: Spared) -> dict[str, Any]:
+    """Live bytes by how the modules are installed: after the start; of a frozen build also after an hour's work."""
+    async with _board(bench, _without_firmware(files)) as board:
+        await board.run(ANOTHER_NAME_SPACE)
+        bare = await board.live_bytes()
+    async with _board(bench, files) as board:
+        await until_online(board)
+        await board.run(ANOTHER_NAME_SPACE)
+        copied = await board.live_bytes() - bare
+    capped = {**SMALL_BOARD, "heap_bytes": CHIP_HEAP_BYTES + spared.bytes, "preload": [*_drivers(files), *MODULES]}
+    async with _board(bench, files, **capped) as board:
+        await until_online(board)
+        await board.run(ANOTHER_NAME_SPACE)
+        rom = await board.live_bytes() - spared.bench
+        await _work(board, broker)
+        later = await board.live_bytes() - spared.bench
+    return {
+        "live_heap_bytes": {"frozen": rom - spared.in_rom, "rom": rom, "copied": copied},
+        "live_heap_bytes_later": {"frozen": later - spared.in_rom},
+    }
+
+
+@asynccontextmanager
+async def _board(bench: Bench, files: Mapping[str, bytes], **options: Any) -> AsyncIterator[VmBoard]:
+    board = await bench.board("measured", files, WORLD, unix_s=tomorrow(), **options)
+    await board.power_on()
+    yield board
     await board.power_off()
-    return measured
+
+
+def _drivers(files: Mapping[str, bytes]) -> list[str]:
+    paths = [path for path in files if path.startswith("/drivers/") and "__init__" not in path]
+    return [path[1:].removesuffix(".mpy").replace("/", ".") for path in paths]
+
+
+def _without_firmware(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {**files, "/boot.py": b"", "/main.py": b""}
+
+
+async def _work(board: VmBoard, broker: Answerer) -> None:
+    """A command is obeyed to its end, and readings are delivered. Raises BenchError."""
+    readings, now = broker.readings, board.unix_s
+    open_one = {"command_id": "run-1", "device_id": NAME, "zone_id": "plot-1a", "action": "open", "duration_s": RUN_S}
+    broker.send({**open_one, "issued_at": now, "expires_at": now + RUN_S, "epoch": 1})
+    await board.until("in")
+    await board.advance(AN_HOUR_S)
+    states = [ack["state"] for ack in broker.acks]
+    delivered = broker.readings - readings
+    if states != ["started", "done"] or not delivered or board.seen("end"):
+        raise BenchError(_trouble(board, f"the firmware says {states} to a command, and delivers {delivered} readings"))
 
 
 def _path(module: str) -> str:
@@ -159,7 +236,12 @@ async def until_online(board: VmBoard) -> None:
     """Let the start pass. Raises BenchError for a firmware that does not come so far."""
     await board.advance(RUNNING_AFTER_S)
     if not board.seen("online") or len(board.seen("boot")) != 1 or board.seen("end"):
-        raise BenchError("the firmware does not come online:\n" + "\n".join(board.log))
+        raise BenchError(_trouble(board, "the firmware does not come online"))
+
+
+def _trouble(board: VmBoard, what: str) -> str:
+    memory = " for want of memory" if any("Memory" in line or "StopIteration" in line for line in board.log) else ""
+    return "\n".join([*board.log, f"{what}{memory}"])
 
 
 async def _table_of_names(board: VmBoard) -> int:
@@ -170,22 +252,23 @@ async def _table_of_names(board: VmBoard) -> int:
     return int(figures["n_total_bytes"]) - int(figures["n_str_data_bytes"])
 
 
-async def growth(bench: Bench, files: Mapping[str, bytes], broker: Answerer, messages: int) -> dict[str, int]:
+async def growth(
+    bench: Bench, files: Mapping[str, bytes], broker: Answerer, count: int, heap_bytes: int
+) -> dict[str, int]:
     """In a heap that cannot grow: live bytes after a tenth of the messages, and how many more after all of them."""
-    board = await bench.board("growing", files, WORLD, unix_s=tomorrow(), **SMALL_BOARD)
-    await board.power_on()
-    await until_online(board)
-    before = await _said(board, broker, messages // 10)
-    after = await _said(board, broker, messages)
-    await board.power_off()
+    broker.readings = 0
+    async with _board(bench, files, **{**SMALL_BOARD, "heap_bytes": heap_bytes}) as board:
+        await until_online(board)
+        before = await _said(board, broker, count // 10)
+        after = await _said(board, broker, count)
     return {"messages": broker.readings, "growth_bytes": after - before}
 
 
-async def _said(board: VmBoard, broker: Answerer, messages: int) -> int:
-    while broker.readings < messages:
-        await board.advance((messages - broker.readings) * EVERY_S)
+async def _said(board: VmBoard, broker: Answerer, count: int) -> int:
+    while broker.readings < count:
+        await board.advance((count - broker.readings) * EVERY_S)
         if board.seen("lost") or board.seen("end"):
-            raise BenchError(f"the firmware stopped after {broker.readings} messages:\n" + "\n".join(board.log))
+            raise BenchError(_trouble(board, f"the firmware stopped after {broker.readings} messages"))
     return await board.live_bytes()
 
 
@@ -196,8 +279,13 @@ def main() -> int:
     arguments = parser.parse_args()
     if not MICROPYTHON.is_file():
         sys.stderr.write(f"{MICROPYTHON} is missing; get it: npm ci\n")
-        return 2
-    sys.stdout.write(json.dumps(asyncio.run(measure(arguments.messages)), indent=2) + "\n")
+        return MISSING
+    try:
+        figures = asyncio.run(measure(arguments.messages))
+    except BenchError as error:
+        sys.stderr.write(f"{error}\n")
+        return FAILED
+    sys.stdout.write(json.dumps(figures, indent=2) + "\n")
     return 0
 
 

@@ -60,6 +60,21 @@ class TheGateway(GatewayTestCase):
         self.assertEqual(bench.broker.of("error")[0]["code"], "bad_value")
         await bench.stop()
 
+    async def test_no_status_waits_in_the_place_of_readings(self):
+        """A day without a broker, in an outbox that just holds its readings: every sample is kept."""
+        bench = Bench(outbox_bytes=14000)
+
+        async def nobody(*_address, **_more):
+            raise OSError(113)
+
+        bench.broker.open_connection = nobody
+        await bench.start()
+        await bench.clock.advance(86400 - 60)
+        await settle()
+        counters = bench.gateway.counters
+        self.assertEqual((counters["samples_taken"], counters["samples_dropped"]), (95, 0))
+        await bench.lose_power()
+
     async def test_settings_are_obeyed_and_survive_a_reboot(self):
         """An update changes the intervals; an older one, or another gateway's, does not."""
         bench = Bench()

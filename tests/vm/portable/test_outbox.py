@@ -181,6 +181,31 @@ class TheBounds(unittest.TestCase):
 
 
 class AfterAPowerCut(unittest.TestCase):
+    def test_a_boot_costs_no_write(self):
+        """What is on record stays where it is, and what follows is added to it; only a fresh store gets a beginning."""
+        store = CutStore()
+        outbox = Outbox(10, store)
+        self.assertEqual([operation for operation, _, _ in store.writes], ["save", "remove"])
+        outbox.take("boot-1", rows(1))
+        outbox.say(ack(1))
+        del store.writes[:]
+        outbox = Outbox(10, store)
+        self.assertEqual((outbox.depth, store.writes), (3, []))
+        outbox.take("boot-2", rows(2))
+        self.assertEqual([operation for operation, _, _ in store.writes], ["append"])
+        self.assertEqual(len(contents(Outbox(10, store))[0]), 4)
+
+    def test_a_small_board_packs_as_it_reads(self):
+        """Samples of a long outage become readings of a quarter of its room, so that few are in memory as objects."""
+        store = MemoryStore()
+        outbox = Outbox(1000, store, 4000)
+        for seq in range(1, 40):
+            outbox.take("boot-1", rows(seq)[:1])
+        found = drain(Outbox(1000, store, 4000))
+        self.assertEqual([seq for _, _, seqs in found for seq in seqs], list(range(1, 40)))
+        self.assertTrue(max([len(seqs) for _, _, seqs in found]) * len(str(sample(1))) < 4000 // 4 + 200)
+        self.assertEqual(len(drain(Outbox(1000, store))), 1)
+
     def test_everything_is_there_again(self):
         """Acks first, then readings, first come: with their own boot and sequence; so are samples not packed yet."""
         store = MemoryStore()

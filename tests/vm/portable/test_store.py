@@ -74,6 +74,33 @@ class TheJournal(unittest.TestCase):
         journal.rewrite(None, ["[4]"])
         self.assertEqual(Journal(store, "j").load(), (None, [[4]], []))
 
+    def test_of_files_a_record_at_a_time_is_in_memory(self):
+        """Neither is a segment read as a whole nor a snapshot written as one; both are the same as in any store."""
+        pieces = []
+
+        class Frugal(FileStore):
+            def load(self, name):
+                raise AssertionError("all of " + name)
+
+            def save_all(self, name, lines):
+                return super().save_all(name, (pieces.append(line) or line for line in lines))
+
+        folder = mkdtemp()
+        for store in (Frugal(folder), MemoryStore()):
+            journal = Journal(store, "j")
+            journal.open()
+            journal.rewrite({"a": 1}, (f"[{number}]" for number in range(50)))
+            journal.append(["[50]", b"[51]"])
+            again = Journal(store, "j")
+            self.assertEqual(again.open(), {"a": 1})
+            expected = [(number > 49, f"[{number}]".encode()) for number in range(52)]
+            self.assertEqual(list(again.records()), expected)
+            self.assertEqual(again.size, journal.size)
+        self.assertEqual((len(pieces), max([len(piece) for piece in pieces]) < 50), (51, True))
+        for name in os.listdir(folder):
+            os.remove(folder + "/" + name)
+        os.rmdir(folder)
+
     def test_what_follows_a_torn_record_is_read(self):
         """A record cut short, or spoilt later, costs itself and no other."""
         store = MemoryStore()

@@ -57,12 +57,38 @@ def install(count_awaits, seed, collect_after, tell_sleeps):
         asyncio.create_task = asyncio.core.create_task = create_task
     if tell_sleeps:
         asyncio.sleep = _told(asyncio.sleep)
+    _chip.when_turned(_turn)
+    asyncio.sleep = _turning(asyncio.sleep)
     os.statvfs = _statvfs
     sys.modules["gc"] = _gc  # this VM's own counts on all the memory of this machine
     random.seed(seed)
     os.chdir("/")
     sys.path[:] = BOARD_PATH
     gc.threshold(collect_after)  # bytes; it happens when the VM next pauses: it cannot while it runs
+
+
+_turned = []  # an event of each task that gave the others a turn
+
+
+def _turning(plain):
+    """A sleep of no time ends what this VM takes for one event, so that it can collect garbage there."""
+
+    def sleep(seconds):
+        return plain(seconds) if seconds else _give_turn()
+
+    return sleep
+
+
+async def _give_turn():
+    event = asyncio.Event()
+    _turned.append(event)
+    _chip.turn()
+    await event.wait()
+
+
+def _turn():
+    while _turned:
+        _turned.pop(0).set()
 
 
 def _told(plain):
