@@ -6,6 +6,7 @@ import pytest
 
 SLOWEST_FIRST = (
     "safety/test_kills.py",
+    "safety/test_kills_among_faults.py",
     "end_to_end/test_deploy_local.py",
     "aggregate/test_histories.py",
     "end_to_end/test_board_in_the_fleet.py",

@@ -6,14 +6,12 @@ import json
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from local_cloud.demo.job import Job
 from local_cloud.field_clock import FieldClock
 
-if TYPE_CHECKING:
-    from local_cloud.demo.story import Job
-
 AT_WORK_S = 0.02  # real seconds within which what a participant does in its turn is mostly done
+LOOK_EVERY_S = 0.001  # real seconds between two looks for a moment; looking all the time would slow the demonstration
 
 # The moments: None is any; "turn" is while the process does what is due; the rest follow an event of that kind.
 MOMENTS = (None, "turn", "command", "valve_edge", "ack")
@@ -23,7 +21,7 @@ class Accidents:
     """As many kills as the job orders, each process and each moment in turn. `kill(name)` returns when it is back."""
 
     def __init__(
-        self, kill: Callable[[str], Awaitable[None]], clock: FieldClock, names: tuple[str, ...], job: "Job"
+        self, kill: Callable[[str], Awaitable[None]], clock: FieldClock, names: tuple[str, ...], job: Job
     ) -> None:
         self._kill, self._clock, self._job = kill, clock, job
         self._events = Path(job.work) / "events"
@@ -42,7 +40,7 @@ class Accidents:
 
     async def _field_time(self, ms: int) -> None:
         while self._clock.now_ms < ms:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(AT_WORK_S / 4)
 
     async def _moment(self, moment: str | None, name: str, until_ms: int) -> bool:
         """Wait for a chosen moment; False if it does not come before it is time for the next accident."""
@@ -52,7 +50,7 @@ class Accidents:
         while not came():
             if self._clock.now_ms >= until_ms:
                 return False
-            await asyncio.sleep(0)
+            await asyncio.sleep(LOOK_EVERY_S)
         return True
 
     def _turn_of(self, name: str) -> Callable[[], bool]:

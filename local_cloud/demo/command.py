@@ -27,18 +27,18 @@ from gateway_sim.scenario import MOST_DAYS, MOST_GATEWAYS, MOST_SEED, Scenario
 from gateway_sim.weather import Weather
 from local_cloud.aws import AwsError
 from local_cloud.demo.errors import DemoError
+from local_cloud.demo.job import COMPUTE, ZONE_FILE, Job
 from local_cloud.demo.lake_facts import lake_facts
 from local_cloud.demo.report import write_report
-from local_cloud.demo.roles import FORECAST_FILE, ZONE_FILE, perform
 from local_cloud.demo.screen import show_progress, summary_table
 from local_cloud.demo.stage import StageError
-from local_cloud.demo.story import FLEET, SERVICES, Company, Job, Member, play
+from local_cloud.demo.story import FLEET, SERVICES, Company, Member, play
 from local_cloud.demo.summary import brought_home, sum_up
 from local_cloud.errors import LocalCloudError
 from local_cloud.field_clock import FieldClockError
 
 DAY_S = 24 * 3600
-COMPUTE = "irrigation-compute"
+FORECAST_FILE = "forecast.json"
 LEFT_BY_A_RUN = (
     "summary.json",
     "truth.json",
@@ -59,8 +59,6 @@ KNOWN_TROUBLE = (CertsError, ComputeError, SimError, LocalCloudError, AwsError, 
 def main(words: list[str] | None = None) -> int:
     """Give the demonstration: 0 when all went well, 1 when a promise was broken, 2 for what the user can mend."""
     arguments = _parser().parse_args(words)
-    if arguments.role:
-        return perform(*arguments.role)
     console = Console(stderr=True)
     try:
         summary = give(arguments, console)
@@ -186,7 +184,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--weather", default="", help="hourly CSV (the scenario's)")
     parser.add_argument("--kills", type=_whole(0, 10_000), default=0, help="kill -9 of its processes on the way (0)")
     parser.add_argument("--out", default="demo-output", help="what stays; replaces an earlier run (demo-output)")
-    parser.add_argument("--role", nargs=2, metavar=("NAME", "JOB"), help=argparse.SUPPRESS)
     return parser
 
 

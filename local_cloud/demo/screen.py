@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from local_cloud.demo.story import Job
+from local_cloud.demo.job import Job
 
 DAY_S = 24 * 3600
 

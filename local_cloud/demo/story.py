@@ -3,15 +3,18 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from gateway.gateway import DEFAULTS
 from local_cloud.aws import Aws, environment
 from local_cloud.demo.accidents import Accidents
+from local_cloud.demo.job import Job
 from local_cloud.demo.stage import Stage, StageError
 from local_cloud.field_clock import FieldClock
+
+__all__ = ["FLEET", "SERVICES", "Cast", "Company", "Job", "Member", "member_job", "play"]
 
 # What the farm's gateways talk to. At one moment of field time the gateways act first, then these in this order; at the
 # end each brings home what the next one still needs.
@@ -19,39 +22,10 @@ SERVICES = ("compute", "cloud", "schedule")
 FLEET = "fleet"
 JOINS_WITHIN_S = 120  # real seconds for a process to start and take part
 EXPLAINS_WITHIN_S = 2
+LEAN = {"OPENBLAS_NUM_THREADS": "1"}  # nothing here has a matrix; NumPy's threads double the time of its import
 LAST_EXPIRY_S = 2 * 3600  # field time after which no command can be answered any more
 
 Tell = Callable[[int, str], None]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What every process of the demonstration is told. Times are Unix seconds of field time."""
-
-    scenario: str  # its file, and what counts instead of what that says
-    gateways: int | None
-    seed: int
-    weather: str | None
-    broker: str
-    start: int
-    end: int
-    work: str  # keys, spool, what the gateways keep: gone at the end
-    out: str  # what stays: events, store, lake, report
-    kills: int = 0
-    clock_port: int = 0
-    gate_port: int = 0
-    now_ms: int = 0  # Unix milliseconds at which this process begins
-
-    def save(self, name: str) -> str:
-        """Write the job where the process `name` reads it; gives the path."""
-        path = Path(self.work) / f"{name}.job.json"
-        path.write_text(json.dumps(asdict(self)))
-        return str(path)
-
-    @classmethod
-    def load(cls, path: str) -> "Job":
-        """Read a job that `save` wrote."""
-        return cls(**json.loads(Path(path).read_text()))
 
 
 @dataclass(frozen=True)
@@ -96,7 +70,7 @@ class Cast:
         if member:
             await self._stage.start(name, *member.command, member_job(job, name, member))
             return
-        command = ("python", "-m", "local_cloud.demo", "--role", name, job.save(name))
+        command = ("python", "-m", f"local_cloud.demo.processes.{name}", job.save(name))
         await self._stage.start(name, *command, environment=self._surroundings)
 
     async def kill(self, name: str) -> None:
@@ -162,7 +136,7 @@ async def _story(  # noqa: PLR0913, PLR0917  # what a story is made of
     job: Job, company: Company, clock: FieldClock, stage: Stage, aws: Aws, tell: Tell
 ) -> dict[str, Any]:
     tell(job.start, "the local cloud starts")
-    cast = Cast(job, company, clock, stage, environment(await aws.start()))
+    cast = Cast(job, company, clock, stage, environment(await aws.start()) | LEAN)
     for name in ("cloud", "schedule"):
         await cast.start(name)
     tell(job.start, "gate, broker and topic rule start")

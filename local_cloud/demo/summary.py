@@ -7,8 +7,9 @@ from typing import Any
 from gateway_sim.farm import HARD_CAP_S
 from gateway_sim.scenario import Scenario
 from local_cloud.demo.audit import valve_bound_violations
+from local_cloud.demo.job import Job
 from local_cloud.demo.lake_facts import TABLES, LakeFacts
-from local_cloud.demo.story import Company, Job
+from local_cloud.demo.story import Company
 
 DAY_S = 24 * 3600
 CALENDAR_MM_DAY = 25 / 7  # an inch a week, whatever the weather

@@ -4,7 +4,6 @@ The inner broker dies with the gate and forgets what it held: such commands expi
 """
 
 import contextlib
-import json
 import subprocess
 import sys
 from collections import Counter
@@ -15,21 +14,11 @@ import pytest
 
 from compute_service.store import Store
 from local_cloud.demo.audit import open_spans
+from tests.safety.accidents import Event, events_of, play, summary_of
 
 KILLS = 200
-KILLS_AMONG_FAULTS = 25  # five processes, each at each of the five kinds of moments
+SLOW_TO_IMPORT = {"boto3", "eto", "moto", "numpy", "pandas", "polars", "pyarrow", "rich"}
 FINAL = {"done", "rejected", "failed", "expired"}
-
-Event = dict[str, Any]
-
-
-def play(out: Path, **options: object) -> Path:
-    """A demonstration with these options of its command line; gives its output."""
-    words = [word for name, value in {**options, "out": out}.items() for word in (f"--{name}", str(value))]
-    command = [sys.executable, "-m", "local_cloud.demo", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=800, stdin=subprocess.DEVNULL, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +29,12 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def summary(killed: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((killed / "summary.json").read_text())
-    return document
+    return summary_of(killed)
 
 
 @pytest.fixture(scope="module")
 def events(killed: Path) -> list[Event]:
-    return [json.loads(line) for line in (killed / "events.jsonl").read_text().splitlines()]
+    return events_of(killed)
 
 
 @pytest.mark.timeout(900)
@@ -89,20 +77,12 @@ def test_every_command_comes_to_an_end(summary: dict[str, Any], killed: Path) ->
     assert states["done"] > 0
 
 
-@pytest.mark.timeout(900)
-def test_faults_and_kills_together(tmp_path: Path) -> None:
-    """In the hard season too, nothing is lost, no bound is broken, and the faults are what they were before a kill."""
-    out = play(tmp_path, scenario="hard-season", days=6, kills=KILLS_AMONG_FAULTS)
-    summary = json.loads((out / "summary.json").read_text())
-    events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
-    by_process = Counter(event["process"] for event in events if event["kind"] == "kill")
-    assert by_process == dict.fromkeys(("fleet", "irrigation-gateway-6", "compute", "cloud", "schedule"), 5)
-    assert summary["samples_taken"] == summary["samples_in_lake"] > 0
-    assert summary["samples_lost"] == summary["valve_bound_violations"] == 0
-    assert summary["water_balance_error_mm"] < 0.5
-    balance = json.loads((out / "truth.json").read_text())["balance"]
-    assert balance["plot-4b"]["lost_mm"] > 3 * balance["plot-4a"]["lost_mm"], "a burst line"
-    in_percent = [event["at"] for event in events if event["kind"] == "error" and "soil-c: vwc" in event["text"]]
-    kills_of_the_fleet = [event["at"] for event in events if event["kind"] == "kill" and event["process"] == "fleet"]
-    assert max(in_percent) > min(kills_of_the_fleet)
-    assert any(event["kind"] == "ack" and event["end_reason"] == "power_cut" for event in events)
+@pytest.mark.parametrize(
+    ("process", "needs"),
+    [("fleet", set()), ("compute", {"eto", "numpy"}), ("cloud", {"boto3"}), ("schedule", {"boto3", "polars"})],
+)
+def test_a_process_comes_back_with_its_own_room_alone(process: str, needs: set[str]) -> None:
+    """What another process needs is not imported: half of a restart was that, and field time stands still meanwhile."""
+    words = [sys.executable, "-c", f"import sys, local_cloud.demo.processes.{process}; print(*sys.modules)"]
+    imported = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    assert SLOW_TO_IMPORT & set(imported) == needs

@@ -1,0 +1,29 @@
+"""kill -9 of five processes while the rest goes wrong too: sensors, lines, networks and power of a hard season."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.safety.accidents import events_of, play, summary_of
+
+KILLS = 25  # five processes, each at each of the five kinds of moments
+
+
+@pytest.mark.timeout(900)
+def test_faults_and_kills_together(tmp_path: Path) -> None:
+    """In the hard season too, nothing is lost, no bound is broken, and the faults are what they were before a kill."""
+    out = play(tmp_path, scenario="hard-season", days=6, kills=KILLS)
+    summary, events = summary_of(out), events_of(out)
+    by_process = Counter(event["process"] for event in events if event["kind"] == "kill")
+    assert by_process == dict.fromkeys(("fleet", "irrigation-gateway-6", "compute", "cloud", "schedule"), 5)
+    assert summary["samples_taken"] == summary["samples_in_lake"] > 0
+    assert summary["samples_lost"] == summary["valve_bound_violations"] == 0
+    assert summary["water_balance_error_mm"] < 0.5
+    balance = json.loads((out / "truth.json").read_text())["balance"]
+    assert balance["plot-4b"]["lost_mm"] > 3 * balance["plot-4a"]["lost_mm"], "a burst line"
+    in_percent = [event["at"] for event in events if event["kind"] == "error" and "soil-c: vwc" in event["text"]]
+    kills_of_the_fleet = [event["at"] for event in events if event["kind"] == "kill" and event["process"] == "fleet"]
+    assert max(in_percent) > min(kills_of_the_fleet)
+    assert any(event["kind"] == "ack" and event["end_reason"] == "power_cut" for event in events)
