@@ -21,7 +21,7 @@ class Strategy:
 
     initial: float = 0.8  # of the readily available water, at the end of a day like the last; and so in each stage
     development: float = 0.7
-    mid: float = 1.2
+    mid: float = 1.4
     late: float = 1.5
     most: float = 1.5  # of what is readily available where the crop takes 5 mm, however cool it is, and at the harvest
     always: float = 0.3  # of all available water, that stays in the soil
