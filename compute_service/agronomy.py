@@ -176,8 +176,8 @@ def place_of(zone: Zone) -> Place:
     crop = replace(crops.crop(zone.crop, zone.calendar), roots_m=zone.root_depth_m)
     strategy = STRATEGY
     if zone.allowed_depletion is not None:  # a grower's own limit is one: neither stage nor weather goes beyond it
-        crop = replace(crop, depletion=zone.allowed_depletion)
-        strategy = replace(STRATEGY, mid=1.0, late=1.0, most=1.0)
+        crop = replace(crop, depletion=zone.allowed_depletion, closes=zone.allowed_depletion)
+        strategy = replace(STRATEGY, mid=1.0, late=1.0, most=1.0, counted=1.0)
     emitters = Emitters(zone.area_m2, zone.application_rate_mm_h, zone.efficiency, zone.infiltration_mm_h)
     sown = datetime(zone.sown.year, zone.sown.month, zone.sown.day, tzinfo=ZoneInfo(zone.timezone))
     return Place(soil, crop, emitters, int(sown.timestamp()), strategy)

@@ -17,6 +17,7 @@ from compute_service.errors import ComputeError
 STAGES = ("initial", "development", "mid", "late")
 SEED_ROOTS_M = 0.20  # of an annual crop at planting: 0.15 to 0.20 (FAO-56, p. 279)
 SEED_HEIGHT_M = 0.05
+CLOSES, MOST_BORNE = 1.2, 1.5  # times p: where stomata close if FAO does not say (the table's median), and the most
 TALL_ENOUGH = 0.45  # a smaller coefficient is of sparse plants, and wind changes it little (FAO-56, p. 121)
 
 
@@ -37,6 +38,7 @@ class Crop:
     roots_m: float
     depletion: float
     perennial: bool = False
+    closes: float | None = None  # the share of the available water that may be taken until its stomata close
 
     def __post_init__(self) -> None:
         if min(self.days) < 0 or sum(self.days) == 0:
@@ -45,6 +47,11 @@ class Crop:
             raise CropError(f"{self.name}: roots of {self.roots_m} m; want more than 0, at most 5 m")
         if not 0 < self.depletion < 1:
             raise CropError(f"{self.name}: depletion {self.depletion}; want a share between 0 and 1")
+
+    @property
+    def bears(self) -> float:
+        """What a grown crop may use at 5 mm a day: until its stomata close, at most half as much again as p."""
+        return min(self.closes or CLOSES * self.depletion, MOST_BORNE * self.depletion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,7 @@ def crop(name: str, calendar: str | None = None, *, rainfed: bool = False) -> Cr
         row["roots"][rainfed],
         row["p"],
         row.get("cycle", False),
+        row.get("closes"),
     )
 
 

@@ -2,19 +2,21 @@
 
 A small Kalman filter over three unknowns: the depletion (mm), the crop's demand over what the tables say, and what the
 probes are off together (m3/m3: their calibration, and an error of the configured field capacity). The balance says how
-depletion moves, the probes where it is. A full root zone keeps no more, but a surplus takes days to drain, and the
-crop drinks from it; there the probes' offset shows. A surprise that lasts is believed, and makes the balance unsure:
-rain that nobody measured, a run that never came.
+depletion moves, the probes where it is. Below the reach of the deepest one only the balance knows: the crop drinks
+there as the soil above dries, and no water comes down before that is full. A full root zone keeps no more, but a
+surplus takes days to drain, and the crop drinks from it; there the probes' offset shows. A surprise that lasts is
+believed, and makes the balance unsure: rain that nobody measured, a run that never came.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from operator import mul
 from typing import Any
 
 from compute_service.balance import Account
 from compute_service.gauss import Gauss, update
-from compute_service.probes import DRIFTING, Probe, Verdict, drying, judge, watch, weights
+from compute_service.probes import DRIFTING, Probe, Verdict, drying, judge, taken_below, watch, weights
 
 DAY_S = 86400
 REACH_M = 0.15  # above and below itself a probe speaks for the soil
@@ -35,7 +37,7 @@ class Tuning:
     of_run: float = 0.05
     probe: float = 0.015  # of a probe's daily reading, with its place
     shape: float = 0.10  # of the depletion: the soil between the probes
-    gap: float = 0.03  # of the share of the root zone that is far from any probe
+    gap: float = 0.05  # of the share of the root zone that is far from any probe
     hidden_a_day: float = 0.002  # of that share: what is out of sight goes its own way, for long
     soaking: float = 3.0  # times as wrong while water soaks in
     soaking_s: int = 2 * DAY_S
@@ -61,6 +63,9 @@ class Belief:
     full_at: int = 0  # when the root zone last was surely full
     used: tuple[str, ...] = ()
     surprised: int = 0
+    reach_m: float = 0.0  # how deep they speak for the soil
+    below_mm: float = 0.0  # what the soil below lacks, of the depletion
+    deep: float = 0.0  # the share of its water that the crop now takes from there
 
     @property
     def depletion_mm(self) -> float:
@@ -104,21 +109,11 @@ def begin(depletion_mm: float = 0.0, tuning: Tuning = TUNING) -> Belief:
 
 def predict(belief: Belief, account: Account, now: int, days: float, tuning: Tuning = TUNING) -> Belief:
     """Move on by a step of the balance that began at `belief.depletion_mm`, with ET0 times `belief.demand`."""
-    (depletion, demand, offset), (dd, df, do, ff, fo, oo) = belief.known
-    taken = account.evapotranspiration_mm
-    rain, run = account.rain_mm - account.runoff_mm, account.irrigation_mm
+    depletion, demand, offset = belief.known.mean
+    taken, run = account.evapotranspiration_mm, account.irrigation_mm
+    rain = account.rain_mm - account.runoff_mm
     after = depletion + account.grown_mm + taken - rain - run
-    left = account.available_mm - depletion
-    keep = 1 - min(account.transpiration_mm / left, 1.0) if account.stress < 1 and left > 0 else 1.0
-    by_demand = taken / demand
-    added = (tuning.of_crop * taken) ** 2 / min(max(days, 1 / 24), 1.0) + tuning.daily_mm**2 * days
-    added += (tuning.of_rain * account.rain_mm) ** 2 + (tuning.of_run * run) ** 2
-    dd, df, do = (
-        keep * keep * dd + 2 * keep * by_demand * df + by_demand**2 * ff + added,
-        keep * df + by_demand * ff,
-        keep * do + by_demand * fo,
-    )
-    ff, oo = ff + tuning.demand_a_day**2 * days, oo + tuning.offset_a_day**2 * days
+    dd, df, do, ff, fo, oo = _moved(belief.known, account, days, tuning)
     wet_at = now if rain + run >= 1.0 else belief.wet_at
     mean, variance, kept = max(after, 0.0), dd, 1.0
     if wet_at and now - wet_at < tuning.drains_s:  # else there is no surplus to lose, and nothing to learn
@@ -126,7 +121,26 @@ def predict(belief: Belief, account: Account, now: int, days: float, tuning: Tun
     mean = min(max(mean, -tuning.holds * account.available_mm), account.available_mm)
     known = Gauss((mean, demand, offset), (variance, df * kept, do * kept, ff, fo, oo))
     full_at = now if after < -tuning.surely * math.sqrt(dd) else belief.full_at
-    return replace(belief, known=known, wet_at=wet_at, full_at=full_at)
+    below = min(belief.below_mm + belief.deep * taken, max(mean, 0.0))  # a surplus above goes there
+    return replace(belief, known=known, wet_at=wet_at, full_at=full_at, below_mm=below)
+
+
+def _moved(known: Gauss, account: Account, days: float, tuning: Tuning) -> tuple[float, ...]:
+    """How unsure the step leaves it. A thirsty crop takes less the drier it is, which makes surer."""
+    (depletion, demand, _), (dd, df, do, ff, fo, oo) = known
+    taken, left = account.evapotranspiration_mm, account.available_mm - depletion
+    keep = 1 - min(account.transpiration_mm / left, 1.0) if account.stress < 1 and left > 0 else 1.0
+    by_demand = taken / demand
+    added = (tuning.of_crop * taken) ** 2 / min(max(days, 1 / 24), 1.0) + tuning.daily_mm**2 * days
+    added += (tuning.of_rain * account.rain_mm) ** 2 + (tuning.of_run * account.irrigation_mm) ** 2
+    return (
+        keep * keep * dd + 2 * keep * by_demand * df + by_demand**2 * ff + added,
+        keep * df + by_demand * ff,
+        keep * do + by_demand * fo,
+        ff + tuning.demand_a_day**2 * days,
+        fo,
+        oo + tuning.offset_a_day**2 * days,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,34 +176,44 @@ def _usable(probes: Mapping[str, Probe], verdicts: Mapping[str, Verdict], since:
 def _learn(  # noqa: PLR0913, PLR0917  # a measurement, where and when
     belief: Belief, probes: list[Probe], used: tuple[str, ...], ground: Ground, now: int, tuning: Tuning
 ) -> Belief:
+    depths = [probe.depth_m for probe in probes]
+    lacks = [ground.field_capacity - (probe.vwc or 0.0) for probe in probes]
     if used != belief.used:
-        belief = replace(belief, known=_other_probes(belief.known, tuning), used=used)
-    whole = 1000 * ground.roots_m
+        below_mm = _below_mm(lacks[-1], depths[-1], ground)
+        belief = replace(belief, known=_other_probes(belief.known, tuning), used=used, below_mm=below_mm)
+    belief = replace(belief, reach_m=min(depths[-1] + REACH_M, ground.roots_m))
+    share, whole = weights(depths, belief.reach_m), 1000 * ground.roots_m
     newest = max(probe.at for probe in probes)
     days = min((newest - belief.at) / DAY_S, 1.0) if belief.at else 1.0
-    depths = [probe.depth_m for probe in probes]
-    share = weights(depths, ground.roots_m)
+    told = 1000 * belief.reach_m * sum(map(mul, lacks, share)) + belief.below_mm
     known = _less_sure(belief.known, depths, ground, days, tuning)
-    told = _told(probes, share, depths, ground)
-    by = (1.0, 0.0, whole)
     variance = _variance(belief, share, depths, ground, now, tuning)
     (depletion, _, offset), (dd, _, do, _, _, oo) = known
-    surprise = told * whole - (depletion + whole * offset)
+    surprise = told - (depletion + whole * offset)
     expected = dd + 2 * whole * do + whole**2 * oo + variance
     if surprise**2 > tuning.surprise**2 * expected:
         if not belief.surprised:
             return replace(belief, known=known, at=newest, surprised=1)
         known = Gauss(known.mean, (dd + surprise**2, *known.cov[1:]))
-    known = update(known, by, told * whole, variance / max(days, 0.01))
-    return replace(belief, known=_possible(known, ground, tuning), at=newest, surprised=0)
+    known = update(known, (1.0, 0.0, whole), told, variance / max(days, 0.01))
+    return _below(replace(belief, known=_possible(known, ground, tuning), at=newest, surprised=0), ground)
 
 
-def _told(probes: list[Probe], share: list[float], depths: list[float], ground: Ground) -> float:
-    """What the probes say is missing in the mean of the root zone, m3/m3: below the last one less, as roots are few."""
-    lacks = [ground.field_capacity - (probe.vwc or 0.0) for probe in probes]
-    below = max(0.0, 1 - (depths[-1] + REACH_M) / ground.roots_m)
-    told = sum(lack * part for lack, part in zip(lacks, share, strict=True))
-    return told - lacks[-1] * below * (1 - drying(depths[-1], ground.roots_m, REACH_M))
+def _below_mm(lack: float, deepest_m: float, ground: Ground) -> float:
+    """What soil below the deepest probe's reach lacks, if it dried along with that probe: roots there are fewer."""
+    below_m = max(ground.roots_m - deepest_m - REACH_M, 0.0)
+    return 1000 * below_m * max(lack, 0.0) * drying(deepest_m, ground.roots_m, REACH_M)
+
+
+def _below(belief: Belief, ground: Ground) -> Belief:
+    """How much comes from below now: roots there drink little while the soil above is wet, their part once it is dry.
+
+    The square is tuned: a crop model's roots wait longer than FAO's pattern of a soil that dries from full.
+    """
+    below_mm = min(belief.below_mm, belief.depletion_mm)
+    above_mm = 1000 * (ground.field_capacity - ground.wilting_point) * belief.reach_m
+    dry = min((belief.depletion_mm - below_mm) / above_mm, 1.0)
+    return replace(belief, below_mm=below_mm, deep=dry**2 * taken_below(belief.reach_m / ground.roots_m))
 
 
 def _less_sure(known: Gauss, depths: list[float], ground: Ground, days: float, tuning: Tuning) -> Gauss:
@@ -203,12 +227,10 @@ def _variance(  # noqa: PLR0913, PLR0917  # all that makes probes wrong
     belief: Belief, share: list[float], depths: list[float], ground: Ground, now: int, tuning: Tuning
 ) -> float:
     """Of what the probes say of the whole root zone in a day, mm2."""
-    whole = 1000 * ground.roots_m
-    probes = tuning.probe**2 * sum(part * part for part in share)
-    shape = tuning.shape * belief.depletion_mm / whole
-    gap = tuning.gap * max(0.0, 1 - _covered(depths, ground.roots_m))
-    wrong = (probes + shape**2 + gap**2) * whole**2
-    return wrong * tuning.soaking**2 if now - belief.wet_at < tuning.soaking_s and belief.wet_at else wrong
+    soaking = tuning.soaking if belief.wet_at and now - belief.wet_at < tuning.soaking_s else 1.0
+    probes = (1000 * belief.reach_m * tuning.probe) ** 2 * sum(part * part for part in share)
+    gap = 1000 * ground.roots_m * tuning.gap * max(0.0, 1 - _covered(depths, ground.roots_m))
+    return soaking**2 * (probes + (tuning.shape * belief.depletion_mm) ** 2) + gap**2
 
 
 def _covered(depths: list[float], roots_m: float) -> float:

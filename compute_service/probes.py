@@ -224,9 +224,14 @@ def drying(deepest_m: float, roots_m: float, reach_m: float) -> float:
     top = deepest_m + reach_m
     if top >= roots_m:
         return 1.0
-    quarters = [(roots_m * quarter / 4, roots_m * (quarter + 1) / 4) for quarter in range(4)]
-    taken = sum(max(0.0, end - max(begin, top)) * part for (begin, end), part in zip(quarters, UPTAKE, strict=True))
-    return min(1.0, taken / (roots_m - top) / uptake(deepest_m / roots_m))
+    below = top / roots_m
+    return min(1.0, taken_below(below) / (1 - below) / uptake(deepest_m / roots_m))
+
+
+def taken_below(share_of_depth: float) -> float:
+    """The share of their water that roots in moist soil take from below a share (0..1) of their depth."""
+    quarters = enumerate(UPTAKE)
+    return sum(max(0.0, (number + 1) / 4 - max(number / 4, share_of_depth)) * part for number, part in quarters)
 
 
 def responded(

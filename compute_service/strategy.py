@@ -13,18 +13,19 @@ from compute_service.fusion import Belief
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
-    """How much of the readily available water may be used in each stage, and of all water at any time.
+    """How much of its water a crop may use in each stage, and at any time.
 
-    A young crop has fewer roots than the tables give it, and a leaf that it did not grow is missed for long; what comes
-    late costs little.
+    A leaf that a young crop did not grow is missed for long; a grown one bears dryness until its stomata close; what
+    comes late costs little.
     """
 
-    initial: float = 0.8  # of the readily available water, at the end of a day like the last; and so in each stage
-    development: float = 0.7
-    mid: float = 1.4
-    late: float = 1.5
-    most: float = 1.5  # of what is readily available where the crop takes 5 mm, however cool it is, and at the harvest
-    always: float = 0.3  # of all available water, that stays in the soil
+    initial: float = 1.0  # of the readily available water, at the end of a day like the last
+    development: float = 0.7  # of the same
+    mid: float = 1.0  # of the water at which its stomata close
+    late: float = 1.1  # of the same
+    most: float = 1.15  # of what closes them where the crop takes 5 mm, however cool it is, and at the harvest
+    always: float = 0.2  # of all available water, that stays in the soil
+    counted: float = 0.4  # of the roots that no probe sees, as mid season begins; all of them at its end
     least: float = 0.2  # of the readily available water: less is not worth opening a valve for
 
 
@@ -43,15 +44,26 @@ def aim(  # noqa: PLR0913, PLR0917  # the arguments of `want`, which are all tha
     soil: Soil, kc: Kc, account: Account, belief: Belief, day: float, crop: Crop, strategy: Strategy = STRATEGY
 ) -> Aim:
     """The depletion at which water is due, and that which it leaves. `account` is of the last whole day."""
-    del belief  # how dry the soil is does not move the aim
-    readily, available = account.readily_available_mm, soil.available_mm(kc.roots_m)
-    most = min(strategy.most * kc.depletion, 1 - strategy.always) * available
+    whole, p = soil.available_mm(kc.roots_m), account.depletion_share
+    most = min(strategy.most * crop.bears, 1 - strategy.always) * whole
     a_day_mm = wanted_mm(account)
     to_harvest = 0.0 if crop.perennial else most - a_day_mm * max(sum(crop.days) - day, 0.0)
     left = max(to_harvest, 0.0)
+    share = p if kc.stage in {"initial", "development"} else crop.bears + p - kc.depletion
     used: float = getattr(strategy, kc.stage)
-    due = min(used * readily, most) - a_day_mm
-    return Aim(max(due, left + strategy.least * readily), left)
+    due = min(used * share * soil.available_mm(_counted_m(kc, crop, belief, day, strategy)), most) - a_day_mm
+    return Aim(max(due, left + strategy.least * account.readily_available_mm), left)
+
+
+def _counted_m(kc: Kc, crop: Crop, belief: Belief, day: float, strategy: Strategy) -> float:
+    """How deep the roots are taken for: the tables have them full grown in mid season, and some crops' are later."""
+    if crop.perennial:
+        return kc.roots_m
+    seen_m = min(belief.reach_m, kc.roots_m)
+    begun, mid = sum(crop.days[:2]), crop.days[2]
+    grown = min(max((day - begun) / max(mid, 1), 0.0), 1.0)
+    counted = strategy.counted + (1 - strategy.counted) * grown
+    return seen_m + counted * (kc.roots_m - seen_m)
 
 
 def wanted_mm(account: Account) -> float:

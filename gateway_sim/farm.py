@@ -15,7 +15,6 @@ TIMEZONE = "America/Toronto"
 PATH_M = 4.0  # between zones on the map
 WEATHER = "weather"  # the sensor of a gateway's weather station
 MAX_RUN_S = 3600
-MOST_ABOVE_THIRST = 0.25  # of the available water, a drawn zone may begin with: some days' worth
 HARD_CAP_S = MAX_RUN_S + 300  # the board's own limit, a little above what compute may ask for
 
 
@@ -259,11 +258,11 @@ def _gateway(number: int, seed: int, zones: int) -> FarmGateway:
 
 
 def _zone(number: int, letter: str, seed: int) -> Zone:
+    """A drawn zone begins somewhere between its last refill and its next, as a farm in mid season has them."""
     zone_id = f"plot-{number}{letter}"
     draw = random.Random(f"{seed}:{zone_id}")  # noqa: S311  # no secret; its own, so zones do not depend on each other
     soil, crop = draw.choice(SOILS), draw.choice(CROPS)
     available = soil.field_capacity - soil.wilting_point
-    thirsty_below = soil.field_capacity - crop.depletion * available
     return Zone(
         zone_id=zone_id,
         sensor=f"soil-{letter}",
@@ -273,7 +272,7 @@ def _zone(number: int, letter: str, seed: int) -> Zone:
         area_m2=float(draw.randrange(200, 1001, 50)),
         application_rate_mm_h=round(draw.uniform(8.0, 14.0), 1),
         efficiency=round(draw.uniform(0.80, 0.92), 2),
-        initial_vwc=round(thirsty_below + draw.uniform(0.0, MOST_ABOVE_THIRST) * available, 4),
+        initial_vwc=round(soil.field_capacity - draw.uniform(0.0, crop.depletion) * available, 4),
         sown_days=crop.grown_days,
     )
 

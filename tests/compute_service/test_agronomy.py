@@ -95,11 +95,11 @@ def test_a_run_is_confirmed_by_the_probes_or_not(risen_to: float, unseen_mm: flo
 def test_the_probes_correct_the_balance() -> None:
     """A crop that takes twice what the tables say is found out by the probe, day by day."""
     model, vwc = after(0), 0.25
-    for _ in range(64):
+    for _ in range(80):
         vwc -= 2 * 3 * 0.1 * 1.15 / 500
         model = after(3, model=model, et0_mm=0.1, vwc=vwc)
     truth = (0.29 - vwc) * 500
-    alone = after(8 * 24, et0_mm=0.1).belief.depletion_mm
+    alone = after(10 * 24, et0_mm=0.1).belief.depletion_mm
     assert abs(model.belief.depletion_mm - truth) < abs(alone - truth)
     assert model.belief.demand > 1.05
 

@@ -15,7 +15,6 @@ from tests.compute_service.plot import CROP, GROUND, SOIL, Told, live
 from tests.compute_service.seasons import ROOTS_M, START, WILTING_POINT, Hour, season
 
 SEEDS = range(4)
-AVAILABLE_MM = SOIL.available_mm(ROOTS_M)
 
 
 @pytest.mark.parametrize("et0_factor", [0.8, 1.2])
@@ -135,24 +134,31 @@ HOURS = st.lists(
 )
 
 
-@given(st.floats(0, AVAILABLE_MM), HOURS)
+@given(st.floats(0, 1), HOURS, st.sampled_from([ROOTS_M, 3 * ROOTS_M]))
 def test_belief_is_always_a_number_that_can_be(
-    first: float, hours: list[tuple[int, float, float, float, list[float | None]]]
+    first: float, hours: list[tuple[int, float, float, float, list[float | None]]], roots_m: float
 ) -> None:
-    """Whatever the probes, the sky and the clock do: depletion within what roots can take, sigma and demand finite."""
-    belief, at = fusion.begin(first), START
+    """Whatever the probes, the sky and the clock do: depletion within what roots can take, sigma and demand finite.
+
+    What lacks below the probes is a part of it.
+    """
+    available_mm, ground = SOIL.available_mm(roots_m), replace(GROUND, roots_m=roots_m)
+    crop, state = replace(CROP, roots_m=roots_m), balance.State(roots_m=roots_m)
+    belief, at = fusion.begin(first * available_mm), START
     probes = {str(depth): Probe(depth) for depth in (0.1, 0.3, 0.5)}
-    state = balance.State(roots_m=ROOTS_M)
     for seconds, et0, rain, run, read in hours:
         at += seconds
         weather = balance.Weather(et0 * belief.demand, rain, run)
-        state, account = balance.step(SOIL, replace(state, depletion_mm=belief.depletion_mm), CROP, weather)
+        state, account = balance.step(SOIL, replace(state, depletion_mm=belief.depletion_mm), crop, weather)
         belief = fusion.predict(belief, account, at, seconds / 86400)
+        assert 0 <= belief.below_mm <= belief.depletion_mm
         probes = {
             name: hear(probe, vwc, at, WILTING_POINT) for (name, probe), vwc in zip(probes.items(), read, strict=True)
         }
-        belief, probes, verdicts = fusion.observe(belief, probes, GROUND, at)
-        assert 0 <= belief.depletion_mm <= AVAILABLE_MM + 1e-6
+        belief, probes, verdicts = fusion.observe(belief, probes, ground, at)
+        assert 0 <= belief.depletion_mm <= available_mm + 1e-6
+        assert belief.below_mm >= 0
+        assert 0 <= belief.deep < 1
         assert 0 <= belief.sigma_mm < 1000
         assert 0.6 <= belief.demand <= 1.5
         assert -0.5 < belief.offset < 0.5
@@ -217,6 +223,36 @@ def test_probes_at_the_top_of_deep_roots_do_not_speak_for_all_of_it(roots_m: flo
     vague = replace(fusion.begin(1000 * roots_m * 0.05), at=START - 86400)
     belief, _, _ = fusion.observe(vague, probes, ground, START, replace(fusion.TUNING, first_mm=1e3))
     assert belief.depletion_mm < most_mm
+
+
+def test_water_that_stays_above_leaves_the_soil_below_as_dry() -> None:
+    """Roots of 1.5 m dry for 40 days and get 80 mm, which their probes see: what lacks below them is still lacking.
+
+    With water above again the crop leaves the soil below alone; 200 mm fill it too.
+    """
+    dried = _deep(fusion.begin(), range(1, 41), 0.29, -0.003)
+    assert 10 < dried.below_mm < 50
+    assert dried.deep > 0.1
+    topped = _deep(dried, range(41, 42), 0.26, 0.0, rain_mm=80.0)
+    assert topped.below_mm == pytest.approx(dried.below_mm, abs=1.5)
+    assert topped.deep < dried.deep / 3
+    filled = _deep(topped, range(42, 45), 0.29, 0.0, rain_mm=200.0)
+    assert filled.below_mm < 1
+
+
+def _deep(belief: fusion.Belief, days: range, vwc: float, more: float, rain_mm: float = 0.0) -> fusion.Belief:
+    """The belief after days of 4 mm, whose rain all comes on the first, with probes at 0.1, 0.3 and 0.6 m."""
+    crop, state = replace(CROP, roots_m=1.5), balance.State(roots_m=1.5)
+    probes = {str(depth): Probe(depth) for depth in (0.1, 0.3, 0.6)}
+    for number, day in enumerate(days):
+        state = replace(state, depletion_mm=belief.depletion_mm)
+        weather = balance.Weather(4.0, rain_mm=0.0 if number else rain_mm)
+        state, account = balance.step(SOIL, state, crop, weather)
+        now, told = START + day * 86400, max(vwc + more * number, WILTING_POINT)
+        belief = fusion.predict(belief, account, now, 1.0)
+        probes = {name: hear(probe, told + day % 2 / 1000, now, WILTING_POINT) for name, probe in probes.items()}
+        belief, probes, _ = fusion.observe(belief, probes, replace(GROUND, roots_m=1.5), now)
+    return belief
 
 
 @pytest.mark.parametrize(("roots_m", "sees_all"), [(0.4, True), (2.0, False)])

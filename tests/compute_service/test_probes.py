@@ -22,6 +22,7 @@ from compute_service.probes import (
     hear,
     judge,
     responded,
+    taken_below,
     watch,
     weights,
 )
@@ -162,6 +163,7 @@ def test_soil_below_the_last_probe_is_as_dry_as_its_roots_are_many() -> None:
     assert drying(0.6, 1.0, 0.15) == pytest.approx(0.5)
     assert drying(0.1, 1.0, 0.15) == pytest.approx((1.2 + 0.8 + 0.4) / 3 / 1.6)
     assert drying(0.9, 0.5, 0.15) == 1
+    assert [taken_below(share) for share in (0, 0.25, 0.5, 0.875, 1, 2)] == pytest.approx([1, 0.6, 0.3, 0.05, 0, 0])
 
 
 def test_a_run_that_no_probe_saw_is_not_confirmed() -> None:

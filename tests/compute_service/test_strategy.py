@@ -13,7 +13,7 @@ from compute_service.strategy import STRATEGY, aim, want
 SOIL = Soil(0.30, 0.12)
 TOMATO = replace(crops.crop("tomato"), roots_m=1.0)
 EVER = replace(TOMATO, perennial=True)
-HARDY = replace(EVER, depletion=0.7)
+HARDY = replace(EVER, depletion=0.7, closes=0.75)
 SEASON = sum(TOMATO.days)
 MID, LAST = 90, SEASON - 1
 
@@ -25,13 +25,18 @@ def account(day: float, crop: crops.Crop = TOMATO, et0_mm: float = 5.0) -> Accou
 
 
 def wanted(day: float, depletion_mm: float, crop: crops.Crop = TOMATO, et0_mm: float = 5.0) -> float:
-    belief = fusion.begin(depletion_mm)
-    return want(SOIL, crops.kc(crop, day), account(day, crop, et0_mm), belief, day, crop)
+    return want(SOIL, crops.kc(crop, day), account(day, crop, et0_mm), believed(depletion_mm), day, crop)
+
+
+def believed(depletion_mm: float, reach_m: float = 1.0) -> fusion.Belief:
+    """By probes that see all of the roots, if nothing else is said."""
+    return replace(fusion.begin(depletion_mm), reach_m=reach_m)
 
 
 def test_a_wet_soil_gets_nothing_and_a_dry_one_is_filled() -> None:
-    """In mid season the whole depletion is given back, once the next day would use more than is readily available."""
-    due = STRATEGY.mid * account(MID).readily_available_mm - account(MID).evapotranspiration_mm
+    """In mid season the whole depletion is given back, once the next day would close the stomata."""
+    bears = TOMATO.bears + account(MID).depletion_share - TOMATO.depletion
+    due = STRATEGY.mid * bears * account(MID).available_mm - account(MID).evapotranspiration_mm
     assert wanted(MID, due - 0.1) == 0
     assert wanted(MID, due + 0.1) == pytest.approx(due + 0.1)
 
@@ -39,12 +44,26 @@ def test_a_wet_soil_gets_nothing_and_a_dry_one_is_filled() -> None:
 def test_young_crops_are_watered_before_old_ones() -> None:
     """Of what is readily available, a growing crop may use less than a grown one, and that less than a ripe one."""
     shares = [
-        (aim(SOIL, crops.kc(TOMATO, day), account(day), fusion.begin(), day, TOMATO).due_mm)
+        (aim(SOIL, crops.kc(TOMATO, day), account(day), believed(0.0), day, TOMATO).due_mm)
         / account(day).readily_available_mm
         for day in (45, MID, 118)
     ]
     assert shares == sorted(shares)
     assert shares[0] < 0.7 < shares[1]
+
+
+def test_roots_that_no_probe_sees_are_not_counted_on_at_once() -> None:
+    """With probes that see half of the roots, water is due earlier as mid season begins, and no longer as it ends."""
+
+    def due_mm(day: int, reach_m: float, crop: crops.Crop = TOMATO) -> float:
+        return aim(SOIL, crops.kc(crop, day), account(day, crop), believed(0.0, reach_m), day, crop).due_mm
+
+    begins, ends = sum(TOMATO.days[:2]), sum(TOMATO.days[:3])
+    part = 0.5 + 0.5 * STRATEGY.counted
+    a_day = account(begins).evapotranspiration_mm
+    assert due_mm(begins, 0.5) + a_day == pytest.approx(part * (due_mm(begins, 1.0) + a_day))
+    assert due_mm(begins, 0.5) < due_mm((begins + ends) // 2, 0.5) < due_mm(ends, 0.5) == due_mm(ends, 1.0)
+    assert due_mm(begins, 0.5, EVER) == due_mm(begins, 1.0, EVER), "a tree's roots are where they are"
 
 
 def test_what_the_season_no_longer_takes_is_not_given() -> None:
@@ -67,9 +86,10 @@ def test_however_cool_the_day_some_water_always_stays() -> None:
 
     That is not all of what a hardy crop's soil holds either.
     """
-    for crop, share in ((EVER, STRATEGY.most * EVER.depletion), (HARDY, 1 - STRATEGY.always)):
+    for crop, share in ((EVER, STRATEGY.most * EVER.bears), (HARDY, 1 - STRATEGY.always)):
         full = SOIL.available_mm(1.0)
-        assert STRATEGY.mid * account(MID, crop, et0_mm=0.1).readily_available_mm > share * full
+        cooler = account(MID, crop, et0_mm=0.1).depletion_share - crop.depletion
+        assert STRATEGY.mid * (crop.bears + cooler) > share
         assert wanted(MID, share * full, crop, et0_mm=0.1) == share * full
         assert wanted(MID, share * full - 1, crop, et0_mm=0.1) == 0
 
