@@ -14,8 +14,6 @@ from local_cloud.demo.job import Job
 from local_cloud.demo.stage import Stage, StageError
 from local_cloud.field_clock import FieldClock
 
-__all__ = ["FLEET", "SERVICES", "Cast", "Company", "Job", "Member", "member_job", "play"]
-
 # What the farm's gateways talk to. At one moment of field time the gateways act first, then these in this order; at the
 # end each brings home what the next one still needs.
 SERVICES = ("compute", "cloud", "schedule")

@@ -11,8 +11,9 @@ import pytest
 
 from gateway_sim import scenario as scenarios
 from gateway_sim.member import ANSWERS, season
+from local_cloud.demo.job import Job
 from local_cloud.demo.lake_facts import lake_facts
-from local_cloud.demo.story import Company, Job, Member, member_job
+from local_cloud.demo.story import Company, Member, member_job
 from local_cloud.demo.summary import balance_error_mm, brought_home
 
 GUIDE = Path(__file__).parents[3] / "docs" / "field.md"
