@@ -206,14 +206,11 @@ def _below_mm(lack: float, deepest_m: float, ground: Ground) -> float:
 
 
 def _below(belief: Belief, ground: Ground) -> Belief:
-    """How much comes from below now: roots there drink little while the soil above is wet, their part once it is dry.
-
-    The square is tuned: a crop model's roots wait longer than FAO's pattern of a soil that dries from full.
-    """
+    """How much comes from below now: the roots' part there, times how dry the soil above them is."""
     below_mm = min(belief.below_mm, belief.depletion_mm)
     above_mm = 1000 * (ground.field_capacity - ground.wilting_point) * belief.reach_m
     dry = min((belief.depletion_mm - below_mm) / above_mm, 1.0)
-    return replace(belief, below_mm=below_mm, deep=dry**2 * taken_below(belief.reach_m / ground.roots_m))
+    return replace(belief, below_mm=below_mm, deep=dry * taken_below(belief.reach_m / ground.roots_m))
 
 
 def _less_sure(known: Gauss, depths: list[float], ground: Ground, days: float, tuning: Tuning) -> Gauss:

@@ -19,13 +19,13 @@ class Strategy:
     comes late costs little.
     """
 
-    initial: float = 1.0  # of the readily available water, at the end of a day like the last
+    initial: float = 0.9  # of the readily available water, at the end of a day like the last
     development: float = 0.7  # of the same
-    mid: float = 1.0  # of the water at which its stomata close
-    late: float = 1.1  # of the same
-    most: float = 1.15  # of what closes them where the crop takes 5 mm, however cool it is, and at the harvest
+    mid: float = 0.9  # of the water at which its stomata close
+    late: float = 0.95  # of the same
+    most: float = 1.0  # of what closes them where the crop takes 5 mm, however cool it is, and at the harvest
     always: float = 0.2  # of all available water, that stays in the soil
-    counted: float = 0.4  # of the roots that no probe sees, as mid season begins; all of them at its end
+    counted: float = 0.3  # of the roots that no probe sees, as mid season begins; all of them at its end
     least: float = 0.2  # of the readily available water: less is not worth opening a valve for
 
 

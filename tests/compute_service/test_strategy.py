@@ -13,7 +13,7 @@ from compute_service.strategy import STRATEGY, aim, want
 SOIL = Soil(0.30, 0.12)
 TOMATO = replace(crops.crop("tomato"), roots_m=1.0)
 EVER = replace(TOMATO, perennial=True)
-HARDY = replace(EVER, depletion=0.7, closes=0.75)
+HARDY = replace(EVER, depletion=0.7, closes=0.85)
 SEASON = sum(TOMATO.days)
 MID, LAST = 90, SEASON - 1
 
