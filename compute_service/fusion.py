@@ -113,7 +113,7 @@ def predict(belief: Belief, account: Account, now: int, days: float, tuning: Tun
     taken, run = account.evapotranspiration_mm, account.irrigation_mm
     rain = account.rain_mm - account.runoff_mm
     after = depletion + account.grown_mm + taken - rain - run
-    dd, df, do, ff, fo, oo = _moved(belief.known, account, days, tuning)
+    dd, df, do, ff, fo, oo = _less_known(belief.known, account, days, tuning)
     wet_at = now if rain + run >= 1.0 else belief.wet_at
     mean, variance, kept = max(after, 0.0), dd, 1.0
     if wet_at and now - wet_at < tuning.drains_s:  # else there is no surplus to lose, and nothing to learn
@@ -121,12 +121,12 @@ def predict(belief: Belief, account: Account, now: int, days: float, tuning: Tun
     mean = min(max(mean, -tuning.holds * account.available_mm), account.available_mm)
     known = Gauss((mean, demand, offset), (variance, df * kept, do * kept, ff, fo, oo))
     full_at = now if after < -tuning.surely * math.sqrt(dd) else belief.full_at
-    below = min(belief.below_mm + belief.deep * taken, max(mean, 0.0))  # a surplus above goes there
-    return replace(belief, known=known, wet_at=wet_at, full_at=full_at, below_mm=below)
+    below_mm = min(belief.below_mm + belief.deep * taken, max(mean, 0.0))  # a surplus above goes there
+    return replace(belief, known=known, wet_at=wet_at, full_at=full_at, below_mm=below_mm)
 
 
-def _moved(known: Gauss, account: Account, days: float, tuning: Tuning) -> tuple[float, ...]:
-    """How unsure the step leaves it. A thirsty crop takes less the drier it is, which makes surer."""
+def _less_known(known: Gauss, account: Account, days: float, tuning: Tuning) -> tuple[float, ...]:
+    """The covariance after the step. A thirsty crop takes less the drier it is, which makes surer."""
     (depletion, demand, _), (dd, df, do, ff, fo, oo) = known
     taken, left = account.evapotranspiration_mm, account.available_mm - depletion
     keep = 1 - min(account.transpiration_mm / left, 1.0) if account.stress < 1 and left > 0 else 1.0
@@ -179,7 +179,7 @@ def _learn(  # noqa: PLR0913, PLR0917  # a measurement, where and when
     depths = [probe.depth_m for probe in probes]
     lacks = [ground.field_capacity - (probe.vwc or 0.0) for probe in probes]
     if used != belief.used:
-        below_mm = _below_mm(lacks[-1], depths[-1], ground)
+        below_mm = _dried_along(lacks[-1], depths[-1], ground)
         belief = replace(belief, known=_other_probes(belief.known, tuning), used=used, below_mm=below_mm)
     belief = replace(belief, reach_m=min(depths[-1] + REACH_M, ground.roots_m))
     share, whole = weights(depths, belief.reach_m), 1000 * ground.roots_m
@@ -196,17 +196,17 @@ def _learn(  # noqa: PLR0913, PLR0917  # a measurement, where and when
             return replace(belief, known=known, at=newest, surprised=1)
         known = Gauss(known.mean, (dd + surprise**2, *known.cov[1:]))
     known = update(known, (1.0, 0.0, whole), told, variance / max(days, 0.01))
-    return _below(replace(belief, known=_possible(known, ground, tuning), at=newest, surprised=0), ground)
+    return _with_uptake(replace(belief, known=_possible(known, ground, tuning), at=newest, surprised=0), ground)
 
 
-def _below_mm(lack: float, deepest_m: float, ground: Ground) -> float:
+def _dried_along(lack: float, deepest_m: float, ground: Ground) -> float:
     """What soil below the deepest probe's reach lacks, if it dried along with that probe: roots there are fewer."""
     below_m = max(ground.roots_m - deepest_m - REACH_M, 0.0)
     return 1000 * below_m * max(lack, 0.0) * drying(deepest_m, ground.roots_m, REACH_M)
 
 
-def _below(belief: Belief, ground: Ground) -> Belief:
-    """How much comes from below now: the roots' part there, times how dry the soil above them is."""
+def _with_uptake(belief: Belief, ground: Ground) -> Belief:
+    """With the share that now comes from below: the roots' part there, times how dry the soil above them is."""
     below_mm = min(belief.below_mm, belief.depletion_mm)
     above_mm = 1000 * (ground.field_capacity - ground.wilting_point) * belief.reach_m
     dry = min((belief.depletion_mm - below_mm) / above_mm, 1.0)

@@ -39,7 +39,7 @@ class Fao56:
 
 
 class Fused:
-    """The book's balance held against three probes: refill when the readily available water is gone."""
+    """The compute service: the book's balance held against three probes, and its strategy."""
 
     def __init__(self, known: Known) -> None:
         self._soil = balance.Soil(known.field_capacity, known.wilting_point)
