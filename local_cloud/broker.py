@@ -3,8 +3,10 @@
 import asyncio
 import os
 import shutil
+import signal
 import socket
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from local_cloud.errors import BrokerError
@@ -27,11 +29,12 @@ log_type error
 """
 
 # mosquitto cannot watch its parent, so a shell does: when standard input closes, both end, and the folder goes.
+# It is asked again until it has ended: a SIGTERM between its port being open and its main loop is lost on it.
 _SUPERVISOR = """
 exec 3<&0
 "$1" -c "$2/mosquitto.conf" </dev/null 3<&- &
 broker=$!
-( while read -r _ <&3; do :; done; kill $broker ) 2>/dev/null &
+( while read -r _ <&3; do :; done; while kill $broker; do sleep 0.1; done ) >/dev/null 2>&1 &
 watcher=$!
 wait $broker
 status=$?
@@ -65,7 +68,8 @@ class Broker:
             async with asyncio.timeout(_STOP_LIMIT_S):
                 await process.wait()
         except TimeoutError:
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # the shell and its broker, or the pipe they share stays open
             await process.wait()
 
     async def _start_aedes(self) -> int:

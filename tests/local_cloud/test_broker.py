@@ -15,6 +15,15 @@ import pytest
 from local_cloud.broker import Broker
 from local_cloud.errors import BrokerError
 
+_DEAF = """#!{python}
+import re, signal, socket, sys, time
+heard = []
+signal.signal(signal.SIGTERM, lambda *_: heard.append(1) or len(heard) > {deaf_to} and sys.exit())
+port = re.search(r"listener (\\d+)", open(sys.argv[2]).read())[1]
+listener = socket.create_server(("127.0.0.1", int(port)))
+time.sleep(60)
+"""
+
 
 async def test_it_listens_on_loopback_until_stopped(broker: str) -> None:
     """The port answers after `start`, not after `stop`, and no process is left."""
@@ -65,6 +74,24 @@ async def test_mosquitto_leaves_no_folder() -> None:
     await inner.start()
     await inner.stop()
     assert set(Path(tempfile.gettempdir()).glob("pythoflow-broker-*")) <= before
+
+
+@pytest.mark.parametrize("deaf_to", [1, 1_000])
+async def test_a_mosquitto_deaf_to_sigterm_ends_all_the_same(
+    deaf_to: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real one loses a SIGTERM that comes between its port being open and its main loop."""
+    monkeypatch.setattr("local_cloud.broker._STOP_LIMIT_S", 5 if deaf_to == 1 else 0.5)
+    program = tmp_path / "mosquitto"
+    program.write_text(_DEAF.format(python=sys.executable, deaf_to=deaf_to))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    inner = Broker("mosquitto")
+    port = await inner.start()
+    async with asyncio.timeout(10):
+        await inner.stop()
+    with pytest.raises(OSError):
+        await asyncio.open_connection("127.0.0.1", port)
 
 
 async def test_a_missing_mosquitto_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
