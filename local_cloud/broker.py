@@ -52,6 +52,7 @@ class Broker:
             raise BrokerError(f"broker {kind!r}: want {' or '.join(KINDS)}")
         self.kind = kind
         self._process: asyncio.subprocess.Process | None = None
+        self._folder: str | None = None  # mosquitto's
 
     async def start(self) -> int:
         """Start it; gives its port. Raises BrokerError."""
@@ -71,6 +72,8 @@ class Broker:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # the shell and its broker, or the pipe they share stays open
             await process.wait()
+            if self._folder:
+                shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _start_aedes(self) -> int:
         await self._run(_node(), str(Path(__file__).with_name("aedes.mjs")))
@@ -90,7 +93,7 @@ class Broker:
         if program is None:
             raise BrokerError("mosquitto is not installed; remedy: apt install mosquitto, or take the embedded broker")
         port = _free_port()
-        folder = tempfile.mkdtemp(prefix="pythoflow-broker-")
+        folder = self._folder = tempfile.mkdtemp(prefix="pythoflow-broker-")
         (Path(folder) / "mosquitto.conf").write_text(_MOSQUITTO_CONF.format(port=port))
         await self._run("/bin/sh", "-c", _SUPERVISOR, "supervisor", program, folder)
         await self._wait_until_open(port)

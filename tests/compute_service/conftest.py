@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from compute_service.store import Store
 from tests.compute_service.bench import GATEWAY, Bench, zone
+from tests.processes import end
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"  # Debian keeps it off a user's PATH
 
@@ -73,8 +74,7 @@ class Broker:
 
     def stop(self) -> None:
         if self.process:
-            self.process.terminate()
-            self.process.wait(10)
+            end(self.process)
             self.process = None
 
 

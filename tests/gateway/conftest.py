@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.processes import end
+
 
 class Pki:
     """A throw-away CA, and identities issued by it, in the layout of `certs/issued`."""
@@ -92,8 +94,7 @@ class Broker:
     def stop(self) -> None:
         """End gently: sessions are saved."""
         if self._process:
-            self._process.terminate()
-            self._process.wait()
+            end(self._process)
             self._process = None
 
 

@@ -84,6 +84,7 @@ class RawServer:
         self._hang_up = hang_up
         self._writers: list[asyncio.StreamWriter] = []
         self.connects: list[float] = []
+        self.heard = b""  # after the CONNECT
 
     async def __aenter__(self) -> "RawServer":
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -107,6 +108,13 @@ class RawServer:
         await writer.drain()
         if self._hang_up:
             writer.close()
+            return
+        while more := await reader.read(1000):
+            self.heard += more
+
+    def answer(self, more: bytes) -> None:
+        """Say something later."""
+        self._writers[-1].write(more)
 
 
 def raw_client(server: RawServer, **more: Any) -> Client:
@@ -237,6 +245,33 @@ async def test_a_subscribe_that_is_never_answered() -> None:
         async with running(client):
             await eventually(lambda: len(server.connects) == 2)
             assert not client.online
+
+
+@pytest.mark.parametrize("answer", [CONNACK, b""])
+async def test_farewell_before_the_client_is_online(answer: bytes) -> None:
+    """Who is asked to leave while it connects does leave, and says so."""
+    async with RawServer(answer) as server:
+        client = raw_client(server, subscriptions=("c",))
+        async with running(client) as task:
+            await eventually(lambda: len(server.connects) == 1)
+            leaving = asyncio.create_task(client.disconnect())
+            if not answer:
+                await asyncio.sleep(0.1)
+                server.answer(CONNACK)
+            await asyncio.wait_for(leaving, 5)
+            await asyncio.wait_for(task, 5)
+            await eventually(lambda: b"\xe0\x00" in server.heard)
+
+
+async def test_who_left_before_the_connection_does_not_connect() -> None:
+    """Asked to leave while the connection is being opened, it says nothing any more."""
+    async with RawServer(CONNACK) as server:
+        client = raw_client(server)
+        async with running(client) as task:
+            await asyncio.sleep(0)
+            await client.disconnect()
+            await asyncio.wait_for(task, 5)
+        assert (server.connects, client.connects) == ([], 0)
 
 
 @pytest.mark.parametrize("turns", range(5))

@@ -67,13 +67,14 @@ def test_it_ends_with_a_killed_parent(broker: str, tmp_path: Path) -> None:
     assert list(tmp_path.glob("pythoflow-broker-*")) == []
 
 
-async def test_mosquitto_leaves_no_folder() -> None:
+async def test_mosquitto_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its configuration goes with it."""
-    before = set(Path(tempfile.gettempdir()).glob("pythoflow-broker-*"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     inner = Broker("mosquitto")
     await inner.start()
+    assert len(list(tmp_path.glob("pythoflow-broker-*"))) == 1
     await inner.stop()
-    assert set(Path(tempfile.gettempdir()).glob("pythoflow-broker-*")) <= before
+    assert list(tmp_path.glob("pythoflow-broker-*")) == []
 
 
 @pytest.mark.parametrize("deaf_to", [1, 1_000])
@@ -85,11 +86,13 @@ async def test_a_mosquitto_deaf_to_sigterm_ends_all_the_same(
     program = tmp_path / "mosquitto"
     program.write_text(_DEAF.format(python=sys.executable, deaf_to=deaf_to))
     program.chmod(0o755)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     inner = Broker("mosquitto")
     port = await inner.start()
     async with asyncio.timeout(10):
         await inner.stop()
+    assert list(tmp_path.glob("pythoflow-broker-*")) == []
     with pytest.raises(OSError):
         await asyncio.open_connection("127.0.0.1", port)
 

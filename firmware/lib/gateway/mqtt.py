@@ -209,7 +209,7 @@ class Client:
 
     async def run(self) -> None:
         """Stay connected until cancelled, or until `disconnect`."""
-        while True:
+        while not self._leaving:
             try:
                 await self._session()
             except (MqttError, OSError, EOFError, ValueError) as error:
@@ -219,10 +219,10 @@ class Client:
             await asyncio.sleep(self._backoff_s())
 
     async def disconnect(self) -> None:
-        """Say farewell, so that the broker keeps the last will to itself; `run` then ends."""
+        """Say farewell, so that the broker keeps the last will to itself, even before it has answered; `run` ends."""
         self._leaving = True
         link = self._link
-        if link and self.online:
+        if link:
             link.post(_DISCONNECT)
             while link.waiting and self._link is link:
                 await asyncio.sleep(0.01)
@@ -236,6 +236,8 @@ class Client:
         reader, writer = await _soon(opening)
         link = Link(reader, writer, self._most_bytes)
         try:
+            if self._leaving:
+                return
             await self._connect(link)
             await link.live(self._receive, self._ping)
         finally:
