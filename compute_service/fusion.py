@@ -113,7 +113,7 @@ def predict(belief: Belief, account: Account, now: int, days: float, tuning: Tun
     taken, run = account.evapotranspiration_mm, account.irrigation_mm
     rain = account.rain_mm - account.runoff_mm
     after = depletion + account.grown_mm + taken - rain - run
-    dd, df, do, ff, fo, oo = _less_known(belief.known, account, days, tuning)
+    dd, df, do, ff, fo, oo = _covariance_after(belief.known, account, days, tuning)
     wet_at = now if rain + run >= 1.0 else belief.wet_at
     mean, variance, kept = max(after, 0.0), dd, 1.0
     if wet_at and now - wet_at < tuning.drains_s:  # else there is no surplus to lose, and nothing to learn
@@ -125,8 +125,8 @@ def predict(belief: Belief, account: Account, now: int, days: float, tuning: Tun
     return replace(belief, known=known, wet_at=wet_at, full_at=full_at, below_mm=below_mm)
 
 
-def _less_known(known: Gauss, account: Account, days: float, tuning: Tuning) -> tuple[float, ...]:
-    """The covariance after the step. A thirsty crop takes less the drier it is, which makes surer."""
+def _covariance_after(known: Gauss, account: Account, days: float, tuning: Tuning) -> tuple[float, ...]:
+    """What the step leaves of it. A thirsty crop takes less the drier it is, which makes surer."""
     (depletion, demand, _), (dd, df, do, ff, fo, oo) = known
     taken, left = account.evapotranspiration_mm, account.available_mm - depletion
     keep = 1 - min(account.transpiration_mm / left, 1.0) if account.stress < 1 and left > 0 else 1.0

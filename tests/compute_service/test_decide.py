@@ -81,7 +81,11 @@ def test_dry_zone_is_watered() -> None:
         (state(at=NOON + FUTURE_S + 1), "fresh_reading", "the last reading"),
         (state(0.0), "believable_probes", "soil-a: its last reading is none that soil can give"),
         (state(18.0), "believable_probes", "soil-a: it reports percent where a fraction is wanted"),
-        (lacking(DUE_MM - 0.1), "needs_water", f"and water is due at {DUE_MM:.1f} mm"),
+        (
+            lacking(DUE_MM - 0.1),
+            "needs_water",
+            f"roots lack {DUE_MM - 0.1:.1f} mm, and water is due at {DUE_MM:.1f} mm",
+        ),
         (state(under_way="C1"), "nothing_under_way", "command C1 is still under way"),
         (state(runs=(Run(NOON - 3599, 600),)), "cooled_down", "the last run ended 60 min ago"),
         (state(runs=(Run(NOON - 90, 9), Run(NOON - 7200, 9))), "cooled_down", "the last run ended 90 s ago"),
