@@ -6,7 +6,7 @@ from statistics import fmean
 
 from benchmarks.water.score import NONE, Row
 
-WIDTH, HEIGHT, GAP, LEFT, TOP, BOTTOM = 300, 220, 30, 46, 54, 40  # of a panel, and around the panels
+WIDTH, HEIGHT, GAP, LEFT, TOP, BOTTOM = 300, 220, 48, 46, 54, 40  # of a panel, and around the panels
 MOST_MM, LEAST_KEPT, MOST_KEPT = 800, 0.70, 1.01
 COLUMNS = 2
 CALENDAR, ORACLE = "calendar_", "oracle_smt_"
