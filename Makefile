@@ -23,7 +23,7 @@ demo: ready-demo ## irrigate a farm on this machine, and write demo-output/repor
 ifeq ($(BROKER),mosquitto)
 	@$(PYTHON) scripts/setup.py system mosquitto
 endif
-	@exec $(PY) -m local_cloud.demo --scenario "$(SCENARIO)" --broker "$(BROKER)" --weather "$(WEATHER)" \
+	@exec $(PY) -m demo --scenario "$(SCENARIO)" --broker "$(BROKER)" --weather "$(WEATHER)" \
 		$(if $(GATEWAYS),--gateways "$(GATEWAYS)") $(if $(DAYS),--days "$(DAYS)") $(if $(SEED),--seed "$(SEED)")
 
 test: ready-dev ready-checkov ## set up everything and run all tests (needs terraform)
@@ -48,7 +48,7 @@ firmware: ready-dev ## build the flash of a board into build/firmware, and hold 
 
 deploy-local: ready-dev ## apply terraform/ to an AWS API on this machine, run the farm on it, destroy (needs terraform)
 	@$(PYTHON) scripts/setup.py system terraform
-	@exec $(PY) -m local_cloud.deploy
+	@exec $(PY) -m demo.deploy
 
 format: ready-dev ## put every file into the project's format
 	@$(PY) -m ruff format .

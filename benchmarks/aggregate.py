@@ -64,8 +64,8 @@ def _line(chance: random.Random, turn: int, n: int) -> str:
 def run_function(folder: Path) -> None:
     """The function, on a folder."""
     from lambda_functions.aggregate import index  # noqa: PLC0415  # its import is part of the figures
-    from lambda_functions.aggregate.lake.settings import Settings  # noqa: PLC0415  # as above
-    from lambda_functions.aggregate.lake.store import Store  # noqa: PLC0415  # as above
+    from lambda_functions.lake.settings import Settings  # noqa: PLC0415  # as above
+    from lambda_functions.lake.store import Store  # noqa: PLC0415  # as above
 
     index.aggregate(
         Settings("b", "raw/", "b", "function/", "db", MINUTES), Store(cast(Any, FolderS3(folder)), cast(Any, NoGlue()))
@@ -265,7 +265,7 @@ def read_json(folder: Path) -> None:
 
 def read_and_check(folder: Path) -> None:
     """Unpack, parse and check as the function does; no distinct samples, no windows, no lake."""
-    from lambda_functions.aggregate.lake import raw  # noqa: PLC0415  # its import is part of the figures
+    from lambda_functions.lake import raw  # noqa: PLC0415  # its import is part of the figures
 
     paths = sorted((folder / "raw").rglob("*.gz"))
     for first in range(0, len(paths), 24):

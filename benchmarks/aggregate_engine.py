@@ -1,6 +1,6 @@
 """Polars against DuckDB for the aggregate: raw gzip lines to checked, distinct samples to windows to Parquet.
 
-Polars is the function's own code (`lambda_functions/aggregate/lake`); DuckDB does the same job in SQL, in its best way
+Polars is the function's own code (`lambda_functions/lake`); DuckDB does the same job in SQL, in its best way
 found: one concatenated gzip file, the lines' shape by the same regular expression. Neither reads from S3 here.
 Each measurement is a fresh process, the engines take turns, and the table shows medians of ROUNDS.
 """
@@ -63,7 +63,7 @@ def _line(chance: random.Random, number: int) -> str:
 
 def run_polars(bodies: dict[str, bytes], _work: Path) -> tuple[int, int, float]:
     """The function's own code; gives samples, windows and the sum of their means."""
-    from lambda_functions.aggregate.lake import raw, tables  # noqa: PLC0415  # its import is part of the figures
+    from lambda_functions.lake import raw, tables  # noqa: PLC0415  # its import is part of the figures
 
     changes = tables.changes(tables.distinct(raw.read(bodies).samples), [])
     samples = tables.apply(tables.NOTHING, changes)
@@ -77,7 +77,7 @@ def run_duckdb(bodies: dict[str, bytes], work: Path) -> tuple[int, int, float]:
     """The same in SQL."""
     import duckdb  # noqa: PLC0415  # its import is part of the figures
 
-    from lambda_functions.aggregate.lake.shape import USUAL  # noqa: PLC0415  # without Polars
+    from lambda_functions.lake.shape import USUAL  # noqa: PLC0415  # without Polars
 
     (work / "raw.gz").write_bytes(b"".join(bodies.values()))
     quantities = list(messages.QUANTITIES)

@@ -20,8 +20,8 @@ from typing import Any, cast
 
 from benchmarks.aggregate import MINUTES, SENSORS, T0, FolderS3, NoGlue
 from lambda_functions.aggregate import index
-from lambda_functions.aggregate.lake.settings import Settings
-from lambda_functions.aggregate.lake.store import Store
+from lambda_functions.lake.settings import Settings
+from lambda_functions.lake.store import Store
 
 DAY = 86400
 PER_DAY = 144

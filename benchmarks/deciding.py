@@ -12,9 +12,9 @@ import time
 from dataclasses import dataclass, field
 from datetime import date
 
-from compute_service.agronomy import HOUR_S, Hour, Sample, Water, ZoneModel, advance, commanded
-from compute_service.config import Probe, Zone
-from compute_service.decide import Run, ZoneState, decide
+from compute_service.domain.decide import Run, ZoneState, decide
+from compute_service.domain.zone import Probe, Zone
+from compute_service.domain.zone_model import HOUR_S, Hour, Sample, Water, ZoneModel, advance, commanded
 
 MOST_US = 50.0
 QUARTER_S = 900

@@ -59,8 +59,8 @@ def _lines(chance: random.Random, number: int, start: int, seq: int) -> Iterator
 def bring(folder: Path, last: bool) -> None:
     """Run the function on what is there; with `last`, in the batches that it is deployed with."""
     from lambda_functions.aggregate import index  # noqa: PLC0415  # in a process of its own
-    from lambda_functions.aggregate.lake.settings import Settings  # noqa: PLC0415  # as above
-    from lambda_functions.aggregate.lake.store import Store  # noqa: PLC0415  # as above
+    from lambda_functions.lake.settings import Settings  # noqa: PLC0415  # as above
+    from lambda_functions.lake.store import Store  # noqa: PLC0415  # as above
 
     if not last:
         index.BATCH_BYTES = BACKLOG_BYTES

@@ -14,14 +14,15 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from compute_service import config, explain, replay, settings
+from compute_service import explain, replay
+from compute_service.adapters import update_file, zones_file
+from compute_service.adapters.forecast_source import Forecasts
+from compute_service.adapters.mqtt import Link
+from compute_service.adapters.sqlite import Store
+from compute_service.adapters.values import did_you_mean
 from compute_service.commands import ulid
 from compute_service.errors import ComputeError, StoreError
-from compute_service.forecast import Forecasts
-from compute_service.link import Link
 from compute_service.service import Service
-from compute_service.store import Store
-from compute_service.values import did_you_mean
 
 TICK_S = 1.0
 
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Serve a farm until SIGINT or SIGTERM."""
-    farm = config.load(args.zones)
+    farm = zones_file.load(args.zones)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -68,7 +69,7 @@ def _from_zones_file(zones: Path, forecast: str | None) -> str | None:
 
 def update(args: argparse.Namespace) -> int:
     """Hand settings for the gateways to the running service, and wait until the broker has them."""
-    device_id, values = settings.load(args.file)
+    device_id, values = update_file.load(args.file)
     update_id = ulid(int(time.time()), os.urandom(10))
     with closing(Store(args.store, must_exist=True)) as store:
         store.add_update(update_id, device_id, values)
@@ -86,7 +87,7 @@ def _is_sent(store: Store, update_id: str) -> bool:
 
 def zones(args: argparse.Namespace) -> int:
     """Check a zones file and print what it says."""
-    farm = config.load(args.file)
+    farm = zones_file.load(args.file)
     print(f"{farm.farm} ({farm.timezone})")
     rows = [tuple(str(getattr(zone, name)) for name in _ZONE_COLUMNS) for zone in farm.zones]
     _print_table([_ZONE_COLUMNS, *rows])

@@ -3,9 +3,9 @@
 Nothing here publishes; the service does, after the transaction that remembers the command is on the disk.
 """
 
-from compute_service.config import Zone
-from compute_service.decide import Decision
-from compute_service.store import CommandRow, Delivery, Message, Store
+from compute_service.adapters.sqlite import CommandRow, Delivery, Message, Store
+from compute_service.domain.decide import Decision
+from compute_service.domain.zone import Zone
 
 LIFE_S = 300  # a gateway that hears an open later than this rejects it
 ACK_GRACE_S = 120  # how long an ack may be on its way

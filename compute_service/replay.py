@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from compute_service.agronomy import DAY_S, ZoneModel
-from compute_service.config import Zone
-from compute_service.inputs import Inputs, conclude, zone_from
-from compute_service.store import Store
+from compute_service.adapters.sqlite import Store
+from compute_service.domain.inputs import Inputs, conclude, zone_from
+from compute_service.domain.zone import Zone
+from compute_service.domain.zone_model import DAY_S, ZoneModel
 
 
 @dataclass(frozen=True, slots=True)

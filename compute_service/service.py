@@ -12,13 +12,13 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from compute_service import commands, hearsay
-from compute_service.agronomy import Sample
-from compute_service.config import Config, Zone
-from compute_service.decide import FUTURE_S
-from compute_service.desk import Desk
-from compute_service.forecast import Forecast
-from compute_service.store import CommandRow, Message, Store
+from compute_service import commands, untrusted_reports
+from compute_service.adapters.sqlite import CommandRow, Message, Store
+from compute_service.domain.decide import FUTURE_S
+from compute_service.domain.forecast import Forecast
+from compute_service.domain.zone import Config, Zone
+from compute_service.domain.zone_model import Sample
+from compute_service.zone_models import Desk
 from protocol import messages, topics
 from protocol.errors import ProtocolError
 
@@ -165,7 +165,7 @@ class Service:
         """A weather station serves the whole gateway, and decides nothing by itself."""
         heard = 0
         for sample in message["samples"]:
-            quantities = hearsay.weather(sample)
+            quantities = untrusted_reports.weather(sample)
             if quantities and self._is_usable(sample, now):
                 key = (sample["seq"], message["boot_id"])
                 self._store.save_weather(message["gateway_id"], sample["measured_at"], key, quantities)
@@ -192,11 +192,11 @@ class Service:
 
     def _hear_percent(self, topic: str, payload: bytes, error: ProtocolError) -> None:
         """A reading that is refused for a value above 1 still says what is wrong with its probe."""
-        sensor_id, sample = hearsay.in_percent(topic, payload, error)
+        sensor_id, sample = untrusted_reports.in_percent(topic, payload, error)
         zone = self._zone_of_sensor.get(sensor_id)
         now = self._now()
         if zone and sample and self._is_usable(sample, now):
-            message = {"sensor_id": sensor_id, "boot_id": hearsay.NO_BOOT}
+            message = {"sensor_id": sensor_id, "boot_id": untrusted_reports.NO_BOOT}
             self._keep_sample(zone, message, sample, now + DECIDE_AFTER_S)
 
     def _ack(self, ack: Message, now: int) -> None:
@@ -232,17 +232,17 @@ class Service:
     def _learn_from(self, report: Message, now: int) -> None:
         """Anyone may write a report, so it is believed only as far as it cannot hurt: see `hearsay`."""
         at = min(report["at"], now)
-        if held_back := hearsay.held_back(report):
+        if held_back := untrusted_reports.held_back(report):
             sensor_id, vwc = held_back
             zone = self._zone_of_sensor.get(sensor_id)
             if zone and zone.gateway_id == report["gateway_id"]:
                 sample = {"seq": 0, "measured_at": at, "vwc": vwc}
-                self._keep_sample(zone, {"sensor_id": sensor_id, "boot_id": hearsay.NO_BOOT}, sample, None)
-        if unasked := hearsay.unasked_water(report):
+                self._keep_sample(zone, {"sensor_id": sensor_id, "boot_id": untrusted_reports.NO_BOOT}, sample, None)
+        if unasked := untrusted_reports.unasked_water(report):
             zone = self._zones.get(unasked.zone_id)
             if zone and zone.gateway_id == report["gateway_id"]:
                 water_id = f"{zone.zone_id}:{report['boot_id']}:{report['at']}"
-                litres = min(unasked.litres, zone.flow_l_min * unasked.seconds / 60 * hearsay.MOST_FLOW)
+                litres = min(unasked.litres, zone.flow_l_min * unasked.seconds / 60 * untrusted_reports.MOST_FLOW)
                 self._store.add_water(water_id, zone.zone_id, at, litres, unasked.seconds, "manual")
 
     def _diagnostics(self, report: Message, _now: int) -> None:

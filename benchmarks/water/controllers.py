@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from benchmarks.water.instruments import PROBE_DEPTHS_M, Known, Seen
 from benchmarks.water.policies import Policy
-from compute_service import balance, crops, fusion, probes, strategy
+from compute_service.domain import balance, crops, fusion, probes, strategy
 
 DAY_S = 86400
 CROPS = {"Maize": "maize", "Tomato": "tomato", "Potato": "potato", "SugarBeet": "sugar_beet"}  # AquaCrop's name: ours

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 try:
-    from lambda_functions.aggregate.lake import commit, errors, raw, settings, store
+    from lambda_functions.lake import commit, errors, raw, settings, store
 except ModuleNotFoundError:  # in the image, this folder is the root
     from lake import commit, errors, raw, settings, store  # type: ignore[import-not-found, no-redef]  # the same files
 

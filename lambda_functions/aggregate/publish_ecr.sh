@@ -31,7 +31,7 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(cd "$here/../.." && pwd)"
 terraform="$root/terraform"
 digest_file="$terraform/image.auto.tfvars.json"
-inputs=(lambda_functions/aggregate protocol) # what the image is made from
+inputs=(lambda_functions/aggregate lambda_functions/lake protocol) # what the image is made from
 
 profile="" repository="" region="" platform="linux/arm64" dry_run=""
 

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from lambda_functions.aggregate import index
-from lambda_functions.aggregate.lake.store import Store
+from lambda_functions.lake.store import Store
 from local_cloud.aws import READY, environment
 
 ROOT = Path(__file__).parents[2]

@@ -21,10 +21,10 @@ from typing import Any
 import polars as pl
 
 from lambda_functions.aggregate import index
-from lambda_functions.aggregate.lake import spans
-from lambda_functions.aggregate.lake.settings import Settings
-from lambda_functions.aggregate.lake.store import Store
-from lambda_functions.aggregate.lake.tables import TABLES
+from lambda_functions.lake import spans
+from lambda_functions.lake.settings import Settings
+from lambda_functions.lake.store import Store
+from lambda_functions.lake.tables import TABLES
 from protocol.messages import QUANTITIES
 from tests.aggregate.fake_aws import AFTER, S3, Glue
 

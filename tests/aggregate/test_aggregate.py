@@ -22,7 +22,7 @@ import pyarrow.dataset
 import pytest
 
 from lambda_functions.aggregate import index
-from lambda_functions.aggregate.lake.errors import (
+from lambda_functions.lake.errors import (
     AggregateError,
     ConfigError,
     EventError,

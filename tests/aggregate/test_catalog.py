@@ -13,10 +13,10 @@ import pytest
 from awslambdaric.lambda_runtime_log_utils import JsonFormatter
 
 from lambda_functions.aggregate import index
-from lambda_functions.aggregate.lake import catalog
-from lambda_functions.aggregate.lake.raw import Bad
-from lambda_functions.aggregate.lake.settings import Settings
-from lambda_functions.aggregate.lake.store import Store
+from lambda_functions.lake import catalog
+from lambda_functions.lake.raw import Bad
+from lambda_functions.lake.settings import Settings
+from lambda_functions.lake.store import Store
 
 MODULES = Path(__file__).parents[2] / "terraform" / "modules"
 TABLES = MODULES / "lake" / "tables.json"

@@ -2,7 +2,7 @@
 
 import json
 
-from lambda_functions.aggregate.lake.checkpoint import Checkpoint
+from lambda_functions.lake.checkpoint import Checkpoint
 
 
 def test_an_hour_stays_open_for_a_day() -> None:

@@ -226,7 +226,7 @@ def test_files_of_no_commit_are_refused(place: Place) -> None:
     done = place.publish()
     assert done.returncode == 2
     assert "protocol/topics.py" in done.stderr
-    assert "lambda_functions/aggregate/lake/new.py" in done.stderr
+    assert "lambda_functions/lake/new.py" in done.stderr
     assert not any(call.startswith("docker buildx build") for call in place.calls())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
-from lambda_functions.aggregate.lake.tables import TABLES
+from lambda_functions.lake.tables import TABLES
 from tests.aggregate.questions import DOCUMENT, QUESTIONS, TEN, Catalogue, ask
 
 T0 = 1717200000  # 2024-06-01 00:00 UTC

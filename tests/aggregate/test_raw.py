@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from lambda_functions.aggregate.lake import raw, tables, usual
+from lambda_functions.lake import raw, tables, usual
 from protocol.messages import EARLIEST, LATEST
 
 NUMBERS = [0, 1, -1, 1.0, 1.5, 0.1 + 0.2, 5e-324, 1e-7, 1e300, 10**15, 10**25, float("nan"), float("inf")]

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from compute_service.config import Config, Zone
-from compute_service.evapotranspiration import Site
-from compute_service.forecast import Forecast
+from compute_service.adapters.sqlite import Store
+from compute_service.domain.forecast import Forecast
+from compute_service.domain.zone import Config, Site, Zone
 from compute_service.service import Service
-from compute_service.store import Store
 from protocol import messages, topics
 
 NOON = 1_750_000_000  # 2025-06-15 15:06:40 UTC, 11:06:40 in Toronto

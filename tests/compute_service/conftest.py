@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from compute_service.store import Store
+from compute_service.adapters.sqlite import Store
 from tests.compute_service.bench import GATEWAY, Bench, zone
 from tests.processes import end
 

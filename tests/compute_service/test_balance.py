@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pyfao56 import Irrigation, Model, Parameters  # type: ignore[import-untyped]
 from pyfao56 import Weather as TheirWeather
 
-from compute_service.balance import Account, Method, Soil, SoilError, State, Weather, adjusted_p, step, stress
-from compute_service.crops import Kc, crop, kc
+from compute_service.domain.balance import Account, Method, Soil, SoilError, State, Weather, adjusted_p, step, stress
+from compute_service.domain.crops import Kc, crop, kc
 from tests.compute_service.days import Champion, champion
 
 SINGLE = Method(dual=False)

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from compute_service.__main__ import main
-from compute_service.store import Store
+from compute_service.adapters.sqlite import Store
 from protocol import messages, topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, ack, zone
 from tests.compute_service.conftest import Broker, until
-from tests.compute_service.test_config import GOOD, write
-from tests.compute_service.test_link import gateway
+from tests.compute_service.test_mqtt import gateway
+from tests.compute_service.test_zones_file import GOOD, write
 
 
 def test_zones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

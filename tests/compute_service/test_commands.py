@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from compute_service.adapters.sqlite import Store
 from compute_service.commands import ACK_GRACE_S, LIFE_S, SETTLED, TRANSITIONS, ulid
-from compute_service.decide import Run
+from compute_service.domain.decide import Run
 from compute_service.errors import StoreError
-from compute_service.store import Store
 from protocol.messages import ACK_STATES, FINAL_STATES
 from tests.compute_service.bench import NOON, Bench, zone
 

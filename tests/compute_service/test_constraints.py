@@ -4,17 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from compute_service.constraints import (
-    CONSTRAINTS,
-    LimitError,
-    Limits,
-    Now,
-    Wish,
-    find,
-    most_litres,
-    seconds_left,
-)
-from compute_service.forecast import Forecast, Hour
+from compute_service.domain.constraints import CONSTRAINTS, Now, Wish, find, most_litres, seconds_left
+from compute_service.domain.forecast import Forecast, Hour
+from compute_service.domain.zone import LimitError, Limits
 
 AT = 1_750_000_000  # 2025-06-15 11:06:40 in Toronto
 H = 3600

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyfao56.tools.tables import FAO56Tables  # type: ignore[import-untyped]
 
-from compute_service import crops
-from compute_service.crops import CropError, crop, in_climate, kc
+from compute_service.domain import crops
+from compute_service.domain.crops import CropError, crop, in_climate, kc
 
 BEAN = replace(crop("green_bean"), days=(25, 25, 30, 20), single=(0.15, 1.19, 0.35))
 CALENDARS = [(name, calendar) for name in crops.names() for calendar in crops.calendars(name)]

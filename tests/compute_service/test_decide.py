@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute_service.agronomy import Refilling, Sample, ZoneModel, advance, commanded
-from compute_service.config import MIN_RUN_S, Probe, Zone
-from compute_service.constraints import Limits
-from compute_service.decide import CALENDAR_MM_A_WEEK, FUTURE_S, Decision, Run, ZoneState, decide
-from compute_service.forecast import Forecast, Hour
-from compute_service.inputs import Inputs, conclude
+from compute_service.domain.decide import CALENDAR_MM_A_WEEK, FUTURE_S, Decision, Run, ZoneState, decide
+from compute_service.domain.forecast import Forecast, Hour
+from compute_service.domain.inputs import Inputs, conclude
+from compute_service.domain.zone import MIN_RUN_S, Limits, Probe, Zone
+from compute_service.domain.zone_model import Refilling, Sample, ZoneModel, advance, commanded
 from tests.compute_service.bench import NOON, zone
 
 BUSY = ZoneState(under_way="C1")

@@ -13,16 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyfao56.refet import ascedaily  # type: ignore[import-untyped]
 
-from compute_service.evapotranspiration import (
+from compute_service.domain.evapotranspiration import (
     Day,
     Hour,
-    Site,
     WeatherError,
     daily_et0,
     gather,
     hourly_et0,
     hourly_means,
 )
+from compute_service.domain.zone import Site, SiteError
 from tests.compute_service.days import CANTERBURY, DRUMMONDVILLE, canterbury, drummondville
 
 BANGKOK = Site(13 + 44 / 60, 100.5, 2)
@@ -156,7 +156,7 @@ def test_an_hour_that_knows_too_little_is_refused(hour: Hour) -> None:
 )
 def test_a_site_that_cannot_be_is_refused(place: tuple[float, float, float, float]) -> None:
     """Nearer to the poles, off the globe or off the mast there is no equation."""
-    with pytest.raises(WeatherError):
+    with pytest.raises(SiteError):
         Site(*place)
 
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute_service.forecast import FRESH_S, Forecast, ForecastError, Forecasts, Hour, load, parse
+from compute_service.adapters.forecast_source import ForecastError, Forecasts, load, parse
+from compute_service.domain.forecast import FRESH_S, Forecast, Hour
 
 NOW = 1_750_000_000  # 2025-06-15 15:06:40 UTC, 12:06:40 in Sao Paulo
 NOON = 1_749_999_600  # 12:00 there

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from compute_service.store import Store
+from compute_service.adapters.sqlite import Store
 from protocol import messages, topics
 from tests.compute_service.bench import GATEWAY, Bench, zone
 

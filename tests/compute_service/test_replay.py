@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from compute_service.__main__ import main
-from compute_service.agronomy import ZoneModel
-from compute_service.config import Probe
-from compute_service.constraints import Limits
-from compute_service.forecast import Forecast, Hour
-from compute_service.inputs import zone_from, zone_text
-from compute_service.packing import pack, unpack
-from compute_service.store import Store
+from compute_service.adapters.packing import pack, unpack
+from compute_service.adapters.sqlite import Store
+from compute_service.domain.forecast import Forecast, Hour
+from compute_service.domain.inputs import zone_from, zone_text
+from compute_service.domain.zone import Limits, Probe
+from compute_service.domain.zone_model import ZoneModel
 from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, zone
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from compute_service.config import Probe
-from compute_service.decide import Run
-from compute_service.schema import SCHEMAS
-from compute_service.store import Store
+from compute_service.adapters.schema import SCHEMAS
+from compute_service.adapters.sqlite import Store
+from compute_service.domain.decide import Run
+from compute_service.domain.zone import Probe
 from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, reading, zone
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute_service import balance, crops, fusion, strategy
-from compute_service.balance import Account, Soil, State, Weather
-from compute_service.strategy import STRATEGY, aim, want
+from compute_service.domain import balance, crops, fusion, strategy
+from compute_service.domain.balance import Account, Soil, State, Weather
+from compute_service.domain.strategy import STRATEGY, aim, want
 
 SOIL = Soil(0.30, 0.12)
 TOMATO = replace(crops.crop("tomato"), roots_m=1.0)

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from local_cloud.demo.summary import balance_error_mm
+from demo.summary import balance_error_mm
 from tests.end_to_end.conftest import Demo, Play
 
 SCENARIO = Path(__file__).parent / "scenarios" / "board.yaml"

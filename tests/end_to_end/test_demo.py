@@ -58,7 +58,7 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, after_s: float) -> None:
     command = [
         sys.executable,
         "-m",
-        "local_cloud.demo",
+        "demo",
         "--gateways",
         "2",
         "--days",
@@ -117,7 +117,7 @@ def test_a_crop_that_compute_does_not_know_is_one_clear_line(play: Play, tmp_pat
 
 def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
     """When nothing more can be written, the demonstration ends with rc 2 and says what to look at."""
-    command = ["-m", "local_cloud.demo", "--gateways", "2", "--days", "2", "--out", str(tmp_path)]
+    command = ["-m", "demo", "--gateways", "2", "--days", "2", "--out", str(tmp_path)]
     limited = f"ulimit -f 200; exec {sys.executable} {' '.join(command)}"
     done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2, done.stdout

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from local_cloud.deploy.inventory import ROWS
+from demo.deploy.inventory import ROWS
 
 ROOT = Path(__file__).parents[2]
 KEYS = {
@@ -34,7 +34,7 @@ SAMPLES_A_DAY = 96  # of one sensor, four an hour
 
 
 def deploy(*options: str) -> list[str]:
-    return [sys.executable, "-m", "local_cloud.deploy", *options]
+    return [sys.executable, "-m", "demo.deploy", *options]
 
 
 @dataclass(frozen=True)

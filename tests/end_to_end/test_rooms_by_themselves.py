@@ -91,9 +91,7 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
     assert "choose another port" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "name", ["gateway_sim", "compute_service", "local_cloud", "local_cloud.demo", "local_cloud.deploy", "certs"]
-)
+@pytest.mark.parametrize("name", ["gateway_sim", "compute_service", "local_cloud", "demo", "demo.deploy", "certs"])
 def test_every_room_explains_itself(name: str) -> None:
     """`python -m ROOM --help` works without anything running."""
     done = subprocess.run(room(name, "--help"), capture_output=True, text=True, check=False)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from compute_service import config
-from compute_service.store import Store
-from local_cloud.demo.summary import balance_error_mm
+from compute_service.adapters import zones_file
+from compute_service.adapters.sqlite import Store
+from demo.summary import balance_error_mm
 from tests.end_to_end.conftest import Demo, Play
 
 CLOSED_MM = 0.5
@@ -69,7 +69,7 @@ def test_a_farm_of_processes_alone(play: Play, tmp_path: Path) -> None:
 def test_every_probe_of_a_zone_is_kept_by_compute(beside: Demo) -> None:
     """Each depth is remembered in its store, beside the zone's own, and all are believed."""
     with contextlib.closing(Store(beside.out / "compute.sqlite", must_exist=True)) as store:
-        models = {zone.zone_id: store.model(zone) for zone in config.load(beside.out / "zones.yaml").zones}
+        models = {zone.zone_id: store.model(zone) for zone in zones_file.load(beside.out / "zones.yaml").zones}
         refusals = store.counters().get("refusals", 0)
     one, two = "irrigation-gateway-1.soil-a", "irrigation-gateway-2.soil-b"
     own = "irrigation-gateway-2.soil-a"

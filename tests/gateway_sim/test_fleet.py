@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from demo.audit import open_spans
 from gateway_sim import farm as farms
 from gateway_sim import scenario as scenarios
 from gateway_sim.__main__ import main
 from gateway_sim.errors import IdentityMissingError
 from gateway_sim.fleet import Fleet
-from local_cloud.demo.audit import open_spans
 from tests.gateway.conftest import Broker, Pki, StepClock, eventually
 from tests.gateway_sim.world import HOUR_S, WEATHER, World, at_work
 

@@ -5,7 +5,8 @@ from statistics import mean
 
 import pytest
 
-from compute_service.forecast import Forecast, parse
+from compute_service.adapters.forecast_source import parse
+from compute_service.domain.forecast import Forecast
 from gateway_sim import forecast as forecasts
 from gateway_sim import weather as weathers
 from gateway_sim.farm import DRUMMONDVILLE

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from field_time.clock import FieldClock
 from gateway.mqtt import Client
 from gateway_sim import member
 from gateway_sim import scenario as scenarios
-from local_cloud.field_clock import FieldClock
 from protocol import messages, topics
 from tests.gateway.conftest import Broker, Pki, eventually
 

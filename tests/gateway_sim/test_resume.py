@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from demo.audit import open_spans
 from gateway.mqtt import Client
 from gateway.store import FileStore, MemoryStore
 from gateway_sim import farm as farms
@@ -22,7 +23,6 @@ from gateway_sim.board import SimBoard
 from gateway_sim.errors import StateError
 from gateway_sim.faults import parse
 from gateway_sim.fleet import Fleet
-from local_cloud.demo.audit import open_spans
 from protocol import messages, topics
 from tests.gateway.conftest import Broker, Pki, StepClock, eventually
 

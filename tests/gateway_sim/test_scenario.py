@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from compute_service import config, crops
+from compute_service.adapters import zones_file
+from compute_service.domain import crops
 from gateway_sim import farm as farms
 from gateway_sim import scenario as scenarios
 from gateway_sim import weather as weathers
@@ -146,7 +147,7 @@ def test_compute_can_read_the_zones_of_every_scenario(tmp_path: Path, name: str)
     scenario = scenarios.load(name)
     path = tmp_path / "zones.yaml"
     path.write_text(json.dumps(farms.zones_document(scenario.farm, scenario.first_day)))
-    zones = config.load(path).zones
+    zones = zones_file.load(path).zones
     assert len(zones) == len(scenario.farm.zones)
     for zone in zones:
         assert crops.kc(crops.crop(zone.crop), (scenario.first_day - zone.sown).days).stage == "mid", zone.zone_id

@@ -12,7 +12,7 @@ Event = dict[str, Any]
 def play(out: Path, **options: object) -> Path:
     """A demonstration with these options of its command line; gives its output."""
     words = [word for name, value in {**options, "out": out}.items() for word in (f"--{name}", str(value))]
-    command = [sys.executable, "-m", "local_cloud.demo", *words]
+    command = [sys.executable, "-m", "demo", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=800, stdin=subprocess.DEVNULL, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return out

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
+from compute_service.adapters.sqlite import Store
 from compute_service.service import Service
-from compute_service.store import Store
 from tests.safety.farm import CONFIG
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Protocol
 from unittest.mock import patch
 
-from compute_service.config import Config, Zone
+from compute_service.adapters.sqlite import Store
+from compute_service.domain.zone import Config, Zone
 from compute_service.service import Service
-from compute_service.store import Store
 from gateway.store import MemoryStore
 from gateway.valves import Valves
 from protocol import messages, topics

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from compute_service import commands
-from compute_service.decide import Decision, Open
-from compute_service.store import Store
+from compute_service.adapters.sqlite import Store
+from compute_service.domain.decide import Decision, Open
 from gateway.gateway import Gateway
 from gateway.valves import Valves
 from protocol import messages, topics

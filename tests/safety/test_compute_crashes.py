@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
+from compute_service.adapters.sqlite import Store
 from compute_service.commands import ACK_GRACE_S, LIFE_S
-from compute_service.store import Store
 from protocol.messages import FINAL_STATES
 from tests.compute_service.bench import NOON
 from tests.safety.farm import (

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from compute_service.store import Store
-from local_cloud.demo.audit import open_spans
+from compute_service.adapters.sqlite import Store
+from demo.audit import open_spans
 from tests.safety.accidents import Event, events_of, play, summary_of
 
 KILLS = 200
@@ -83,6 +83,6 @@ def test_every_command_comes_to_an_end(summary: dict[str, Any], killed: Path) ->
 )
 def test_a_process_comes_back_with_its_own_room_alone(process: str, needs: set[str]) -> None:
     """What another process needs is not imported: half of a restart was that, and field time stands still meanwhile."""
-    words = [sys.executable, "-c", f"import sys, local_cloud.demo.processes.{process}; print(*sys.modules)"]
+    words = [sys.executable, "-c", f"import sys, demo.processes.{process}; print(*sys.modules)"]
     imported = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
     assert SLOW_TO_IMPORT & set(imported) == needs

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from compute_service.store import Store
+from compute_service.adapters.sqlite import Store
 from protocol import messages, topics
 from protocol.errors import ProtocolError
 from tests.compute_service.bench import NOON, Bench, zone

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from compute_service.store import Store
+from compute_service.adapters.sqlite import Store
 from local_cloud.gate import _admit, _Peer, _RefusedError
 from local_cloud.packets import Connect
 from local_cloud.policy import Policy

@@ -1,4 +1,4 @@
-# The catalogue. tables.json is what lambda_functions/aggregate/lake/catalog.py makes where there is no Terraform; a
+# The catalogue. tables.json is what lambda_functions/lake/catalog.py makes where there is no Terraform; a
 # test keeps the two equal. The function adds partitions and nothing else, so that a plan after a run is empty.
 resource "aws_glue_catalog_database" "this" {
   name         = local.glue_database

@@ -1,0 +1,40 @@
+"""An update file: settings for one gateway or for a group of them, such as `all`."""
+
+from pathlib import Path
+from typing import Any
+
+from compute_service.adapters.values import did_you_mean
+from compute_service.adapters.zones_file import plain, read_yaml
+from compute_service.errors import ConfigError
+from protocol import messages, topics
+from protocol.errors import MessageError
+
+_KEYS = ("device_id", "settings")
+
+
+def load(path: Path) -> tuple[str, dict[str, int]]:
+    """Read `{device_id: all, settings: {...}}` from YAML or JSON; raises ConfigError."""
+    document = plain(read_yaml(path), path)
+    if not isinstance(document, dict):
+        raise ConfigError(path, [f"{path}: want the keys {' and '.join(_KEYS)}"])
+    unknown = [f"{path}: unknown key {key!r}{did_you_mean(str(key), _KEYS)}" for key in document if key not in _KEYS]
+    unknown += _unknown_settings(path, document.get("settings"))
+    if unknown:
+        raise ConfigError(path, unknown)
+    sample = {"update_id": "check", "device_id": document.get("device_id"), "issued_at": messages.EARLIEST}
+    try:
+        messages.check("update", {**sample, "settings": document.get("settings")})
+    except MessageError as error:
+        remedy = f" (such as {topics.GROUP_ALL})" if error.field == "device_id" else ""
+        raise ConfigError(path, [f"{path}: {error.field}: {error.why}{remedy}"]) from error
+    return document["device_id"], document["settings"]
+
+
+def _unknown_settings(path: Path, settings: Any) -> list[str]:
+    names = settings if isinstance(settings, dict) else ()
+    known = messages.SETTINGS
+    return [
+        f"{path}: settings: unknown {name!r}{did_you_mean(str(name), known)}; known: {', '.join(sorted(known))}"
+        for name in names
+        if name not in known
+    ]

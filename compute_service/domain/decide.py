@@ -1,0 +1,349 @@
+"""Does this zone need water now? A pure function of the zone, of what is known about it, of the time and a forecast.
+
+Every check becomes a row of the decision, passed or not, so that a decision explains itself a season later; the first
+that fails gives the sentence. A run brings the root zone from what is believed to be missing to what the strategy
+leaves, in openings that the soil can take, within every bound. Water is in mm over the zone, times are Unix seconds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from compute_service.domain import constraints, strategy
+from compute_service.domain.balance import stress
+from compute_service.domain.constraints import Check, Now, Wish
+from compute_service.domain.forecast import Forecast
+from compute_service.domain.probes import STUCK
+from compute_service.domain.refill import net_mm, refill
+from compute_service.domain.strategy import Aim
+from compute_service.domain.zone import MIN_RUN_S, Zone
+from compute_service.domain.zone_model import DAY_S, HOUR_S, Day, Place, Refilling, ZoneModel, place_of, usable
+
+FUTURE_S = 300  # a sample from further ahead has a wrong clock
+VOLUME_MARGIN = 1.5  # a burst pipe flows more than this times the nominal rate
+BY_BALANCE_S = 10 * DAY_S  # so long the balance goes on alone while every probe is stuck
+REFILL_S = DAY_S  # a refill that is not complete by then is given up
+REST_SHARE, REST_MM = 0.2, 2.0  # a smaller rest of a refill is within what a belief is wrong by
+CALENDAR_MM_A_WEEK = 25.0
+LOOK_AHEAD_H = 14 * 24
+DIGITS = 3  # of the numbers in a receipt
+
+
+class Run(NamedTuple):
+    """Water that was given: what an ack settled or, where no ack ever came, the most that the command allowed."""
+
+    ended_at: int
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneState:
+    """What is known about a zone. `runs` covers the farm's local day and the cooldown, in any order; None is unknown.
+
+    `pump_left_l_min` is what the valves that are open leave of the pump. The weather is that of the last hour.
+    """
+
+    model: ZoneModel | None = None
+    under_way: str | None = None  # the command_id whose end is not known yet
+    runs: tuple[Run, ...] = ()
+    used_today_l: float = 0.0
+    used_season_l: float = 0.0
+    temperature_c: float | None = None
+    wind_m_s: float | None = None
+    rain_hour_mm: float | None = None
+    pump_left_l_min: float | None = None
+
+
+class Open(NamedTuple):
+    """The intent to water: at most `duration_s` seconds and `max_volume_l` litres, to bring `depth_mm` to the roots."""
+
+    duration_s: int
+    max_volume_l: float
+    depth_mm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An intent or none, every check behind it, the same in one sentence, and what it went by: see `receipt`.
+
+    `refilling` is what remains to be given of a refill, with the intent or without; once it is complete it is over.
+    """
+
+    zone_id: str
+    at: int
+    intent: Open | None
+    checks: tuple[Check, ...]
+    sentence: str
+    receipt: Mapping[str, Any]
+    refilling: Refilling | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is recorded: plain numbers, rounded, texts, lists and dicts."""
+        receipt = self.receipt.items()
+        return {
+            "zone_id": self.zone_id,
+            "at": self.at,
+            "intent": self.intent and self.intent._asdict(),
+            "checks": [check._asdict() for check in self.checks],
+            "sentence": self.sentence,
+            "receipt": {name: round(value, DIGITS) if value.__class__ is float else value for name, value in receipt},
+        }
+
+
+class _Plan(NamedTuple):
+    """What the crop needs, and the opening that would give it, were nothing against it."""
+
+    day: Day
+    aim: Aim
+    net_mm: float
+    cycle_s: int
+    soak_s: int
+    wish: Wish
+    begun_at: int
+
+
+class _Case(NamedTuple):
+    zone: Zone
+    state: ZoneState
+    now: int
+    place: Place
+    model: ZoneModel
+    plan: _Plan
+    left_today_s: int
+    surroundings: Now
+
+
+def decide(zone: Zone, state: ZoneState, now: int, forecast: Forecast | None = None) -> Decision:
+    """Decide about one zone at `now`; the same arguments always give the same decision."""
+    if state.model is None:
+        check = Check("fresh_reading", None, zone.max_reading_age_s, False, "there is no reading yet")
+        return Decision(zone.zone_id, now, None, (check,), _refusal(zone, check), {})
+    case = _case(zone, state, state.model, now, forecast)
+    run_s = _bounded_s(case)
+    limited = constraints.find(zone.limits, case.surroundings, case.plan.wish)
+    checks = (*[check(case) for check in FIRST], *limited, _pump_free(case), _bounded_run(case, run_s))
+    refused = next((check for check in checks if not check.passed), None)
+    receipt = _receipt(case)
+    if refused is not None:
+        rest = _under_way(case) if case.plan.net_mm > 0 else None
+        return Decision(zone.zone_id, now, None, checks, _refusal(zone, refused) + _warning(case), receipt, rest)
+    intent = _opening(case, run_s)
+    sentence = (
+        f"{zone.zone_id} gets water for {span(run_s)}: its roots lack {case.model.belief.depletion_mm:.1f} mm,"
+        f" water is due at {case.plan.aim.due_mm:.1f} mm, and this run brings {intent.depth_mm:.1f} mm."
+    )
+    return Decision(zone.zone_id, now, intent, checks, sentence + _warning(case), receipt, _rest(case, intent))
+
+
+def _case(zone: Zone, state: ZoneState, model: ZoneModel, now: int, forecast: Forecast | None) -> _Case:
+    place = place_of(zone)
+    weather = (state.temperature_c, state.wind_m_s, state.rain_hour_mm)
+    surroundings = Now(now, zone.timezone, state.used_today_l, state.used_season_l, *weather, forecast)
+    return _Case(
+        zone, state, now, place, model, _plan(zone, place, model, now), _left_today_s(zone, state, now), surroundings
+    )
+
+
+def _plan(zone: Zone, place: Place, model: ZoneModel, now: int) -> _Plan:
+    """The strategy's depth, or the rest of a refill, in openings that the soil can take."""
+    day, depletion, begun_at = model.day, model.belief.depletion_mm, now
+    arguments = (place.soil, day.kc, day.account, model.belief, place.day(now), place.crop, place.strategy)
+    aim, rest = strategy.aim(*arguments), model.refilling
+    spare_mm = aim.due_mm + strategy.wanted_mm(day.account) - depletion
+    if rest and now - rest.begun_at < REFILL_S:
+        aim, begun_at = Aim(rest.left_mm + rest.least_mm, rest.left_mm), rest.begun_at
+    missing_mm, cycle_s, soak_s = 0.0, 0, 0
+    if depletion > aim.due_mm and place.day(now) >= 0:
+        missing_mm = depletion - aim.left_mm if begun_at != now else strategy.want(*arguments)
+        cycle = refill(place.emitters, missing_mm).cycles[0]
+        cycle_s, soak_s = min(cycle.open_s, zone.max_run_s), cycle.soak_s
+    wish = Wish(missing_mm, cycle_s * zone.flow_l_min / 60, cycle_s, spare_mm)
+    return _Plan(day, aim, missing_mm, cycle_s, soak_s, wish, begun_at)
+
+
+def _fresh_reading(case: _Case) -> Check:
+    heard_at = max([probe.heard_at for probe in case.model.probes.values()])
+    age = case.now - heard_at if heard_at else None
+    most = case.zone.max_reading_age_s
+    if age is not None and -FUTURE_S <= age <= most:
+        return Check("fresh_reading", age, most, True)
+    told = "there is no reading yet" if age is None else f"the last reading is {span(age)} old"
+    return Check("fresh_reading", age, most, False, f"{told}, at most {span(most)} is allowed (silence is not dryness)")
+
+
+def _believable_probes(case: _Case) -> Check:
+    """One probe to go by is enough; while all are stuck, the balance knows better for a while."""
+    model = case.model
+    good = sum([usable(model, name) for name in model.probes])
+    if good:
+        return Check("believable_probes", good, 1, True)
+    verdicts = {name: model.verdicts[name] for name in model.probes if name in model.verdicts}
+    if any(verdict.kind == STUCK for verdict in verdicts.values()) and case.now - model.belief.at < BY_BALANCE_S:
+        return Check("believable_probes", "stuck: by the balance alone", 1, True)
+    told = "; ".join(f"{name}: {verdict.why or 'nothing was heard of it'}" for name, verdict in verdicts.items())
+    return Check("believable_probes", good, 1, False, f"no probe can be believed ({told})")
+
+
+def _nothing_under_way(case: _Case) -> Check:
+    command_id = case.state.under_way
+    why = f"command {command_id} is still under way" if command_id else ""
+    return Check("nothing_under_way", command_id, None, command_id is None, why)
+
+
+def _cooled_down(case: _Case) -> Check:
+    rest = case.model.refilling
+    most = rest.soak_s if rest and rest.soak_s else case.zone.cooldown_s
+    since = min([case.now - run.ended_at for run in case.state.runs], default=None)
+    if since is None or since >= most:
+        return Check("cooled_down", since, most, True)
+    why = f"the last run ended {span(since)} ago, water needs {span(most)} to soak in"
+    return Check("cooled_down", since, most, False, why)
+
+
+def _needs_water(case: _Case) -> Check:
+    depletion, due_mm = case.model.belief.depletion_mm, case.plan.aim.due_mm
+    value, threshold = round(depletion, 2), round(due_mm, 2)
+    if case.plan.net_mm > 0:
+        return Check("needs_water", value, threshold, True)
+    why = f"the roots lack {depletion:.1f} mm, and water is due at {due_mm:.1f} mm"
+    if case.place.day(case.now) < 0:
+        why = f"{case.zone.crop} is sown in {span(-case.place.day(case.now) * DAY_S)}"
+    return Check("needs_water", value, threshold, False, why)
+
+
+def _within_daily_cap(case: _Case) -> Check:
+    left = case.left_today_s
+    if left >= MIN_RUN_S:
+        return Check("within_daily_cap", left, MIN_RUN_S, True)
+    why = f"{span(left)} of today's {span(case.zone.daily_cap_s)} is left, a run needs at least {span(MIN_RUN_S)}"
+    return Check("within_daily_cap", left, MIN_RUN_S, False, why)
+
+
+def _pump_free(case: _Case) -> Check:
+    left, flow = case.state.pump_left_l_min, round(case.zone.flow_l_min, 3)
+    if left is None or left + 1e-6 >= flow:
+        return Check("pump_free", left, flow, True)
+    why = f"the pump has {left:.0f} l/min left while other zones run, and the zone takes {flow:.0f}"
+    return Check("pump_free", left, flow, False, why)
+
+
+def _bounded_run(case: _Case, run_s: int) -> Check:
+    value = run_s if case.plan.net_mm > 0 else case.zone.max_run_s
+    passed = MIN_RUN_S <= value <= case.zone.max_run_s
+    why = "" if passed else f"a run of {value} s is shorter than the shortest useful run of {MIN_RUN_S} s"
+    return Check("bounded_run", value, MIN_RUN_S, passed, why)
+
+
+FIRST: tuple[Callable[[_Case], Check], ...] = (
+    _fresh_reading,
+    _believable_probes,
+    _nothing_under_way,
+    _cooled_down,
+    _needs_water,
+    _within_daily_cap,
+)
+
+
+def _bounded_s(case: _Case) -> int:
+    """Seconds of the opening, within the run's and the day's bounds, the allowed hours and the budgets."""
+    bounds = [case.zone.max_run_s, case.left_today_s, max(case.plan.cycle_s, MIN_RUN_S)]
+    hours_s = constraints.seconds_left(case.zone.limits, case.surroundings)
+    if hours_s is not None:
+        bounds.append(hours_s)
+    litres = constraints.most_litres(case.zone.limits, case.surroundings)
+    if litres is not None:
+        bounds.append(int(litres / case.zone.flow_l_min * 60))
+    return min(bounds)
+
+
+def _opening(case: _Case, run_s: int) -> Open:
+    """The intent; its litres bound a burst pipe, and what the budgets have left."""
+    litres = run_s * case.zone.flow_l_min / 60
+    most = constraints.most_litres(case.zone.limits, case.surroundings)
+    bound = litres * VOLUME_MARGIN if most is None else min(litres * VOLUME_MARGIN, most)
+    return Open(run_s, round(bound, 1), round(net_mm(case.place.emitters, litres), 2))
+
+
+def _under_way(case: _Case) -> Refilling | None:
+    """The refill that is being given, until it is complete or too old."""
+    rest = case.model.refilling
+    return rest if rest and case.plan.begun_at == rest.begun_at else None
+
+
+def _rest(case: _Case, intent: Open) -> Refilling | None:
+    """The refill, while a worthwhile part of it is still to come."""
+    plan, begun = case.plan, _under_way(case)
+    least_mm = begun.least_mm if begun else max(REST_MM, REST_SHARE * plan.net_mm)
+    if plan.net_mm - intent.depth_mm <= least_mm:
+        return None
+    soak_s = plan.soak_s if intent.duration_s >= plan.cycle_s else 0
+    return Refilling(plan.begun_at, plan.aim.left_mm, least_mm, soak_s)
+
+
+def _left_today_s(zone: Zone, state: ZoneState, now: int) -> int:
+    """Seconds of the daily cap that are left; a run counts on the local day in which it ended."""
+    if not state.runs:
+        return zone.daily_cap_s
+    farm = ZoneInfo(zone.timezone)
+    today = datetime.fromtimestamp(now, farm).date()
+    used = sum(run.duration_s for run in state.runs if datetime.fromtimestamp(run.ended_at, farm).date() == today)
+    return int(max(zone.daily_cap_s - used, 0))
+
+
+def _receipt(case: _Case) -> dict[str, Any]:
+    """What the decision went by: mm over the zone, of the last 24 hours where the name says so."""
+    model, plan, zone = case.model, case.plan, case.zone
+    day, belief = plan.day, model.belief
+    account, rest = day.account, _under_way(case)
+    lacking = plan.aim.due_mm - belief.depletion_mm
+    an_hour = strategy.wanted_mm(account) / 24
+    next_h = LOOK_AHEAD_H if an_hour * LOOK_AHEAD_H <= lacking else max(lacking, 0.0) / an_hour if an_hour else 0.0
+    return {
+        "depletion_mm": belief.depletion_mm,
+        "sigma_mm": belief.sigma_mm,
+        "due_mm": plan.aim.due_mm,
+        "left_mm": plan.aim.left_mm,
+        "net_mm": plan.net_mm,
+        "readily_available_mm": account.readily_available_mm,
+        "available_mm": account.available_mm,
+        "spare_mm": plan.wish.spare_mm,
+        "stress": stress(account.available_mm, belief.depletion_mm, account.depletion_share),
+        "stage": day.kc.stage,
+        "day": int(case.place.day(case.now) // 1),
+        "kc": day.kc.single,
+        "roots_m": model.state.roots_m,
+        "et0_mm_24h": day.et0_mm,
+        "etc_mm_24h": account.evapotranspiration_mm,
+        "rain_mm_24h": account.rain_mm,
+        "irrigation_mm_24h": account.irrigation_mm,
+        "weather": dict(day.sources),
+        "demand": belief.demand,
+        "offset": belief.offset,
+        "probes": {name: verdict.kind for name, verdict in model.verdicts.items()},
+        "unseen_mm": model.unseen_mm,
+        "refill_since": rest.begun_at if rest else None,
+        "next_water_in_h": next_h,
+        "used_today_l": case.state.used_today_l,
+        "used_season_l": case.state.used_season_l,
+        "calendar_l": CALENDAR_MM_A_WEEK / 7 * zone.area_m2,
+    }
+
+
+def _refusal(zone: Zone, refused: Check) -> str:
+    return f"{zone.zone_id} gets no water: {refused.why}."
+
+
+def _warning(case: _Case) -> str:
+    if not case.model.unseen_mm:
+        return ""
+    return f" The probes did not see the last run of {case.model.unseen_mm:.1f} mm: look at valve, pipes and probes."
+
+
+def span(seconds: float) -> str:
+    """Seconds in the unit that a person would choose."""
+    for size, unit in ((DAY_S, "d"), (HOUR_S, "h"), (60, "min")):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

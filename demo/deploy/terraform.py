@@ -1,0 +1,139 @@
+"""The root module under terraform/, applied from a copy: nothing of a run, and no state, gets into the checkout."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from demo.deploy.errors import TerraformError
+from demo.deploy.programs import run
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = ROOT / "scripts" / "terraform"
+# What a person may have beside the code, and what Terraform leaves there.
+NOT_COPIED = (
+    "*.tfvars",
+    "*.tfvars.json",
+    "*_override.tf",
+    "backend.tf",
+    "credentials",
+    "tests",
+    ".terraform*",
+    "*.tfstate*",
+    "*.tfplan",
+)
+PARALLEL = 20
+UNCHANGED = (["no-op"], ["read"])
+
+Tell = Callable[[int], None]
+
+
+class Resource(NamedTuple):
+    """One resource of the state."""
+
+    address: str
+    type: str
+
+
+class Terraform:
+    """A working copy of the module in `folder`, with `variables`. Every method raises TerraformError."""
+
+    def __init__(self, folder: Path, variables: Mapping[str, Any], environment: Mapping[str, str], logs: Path) -> None:
+        self.folder = folder
+        self._logs = logs
+        own = {
+            "TF_DATA_DIR": str(folder / ".terraform"),
+            "TF_IN_AUTOMATION": "1",
+            "CHECKPOINT_DISABLE": "1",
+            "TMPDIR": str(folder.parent),  # where a provider that was killed leaves its socket
+        }
+        self._environment = {**environment, **own}
+        shutil.copytree(ROOT / "terraform", folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        (folder / "terraform.tfvars.json").write_text(json.dumps(variables, indent=2))
+
+    async def init(self) -> None:
+        """Fetch the providers."""
+        await self._run("init", "-input=false", "-json")
+
+    async def plan(self, name: str) -> list[str]:
+        """Save a plan under this name; gives the addresses of what it would change, outputs included."""
+        await self._run("plan", *_options(), f"-out={name}.tfplan")
+        plan = await self._show(f"{name}.tfplan")
+        resources = [r["address"] for r in plan.get("resource_changes", []) if _changes(r["change"])]
+        return resources + [f"output.{name}" for name, o in plan.get("output_changes", {}).items() if _changes(o)]
+
+    async def apply(self, name: str, tell: Tell) -> None:
+        """Apply a saved plan; `tell` hears how many resources are done."""
+        await self._run("apply", *_options(), f"{name}.tfplan", tell=_counting("apply_complete", tell))
+
+    async def destroy(self, tell: Tell) -> None:
+        """Destroy everything; `tell` hears how many resources are gone."""
+        await self._run("destroy", *_options(), "-auto-approve", tell=_counting("apply_complete", tell))
+
+    async def outputs(self) -> dict[str, Any]:
+        """The outputs, by name."""
+        shown = json.loads("\n".join(await self._run("output", "-json")))
+        return {name: output["value"] for name, output in shown.items()}
+
+    async def resources(self) -> list[Resource]:
+        """The managed resources of the state."""
+        return list(_resources((await self._show()).get("values", {}).get("root_module", {})))
+
+    async def _show(self, *what: str) -> dict[str, Any]:
+        shown: dict[str, Any] = json.loads("\n".join(await self._run("show", "-json", *what)))
+        return shown
+
+    async def _run(self, verb: str, *options: str, tell: Callable[[str], None] = lambda _line: None) -> list[str]:
+        lines: list[str] = []
+
+        def hear(line: str) -> None:
+            lines.append(line)
+            tell(line)
+
+        log = self._logs / f"terraform-{verb}.log"
+        command = (str(PROGRAM), f"-chdir={self.folder}", verb, *options)
+        code = await run(*command, folder=self.folder, environment=self._environment, log=log, tell=hear)
+        if code:
+            raise TerraformError(f"terraform {verb}: {_complaint(lines) or f'ended with {code}'} (see {log})")
+        return lines
+
+
+def _options() -> tuple[str, ...]:
+    return ("-input=false", "-json", f"-parallelism={PARALLEL}")
+
+
+def _changes(change: dict[str, Any]) -> bool:
+    return change["actions"] not in UNCHANGED
+
+
+def _counting(kind: str, tell: Tell) -> Callable[[str], None]:
+    done = 0
+
+    def hear(line: str) -> None:
+        nonlocal done
+        if f'"type":"{kind}"' in line:
+            done += 1
+            tell(done)
+
+    return hear
+
+
+def _resources(module: dict[str, Any]) -> Any:
+    for resource in module.get("resources", []):
+        if resource["mode"] == "managed":
+            yield Resource(resource["address"], resource["type"])
+    for child in module.get("child_modules", []):
+        yield from _resources(child)
+
+
+def _complaint(lines: list[str]) -> str:
+    """The first error among Terraform's JSON messages, and how many more there are."""
+    messages = [json.loads(line) for line in lines if line.startswith("{")]
+    told = [m["diagnostic"] for m in messages if m.get("type") == "diagnostic"]
+    errors = [d for d in told if d["severity"] == "error"]
+    if not errors:
+        return ""
+    detail = errors[0].get("detail", "").split("\n\n")[0]
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return " ".join(f"{errors[0]['summary']}: {detail}".split()) + more

@@ -1,0 +1,5 @@
+"""The report of a demonstration: one HTML file for each language, which needs nothing else."""
+
+from demo.report.page import write_report
+
+__all__ = ["write_report"]

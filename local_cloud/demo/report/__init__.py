@@ -1,5 +1,0 @@
-"""The report of a demonstration: one HTML file for each language, which needs nothing else."""
-
-from local_cloud.demo.report.page import write_report
-
-__all__ = ["write_report"]

@@ -1,0 +1,124 @@
+"""The root module in its working copy: what goes into it, and what a person reads who asks for the impossible."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from certs.authority import Authority
+from demo.deploy import inventory, programs, terraform
+from demo.deploy.errors import TerraformError
+from demo.deploy.terraform import Terraform
+from local_cloud.aws import Aws, environment
+
+GOOD = {
+    "environment": "dev",
+    "iot_vpc_cidr": "10.20.0.0/16",
+    "private_subnet_cidrs": ["10.20.0.0/24", "10.20.1.0/24"],
+    "aws_region": "us-east-1",
+    "number_of_gateways": 1,
+}
+Refusal = Callable[..., str]
+
+
+def test_only_the_code_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person's credentials, variables, backend and state stay where they are."""
+    code = tmp_path / "terraform"
+    own = [
+        "credentials",
+        "terraform.tfvars",
+        "image.auto.tfvars.json",
+        "backend.tf",
+        "x_override.tf",
+        "terraform.tfstate",
+    ]
+    left = [".terraform/providers", ".terraform.lock.hcl", "tests/a.tftest.hcl", "first.tfplan", "a.tfstate"]
+    for name in (*own, *left, "main.tf", "modules/iot/main.tf"):
+        (code / name).parent.mkdir(parents=True, exist_ok=True)
+        (code / name).write_text("")
+    monkeypatch.setattr(terraform, "ROOT", tmp_path)
+    work = tmp_path / "work"
+    Terraform(work, GOOD, {}, tmp_path / "logs")
+    copied = {str(path.relative_to(work)) for path in work.rglob("*") if path.is_file()}
+    assert copied == {"main.tf", "modules/iot/main.tf", "terraform.tfvars.json"}
+    assert json.loads((work / "terraform.tfvars.json").read_text()) == GOOD
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refusal]:
+    """Plans GOOD with some variables changed against a local AWS API; gives what Terraform complains about."""
+    folder = tmp_path_factory.mktemp("terraform")
+    certs = Authority(folder / "certs")
+    for thing in ("irrigation-gateway-1", "irrigation-compute"):
+        certs.issue(thing)
+    aws = Aws()
+    with asyncio.Runner() as runner:
+        where = programs.surroundings(environment(runner.run(aws.start())))
+        module = Terraform(folder / "work", GOOD, where, folder / "logs")
+        runner.run(module.init())
+        with programs.variables(where):
+            empty = inventory.take()
+
+        def complaint(credentials: str | None = None, **changed: Any) -> str:
+            variables = {**GOOD, "certs_dir": str(certs.folder), **changed}
+            (module.folder / "terraform.tfvars.json").write_text(json.dumps(variables))
+            with _file(module.folder / "credentials", credentials), programs.variables(where):
+                with pytest.raises(TerraformError) as refusal:
+                    runner.run(module.plan("refused"))
+                assert inventory.take() == empty
+            assert not list(module.folder.glob("*.tfstate"))
+            return str(refusal.value)
+
+        try:
+            yield complaint
+        finally:
+            runner.run(aws.stop())
+
+
+class _file:  # noqa: N801  # used like a function
+    """A file that is there for a while, if it has content."""
+
+    def __init__(self, path: Path, content: str | None) -> None:
+        self._path, self._content = path, content
+
+    def __enter__(self) -> None:
+        if self._content is not None:
+            self._path.write_text(self._content)
+
+    def __exit__(self, *_: object) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"private_subnet_cidrs": ["10.20.0.0/23", "10.20.1.0/24"]}, "private_subnet_cidrs: blocks overlap"),
+        ({"private_subnet_cidrs": []}, "private_subnet_cidrs: no subnets"),
+        ({"aws_region": "mars-north-1"}, "aws_region: want a region that AWS has"),
+        ({"number_of_gateways": 2}, "irrigation-gateway-2"),
+        ({"certs_dir": "/nowhere"}, "/nowhere"),
+        ({"compute_vpc_id": "vpc-0123456789abcdef0"}, "compute_vpc_id: half a peering"),
+        ({"credentials": "[other]\naws_access_key_id = a\n"}, "default"),
+    ],
+    ids=["overlap", "no subnets", "region", "certificate", "certificates", "peering", "profile"],
+)
+def test_what_cannot_be_is_told_before_anything_is_made(plan: Refusal, changed: Mapping[str, Any], told: str) -> None:
+    """One line names what is wrong; the API holds what it held before, and there is no state."""
+    line = plan(**changed)
+    assert line.startswith("terraform plan: ")
+    assert told in line
+    assert "\n" not in line
+
+
+def test_a_module_that_is_no_terraform_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`init` too says what is wrong, and where the rest is."""
+    (tmp_path / "terraform").mkdir()
+    (tmp_path / "terraform" / "main.tf").write_text("resource {")
+    monkeypatch.setattr(terraform, "ROOT", tmp_path)
+    module = Terraform(tmp_path / "work", {}, os.environ, tmp_path / "logs")
+    with pytest.raises(TerraformError, match=r"^terraform init: .*no closing brace.*terraform-init\.log\)$"):
+        asyncio.run(module.init())
