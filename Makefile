@@ -13,7 +13,7 @@ BENCH ?= aggregate_engine
 .PHONY: help demo test check bench findings firmware deploy-local format requirements clean ready-demo ready-dev ready-checkov
 
 help: ## what can be made
-	@echo "PythoFlow: the least water that keeps the harvest, and no valve left open."
+	@echo "PythoFlow aims at the least water that keeps the harvest; docs/water.md says how near it comes."
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 	@echo
