@@ -10,10 +10,10 @@ WEATHER ?=
 BENCH ?= aggregate_engine
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench firmware deploy-local format requirements clean ready-demo ready-dev ready-checkov
+.PHONY: help demo test check bench findings firmware deploy-local format requirements clean ready-demo ready-dev ready-checkov
 
 help: ## what can be made
-	@echo "PythoFlow: the least water that keeps the harvest, and no valve left open."
+	@echo "PythoFlow aims at the least water that keeps the harvest; docs/water.md says how near it comes."
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 	@echo
@@ -42,6 +42,17 @@ check: ready-dev ## format, lint, types, Terraform, budgets (needs terraform)
 
 bench: ready-dev ## figures side by side in one run: BENCH=name
 	@$(PY) -m benchmarks "$(BENCH)"
+
+findings: ## what surprised us in others' libraries: still so? (needs the network)
+	@changed=; for finding in findings/*.sh; do \
+		echo "$$finding"; \
+		PYTHON="$(PYTHON)" bash "$$finding"; \
+		case $$? in \
+			0) echo "-- passed: it behaves as written" ;; \
+			2) echo "-- not run: it could not be set up"; changed=1 ;; \
+			*) echo "-- changed: it no longer behaves as written"; changed=1 ;; \
+		esac; \
+	done; test -z "$$changed"
 
 firmware: ready-dev ## build the flash of a board into build/firmware, and hold it to its budgets
 	@$(PY) -m firmware build

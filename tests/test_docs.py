@@ -61,7 +61,7 @@ SUMMARY: dict[str, Any] = {
 
 def documents() -> list[str]:
     """Every document of the project, as a path from its root."""
-    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "findings").glob("*.md")]
     return sorted(str(path.relative_to(ROOT)) for path in found)
 
 
@@ -130,6 +130,53 @@ def test_the_translation_says_the_same() -> None:
         assert re.findall(pattern, portuguese, re.MULTILINE) == re.findall(pattern, english, re.MULTILINE), pattern
 
 
+@pytest.mark.parametrize("document", TRANSLATED)
+def test_figures_of_water_are_those_of_the_scorecard(document: str) -> None:
+    """Each yield, depth and count of seasons in a README's claim stands among the two judges of docs/water.md."""
+    claim = part(ROOT / document, "how-near-it-comes" if document == "README.md" else "até-onde")
+    judged = part(ROOT / "docs" / "water.md", "two-judges")
+    figures = re.findall(r"\d[\d.]*(?= (?:%|mm))", claim.replace(",", "."))
+    assert len(figures) >= 15
+    assert set(figures) <= set(re.findall(r"\d+(?:\.\d+)?", judged))
+
+
+def test_the_least_water_is_an_aim() -> None:
+    """No document states as a fact what its judges contradict."""
+    for name in (*documents(), "Makefile", "pyproject.toml"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        boasts = re.findall(r"(\w+ \w+) the least water that|(\w+) o mínimo de água que", text)
+        assert set(boasts) <= {("aims at", ""), ("", "busca")}, name
+
+
+@pytest.mark.parametrize("document", documents())
+def test_a_live_run_keeps_the_time_of_day(document: str) -> None:
+    """No recipe starts a fleet whose clock runs ahead: a compute service gives it no water."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert not re.search(r"^python -m gateway_sim.*--speed", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("document", documents())
+def test_a_guide_names_its_environment(document: str) -> None:
+    """A document with a block of `python -m` commands says first how their environment is made."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    block = re.search(r"^```\w*\n(?:[^`]*\n)?python -m ", text, re.MULTILINE)
+    if block:
+        assert re.search(r"python3 scripts/setup.py (?:demo|dev)", text[: block.end()])
+
+
+def test_the_findings_are_listed_and_run_by_hand_only() -> None:
+    """findings/README.md lists each script; what CI runs does not run them."""
+    scripts = sorted(path.name for path in (ROOT / "findings").glob("*.sh"))
+    listed = re.findall(r"^\| \[([^]]+)\]", (ROOT / "findings" / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed == scripts
+    for name in scripts:
+        head = (ROOT / "findings" / name).read_text(encoding="utf-8").partition("set -euo pipefail")[0]
+        assert all(f"\n# {word}:" in head for word in ("Expected", "Happens", "Versions"))
+        assert re.search(r"Date: \d{4}-\d\d-\d\d", head)
+    rules = re.split(r"^(?=[a-z-]+:)", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert [rule.partition(":")[0] for rule in rules if "findings/" in rule] == ["findings"]
+
+
 def test_the_flow_names_every_topic() -> None:
     """The table of topics in docs/flow.md is the protocol's own."""
     known = {
@@ -158,6 +205,13 @@ def test_the_flow_names_every_field(kind: str) -> None:
     [row] = [line for line in flow().splitlines() if line.lower().startswith(f"| **{kind}**")]
     told = set(re.findall(r"`([a-z_]+)`", row.split("|")[2]))
     assert told == set(FIELDS[kind])
+
+
+def part(document: Path, anchor: str) -> str:
+    """The section whose heading's anchor begins so, without its heading."""
+    sections = re.split(r"^## ", document.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    [found] = [text for text in sections if text.lower().replace(" ", "-").startswith(anchor)]
+    return found.partition("\n")[2]
 
 
 def flow() -> str:

@@ -31,7 +31,7 @@ WORDS = {
     "runs_each": "irrigation runs, {minutes}\u00a0min each",
     "runs_none": "irrigation runs",
     "share_of": "{part} of {whole}",
-    "above_wilting": "plots always above the wilting point",
+    "above_wilting": "plots always above the wilting point, by the field model",
     "samples_kept": "soil and weather samples kept, {lost} lost",
     # safety
     "safety": "Safety",
@@ -41,7 +41,7 @@ WORDS = {
     "commands_rejected": "Commands rejected",
     "commands_expired": "Commands expired",
     "refusals": "Requests refused by gate, gateways or service",
-    "plots_dry": "Plots below the wilting point",
+    "plots_dry": "Plots below the wilting point, by the field model",
     # records
     "records": "Records",
     "samples_taken": "Samples taken",
@@ -70,7 +70,8 @@ WORDS = {
     "gave or kept makes them equally long. Largest difference: {error}\u00a0mm.",
     "balance_calendar": "A calendar of 25 mm a week, which knows neither sun nor rain, would have given "
     "{calendar}\u00a0mm in this time. These plots got {given}\u00a0mm, and {rain}\u00a0mm of rain; crops and ground "
-    "used {used}\u00a0mm.",
+    "used {used}\u00a0mm. The calendar is a mark to compare with, not the best one; of the harvest this report "
+    "says nothing.",
     "zone": "Plot",
     "rain_mm": "Rain",
     "irrigation_mm": "Irrigation",
@@ -207,7 +208,7 @@ WORDS = {
     "held_bounded_run": "the run would have been too short to be of use",
     "day_rain": "no water: it rained {mm} mm, and",
     "day_dry": "no water:",
-    "left": "the crop can use another {mm} mm before it suffers",
+    "left": "by the service's reckoning the crop can use another {mm} mm",
     "day_waited": "{start} {left}{after}.",
     "next_soon": "; next water within a day",
     "next_late": "; none will be due for some days",

@@ -31,7 +31,7 @@ WORDS = {
     "runs_each": "irrigações, de {minutes}\u00a0min em média",
     "runs_none": "irrigações",
     "share_of": "{part} de {whole}",
-    "above_wilting": "talhões sempre acima do ponto de murcha",
+    "above_wilting": "talhões sempre acima do ponto de murcha, pelo modelo do campo",
     "samples_kept": "amostras de solo e clima guardadas, {lost} perdidas",
     # safety
     "safety": "Segurança",
@@ -41,7 +41,7 @@ WORDS = {
     "commands_rejected": "Comandos rejeitados",
     "commands_expired": "Comandos vencidos sem resposta",
     "refusals": "Pedidos recusados pela porta de entrada, pelos gateways ou pelo serviço",
-    "plots_dry": "Talhões abaixo do ponto de murcha",
+    "plots_dry": "Talhões abaixo do ponto de murcha, pelo modelo do campo",
     # records
     "records": "Registros",
     "samples_taken": "Amostras medidas",
@@ -70,7 +70,8 @@ WORDS = {
     "solo cedeu ou guardou iguala as duas. Maior diferença: {error}\u00a0mm.",
     "balance_calendar": "Um calendário de 25 mm por semana, que não sabe de sol nem de chuva, teria dado "
     "{calendar}\u00a0mm nesse tempo. Estes talhões receberam {given}\u00a0mm e {rain}\u00a0mm de chuva; as culturas e "
-    "o solo usaram {used}\u00a0mm.",
+    "o solo usaram {used}\u00a0mm. O calendário serve de comparação, não é o melhor possível; da colheita este "
+    "relatório nada diz.",
     "zone": "Talhão",
     "rain_mm": "Chuva",
     "irrigation_mm": "Irrigação",
@@ -207,7 +208,7 @@ WORDS = {
     "held_bounded_run": "a irrigação seria curta demais para servir",
     "day_rain": "sem irrigação: choveram {mm} mm, e",
     "day_dry": "sem irrigação:",
-    "left": "a cultura ainda pode usar {mm} mm antes de sofrer",
+    "left": "pelas contas do serviço, a cultura ainda pode usar {mm} mm",
     "day_waited": "{start} {left}{after}.",
     "next_soon": "; próxima água em menos de um dia",
     "next_late": "; não precisa de água por alguns dias",

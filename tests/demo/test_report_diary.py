@@ -53,13 +53,13 @@ def test_a_day_with_water_says_how_much_and_why() -> None:
 def test_a_day_without_need_says_what_is_left() -> None:
     """And when the next water is likely; rain is told where it fell."""
     assert said([decision(ZONE, START, 20.8)]) == (
-        "no water: the crop can use another 9 mm before it suffers; next water in about 2 days."
+        "no water: by the service's reckoning the crop can use another 9 mm; next water in about 2 days."
     )
     wet = decision(ZONE, START, 2.0, rain_mm_24h=12.3)
-    assert said([wet]).startswith("no water: it rained 12.3 mm, and the crop can use another 28 mm before")
-    assert "suffers; none will be due for some days." in said([wet])
+    rained = "no water: it rained 12.3 mm, and by the service's reckoning the crop can use another 28 mm"
+    assert said([wet]) == f"{rained}; none will be due for some days."
     assert "next water within a day" in said([decision(ZONE, START, 28.0)])
-    assert said([decision(ZONE, START, 20.8, next_water_in_h=None)]).endswith("before it suffers.")
+    assert said([decision(ZONE, START, 20.8, next_water_in_h=None)]).endswith("another 9 mm.")
 
 
 def test_the_last_decision_of_a_day_counts() -> None:
