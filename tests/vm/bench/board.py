@@ -1,6 +1,6 @@
-"""Simulated ESP32 boards: MicroPython's own VM in Node workers, on device time that moves when a test says so.
+"""Simulated ESP32 boards: MicroPython's own VM on Node, on device time that moves when a test says so.
 
-A `Bench` is one Node process, a `VmBoard` one board in it. Only sockets and TLS live in real time.
+A `Bench` is a Node process, a `VmBoard` one board in it, and each life of a board a Node process of its own. Only sockets and TLS live in real time.
 """
 
 import asyncio
@@ -124,7 +124,7 @@ async def running(*inherited: int) -> AsyncIterator[Bench]:
     """A bench for the time of the block; its process inherits these file descriptors."""
     if not MICROPYTHON.is_file():
         raise BenchError(f"{MICROPYTHON} is missing; install it: npm ci")
-    command = [str(NODE), str(HERE / "host.mjs"), str(MICROPYTHON), _shims()]
+    command = [str(NODE), str(HERE / "host.mjs"), str(MICROPYTHON), _shims(), *map(str, inherited)]
     process = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_LIMIT, pass_fds=inherited
     )
