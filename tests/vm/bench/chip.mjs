@@ -3,8 +3,8 @@
 import { DeviceClock, real } from './clock.mjs';
 import { Flash } from './flash.mjs';
 import { Hardware } from './hardware.mjs';
+import { giveSign, say, told, vanish } from './inside.mjs';
 import { Keeper } from './keep.mjs';
-import { giveSign, say, told, vanish } from './life.mjs';
 import { Wires } from './wires.mjs';
 
 const { micropython, life, options, world, image, rom, shims } = await told((request) => inTurn(() => reply(request)));

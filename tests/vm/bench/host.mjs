@@ -29,6 +29,7 @@ class Board {
     this.us = 0;
     this.rtc = null;
     this.events = [];
+    this.told = null; // how many of them came before the answer: what comes after it is told with the next one
     this.life = null;
     this.dying = null; // resolved when the last life is over
     this.hung = false;
@@ -123,6 +124,7 @@ class Board {
   #resolve(id, answer) {
     const resolve = this.asked.get(id);
     this.asked.delete(id);
+    this.told = this.events.length;
     if (resolve) resolve(answer);
   }
 
@@ -186,13 +188,14 @@ async function handle(request) {
   const { id, do: what } = request;
   const board = what === 'make' ? null : boards.get(request.board);
   let answer;
+  if (board) board.told = null;
   try {
     if (PASSED_ON.includes(what)) answer = await board.have(request);
     else answer = (await REQUESTS[what](what === 'make' ? request : { ...request, board })) ?? {};
   } catch (error) {
     answer = { error: String(error.message) };
   }
-  const events = board ? board.events.splice(0) : [];
+  const events = board ? board.events.splice(0, board.told ?? board.events.length) : [];
   const on = Boolean(board?.life || board?.hung);
   process.stdout.write(`${JSON.stringify({ id, us: board?.us ?? 0, on, ...answer, events })}\n`);
 }

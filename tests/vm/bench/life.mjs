@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 
 const HANG_CPU_MS = 3000; // so much work without a sign from the VM: it hangs, and only the watchdog can help
 const LOOK_MS = 250;
-const BEAT_FD = 3;
+const QUICKLY = ['--use-openssl-ca']; // else each process reads the web's authorities, a quarter of its start
 const PROC_TICK_MS = 10;
 
 export class Life {
@@ -21,7 +21,7 @@ export class Life {
   // `hear` gets each line that the script says, `breaks` why its process ended by itself. `inherited` descriptors stay
   // open as long as it lives.
   constructor({ script, words = [], inherited = [], hear, breaks }) {
-    this.#process = spawn(process.execPath, [script, ...words], { stdio: ['pipe', 'pipe', 'inherit', this.#beat, ...inherited] });
+    this.#process = spawn(process.execPath, [...QUICKLY, script, ...words], { stdio: ['pipe', 'pipe', 'inherit', this.#beat, ...inherited] });
     this.#process.stdin.on('error', () => {}); // it may be gone when it is told something
     readline.createInterface({ input: this.#process.stdout }).on('line', (line) => hear(JSON.parse(line)));
     this.#closed = new Promise((resolve) => this.#process.on('close', resolve));
@@ -83,37 +83,4 @@ function readBeat(file) {
   const beat = new Float64Array([0, Infinity]);
   fs.readSync(file, new Uint8Array(beat.buffer), 0, 16, 0);
   return beat;
-}
-
-// For the script of a life.
-
-// At once: nothing that was said is lost when the life ends in the middle of whatever runs.
-export function say(message) {
-  const line = Buffer.from(`${JSON.stringify(message)}\n`);
-  for (let at = 0; at < line.length; ) at += fs.writeSync(1, line, at);
-}
-
-// Nothing goes on after it.
-export function vanish() {
-  process.kill(process.pid, 'SIGKILL');
-}
-
-const beat = new Float64Array(2);
-export function giveSign(count, biteUs) {
-  beat[0] = count;
-  beat[1] = biteUs;
-  fs.writeSync(BEAT_FD, new Uint8Array(beat.buffer), 0, 16, 0);
-}
-
-// The first line that it is told; `hear` gets the others. It does not outlive who tells.
-export function told(hear) {
-  return new Promise((resolve) => {
-    let isFirst = true;
-    const lines = readline.createInterface({ input: process.stdin });
-    lines.on('line', (line) => {
-      (isFirst ? resolve : hear)(JSON.parse(line));
-      isFirst = false;
-    });
-    lines.on('close', vanish);
-  });
 }
