@@ -3,7 +3,7 @@
 import subprocess
 
 
-def end(process: subprocess.Popen[bytes], patience_s: float = 10) -> None:
+def end(process: subprocess.Popen[bytes], patience_s: float = 120) -> None:
     """Ask it until it has ended: mosquitto loses a SIGTERM between its port being open and its main loop.
 
     Raises subprocess.TimeoutExpired.

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PLUGINS = ("-p", "pytest_timeout", "-p", "no:cacheprovider")
+PLUGINS = ("-p", "pytest_timeout", "-p", "no:cacheprovider", "--assert=plain")
 PASSING = re.compile(r"0x[0-9a-f]{6,}|/tmp/|pytest-of-")  # an address, a temporary folder
 
 

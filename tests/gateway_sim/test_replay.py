@@ -22,6 +22,7 @@ from local_cloud.cloud import serve
 from protocol import messages, topics
 from tests.aggregate.conftest import Lake, endpoint, lake
 from tests.gateway.conftest import Broker, Pki, eventually, free_port
+from tests.waiting import LAST_RESORT_S
 
 __all__ = ["endpoint", "lake"]  # fixtures
 
@@ -236,7 +237,7 @@ def test_ctrl_c_ends_a_replay_with_its_report(files: Files, tmp_path: Path, brok
             time.sleep(0.05)
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=LAST_RESORT_S)
     assert (process.returncode, err) == (130, "")
     assert "acknowledged: 0 samples in 0 messages; interrupted" in out
     assert json.loads(report.read_text())["published"]["complete"] is False
