@@ -17,8 +17,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from gateway import errors
 from gateway.clock import within
 from gateway.mqtt import MAX_PACKET, Client
-from tests.gateway.conftest import Broker, Pki, eventually, until_true
-from tests.waiting import LAST_RESORT_S
+from tests.gateway.conftest import Broker, Pki
+from tests.waiting import LAST_RESORT_S, eventually, until_true
 
 CONNACK = b"\x20\x02\x00\x00"
 

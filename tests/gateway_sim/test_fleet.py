@@ -19,9 +19,9 @@ from gateway_sim.__main__ import main
 from gateway_sim.errors import IdentityMissingError
 from gateway_sim.fleet import Fleet
 from local_cloud.demo.audit import open_spans
-from tests.gateway.conftest import Broker, Pki, StepClock, eventually
+from tests.gateway.conftest import Broker, Pki, StepClock
 from tests.gateway_sim.world import HOUR_S, WEATHER, World, at_work
-from tests.waiting import LAST_RESORT_S
+from tests.waiting import LAST_RESORT_S, eventually
 
 
 async def test_every_sample_of_a_day_arrives_once(broker: Broker, pki: Pki) -> None:
@@ -176,7 +176,7 @@ async def test_an_outage_loses_nothing(broker: Broker, pki: Pki) -> None:
         await world.clock.advance(4 * HOUR_S, lambda: True)
         assert not world.fleet.idle()
         broker.start()
-        await eventually(world.fleet.idle, 20)
+        await eventually(world.fleet.idle, "that everything is handed over")
         await eventually(lambda: world.compute.online)
         await world.clock.advance(HOUR_S, world.fleet.idle)
 

@@ -16,8 +16,8 @@ from gateway_sim import member
 from gateway_sim import scenario as scenarios
 from local_cloud.field_clock import FieldClock
 from protocol import messages, topics
-from tests.gateway.conftest import Broker, Pki, eventually
-from tests.waiting import LAST_RESORT_S
+from tests.gateway.conftest import Broker, Pki
+from tests.waiting import LAST_RESORT_S, eventually
 
 HARD = scenarios.load("hard-season")
 GATEWAY = HARD.farm.gateways[4]  # it has a wrong clock, a reboot and a lost network

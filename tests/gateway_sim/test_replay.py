@@ -21,8 +21,8 @@ from gateway_sim.replay import Address, main, readings, replay
 from local_cloud.cloud import serve
 from protocol import messages, topics
 from tests.aggregate.conftest import Lake, endpoint, lake
-from tests.gateway.conftest import Broker, Pki, eventually, free_port
-from tests.waiting import LAST_RESORT_S
+from tests.gateway.conftest import Broker, Pki
+from tests.waiting import LAST_RESORT_S, eventually, free_port
 
 __all__ = ["endpoint", "lake"]  # fixtures
 

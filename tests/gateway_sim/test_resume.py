@@ -24,8 +24,8 @@ from gateway_sim.faults import parse
 from gateway_sim.fleet import Fleet
 from local_cloud.demo.audit import open_spans
 from protocol import messages, topics
-from tests.gateway.conftest import Broker, Pki, StepClock, eventually
-from tests.waiting import LAST_RESORT_S
+from tests.gateway.conftest import Broker, Pki, StepClock
+from tests.waiting import LAST_RESORT_S, eventually
 
 WEATHER = weathers.load(days=10)
 WET = replace(WEATHER, hours=[{**hour, "rain_mm": 0.7 * (n % 3)} for n, hour in enumerate(WEATHER.hours)])
