@@ -45,7 +45,7 @@ def gateway(broker: Broker) -> Iterator[tuple[paho.Client, list[paho.MQTTMessage
     client.connect("localhost", broker.port)
     client.subscribe("irrigation/control/+/command", 1)
     client.loop_start()
-    assert subscribed.wait(10)
+    assert subscribed.wait(120)
     try:
         yield client, heard
     finally:
@@ -133,7 +133,7 @@ def test_puback_follows_the_handling(broker: Broker) -> None:
 
     def slow(_topic: str, _payload: bytes) -> None:
         entered.set()
-        leave.wait(10)
+        leave.wait(LAST_RESORT_S)
 
     log = broker.folder / "mosquitto.log"
     puback = "Received PUBACK from irrigation-compute"

@@ -126,7 +126,7 @@ def test_it_ends_with_its_parent(how: str) -> None:
         endpoint = process.stdout.readline().removeprefix(READY).strip()
         assert is_listening(endpoint)
         process.stdin.close() if how == "input closes" else process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(120) == 0
         assert process.stdout.read() == ""
     assert not is_listening(endpoint)
 
