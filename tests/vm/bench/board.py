@@ -106,6 +106,11 @@ class Bench:
             raise
         return answered
 
+    @property
+    def pid(self) -> int:
+        """Of the Node process, whose children are the lives."""
+        return self._process.pid
+
     async def close(self) -> None:
         """End every board, and the process."""
         assert self._process.stdin is not None

@@ -33,6 +33,7 @@ class Board {
     this.life = null;
     this.dying = null; // resolved when the last life is over
     this.hung = false;
+    this.broken = null; // why the process of its last life ended, if it was not told to
     this.again = null; // why it has to start, when it is next asked for anything
     this.asked = new Map();
     this.nextId = 1;
@@ -86,8 +87,7 @@ class Board {
   async #start(cause, cut = null) {
     this.again = null;
     for (let begun = 0; begun < MOST_RESETS; begun++) {
-      const { ended, error } = await this.#boot(cause, cut);
-      if (error) throw new Error(error);
+      const { ended } = await this.#boot(cause, cut);
       if (!RESETS.includes(ended)) return;
       cause = ended;
     }
@@ -97,7 +97,7 @@ class Board {
   #boot(cause, cut) {
     if (cause !== 'power on') this.us += RESET_US;
     const started = new Promise((resolve) => this.asked.set(0, resolve));
-    this.life = new Life({ script: CHIP, inherited, hear: (message) => this.#hear(message), breaks: (why) => this.#end('power cut', this.us, { error: why }) });
+    this.life = new Life({ script: CHIP, inherited, hear: (message) => this.#hear(message), breaks: (why) => this.#break(why) });
     this.life.tell({
       micropython, shims, rom: this.rom, options: this.options, world: this.world, image: coded(this.image),
       life: { us: this.us, rtc: this.rtc, cause: CAUSES[cause], cut },
@@ -119,6 +119,12 @@ class Board {
       this.rtc = rtc;
       this.#end(end, us, { counts });
     }
+  }
+
+  // What ends a process of ours is no power cut: whoever asks next is told.
+  #break(why) {
+    this.broken = why;
+    this.#end('power cut', this.us, {});
   }
 
   #resolve(id, answer) {
@@ -194,6 +200,11 @@ async function handle(request) {
     else answer = (await REQUESTS[what](what === 'make' ? request : { ...request, board })) ?? {};
   } catch (error) {
     answer = { error: String(error.message) };
+  }
+  await board?.dying;
+  if (board?.broken) {
+    answer = { error: board.broken };
+    board.broken = null;
   }
   const events = board ? board.events.splice(0, board.told ?? board.events.length) : [];
   const on = Boolean(board?.life || board?.hung);
