@@ -8,9 +8,11 @@ SEED ?=
 BROKER ?= embedded
 WEATHER ?=
 BENCH ?= aggregate_engine
+N ?= 10
+LOAD ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench findings firmware deploy-local format requirements clean ready-demo ready-dev ready-checkov
+.PHONY: help demo test test-often check bench findings firmware deploy-local format requirements clean ready-demo ready-dev ready-checkov
 
 help: ## what can be made
 	@echo "PythoFlow aims at the least water that keeps the harvest; docs/water.md says how near it comes."
@@ -30,6 +32,11 @@ test: ready-dev ready-checkov ## set up everything and run all tests (needs terr
 	@$(PYTHON) scripts/setup.py system mosquitto git terraform
 	@$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore=tests/terraform
 	@$(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/terraform
+
+test-often: ready-dev ## run what chance could break N=10 times beside a load of LOAD=4
+	@$(PYTHON) scripts/setup.py system mosquitto git
+	@exec $(PY) scripts/beside_load.py --load "$(LOAD)" --rounds "$(N)" --python-tests tests/often.txt \
+		$(PY) -m pytest --quiet --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 check: ready-dev ## format, lint, types, Terraform, budgets (needs terraform)
 	@$(PYTHON) scripts/setup.py system terraform git

@@ -12,7 +12,8 @@ from pathlib import Path
 from local_cloud.errors import BrokerError
 
 KINDS = ("embedded", "mosquitto")
-_START_LIMIT_S = 15
+_START_LIMIT_S = 60
+_PORTS_TRIED = 3  # mosquitto must be told its port, and somebody else may take it first
 _STOP_LIMIT_S = 5
 
 _MOSQUITTO_CONF = """\
@@ -92,12 +93,15 @@ class Broker:
         program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
         if program is None:
             raise BrokerError("mosquitto is not installed; remedy: apt install mosquitto, or take the embedded broker")
-        port = _free_port()
-        folder = self._folder = tempfile.mkdtemp(prefix="pythoflow-broker-")
-        (Path(folder) / "mosquitto.conf").write_text(_MOSQUITTO_CONF.format(port=port))
-        await self._run("/bin/sh", "-c", _SUPERVISOR, "supervisor", program, folder)
-        await self._wait_until_open(port)
-        return port
+        for _ in range(_PORTS_TRIED):
+            port = _free_port()
+            folder = self._folder = tempfile.mkdtemp(prefix="pythoflow-broker-")
+            (Path(folder) / "mosquitto.conf").write_text(_MOSQUITTO_CONF.format(port=port))
+            await self._run("/bin/sh", "-c", _SUPERVISOR, "supervisor", program, folder)
+            if await self._is_open(port):
+                return port
+            await self.stop()
+        raise BrokerError(f"mosquitto did not start on port {port}; what it said is above")
 
     async def _run(self, *command: str) -> None:
         self._process = await asyncio.create_subprocess_exec(
@@ -107,7 +111,8 @@ class Broker:
             start_new_session=True,  # Ctrl-C is for us; the broker ends after the gate has let go of it
         )
 
-    async def _wait_until_open(self, port: int) -> None:
+    async def _is_open(self, port: int) -> bool:
+        """True once it answers; False if it has ended, or does not answer in time."""
         assert self._process is not None
         deadline = asyncio.get_running_loop().time() + _START_LIMIT_S
         while self._process.returncode is None and asyncio.get_running_loop().time() < deadline:
@@ -118,9 +123,8 @@ class Broker:
                 continue
             writer.close()
             await writer.wait_closed()
-            return
-        await self.stop()
-        raise BrokerError(f"mosquitto did not start on port {port}; what it said is above")
+            return self._process.returncode is None  # else somebody else answers at its port
+        return False
 
 
 def _node() -> str:

@@ -1,9 +1,11 @@
-"""How a test ends a process that it began."""
+"""How a test ends a process that it began, in good order."""
 
+import signal
 import subprocess
+from pathlib import Path
 
 
-def end(process: subprocess.Popen[bytes], patience_s: float = 10) -> None:
+def end(process: subprocess.Popen[bytes], patience_s: float = 120) -> None:
     """Ask it until it has ended: mosquitto loses a SIGTERM between its port being open and its main loop.
 
     Raises subprocess.TimeoutExpired.
@@ -16,3 +18,10 @@ def end(process: subprocess.Popen[bytes], patience_s: float = 10) -> None:
             continue
         return
     raise subprocess.TimeoutExpired(process.args, patience_s)
+
+
+def catches(process: subprocess.Popen[str], number: signal.Signals) -> bool:
+    """True once it has a handler of its own for a signal."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    [caught] = [line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")]
+    return bool(int(caught, 16) >> (number - 1) & 1)

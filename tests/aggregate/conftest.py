@@ -99,7 +99,7 @@ def endpoint() -> Iterator[str]:
         yield process.stdout.readline().removeprefix(READY).strip()
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(10) == 0
+        assert process.wait(120) == 0
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ import psutil
 from tests.aggregate.image import Image
 
 VERSION = "/2018-06-01/runtime"
-PATIENCE_S = 60
+PATIENCE_S = 240
 
 
 class Answer(NamedTuple):

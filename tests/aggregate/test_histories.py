@@ -131,7 +131,7 @@ def test_a_run_that_sleeps_through_others_changes_nothing(sleeps_at: int) -> Non
         left -= when == BEFORE
         if left == 0 and when == BEFORE:
             asleep.set()
-            woken.wait(10)
+            woken.wait(120)
 
     sleeper = threading.Thread(target=history.run, args=(watch,))
     sleeper.start()

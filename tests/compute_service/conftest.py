@@ -5,8 +5,7 @@ import ipaddress
 import shutil
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from compute_service.adapters.sqlite import Store
 from tests.compute_service.bench import GATEWAY, Bench, zone
 from tests.processes import end
+from tests.waiting import free_port, until_true
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"  # Debian keeps it off a user's PATH
 
@@ -40,8 +40,7 @@ class Broker:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         _issue(folder, ("localhost", "irrigation-compute", GATEWAY))
         identity = folder / "localhost"
         lines = (
@@ -86,12 +85,7 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
     broker.stop()
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
-    """Wait for the real world (sockets, processes), at most `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+until = until_true
 
 
 def _issue(folder: Path, things: tuple[str, ...]) -> None:

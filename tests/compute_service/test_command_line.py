@@ -111,7 +111,7 @@ def test_a_service_from_start_to_end(broker: Broker, tmp_path: Path) -> None:
         assert told.endswith("for all: published\n")
         until(lambda: len(heard) == 2)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(120) == 0
     assert messages.decode(heard[1].topic, heard[1].payload)[1]["settings"] == {"sample_interval_s": 600}
     assert (command["action"], command["duration_s"]) == ("open", 1800)
     kinds = [json.loads(line)["kind"] for line in events.read_text().splitlines()]

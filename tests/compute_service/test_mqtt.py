@@ -19,6 +19,7 @@ from compute_service.errors import CertificateError, ConnectError
 from protocol import topics
 from tests.compute_service.bench import GATEWAY
 from tests.compute_service.conftest import Broker, until
+from tests.waiting import LAST_RESORT_S
 
 TOPIC = topics.data(f"{GATEWAY}.soil-a")
 
@@ -44,7 +45,7 @@ def gateway(broker: Broker) -> Iterator[tuple[paho.Client, list[paho.MQTTMessage
     client.connect("localhost", broker.port)
     client.subscribe("irrigation/control/+/command", 1)
     client.loop_start()
-    assert subscribed.wait(10)
+    assert subscribed.wait(120)
     try:
         yield client, heard
     finally:
@@ -60,9 +61,9 @@ def test_round_trip(broker: Broker, host: str) -> None:
     with closing(open_link(broker, host)) as link, gateway(broker) as (client, heard):
         link.connect(lambda topic, payload: arrived.append((topic, payload)))
         for topic in (TOPIC, topics.ack(GATEWAY), topics.STATUS, topics.ERRORS, topics.DIAGNOSTICS):
-            client.publish(topic, b"up", 1).wait_for_publish(10)
+            client.publish(topic, b"up", 1).wait_for_publish(LAST_RESORT_S)
         link.publish(topics.command(GATEWAY), b"down", acked.set)
-        assert acked.wait(10)
+        assert acked.wait(LAST_RESORT_S)
         until(lambda: len(arrived) == 5 and len(heard) == 1)
         assert link.un_acked() == 0
     assert arrived[0] == (TOPIC, b"up")
@@ -89,10 +90,10 @@ def test_broker_restart(broker: Broker) -> None:
         link.publish(topics.command(GATEWAY), b"meanwhile", acked.set)
         assert link.un_acked() == 1
         broker.start()
-        assert acked.wait(20)
+        assert acked.wait(LAST_RESORT_S)
         assert link.un_acked() == 0
         with gateway(broker) as (client, _):
-            client.publish(TOPIC, b"after", 1).wait_for_publish(10)
+            client.publish(TOPIC, b"after", 1).wait_for_publish(LAST_RESORT_S)
             until(lambda: arrived == [b"after"])
 
 
@@ -106,12 +107,12 @@ def test_forgotten_session_is_subscribed_again(broker: Broker) -> None:
         broker.start()
 
         def hears() -> bool:
-            client.publish(TOPIC, b"after", 1).wait_for_publish(10)
+            client.publish(TOPIC, b"after", 1).wait_for_publish(LAST_RESORT_S)
             time.sleep(0.2)
             return bool(arrived)
 
         with gateway(broker) as (client, _):
-            until(hears, 20)
+            until(hears)
 
 
 def test_messages_wait_for_an_absent_service(broker: Broker) -> None:
@@ -120,7 +121,7 @@ def test_messages_wait_for_an_absent_service(broker: Broker) -> None:
     with closing(open_link(broker)) as link:
         link.connect(lambda *_: None)
     with gateway(broker) as (client, _):
-        client.publish(TOPIC, b"waited", 1).wait_for_publish(10)
+        client.publish(TOPIC, b"waited", 1).wait_for_publish(LAST_RESORT_S)
     with closing(open_link(broker)) as link:
         link.connect(lambda _topic, payload: arrived.append(payload))
         until(lambda: arrived == [b"waited"])
@@ -132,7 +133,7 @@ def test_puback_follows_the_handling(broker: Broker) -> None:
 
     def slow(_topic: str, _payload: bytes) -> None:
         entered.set()
-        leave.wait(10)
+        leave.wait(LAST_RESORT_S)
 
     log = broker.folder / "mosquitto.log"
     puback = "Received PUBACK from irrigation-compute"
@@ -142,8 +143,8 @@ def test_puback_follows_the_handling(broker: Broker) -> None:
     broker.start()
     with closing(open_link(broker)) as link, gateway(broker) as (client, _):
         link.connect(slow)
-        client.publish(TOPIC, b"one", 1).wait_for_publish(10)
-        assert entered.wait(10)
+        client.publish(TOPIC, b"one", 1).wait_for_publish(LAST_RESORT_S)
+        assert entered.wait(LAST_RESORT_S)
         assert not seen.wait(0.3)
         assert puback not in log.read_text()
         leave.set()
@@ -182,8 +183,8 @@ def test_failing_handler_ends_the_process(broker: Broker, error: str, code: int,
     with process, gateway(broker) as (client, _):
         assert process.stdout is not None
         assert process.stdout.readline() == "connected\n"
-        client.publish(TOPIC, b"precious", 1).wait_for_publish(10)
-        _, stderr = process.communicate(timeout=20)
+        client.publish(TOPIC, b"precious", 1).wait_for_publish(LAST_RESORT_S)
+        _, stderr = process.communicate(timeout=LAST_RESORT_S)
     assert process.returncode == code
     assert told in stderr
     arrived: list[bytes] = []

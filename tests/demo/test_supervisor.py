@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
 from demo.supervisor import Stage, StageError
+from tests.waiting import LAST_RESORT_S, until_true
 
 SLEEPER = "import sys; print('here', flush=True); sys.stdin.read()"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
@@ -40,7 +40,7 @@ def test_an_early_end_is_told_with_the_last_line(tmp_path: Path) -> None:
     async def story() -> None:
         async with Stage(tmp_path) as stage:
             await stage.start("quitter", "python", "-c", "import sys; sys.exit('no zones in farm.yaml')")
-            await asyncio.wait_for(stage.failure(), 10)
+            await asyncio.wait_for(stage.failure(), LAST_RESORT_S)
 
     with pytest.raises(StageError, match=r"quitter ended early: no zones in farm\.yaml"):
         asyncio.run(story())
@@ -63,10 +63,7 @@ asyncio.run(story())
         assert process.stdout.readline() == b"ready\n"
         (child,) = psutil.Process(process.pid).children()
         os.kill(process.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+    until_true(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the end of the child")
 
 
 def test_any_program_can_be_on_stage(tmp_path: Path) -> None:
@@ -76,7 +73,7 @@ def test_any_program_can_be_on_stage(tmp_path: Path) -> None:
         async with Stage(tmp_path) as stage:
             await stage.start("other", *command)
             with pytest.raises(StageError) as caught:
-                await asyncio.wait_for(stage.failure(), 10)
+                await asyncio.wait_for(stage.failure(), LAST_RESORT_S)
             return str(caught.value)
 
     assert "what a shell says" in asyncio.run(story("sh", "-c", "echo what a shell says"))

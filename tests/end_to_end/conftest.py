@@ -67,7 +67,7 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Play:
 def _play(out: Path, options: dict[str, object]) -> Demo:
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "demo", "--out", str(out), *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=800, stdin=subprocess.DEVNULL, check=False)
     return Demo(done.returncode, out, done.stdout, done.stderr)
 
 

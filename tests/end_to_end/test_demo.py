@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.end_to_end.conftest import Demo, Play
+from tests.waiting import LAST_RESORT_S
 
 ROOT = Path(__file__).parents[2]
 SAME = ("commands_sent", "commands_done", "litres_delivered", "samples_taken", "lake_sha256")
@@ -73,10 +74,10 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path, after_s: float) -> None:
         time.sleep(after_s)
         family = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=LAST_RESORT_S)
     assert process.returncode == 130, said.decode()
     assert b"Traceback" not in said
-    gone, alive = psutil.wait_procs(family, timeout=5)
+    gone, alive = psutil.wait_procs(family, timeout=LAST_RESORT_S)
     assert not alive
     assert len(gone) == len(family)
     assert list(temporary.iterdir()) == []
@@ -119,7 +120,9 @@ def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
     """When nothing more can be written, the demonstration ends with rc 2 and says what to look at."""
     command = ["-m", "demo", "--gateways", "2", "--days", "2", "--out", str(tmp_path)]
     limited = f"ulimit -f 200; exec {sys.executable} {' '.join(command)}"
-    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        ["bash", "-c", limited], capture_output=True, text=True, timeout=4 * LAST_RESORT_S, check=False
+    )
     assert done.returncode == 2, done.stdout
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("demo: ")

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from demo.deploy.inventory import ROWS
+from tests.waiting import LAST_RESORT_S
 
 ROOT = Path(__file__).parents[2]
 KEYS = {
@@ -65,7 +66,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     before = files_under(ROOT / "terraform")
     surroundings = {**os.environ, "TMPDIR": str(temporary), "AWS_PROFILE": "somebody", "TF_VAR_environment": "prod"}
     command = deploy("--out", str(out))
-    done = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=1200, check=False)
     assert files_under(ROOT / "terraform") == before
     assert list(temporary.iterdir()) == []
     temporary.rmdir()
@@ -109,19 +110,17 @@ def test_a_run_that_is_broken_off_leaves_nothing(tmp_path: Path, sign: signal.Si
     log = tmp_path / "out" / "logs" / "terraform-apply.log"
     command = deploy("--out", str(tmp_path / "out"))
     with subprocess.Popen(command, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-        deadline = time.monotonic() + 120
         while not (log.exists() and "apply_start" in log.read_text()):
             assert run.poll() is None, run.communicate()
-            assert time.monotonic() < deadline
             time.sleep(0.2)
         family = psutil.Process(run.pid).children(recursive=True)
         assert len(family) >= 4  # the AWS API, the wrapper, Terraform, its provider
         run.send_signal(sign)
-        _, errors = run.communicate(timeout=30)
+        _, errors = run.communicate(timeout=LAST_RESORT_S)
     assert run.returncode == 130
     assert errors.splitlines()[-1] == "deploy: stopped; nothing is left running"
     assert "Traceback" not in errors
-    assert psutil.wait_procs(family, timeout=5)[1] == []
+    assert psutil.wait_procs(family, timeout=LAST_RESORT_S)[1] == []
     assert list(temporary.iterdir()) == []
     temporary.rmdir()
 
@@ -134,7 +133,9 @@ def test_a_missing_program_is_one_line(tmp_path: Path, program: str) -> None:
             (Path(folder) / name).touch(mode=0o755)
         surroundings = {**os.environ, "PATH": folder}
         command = deploy("--out", str(tmp_path / "out"))
-        done = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, env=surroundings, capture_output=True, text=True, timeout=LAST_RESORT_S, check=False
+        )
     assert done.returncode == 2
     [line] = [line for line in done.stderr.splitlines() if line.strip()]
     assert line.startswith(f"deploy: {program} is not installed; remedy: ")
@@ -144,7 +145,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     """A file where the output folder should be is named."""
     (tmp_path / "file").touch()
     command = deploy("--out", str(tmp_path / "file"))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LAST_RESORT_S, check=False)
     assert done.returncode == 2
     assert str(tmp_path / "file") in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -153,6 +154,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 def test_numbers_of_gateways_that_cannot_be_are_refused() -> None:
     """None, too many, and words end with code 2 before anything is begun."""
     for number in ("0", "201", "many"):
-        done = subprocess.run(deploy("--gateways", number), capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            deploy("--gateways", number), capture_output=True, text=True, timeout=LAST_RESORT_S, check=False
+        )
         assert done.returncode == 2
         assert f"want a whole number from 1 to 200, got '{number}'" in done.stderr

@@ -4,13 +4,15 @@ import contextlib
 import json
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import LAST_RESORT_S, until_true
 
 
 def room(*words: str) -> list[str]:
@@ -25,24 +27,25 @@ def running(log: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.send_signal(signal.SIGINT)
-            code = process.wait(timeout=30)
+            code = process.wait(timeout=LAST_RESORT_S)
     assert code == 0, log.read_text()
 
 
-def until(log: Path, text: str, within_s: float = 30) -> None:
+def until(log: Path, text: str) -> None:
     """Wait until a room has said something."""
-    deadline = time.monotonic() + within_s
-    while text not in log.read_text():
-        assert time.monotonic() < deadline, f"{log.name} never said {text!r}:\n{log.read_text()}"
-        time.sleep(0.1)
+    until_true(lambda: text in log.read_text(), f"{text!r} in {log.name}")
 
 
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+def is_online(store: Path) -> bool:
+    """True once compute has heard that the gateway is there, which it says when it has subscribed."""
+    with contextlib.closing(sqlite3.connect(store, timeout=LAST_RESORT_S)) as database:
+        return database.execute("SELECT state FROM gateways").fetchall() == [("online",)]
+
+
+def port_of(log: Path) -> str:
+    """Where the local cloud says that MQTT is."""
+    [line] = [line for line in log.read_text().splitlines() if line.startswith("MQTT")]
+    return line.split(":")[2].split()[0]
 
 
 def raw_lines(data: Path) -> list[dict[str, object]]:
@@ -52,30 +55,28 @@ def raw_lines(data: Path) -> list[dict[str, object]]:
     ]
 
 
-def test_gateways_obey_an_update(tmp_path: Path, port: int) -> None:
+def test_gateways_obey_an_update(tmp_path: Path) -> None:
     """`compute_service update` reaches a gateway through service and broker, and the gateway samples as it says."""
     certs, data, zones, store = tmp_path / "certs", tmp_path / "data", tmp_path / "zones.yaml", tmp_path / "c.sqlite"
     subprocess.run(room("certs", "issue", "--gateways", "1", "--out", str(certs)), check=True, capture_output=True)
     subprocess.run(room("gateway_sim", "--gateways", "1", "--write-zones", str(zones)), check=True)
     (tmp_path / "faster.yaml").write_text("device_id: all\nsettings: {sample_interval_s: 10, publish_interval_s: 10}\n")
-    where = ("--port", str(port))
     logs = {name: tmp_path / f"{name}.log" for name in ("cloud", "fleet", "compute")}
     with contextlib.ExitStack() as farm:
-        cloud = ("local_cloud", *where, "--certs", str(certs), "--data", str(data))
+        cloud = ("local_cloud", "--port", "0", "--certs", str(certs), "--data", str(data))
         farm.enter_context(running(logs["cloud"], *cloud))
         until(logs["cloud"], "things")
+        where = ("--port", port_of(logs["cloud"]))
         compute = ("--zones", str(zones), "--certs", str(certs / "irrigation-compute"), "--store", str(store))
         farm.enter_context(running(logs["compute"], "compute_service", "run", *where, *compute))
         until(logs["compute"], "Ctrl-C stops")
         farm.enter_context(running(logs["fleet"], "gateway_sim", *where, "--certs", str(certs), "--gateways", "1"))
-        time.sleep(3)
+        until_true(lambda: is_online(store), "the status of the gateway")
         update = ("compute_service", "update", str(tmp_path / "faster.yaml"), "--store", str(store))
         told = subprocess.run(room(*update), check=True, capture_output=True, text=True).stdout
         assert "published" in told
-        deadline = time.monotonic() + 40
-        while len(lines := raw_lines(data)) < 8 and time.monotonic() < deadline:
-            time.sleep(0.5)
-    assert len(lines) >= 8, "one gateway with four sensors publishes twice within 20 s, not once an hour"
+        until_true(lambda: len(raw_lines(data)) >= 8, "that four sensors publish twice, not once an hour")
+        lines = raw_lines(data)
     assert {line["client_id"] for line in lines} == {"irrigation-gateway-1"}
 
 

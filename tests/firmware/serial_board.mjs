@@ -2,9 +2,10 @@
 // stdin and stdout are the line, FOLDER mirrors the flash, EVENTS is a descriptor for what happened, as JSON lines.
 import fs from 'node:fs';
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Flash, apply } from '../vm/bench/flash.mjs';
+import { say as sayLine, told, vanish } from '../vm/bench/inside.mjs';
+import { Life } from '../vm/bench/life.mjs';
 
 const OPTIONS = {
   watchdog_ms: 8000, // which main.py arms, and feeds while it runs
@@ -54,19 +55,20 @@ builtins.open = _as_on_a_board(open)
 del sys, builtins
 `;
 
-if (isMainThread) board();
-else chip();
+const A_LIFE = 'a life'; // the word that makes this script the chip
+if (process.argv[2] === A_LIFE) chip();
+else board();
 
 // The board: what outlives a reset.
 function board() {
   const [, , micropython, folder, events, given] = process.argv;
   const options = { ...OPTIONS, ...JSON.parse(given) };
   const image = readFolder(folder);
-  let worker, watchdog, deaf = false, changes = 0;
+  let life, watchdog, deaf = false, changes = 0;
 
   const tell = (event) => fs.writeSync(Number(events), `${JSON.stringify(event)}\n`);
   const on = {
-    out: (data) => process.stdout.write(data),
+    out: (text) => process.stdout.write(Buffer.from(text, 'base64')),
     pin: (pin) => tell({ pin }),
     main: (runs) => {
       tell({ main: runs });
@@ -74,34 +76,46 @@ function board() {
       watchdog = runs ? null : setTimeout(() => start('watchdog'), options.watchdog_ms);
     },
     reset: (kind) => start(kind),
-    change: (change) => {
+    change: (told) => {
+      const change = { ...told, data: Buffer.from(told.data ?? '', 'base64') };
       apply(image, change);
       mirror(folder, image, change);
       changes += 1;
-      if (changes >= options.cut_after) process.exit(0);
+      if (changes >= options.cut_after) leave();
     },
   };
 
   function start(kind) {
     if (kind !== 'soft') clearTimeout(watchdog);
-    if (worker && kind !== 'soft') {
+    if (life && kind !== 'soft') {
       deaf = true; // what is said to a board that starts is lost
       setTimeout(() => (deaf = false), options.boot_ms);
     }
-    worker?.terminate();
+    life?.end();
     tell({ boot: kind });
-    const line = new SharedArrayBuffer(4);
-    const mine = new Worker(new URL(import.meta.url), { workerData: { micropython, image: [...image], kind, options, line } });
-    worker = mine;
-    mine.on('message', ([what, value]) => mine === worker && on[what](value));
-    mine.on('error', (error) => tell({ failed: String(error.message).slice(0, 500) }));
+    const mine = new Life({
+      script: fileURLToPath(import.meta.url),
+      words: [A_LIFE],
+      hear: ([what, value]) => mine === life && on[what](value),
+      breaks: (why) => mine === life && tell({ failed: why }),
+    });
+    life = mine;
+    mine.tell({ micropython, image: [...image].map(([name, data]) => [name, data && data.toString('base64')]), kind, options });
+  }
+
+  async function leave() {
+    process.stdin.removeAllListeners('data');
+    const last = life;
+    life = null; // what it still says is not heard
+    await last?.end();
+    process.exit(0);
   }
 
   process.stdin.on('data', (data) => {
-    if (!worker) start('power on');
-    if (!deaf) worker.postMessage(new Uint8Array(data));
+    if (!life) start('power on');
+    if (!deaf) life.tell(data.toString('base64'));
   });
-  process.stdin.on('end', () => process.exit(0));
+  process.stdin.on('end', leave);
   if (!options.waits) start('power on');
 }
 
@@ -125,17 +139,19 @@ function mirror(folder, image, { do: what, path: name, to }) {
 
 // One life of the chip.
 async function chip() {
-  const { micropython, image, kind, options } = workerData;
-  const say = (what, value) => parentPort.postMessage([what, value]);
+  let take; // what is typed
+  const typed = [];
+  const { micropython, image, kind, options } = await told((text) => (take ? take(bytesOf(text)) : typed.push(text)));
+  const say = (what, value) => sayLine([what, value]);
   let speaks = true;
-  const print = (data) => speaks && say('out', typeof data === 'string' ? Buffer.from(data) : data);
+  const print = (data) => speaks && say('out', Buffer.from(data).toString('base64'));
   const { loadMicroPython } = await import(pathToFileURL(micropython));
   const mp = await loadMicroPython({ heapsize: 4 * 1024 * 1024, linebuffer: false, stdout: print, stderr: print });
   mp.registerJsModule('_line', {
     pin: (pin, level) => say('pin', [pin, level]),
     reset: () => {
       say('reset', 'reset');
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); // nothing goes on in this life
+      vanish();
     },
   });
   mp.FS.mkdirTree('/bench');
@@ -149,8 +165,8 @@ async function chip() {
     mp.runPython('import sys\nsys.path.insert(0, "/bench")\nimport _gc\nsys.modules["gc"] = _gc\ndel sys, _gc');
   }
   if (options.spoil) spoil(mp.FS, options.spoil);
-  const flash = new Flash(mp.FS, { capacity: FLASH_BYTES, cut: () => undefined, off: () => {}, tell: (change) => say('change', change) });
-  flash.load(image.sort());
+  const flash = new Flash(mp.FS, { capacity: FLASH_BYTES, cut: () => undefined, off: () => {}, tell: (change) => say('change', coded(change)) });
+  flash.load(image.sort().map(([name, text]) => [name, text === null ? null : bytesOf(text)]));
   flash.watch();
   mp.runPython(PREPARE);
 
@@ -169,7 +185,7 @@ async function chip() {
   if (kind === 'soft') mp.replProcessChar(CTRL_A); // who resets from the raw REPL comes back to it
 
   let skip = 0;
-  parentPort.on('message', (data) => {
+  take = (data) => {
     for (const byte of data) {
       if (mainRuns && byte !== CTRL_C) continue;
       if (mainRuns) {
@@ -186,7 +202,16 @@ async function chip() {
         return;
       }
     }
-  });
+  };
+  for (const text of typed) take(bytesOf(text));
+}
+
+function bytesOf(text) {
+  return Buffer.from(text, 'base64');
+}
+
+function coded({ data, ...change }) {
+  return data ? { ...change, data: Buffer.from(data).toString('base64') } : change;
 }
 
 function runFile(mp, file, print) {

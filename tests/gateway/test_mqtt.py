@@ -17,7 +17,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from gateway import errors
 from gateway.clock import within
 from gateway.mqtt import MAX_PACKET, Client
-from tests.gateway.conftest import Broker, Pki, eventually, until_true
+from tests.gateway.conftest import Broker, Pki
+from tests.waiting import LAST_RESORT_S, eventually, until_true
 
 CONNACK = b"\x20\x02\x00\x00"
 
@@ -258,8 +259,8 @@ async def test_farewell_before_the_client_is_online(answer: bytes) -> None:
             if not answer:
                 await asyncio.sleep(0.1)
                 server.answer(CONNACK)
-            await asyncio.wait_for(leaving, 5)
-            await asyncio.wait_for(task, 5)
+            await asyncio.wait_for(leaving, LAST_RESORT_S)
+            await asyncio.wait_for(task, LAST_RESORT_S)
             await eventually(lambda: b"\xe0\x00" in server.heard)
 
 
@@ -270,7 +271,7 @@ async def test_who_left_before_the_connection_does_not_connect() -> None:
         async with running(client) as task:
             await asyncio.sleep(0)
             await client.disconnect()
-            await asyncio.wait_for(task, 5)
+            await asyncio.wait_for(task, LAST_RESORT_S)
         assert (server.connects, client.connects) == ([], 0)
 
 

@@ -12,7 +12,8 @@ from gateway.store import MemoryStore
 from gateway_sim.device import Device, Radio
 from gateway_sim.faults import SkewedClock, parse
 from protocol import messages, topics
-from tests.gateway.conftest import Broker, Pki, StepClock, eventually
+from tests.gateway.conftest import Broker, Pki, StepClock
+from tests.waiting import eventually
 
 T0 = 1_591_675_200
 HOUR_S = 3600

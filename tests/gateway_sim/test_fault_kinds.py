@@ -11,8 +11,9 @@ import pytest
 
 from gateway_sim.faults import KINDS
 from protocol.messages import FINAL_STATES
-from tests.gateway.conftest import Broker, Pki, eventually
+from tests.gateway.conftest import Broker, Pki
 from tests.gateway_sim.world import HOUR_S, WEATHER, World, at_work
+from tests.waiting import eventually
 
 GUIDE = Path(__file__).parents[2] / "docs" / "field.md"
 GATEWAY, ZONE = "irrigation-gateway-1", "plot-1a"

@@ -4,11 +4,14 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from demo.audit import open_spans
 from gateway_sim import farm as farms
@@ -16,8 +19,9 @@ from gateway_sim import scenario as scenarios
 from gateway_sim.__main__ import main
 from gateway_sim.errors import IdentityMissingError
 from gateway_sim.fleet import Fleet
-from tests.gateway.conftest import Broker, Pki, StepClock, eventually
+from tests.gateway.conftest import Broker, Pki, StepClock
 from tests.gateway_sim.world import HOUR_S, WEATHER, World, at_work
+from tests.waiting import LAST_RESORT_S, eventually
 
 
 async def test_every_sample_of_a_day_arrives_once(broker: Broker, pki: Pki) -> None:
@@ -172,7 +176,7 @@ async def test_an_outage_loses_nothing(broker: Broker, pki: Pki) -> None:
         await world.clock.advance(4 * HOUR_S, lambda: True)
         assert not world.fleet.idle()
         broker.start()
-        await eventually(world.fleet.idle, 20)
+        await eventually(world.fleet.idle, "that everything is handed over")
         await eventually(lambda: world.compute.online)
         await world.clock.advance(HOUR_S, world.fleet.idle)
 
@@ -223,6 +227,20 @@ def test_bad_options_end_with_one_line(arguments: list[str], capsys: pytest.Capt
     assert arguments[-1] in capsys.readouterr().err.strip().splitlines()[-1]
 
 
+def await_message(broker: Broker, pki: Pki, topic: str) -> None:
+    """Return when somebody has published there."""
+    heard = threading.Event()
+    observer = paho.Client(CallbackAPIVersion.VERSION2, "observer")
+    observer.tls_set_context(pki.context("observer"))
+    observer.on_connect = lambda client, *_: client.subscribe(topic)
+    observer.on_message = lambda *_: heard.set()
+    observer.connect("localhost", broker.port)
+    observer.loop_start()
+    assert heard.wait(LAST_RESORT_S), f"nothing came on {topic}"
+    observer.disconnect()
+    observer.loop_stop()
+
+
 def test_the_command_line_ends_cleanly_on_ctrl_c(broker: Broker, pki: Pki) -> None:
     """Interrupted in the middle, it hands over what it has, prints its summary and returns 0."""
     for number in (1, 2):
@@ -230,10 +248,9 @@ def test_the_command_line_ends_cleanly_on_ctrl_c(broker: Broker, pki: Pki) -> No
     arguments = ["--port", str(broker.port), "--certs", str(pki.folder), "--gateways", "2", "--speed", "3600"]
     command = [sys.executable, "-m", "gateway_sim", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.communicate(timeout=4)
+        await_message(broker, pki, "irrigation/sensors/#")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=15)
+        out, err = process.communicate(timeout=LAST_RESORT_S)
     summary = json.loads(out)
     assert (process.returncode, err) == (0, "")
     assert summary["samples_taken"] > 0

@@ -16,7 +16,8 @@ from gateway.mqtt import Client
 from gateway_sim import member
 from gateway_sim import scenario as scenarios
 from protocol import messages, topics
-from tests.gateway.conftest import Broker, Pki, eventually
+from tests.gateway.conftest import Broker, Pki
+from tests.waiting import LAST_RESORT_S, eventually
 
 HARD = scenarios.load("hard-season")
 GATEWAY = HARD.farm.gateways[4]  # it has a wrong clock, a reboot and a lost network
@@ -126,7 +127,7 @@ async def farm(folder: Path, broker: Broker, pki: Pki) -> AsyncIterator[Farm]:
         if world.process and world.process.returncode is None:
             assert world.process.stdin
             world.process.stdin.close()
-            await asyncio.wait_for(world.process.wait(), 10)
+            await asyncio.wait_for(world.process.wait(), LAST_RESORT_S)
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
 
@@ -144,7 +145,7 @@ async def test_it_keeps_time_obeys_and_brings_home(tmp_path: Path, broker: Broke
         await world.until(4 * HOUR_S)
         words = await world.clock.stop(GATEWAY.gateway_id)
         assert world.process
-        assert await asyncio.wait_for(world.process.wait(), 10) == 0
+        assert await asyncio.wait_for(world.process.wait(), LAST_RESORT_S) == 0
         await eventually(lambda: len(set(world.samples)) == words["samples_taken"])
     assert words["samples_taken"] == 3 * 16
     assert (words["samples_dropped"], words["zones_below_wilting_point"]) == (0, [])
@@ -173,7 +174,7 @@ async def test_it_ends_when_who_started_it_is_gone(tmp_path: Path, broker: Broke
         assert world.process
         assert world.process.stdin
         world.process.stdin.close()
-        assert await asyncio.wait_for(world.process.wait(), 10) == 0
+        assert await asyncio.wait_for(world.process.wait(), LAST_RESORT_S) == 0
 
 
 def test_without_an_identity_it_says_so(tmp_path: Path, pki: Pki) -> None:

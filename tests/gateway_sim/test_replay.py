@@ -5,7 +5,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +20,9 @@ from gateway_sim.replay import Address, main, readings, replay
 from local_cloud.cloud import serve
 from protocol import messages, topics
 from tests.aggregate.conftest import Lake, endpoint, lake
-from tests.gateway.conftest import Broker, Pki, eventually, free_port
+from tests.gateway.conftest import Broker, Pki
+from tests.processes import catches
+from tests.waiting import LAST_RESORT_S, eventually, free_port, until_true
 
 __all__ = ["endpoint", "lake"]  # fixtures
 
@@ -232,11 +233,9 @@ def test_ctrl_c_ends_a_replay_with_its_report(files: Files, tmp_path: Path, brok
     more = ["--port", str(port), "--certs", str(pki.folder), "--report", str(report)]
     words = [sys.executable, "-m", "gateway_sim.replay", *command(files, tmp_path / "out", *more)]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while not (tmp_path / "out" / "aside.csv").exists():
-            time.sleep(0.05)
-        time.sleep(0.5)
+        until_true(lambda: catches(process, signal.SIGTERM), "its own handlers, which come together")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=LAST_RESORT_S)
     assert (process.returncode, err) == (130, "")
     assert "acknowledged: 0 samples in 0 messages; interrupted" in out
     assert json.loads(report.read_text())["published"]["complete"] is False

@@ -24,7 +24,8 @@ from gateway_sim.errors import StateError
 from gateway_sim.faults import parse
 from gateway_sim.fleet import Fleet
 from protocol import messages, topics
-from tests.gateway.conftest import Broker, Pki, StepClock, eventually
+from tests.gateway.conftest import Broker, Pki, StepClock
+from tests.waiting import LAST_RESORT_S, eventually
 
 WEATHER = weathers.load(days=10)
 WET = replace(WEATHER, hours=[{**hour, "rain_mm": 0.7 * (n % 3)} for n, hour in enumerate(WEATHER.hours)])
@@ -282,7 +283,7 @@ class Process:
     def end(self, number: signal.Signals) -> dict[str, Any]:
         """Send a signal; gives the summary that an end in good order prints."""
         self._process.send_signal(number)
-        _, err = self._process.communicate(timeout=15)
+        _, err = self._process.communicate(timeout=LAST_RESORT_S)
         assert (self._process.returncode, err) == (-number if number == signal.SIGKILL else 0, "")
         text = self._out.read_text()
         summary: dict[str, Any] = {} if number == signal.SIGKILL else json.loads(text[text.index("{\n") :])

@@ -11,7 +11,8 @@ from gateway_sim import weather as weathers
 from gateway_sim.faults import parse
 from gateway_sim.fleet import Fleet
 from protocol import messages, topics
-from tests.gateway.conftest import Broker, Pki, StepClock, eventually
+from tests.gateway.conftest import Broker, Pki, StepClock
+from tests.waiting import eventually
 
 WEATHER = weathers.load(days=10)
 HOUR_S = 3600

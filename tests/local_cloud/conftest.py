@@ -18,6 +18,7 @@ from moto.server import ThreadedMotoServer
 
 from certs.authority import Authority
 from local_cloud.cloud import Cloud, serve
+from tests.waiting import LAST_RESORT_S
 
 GATEWAYS = ("irrigation-gateway-1", "irrigation-gateway-2", "irrigation-gateway-10")
 COMPUTE = "irrigation-compute"
@@ -31,7 +32,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), 60))
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), 2 * LAST_RESORT_S))
     return True
 
 
@@ -134,7 +135,7 @@ class Client:
         self.send(b"\xc0\x00")
         await self.wait_for(13)
 
-    async def message(self, limit_s: float = 5) -> tuple[str, bytes]:
+    async def message(self, limit_s: float = LAST_RESORT_S) -> tuple[str, bytes]:
         while not self.inbox:
             await asyncio.wait_for(self._take(), limit_s)
         return self.inbox.pop(0)
@@ -147,7 +148,7 @@ class Client:
             return True
         return False
 
-    async def closed(self, limit_s: float = 5) -> bool:
+    async def closed(self, limit_s: float = LAST_RESORT_S) -> bool:
         """True if the other side ends the connection, whatever it sends before."""
         try:
             async with asyncio.timeout(limit_s):
@@ -159,7 +160,7 @@ class Client:
             return True
 
     async def wait_for(self, kind: int) -> bytes:
-        while (taken := await asyncio.wait_for(self._take(), 5))[0] != kind:
+        while (taken := await asyncio.wait_for(self._take(), LAST_RESORT_S))[0] != kind:
             pass
         return taken[1]
 
@@ -265,7 +266,7 @@ class World:
             assert set(await client.subscribe(*filters)) == {1}
         return client
 
-    async def quiet(self, limit_s: float = 5) -> None:
+    async def quiet(self, limit_s: float = LAST_RESORT_S) -> None:
         """Return when nothing is in flight."""
         try:
             async with asyncio.timeout(limit_s):

@@ -12,6 +12,7 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from certs.authority import Authority
+from tests.waiting import LAST_RESORT_S
 
 VICTIM = "irrigation-gateway-1"
 ATTACKER = "irrigation-gateway-2"
@@ -183,7 +184,7 @@ async def test_paho_as_an_attacker_is_disconnected(world: Any, broker: str, cert
         client.on_connect, client.on_disconnect = attack, stay_away
         await asyncio.to_thread(client.connect, "localhost", w.cloud.port)
         client.loop_start()
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(ended.wait(), LAST_RESORT_S)
         await asyncio.to_thread(client.loop_stop)
         assert w.refusals()[0] == (VICTIM, f"publish irrigation/sensors/{ATTACKER}.soil/data")
 

@@ -42,10 +42,12 @@ def test_it_serves_until_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setenv(name, value)
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket="farm")
-        started = time.perf_counter()
+        took = []
         for number in range(20):
+            started = time.perf_counter()
             s3.put_object(Bucket="farm", Key=f"{number}", Body=b"wet" * number)
-        assert time.perf_counter() - started < 5  # a PUT that waits for "100 Continue" takes a second
+            took.append(time.perf_counter() - started)
+        assert min(took) < 1  # each PUT that waits for "100 Continue" takes a second, beside any load
         assert s3.get_object(Bucket="farm", Key="7")["Body"].read() == b"wet" * 7
         s3.close()
 
@@ -124,7 +126,7 @@ def test_it_ends_with_its_parent(how: str) -> None:
         endpoint = process.stdout.readline().removeprefix(READY).strip()
         assert is_listening(endpoint)
         process.stdin.close() if how == "input closes" else process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(120) == 0
         assert process.stdout.read() == ""
     assert not is_listening(endpoint)
 

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import psutil
@@ -14,6 +13,7 @@ import pytest
 
 from local_cloud.broker import Broker
 from local_cloud.errors import BrokerError
+from tests.waiting import LAST_RESORT_S, until_true
 
 _DEAF = """#!{python}
 import re, signal, socket, sys, time
@@ -60,11 +60,8 @@ def test_it_ends_with_a_killed_parent(broker: str, tmp_path: Path) -> None:
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    assert psutil.wait_procs(children, timeout=5)[1] == []
-    deadline = time.monotonic() + 2
-    while list(tmp_path.glob("pythoflow-broker-*")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert list(tmp_path.glob("pythoflow-broker-*")) == []
+    assert psutil.wait_procs(children, timeout=LAST_RESORT_S)[1] == []
+    until_true(lambda: not list(tmp_path.glob("pythoflow-broker-*")), "the end of the broker's folder")
 
 
 async def test_mosquitto_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +87,7 @@ async def test_a_mosquitto_deaf_to_sigterm_ends_all_the_same(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     inner = Broker("mosquitto")
     port = await inner.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LAST_RESORT_S):
         await inner.stop()
     assert list(tmp_path.glob("pythoflow-broker-*")) == []
     with pytest.raises(OSError):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.waiting import LAST_RESORT_S
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -33,9 +35,9 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing(certs: Path, tmp_path: Path) 
     socket.create_connection(("127.0.0.1", port)).close()
     children = psutil.Process(started.pid).children(recursive=True)
     started.send_signal(signal.SIGINT)
-    output, errors = started.communicate(timeout=15)
+    output, errors = started.communicate(timeout=LAST_RESORT_S)
     assert (started.returncode, output, errors) == (0, "stopped\n", "")
-    assert psutil.wait_procs(children, timeout=3)[1] == []
+    assert psutil.wait_procs(children, timeout=LAST_RESORT_S)[1] == []
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["data", "events.jsonl", "spool"]
 
 
@@ -48,7 +50,7 @@ def test_a_port_that_is_taken_is_one_line(certs: Path, tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             cwd=ROOT,
-            timeout=30,
+            timeout=LAST_RESORT_S,
             check=False,
         )
     assert done.returncode == 2

@@ -236,7 +236,7 @@ class Process:
     def end(self) -> None:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(120)
         self._process.stdout.close()
 
     def _ask(self, *words: Any) -> None:
@@ -266,7 +266,7 @@ class Process:
 
     def _bury(self) -> None:
         assert self._process.stdin is not None and self._process.stdout is not None
-        assert self._process.wait(10) == -signal.SIGKILL
+        assert self._process.wait(120) == -signal.SIGKILL
         self._kills.append(self._process.pid)
         self._process.stdout.close()
         with suppress(BrokenPipeError):

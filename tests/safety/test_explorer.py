@@ -107,11 +107,11 @@ def _state(world: World) -> Any:
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_a_broken_supervisor_is_caught(broken: type[Valves]) -> None:
     """Without any one of its mechanisms the supervisor breaks the promise that the mechanism is for, within seconds."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     example = shortest(broken)
     assert example is not None, f"{broken.__name__} breaks no promise"
     assert example.violation.promise in BROKEN[broken], tell(example, broken)
-    assert time.perf_counter() - begin < 60
+    assert time.process_time() - begin < 60  # of work: what else this machine does is no matter
 
 
 def test_a_lost_flash_must_not_be_forgotten() -> None:

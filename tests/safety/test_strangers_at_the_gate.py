@@ -16,6 +16,7 @@ from tests.compute_service.bench import NOON
 from tests.local_cloud.conftest import aws, certs, moto_endpoint, world
 from tests.safety.garbage import GATEWAY, OTHER, TOPICS, documents, payload, rows
 from tests.safety.test_strangers import Compute
+from tests.waiting import LAST_RESORT_S
 
 __all__ = ["aws", "certs", "moto_endpoint", "world"]  # fixtures
 
@@ -73,7 +74,7 @@ def test_the_gate_lets_nobody_speak_for_another(world: Any) -> None:
             assert await victim.silent(0.2)
             assert heard.inbox == []
 
-    asyncio.run(asyncio.wait_for(walk(), 60))
+    asyncio.run(asyncio.wait_for(walk(), 2 * LAST_RESORT_S))
 
 
 def test_what_the_gate_lets_pass_compute_holds_against_the_farm(world: Any) -> None:
@@ -97,7 +98,7 @@ def test_what_the_gate_lets_pass_compute_holds_against_the_farm(world: Any) -> N
             assert len(passing) > 60
 
     with closing(Store(":memory:")) as store:
-        asyncio.run(asyncio.wait_for(walk(Compute(store)), 60))
+        asyncio.run(asyncio.wait_for(walk(Compute(store)), 2 * LAST_RESORT_S))
 
 
 @pytest.mark.parametrize("size", [messages.MAX_BYTES + 1, 2**20])
@@ -113,4 +114,4 @@ def test_the_gate_passes_nothing_too_big(world: Any, size: int) -> None:
             assert [thing for thing, _ in w.refusals()] == [OTHER]
             assert await heard.silent(0.2)
 
-    asyncio.run(asyncio.wait_for(walk(), 60))
+    asyncio.run(asyncio.wait_for(walk(), 2 * LAST_RESORT_S))

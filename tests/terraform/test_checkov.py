@@ -30,7 +30,7 @@ def read(folder: Path) -> Any:
         [CHECKOV, "--directory", folder, *options],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
         cwd=folder,
         env=environment,

@@ -28,7 +28,7 @@ SEED_VARIABLES = [
 
 def terraform(*arguments: str, folder: Path = FOLDER, typed: str = "") -> subprocess.CompletedProcess[str]:
     command = [str(ROOT / "scripts" / "terraform"), f"-chdir={folder}", *arguments]
-    return subprocess.run(command, input=typed, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, input=typed, capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ const FOLDERS = {
   'firmware/drivers': '/tested/firmware/drivers', 'tests/vm/fakes': '/tested',
 };
 const FILES = ['firmware/boot.py', 'firmware/config.py', 'firmware/net.py', 'firmware/config_example.json', 'firmware/pins_example.json'];
-const TIMEOUT_MS = 120_000; // a VM that hangs says nothing by itself
+const TIMEOUT_MS = 600_000; // a VM that hangs says nothing by itself
 
 setTimeout(() => { console.log('FAIL the VM did not finish in time'); process.exit(1); }, TIMEOUT_MS).unref();
 const packageFile = createRequire(path.join(root, 'package.json')).resolve('@micropython/micropython-webassembly-pyscript');

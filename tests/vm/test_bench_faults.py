@@ -11,7 +11,8 @@ import pytest
 from tests.gateway.conftest import Broker
 from tests.vm.bench.board import running
 from tests.vm.bench.field import SMALL_BOARD, Commander, Field, Identities, field
-from tests.vm.test_bench_link import eventually, seqs
+from tests.vm.test_bench_link import seqs
+from tests.waiting import eventually
 
 NAME = "irrigation-gateway-1"
 WATCHDOG_S = 10  # rule 6: at most

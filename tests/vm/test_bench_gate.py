@@ -11,7 +11,7 @@ import boto3
 from tests.local_cloud.conftest import Start, World, aws, certs, moto_endpoint, world  # noqa: F401  # fixtures
 from tests.vm.bench.board import Bench, running
 from tests.vm.bench.field import Commander, Field, field
-from tests.vm.test_bench_link import eventually
+from tests.waiting import eventually
 
 NAME, OTHER = "irrigation-gateway-1", "irrigation-gateway-10"
 

@@ -1,8 +1,10 @@
 """The bench does what it says, and its judge condemns a firmware that breaks a rule."""
 
+import signal
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from firmware import build
@@ -10,6 +12,7 @@ from tests.gateway.conftest import Broker
 from tests.safety.oracle import BrokenPromiseError
 from tests.vm.bench.board import BenchError, Cut, compile_module, running
 from tests.vm.bench.field import Commander, Field, Identities, field, flash
+from tests.waiting import LAST_RESORT_S
 
 NAME = "irrigation-gateway-1"
 WRITES = b"""
@@ -113,6 +116,26 @@ async def test_what_a_board_lacks_cannot_be_imported() -> None:
         await board.power_on()
         assert board.log == []
         await board.power_off()
+
+
+async def test_each_life_is_a_process() -> None:
+    """One that begins with the power and ends with it; one that breaks down is no power cut, but an error."""
+    async with running() as bench:
+        board = await bench.board("lives", {"/boot.py": b"", "/main.py": b""})
+        seen = []
+        for _ in range(2):
+            await board.power_on()
+            [life] = psutil.Process(bench.pid).children()
+            seen.append(life)
+            await board.power_off()
+            assert not life.is_running()
+        assert seen[0].pid != seen[1].pid
+        await board.power_on()
+        [life] = psutil.Process(bench.pid).children()
+        life.send_signal(signal.SIGABRT)
+        psutil.wait_procs([life], LAST_RESORT_S)
+        with pytest.raises(BenchError, match="the process of this life ended by itself: SIGABRT"):
+            await board.advance(1)
 
 
 async def test_an_unknown_option_is_an_error() -> None:

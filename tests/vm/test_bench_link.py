@@ -2,8 +2,7 @@
 
 import asyncio
 import shutil
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from certs.authority import Authority
 from tests.gateway.conftest import Broker
 from tests.vm.bench.board import running
 from tests.vm.bench.field import LIGHT, PINS, RELAY, Commander, Field, Identities, field
+from tests.waiting import eventually
 
 NAME = "irrigation-gateway-1"
 REFUSED_AFTER_S = 90  # of device time, in which a board tries several times
@@ -26,13 +26,6 @@ async def one_board(
 ) -> AsyncIterator[Field]:
     async with running() as bench, field(bench, commander, identity, mosquitto.port, name, **more) as alone:
         yield alone
-
-
-async def eventually(condition: Callable[[], bool], what: str = "") -> None:
-    limit = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < limit, what or "it never came true"
-        await asyncio.sleep(0.01)
 
 
 async def test_it_reports_and_obeys(mosquitto: Broker, commander: Commander, identities: Identities) -> None:

@@ -13,7 +13,7 @@ from tests.vm.bench import live_heap
 from tests.vm.bench.board import compile_module, running
 from tests.vm.bench.field import SMALL_BOARD, Commander, Identities, field
 from tests.vm.bench.live_heap import MESSAGES, constant_bytes, measure
-from tests.vm.test_bench_link import eventually
+from tests.waiting import eventually
 
 Record = Callable[[str, object], None]
 NAME = "irrigation-gateway-1"

@@ -1,13 +1,13 @@
 """The power goes at each flash operation and at each await of a watering run: no valve rule is ever broken."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.gateway.conftest import Broker
 from tests.vm.bench.board import Bench, Cut, running
 from tests.vm.bench.field import Commander, Field, Identities, field
+from tests.waiting import eventually
 
 Record = Callable[[str, object], None]
 AT_ONCE = 3  # boards side by side: a bit more than a small machine has cores
@@ -63,11 +63,9 @@ class Life:
         await self._power(farm)
         await farm.wait(90)
         assert not farm.judge.oracle.any_open
-        limit = time.monotonic() + 5
-        opens = [command for command in farm.commands if command["action"] == "open"]
-        while not all(farm.is_final(command) for command in opens):
-            assert time.monotonic() < limit, [(command, farm.acks(command)) for command in opens]
-            await asyncio.sleep(0.01)
+        for command in farm.commands:
+            if command["action"] == "open":
+                await eventually(lambda it=command: farm.is_final(it), f"the final ack of {command['command_id']}")  # type: ignore[misc]
         for boot_id, seqs in seqs_by_boot(commander=farm.commander, gateway_id=farm.gateway_id).items():
             assert seqs == list(range(1, len(seqs) + 1)), f"samples are missing: {boot_id} {seqs}"
         if self.cut is not None:

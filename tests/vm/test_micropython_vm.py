@@ -22,7 +22,6 @@ def test_portable_tests_pass_on_micropython() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=150,
     )
     assert done.returncode == 0, done.stdout
     assert f"{_written()} tests ran, 0 failed" in done.stdout, done.stdout

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -12,6 +11,7 @@ import pytest
 
 from demo.deploy import programs
 from demo.deploy.errors import MissingProgramError
+from tests.waiting import eventually
 
 
 @pytest.mark.parametrize("name", ["terraform", "aws", "bash"])
@@ -74,17 +74,11 @@ async def test_a_cancelled_program_is_gone_with_its_children(tmp_path: Path) -> 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    deadline = time.monotonic() + 5
-    while any(psutil.pid_exists(int(pid)) for pid in heard):
-        assert time.monotonic() < deadline, heard
-        await asyncio.sleep(0.05)
+    await eventually(lambda: not any(psutil.pid_exists(int(pid)) for pid in heard), f"the end of {heard}")
 
 
 async def test_what_a_program_leaves_running_is_ended(tmp_path: Path) -> None:
     """A daemon that a program has started does not survive the program's own end."""
     heard: list[str] = []
     await run("sleep 100 >/dev/null 2>&1 & echo $!", tmp_path, heard)
-    deadline = time.monotonic() + 5
-    while psutil.pid_exists(int(heard[0])):
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+    await eventually(lambda: not psutil.pid_exists(int(heard[0])), "the end of the daemon")

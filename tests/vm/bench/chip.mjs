@@ -1,17 +1,16 @@
-// One life of a simulated ESP32, from its boot to a reset or a power cut: MicroPython's VM in a worker of host.mjs.
-import { parentPort, workerData } from 'node:worker_threads';
+// One life of a simulated ESP32, from its boot to a reset or a power cut: MicroPython's VM in a process of its own, which
+// host.mjs tells what this life begins with.
 import { DeviceClock, real } from './clock.mjs';
 import { Flash } from './flash.mjs';
 import { Hardware } from './hardware.mjs';
+import { giveSign, say, told, vanish } from './inside.mjs';
 import { Keeper } from './keep.mjs';
 import { Wires } from './wires.mjs';
 
-const { life, options, world, image, rom, shims, pulse: beat } = workerData;
+const { micropython, life, options, world, image, rom, shims } = await told((request) => inTurn(() => reply(request)));
 const SOON_MS = 2000; // of real time, for what follows from a message
 const LOOK_MS = 500; // without a network a shorter sleep is somebody who waits for it
-const SHARED_US = 0, SHARED_BITE_US = 1; // in `times`, read by the host when this thread does not answer any more
-const times = new Float64Array(workerData.times);
-const heart = new Int32Array(beat);
+const SIGN_MS = 100; // of real time, from one sign of life to the next
 const clock = new DeviceClock({ us: life.us, rtc: life.rtc, bite: () => end('watchdog') });
 const counts = { flash: 0, await: 0 };
 let cut = life.cut;
@@ -30,7 +29,7 @@ function tell(kind, ...what) {
     keeper.note(clock.us, ...what);
     moved = true;
   }
-  parentPort.postMessage({ event: [clock.us, kind, ...what] });
+  say({ event: [clock.us, kind, ...what] });
 }
 
 const memory = () => mp._module.HEAPU8;
@@ -38,11 +37,11 @@ const wires = new Wires({ clock, memory, world, tell, unixUs: () => options.unix
 const hardware = new Hardware({ clock, world, memory, tell });
 let flash;
 
-// The end of this life, in the middle of whatever runs: nothing goes on in this thread.
+// The end of this life, in the middle of whatever runs.
 function end(cause) {
   keeper?.note(clock.us, 'dark');
-  parentPort.postMessage({ end: cause, us: clock.us, rtc: clock.rtc, counts });
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  say({ end: cause, us: clock.us, rtc: clock.rtc, counts });
+  vanish();
 }
 
 // A point at which the power may go: which part of the operation still happens, undefined if it stays on.
@@ -90,19 +89,20 @@ async function start() {
   console.error = () => {}; // the VM's runtime tells of each refused allocation
   clock.install();
   rememberFunctions();
-  const { loadMicroPython } = await import(workerData.micropython);
-  const say = (line) => tell('log', line);
-  mp = await loadMicroPython({ heapsize: options.heap_bytes, linebuffer: true, stdout: say, stderr: say, ...(rom && { romfs: rom }) });
+  const { loadMicroPython } = await import(micropython);
+  const print = (line) => tell('log', line);
+  const romfs = rom && bytesOf(rom);
+  mp = await loadMicroPython({ heapsize: options.heap_bytes, linebuffer: true, stdout: print, stderr: print, ...(rom && { romfs }) });
   clock.jump(options.ticks_from_s * 1e6);
   if (options.heap_is_all) takeTheRest(mp._module);
   mp.registerJsModule('_chip', chip);
   mp.registerJsModule('_wires', methodsOf(wires));
   mp.registerJsModule('_hardware', methodsOf(hardware));
   if (!rom) mp.FS.mkdir('/bench');
-  for (const [name, data] of rom ? [] : shims) mp.FS.writeFile(`/bench/${name}`, data);
+  for (const [name, data] of rom ? [] : shims) mp.FS.writeFile(`/bench/${name}`, bytesOf(data));
   flash = new Flash(mp.FS, { capacity: options.flash_bytes, cut: () => reached('flash'), off: () => end('power cut'), tell: changed });
   flash.full = world.flash_full;
-  flash.load(image);
+  flash.load(image.map(([path, data]) => [path, data === null ? null : bytesOf(data)]));
   flash.watch();
   mp.runPython(`import sys\nsys.path[:] = ['${rom ? '/rom' : ''}/bench', '.frozen']\nimport _bench\n_bench.install(${options.count_awaits ? 'True' : 'False'}, ${options.seed + (life.us % 1e6)}, ${options.heap_is_all ? 1024 : options.heap_bytes >> 3}, ${part ? 'True' : 'False'})`);
   for (const name of options.preload) mp.runPython(`__import__('${name}')`); // bound to no name, as main.py lets go of one
@@ -112,7 +112,12 @@ async function start() {
 
 function changed(change) {
   keeper?.change(change);
-  parentPort.postMessage({ change, us: clock.us });
+  const { data } = change;
+  say({ change: { ...change, ...(data && { data: Buffer.from(data).toString('base64') }) }, us: clock.us });
+}
+
+function bytesOf(text) {
+  return Buffer.from(text, 'base64');
 }
 
 // The VM looks its functions up at every call, which is slow here, and never changes them.
@@ -181,10 +186,13 @@ async function runTo({ us, patience_ms: patienceMs }) {
   return { waiting: await settle(waiting.length ? 0 : patienceMs) };
 }
 
+// A host that hears nothing more knows by it that the VM hangs, and when the watchdog bites.
+let signs = 0, signedMs = 0, signedBiteUs = Infinity;
 function alive() {
-  Atomics.add(heart, 0, 1);
-  times[SHARED_US] = clock.us;
-  times[SHARED_BITE_US] = clock.watchdog ? clock.watchdog.atUs : Infinity;
+  const biteUs = clock.watchdog ? clock.watchdog.atUs : Infinity;
+  if (biteUs === signedBiteUs && real.now() - signedMs < SIGN_MS) return;
+  [signs, signedMs, signedBiteUs] = [signs + 1, real.now(), biteUs];
+  giveSign(signs, biteUs);
 }
 
 function setWorld({ changes }) {
@@ -232,8 +240,6 @@ const nextDate = () => {
   return dates.length ? Math.min(...dates) : null;
 };
 
-parentPort.on('message', (request) => inTurn(() => reply(request)));
-
 async function reply({ id, do: what, ...more }) {
   let answer;
   try {
@@ -243,14 +249,14 @@ async function reply({ id, do: what, ...more }) {
   }
   alive();
   const due = clock.dueUs();
-  parentPort.postMessage({ id, rtc: clock.rtc, answer: { ...answer, us: clock.us, due_us: due === Infinity ? null : due, date_us: nextDate(), counts: { ...counts } } });
+  say({ id, rtc: clock.rtc, answer: { ...answer, us: clock.us, due_us: due === Infinity ? null : due, date_us: nextDate(), counts: { ...counts } } });
   moved = false;
 }
 
 try {
   await start();
-  parentPort.postMessage({ started: true });
+  say({ started: true });
 } catch (error) {
   tell('log', String(error.message).slice(0, 2000)); // never the stack: node would print the VM's one-line source
-  parentPort.postMessage({ started: true });
+  say({ started: true });
 }

@@ -22,6 +22,7 @@ from protocol import topics
 from protocol.messages import FINAL_STATES
 from tests.vm.bench.board import Bench, BenchError, Cut, VmBoard
 from tests.vm.bench.judge import Judge
+from tests.waiting import LAST_RESORT_S, eventually
 
 RELAY, OPEN_PIN, CLOSE_PIN, SOIL, METER, LIGHT = 16, 17, 18, 34, 27, 4
 ZONES = [
@@ -126,17 +127,13 @@ class Commander:
         )
         self._client.connect("localhost", port)
         self._client.loop_start()
-        if not self._subscribed.wait(5):
+        if not self._subscribed.wait(LAST_RESORT_S):
             raise BenchError("the commander cannot subscribe")
 
     async def publish(self, topic: str, message: Mapping[str, Any]) -> None:
         """At QoS 1; the broker has it when this returns."""
         sent = self._client.publish(topic, json.dumps(message).encode(), 1)
-        limit = time.monotonic() + 5
-        while not sent.is_published():
-            if time.monotonic() > limit:
-                raise BenchError(f"the broker does not take {topic}")
-            await asyncio.sleep(0.002)
+        await eventually(sent.is_published, f"the broker's acknowledgement of {topic}")
 
     def of(self, suffix: str, gateway_id: str) -> list[dict[str, Any]]:
         """The messages of a gateway on topics that end so."""
@@ -262,7 +259,7 @@ class Field:
         return lengths
 
     async def _taken(self, count: int) -> None:
-        limit = time.monotonic() + 5
+        limit = time.monotonic() + LAST_RESORT_S
         while len(self.board.seen("in")) < count and self.board.on:
             if time.monotonic() > limit:
                 raise BenchError(f"{self.gateway_id} did not receive a command")

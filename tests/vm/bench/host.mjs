@@ -1,13 +1,14 @@
-// The bench's process: several simulated ESP32, each in a worker of its own. Talks JSON lines with board.py.
+// The bench's process: several simulated ESP32, each life in a process of its own. Talks JSON lines with board.py.
 // Here is what outlives a reset: flash, clock, time, the world around the board, and the tale of what happened.
 import readline from 'node:readline';
-import { Worker } from 'node:worker_threads';
+import { fileURLToPath } from 'node:url';
 import { apply } from './flash.mjs';
+import { Life } from './life.mjs';
 
-const [, , micropython, shimsText] = process.argv;
-const HANG_MS = 3000; // of real time without a sign from the VM: it hangs, and only the watchdog can help
+const [, , micropython, shimsText, ...inherited] = process.argv;
+const CHIP = fileURLToPath(new URL('./chip.mjs', import.meta.url));
 const RESET_US = 400_000; // from a reset to the first line of boot.py
-const shims = Object.entries(JSON.parse(shimsText)).map(([name, text]) => [name, Buffer.from(text, 'base64')]);
+const shims = Object.entries(JSON.parse(shimsText));
 const CAUSES = { 'power on': 1, reset: 2, watchdog: 3, 'soft reset': 5 };
 const RESETS = ['reset', 'watchdog'];
 const MOST_RESETS = 20; // without any success
@@ -22,57 +23,63 @@ const WORLD = {
 class Board {
   constructor({ options, world, rom }) {
     this.options = options;
-    this.rom = rom && Buffer.from(rom, 'base64');
+    this.rom = rom;
     this.world = { ...WORLD, ...world };
     this.image = new Map();
     this.us = 0;
     this.rtc = null;
     this.events = [];
-    this.worker = null;
+    this.told = null; // how many of them came before the answer: what comes after it is told with the next one
+    this.life = null;
+    this.dying = null; // resolved when the last life is over
     this.hung = false;
+    this.broken = null; // why the process of its last life ended, if it was not told to
     this.again = null; // why it has to start, when it is next asked for anything
     this.asked = new Map();
     this.nextId = 1;
   }
 
   async powerOn({ cut = null }) {
-    if (this.worker || this.hung) throw new Error('it is on already');
+    await this.dying;
+    if (this.life || this.hung) throw new Error('it is on already');
     this.rtc = { wallUs: 0, setUs: this.us };
     await this.#start('power on', cut);
     return {};
   }
 
   async powerOff() {
+    await this.dying;
     this.again = null;
     if (this.hung) this.#note('end', 'power off');
-    else if (this.worker) await this.#die('power off', this.us);
+    else if (this.life) await this.#end('power off', this.us);
     this.hung = false;
     return {};
   }
 
   // Has the board do something; when it resets over it, it starts again.
   async have(request) {
+    await this.dying;
     if (this.again) await this.#start(this.again);
     const answer = await this.ask(request);
     if (RESETS.includes(answer.ended)) await this.#start(answer.ended);
-    return answer.ended ? { off: !this.worker } : answer;
+    return answer.ended ? { off: !this.life } : answer;
   }
 
   // Time passes; a board that resets starts again on the way, one without power stays dark.
   async runTo(request) {
     let answer;
     do answer = await this.have({ ...request, do: 'run_to' });
-    while (this.worker && this.us < request.us && !answer.stopped);
-    if (!this.worker) this.us = Math.max(this.us, request.us);
+    while (this.life && this.us < request.us && !answer.stopped);
+    if (!this.life) this.us = Math.max(this.us, request.us);
     return answer;
   }
 
   ask(request) {
-    if (!this.worker) return Promise.resolve({ off: true });
+    if (!this.life) return Promise.resolve({ off: true });
     const id = this.nextId++;
     return new Promise((resolve) => {
       this.asked.set(id, resolve);
-      this.worker.postMessage({ ...request, id });
+      this.life.tell({ ...request, id });
     });
   }
 
@@ -87,29 +94,22 @@ class Board {
     throw new Error(`it resets again and again: ${cause}`);
   }
 
-  async #boot(cause, cut) {
+  #boot(cause, cut) {
     if (cause !== 'power on') this.us += RESET_US;
-    this.times = new SharedArrayBuffer(16);
-    new Float64Array(this.times)[1] = Infinity;
-    this.beat = new Int32Array(new SharedArrayBuffer(4));
-    this.worker = new Worker(new URL('./chip.mjs', import.meta.url), {
-      workerData: {
-        micropython, shims, rom: this.rom, options: this.options, world: this.world, image: [...this.image], times: this.times, pulse: this.beat.buffer,
-        life: { us: this.us, rtc: this.rtc, cause: CAUSES[cause], cut },
-      },
+    const started = new Promise((resolve) => this.asked.set(0, resolve));
+    this.life = new Life({ script: CHIP, inherited, hear: (message) => this.#hear(message), breaks: (why) => this.#break(why) });
+    this.life.tell({
+      micropython, shims, rom: this.rom, options: this.options, world: this.world, image: coded(this.image),
+      life: { us: this.us, rtc: this.rtc, cause: CAUSES[cause], cut },
     });
-    return new Promise((resolve) => {
-      this.asked.set(0, resolve);
-      this.worker.on('message', (message) => this.#hear(message));
-      this.worker.on('error', (error) => this.#fail(error));
-      this.#listen();
-    });
+    this.life.watch(() => this.asked.size > 0, (biteUs) => this.#hang(biteUs));
+    return started;
   }
 
   #hear({ id, answer, event, change, end, us, rtc, started, counts }) {
     if (event) this.events.push(event);
     if (change) {
-      apply(this.image, change);
+      apply(this.image, { ...change, data: Buffer.from(change.data ?? '', 'base64') });
       this.events.push([us, 'flash', change.do, change.path]);
     }
     if (started) this.#resolve(0, {});
@@ -117,52 +117,53 @@ class Board {
     if (answer) [this.us, this.rtc] = [answer.us, rtc];
     if (end) {
       this.rtc = rtc;
-      this.#die(end, us, counts);
+      this.#end(end, us, { counts });
     }
+  }
+
+  // What ends a process of ours is no power cut: whoever asks next is told.
+  #break(why) {
+    this.broken = why;
+    this.#end('power cut', this.us, {});
   }
 
   #resolve(id, answer) {
     const resolve = this.asked.get(id);
     this.asked.delete(id);
+    this.told = this.events.length;
     if (resolve) resolve(answer);
   }
 
-  async #die(cause, us, counts) {
-    const { worker } = this;
+  #end(cause, us, more) {
+    this.dying = this.#die(cause, us, more);
+    return this.dying;
+  }
+
+  async #die(cause, us, more) {
+    const { life } = this;
     if (RESETS.includes(cause) && !this.asked.size) this.again = cause; // in answer to a message, say
-    this.worker = null;
-    clearInterval(this.listening);
+    this.life = null;
+    await life.end();
     this.us = Math.max(this.us, us);
     if (cause.startsWith('power')) this.rtc = NEVER_SET;
     this.#note(cause === 'hung' ? 'hung' : 'end', cause);
-    await worker.terminate();
-    for (const id of [...this.asked.keys()]) this.#resolve(id, { ended: cause, counts });
+    for (const id of [...this.asked.keys()]) this.#resolve(id, { ended: cause, ...more });
   }
 
-  #fail(error) {
-    this.#note('log', String(error?.message ?? error).slice(0, 2000));
-    if (this.worker) this.#die('power cut', this.us);
+  // A VM that does not come back: its time stands still, so the watchdog is ours to watch. Without one it hangs for ever,
+  // its pins as they are.
+  #hang(biteUs) {
+    this.hung = biteUs === Infinity;
+    this.#end(this.hung ? 'hung' : 'watchdog', this.hung ? this.us : biteUs);
   }
 
   #note(...event) {
     this.events.push([this.us, ...event]);
   }
+}
 
-  // A VM that runs and does not come back: its time stands still, so the watchdog is ours to watch. Without one it
-  // hangs for ever, its pins as they are.
-  #listen() {
-    let seen = -1, since = Date.now();
-    this.listening = setInterval(() => {
-      const beat = Atomics.load(this.beat, 0);
-      if (beat !== seen || !this.asked.size) [seen, since] = [beat, Date.now()];
-      else if (Date.now() - since > HANG_MS) {
-        const [, biteUs] = new Float64Array(this.times);
-        this.hung = biteUs === Infinity;
-        this.#die(this.hung ? 'hung' : 'watchdog', this.hung ? this.us : biteUs);
-      }
-    }, 250);
-    this.listening.unref();
-  }
+function coded(image) {
+  return [...image].map(([path, data]) => [path, data && data.toString('base64')]);
 }
 
 const boards = new Map();
@@ -193,20 +194,26 @@ async function handle(request) {
   const { id, do: what } = request;
   const board = what === 'make' ? null : boards.get(request.board);
   let answer;
+  if (board) board.told = null;
   try {
     if (PASSED_ON.includes(what)) answer = await board.have(request);
     else answer = (await REQUESTS[what](what === 'make' ? request : { ...request, board })) ?? {};
   } catch (error) {
     answer = { error: String(error.message) };
   }
-  const events = board ? board.events.splice(0) : [];
-  const on = Boolean(board?.worker || board?.hung);
+  await board?.dying;
+  if (board?.broken) {
+    answer = { error: board.broken };
+    board.broken = null;
+  }
+  const events = board ? board.events.splice(0, board.told ?? board.events.length) : [];
+  const on = Boolean(board?.life || board?.hung);
   process.stdout.write(`${JSON.stringify({ id, us: board?.us ?? 0, on, ...answer, events })}\n`);
 }
 
 const lines = readline.createInterface({ input: process.stdin });
 lines.on('line', (line) => handle(JSON.parse(line)));
 lines.on('close', async () => {
-  await Promise.all([...boards.values()].map((board) => board.powerOff())); // node can crash in ending threads of its own
+  await Promise.all([...boards.values()].map((board) => board.powerOff()));
   process.exit(0);
 });
