@@ -27,7 +27,7 @@ from demo.report import write_report
 from demo.screen import show_progress, summary_table
 from demo.summary import brought_home, sum_up
 from demo.supervisor import StageError
-from field_time.clock import FieldClockError
+from field_time.errors import FieldTimeError
 from gateway_sim import farm as farms
 from gateway_sim import scenario as scenarios
 from gateway_sim.errors import SimError
@@ -53,7 +53,7 @@ LEFT_BY_A_RUN = (
 NEEDED_BYTES = 200 * 1024 * 1024
 Document = dict[str, Any]
 
-KNOWN_TROUBLE = (CertsError, ComputeError, SimError, LocalCloudError, AwsError, FieldClockError, StageError, OSError)
+KNOWN_TROUBLE = (CertsError, ComputeError, SimError, LocalCloudError, AwsError, FieldTimeError, StageError, OSError)
 
 
 def main(words: list[str] | None = None) -> int:

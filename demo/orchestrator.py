@@ -107,7 +107,7 @@ def member_job(job: Job, gateway_id: str, member: Member) -> str:
 async def play(job: Job, company: Company, tell: Tell) -> dict[str, Any]:
     """Run the whole demonstration; gives each participant's last words by its name.
 
-    `tell(now_s, news)` hears of progress. Raises StageError, FieldClockError or AwsError; no process survives it.
+    `tell(now_s, news)` hears of progress. Raises StageError, FieldTimeError or AwsError; no process survives it.
     """
     clock = FieldClock(job.start, company.order)
     job = replace(job, clock_port=await clock.serve())

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from certs.errors import CertsError
 from compute_service.errors import ComputeError
 from demo.job import Job
-from demo.supervisor import input_closed
-from field_time.participant import Part, VirtualTime, take_part
+from field_time.participant import Part, VirtualTime, take_part, until_let_go
 from gateway_sim.errors import SimError
 from local_cloud.errors import LocalCloudError
 
@@ -190,10 +189,4 @@ async def _perform(name: str, role: Role, job: Job) -> None:
     time = VirtualTime(job.now_ms)
     with contextlib.closing(Recorder(Path(job.work) / "events" / f"{name}.jsonl")) as record:
         async with role(job, time, record) as (part, facts):
-            playing = asyncio.create_task(take_part(job.clock_port, name, time, part, **facts))
-            orphaned = asyncio.create_task(input_closed())
-            await asyncio.wait({playing, orphaned}, return_when=asyncio.FIRST_COMPLETED)
-            orphaned.cancel()
-            if playing.done():
-                playing.result()
-            playing.cancel()
+            await until_let_go(take_part(job.clock_port, name, time, part, **facts))

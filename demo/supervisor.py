@@ -105,15 +105,3 @@ async def _end(child: asyncio.subprocess.Process) -> None:
             return
         except TimeoutError:
             continue
-
-
-async def input_closed() -> None:
-    """Return when standard input ends: for a child, when its parent is gone."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    try:
-        while await reader.read(4096):
-            pass
-    finally:
-        transport.close()

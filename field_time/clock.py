@@ -13,17 +13,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from field_time.errors import FieldClockError, LostError
 from field_time.participant import LINE_LIMIT, send
 
 STUCK_AFTER_S = 60  # real seconds without an answer
-
-
-class FieldClockError(Exception):
-    """Field time cannot go on: a participant never comes to rest, or broke down."""
-
-
-class LostError(FieldClockError):
-    """A participant is gone in the middle of a question."""
 
 
 class _Participant:

@@ -69,7 +69,7 @@ ROWS = (
         "firmware/drivers/*", "drivers", BOARD | {"machine", "ds18x20"}
     ),  # types; scripts/check_firmware.py sees to that
     row("firmware/*", "protocol firmware"),  # build.py, flash.py and __main__.py, which run on the host
-    row("gateway_sim/*", "protocol gateway gateway_sim"),
+    row("gateway_sim/*", "protocol gateway gateway_sim field_time checked_yaml"),
     row("compute_service/domain/evapotranspiration.py", DOMAIN, THINKING | {"numpy", "eto"}),
     row("compute_service/domain/*", DOMAIN, THINKING),
     row("compute_service/adapters/*", f"{DOMAIN} compute_service.adapters"),

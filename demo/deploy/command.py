@@ -19,12 +19,12 @@ from rich.table import Table
 from certs.errors import CertsError
 from compute_service.errors import ComputeError
 from demo.deploy.orchestrator import Plan, play
-from field_time.clock import FieldClockError
+from field_time.errors import FieldTimeError
 from gateway_sim.errors import SimError
 from local_cloud.errors import LocalCloudError
 
 LEFT_BY_A_RUN = ("summary.json", "logs")
-KNOWN_TROUBLE = (CertsError, ComputeError, SimError, LocalCloudError, FieldClockError, OSError)
+KNOWN_TROUBLE = (CertsError, ComputeError, SimError, LocalCloudError, FieldTimeError, OSError)
 MOST_GATEWAYS = 200
 LEAST_RESOURCES = 60
 

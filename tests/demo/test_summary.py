@@ -13,8 +13,9 @@ from demo.job import Job
 from demo.lake_facts import lake_facts
 from demo.orchestrator import Company, Member, member_job
 from demo.summary import balance_error_mm, brought_home
+from field_time.participant import ANSWERS
 from gateway_sim import scenario as scenarios
-from gateway_sim.member import ANSWERS, season
+from gateway_sim.member import season
 
 GUIDE = Path(__file__).parents[2] / "docs" / "field.md"
 BALANCE = {
