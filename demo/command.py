@@ -23,7 +23,7 @@ from demo.errors import DemoError
 from demo.job import COMPUTE, ZONE_FILE, Job
 from demo.lake_facts import lake_facts
 from demo.orchestrator import FLEET, SERVICES, Company, Member, play
-from demo.report import write_report
+from demo.report import Season, write_report
 from demo.screen import show_progress, summary_table
 from demo.summary import brought_home, sum_up
 from demo.supervisor import StageError
@@ -93,7 +93,15 @@ def give(arguments: argparse.Namespace, console: Console) -> Document:
     truth = _truth(scenario, gateways)
     for name, document in (("summary", summary), ("truth", truth)):
         (out / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
-    write_report(out, summary, zones, events, facts.traces, _hourly(scenario.weather), truth)
+    season = Season(
+        summary=summary,
+        zones=zones,
+        events=events,
+        traces=facts.traces,
+        weather=_hourly(scenario.weather),
+        truth=truth,
+    )
+    write_report(out, season)
     return summary
 
 

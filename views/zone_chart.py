@@ -8,12 +8,12 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from views.decided import Decided
-from views.language import Language
+from views.decisions import NO_DECISIONS, ZoneDecisions
+from views.language import DAY_S, HOUR_S, Language
 from views.svg import Box, line, rect, text
+from views.trouble import Trouble
 from views.words_en import ENGLISH
 
-HOUR_S = 3600
 # Places in the drawing, in pixels of its own 380 x 240.
 WIDTH, HEIGHT = 380, 240
 LEFT, RIGHT = 46, 376
@@ -24,11 +24,9 @@ MOST_BINS = 126  # of rain and hover titles: hourly up to five days and a bit
 MOST_POINTS = 160  # of the moisture line, each its lowest and highest reading
 LABEL_PX = 54
 LETTER_PX = 9
-TROUBLE_TOP, TROUBLE_PX, TROUBLE_ROWS = 181, 5, 3  # the lowest row of faults, the height of one, how many
+TROUBLE_TOP, TROUBLE_PX, TROUBLE_ROWS = 181, 5, 3  # the lowest row of troubles, the height of one, how many
 
 Reading = tuple[int, float]
-
-NOT_DECIDED = Decided()
 
 
 @dataclass(frozen=True)
@@ -40,16 +38,7 @@ class Run:
     litres: float
 
 
-@dataclass(frozen=True)
-class Trouble:
-    """A fault of a zone: Unix s, and what it was in words."""
-
-    begin: float
-    end: float
-    words: str
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plot:
     """One zone and what happened to it; `zone` is its row of zones.yaml."""
 
@@ -57,14 +46,14 @@ class Plot:
     readings: Sequence[Reading]
     runs: Sequence[Run]
     troubles: Sequence[Trouble] = ()
-    decided: Decided = NOT_DECIDED
+    decisions: ZoneDecisions = NO_DECISIONS
     true: Sequence[Reading] = ()
 
     @property
     def due_below(self) -> float:
         """The moisture below which water is due, m3/m3."""
         full, wilting = self.zone["field_capacity"], self.zone["wilting_point"]
-        return float(full - self.decided.due_share(self.zone) * (full - wilting))
+        return float(full - self.decisions.due_share(self.zone) * (full - wilting))
 
     @property
     def litres(self) -> float:
@@ -86,7 +75,7 @@ class Plot:
         return "dry" if share < 0 else "thirsty" if share < 0.25 else "fine"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Frame:
     """What all charts of a report share: the time they span (Unix s), the farm's time zone, scales and language."""
 
@@ -118,9 +107,17 @@ def frame(
     """Lay out the time axis: bins of an hour or more, so that a season stays as readable as a week."""
     end = max(end, start + HOUR_S)
     bin_s = next((h * HOUR_S for h in (1, 2, 3, 6, 12, 24) if (end - start) / HOUR_S / h <= MOST_BINS), 24 * HOUR_S)
-    seen = sorted((at, mm) for at, mm in rain if start <= at <= end)
-    sums = binned(seen, start, bin_s)
-    return Frame(start, end, timezone, seen, max(sums.values(), default=0.0), bin_s, language)
+    hours = sorted((at, mm) for at, mm in rain if start <= at <= end)
+    sums = binned(hours, start, bin_s)
+    return Frame(
+        start=start,
+        end=end,
+        timezone=timezone,
+        rain=hours,
+        most_rain_mm=max(sums.values(), default=0.0),
+        bin_s=bin_s,
+        language=language,
+    )
 
 
 def binned(values: Iterable[tuple[int, float]], start: int, bin_s: int) -> dict[int, float]:
@@ -145,7 +142,7 @@ def draw(plot: Plot, axis: Frame) -> str:
         _water(runs, axis),
         _line_of("true", plot.true, soil, axis),
         _moisture(readings, soil, axis),
-        _line_of("belief", plot.decided.believed(plot.zone), soil, axis),
+        _line_of("belief", plot.decisions.beliefs(plot.zone), soil, axis),
         _limits(limits, soil, axis.language),
         _hover(readings, runs, axis),
         _run_titles(runs, axis),
@@ -188,12 +185,12 @@ def _bands(limits: Mapping[str, float], soil: _SoilScale) -> str:
 def _limits(limits: Mapping[str, float], soil: _SoilScale, language: Language) -> str:
     """A line for each limit; its words only where they do not lie on another's."""
     parts: list[str] = []
-    taken: list[float] = []
+    labels: list[float] = []
     for kind, level in limits.items():
         y = soil.y(level)
         parts.append(line(f"limit {kind}", LEFT, y, RIGHT, y))
-        if all(abs(y - other) > LETTER_PX for other in taken):
-            taken.append(y)
+        if all(abs(y - other) > LETTER_PX for other in labels):
+            labels.append(y)
             parts.append(text("scale end", LEFT - 4, y + 3.5, language.percent(level)))
             parts.append(text("limit-name", LEFT + 4, y - 3, language.say(kind)))
     return "".join(parts)
@@ -203,27 +200,27 @@ def _midnights(axis: Frame) -> list[int]:
     """Unix seconds of the farm's midnights: a day of a clock change has 23 or 25 hours."""
     day = axis.local(axis.start).date()
     last = axis.local(axis.end).date()
-    found = []
+    midnights = []
     while day <= last:
-        found.append(int(datetime.combine(day, time(), axis.timezone).timestamp()))
+        midnights.append(int(datetime.combine(day, time(), axis.timezone).timestamp()))
         day += timedelta(days=1)
-    return [*found, int(datetime.combine(day, time(), axis.timezone).timestamp())]
+    return [*midnights, int(datetime.combine(day, time(), axis.timezone).timestamp())]
 
 
 def _days(axis: Frame) -> str:
     midnights = _midnights(axis)
-    shown = max(1, round((axis.end - axis.start) / 86400 * LABEL_PX / (RIGHT - LEFT) + 0.49))
+    step = max(1, round((axis.end - axis.start) / DAY_S * LABEL_PX / (RIGHT - LEFT) + 0.49))
     parts = []
     for number, (begin, following) in enumerate(pairwise(midnights)):
-        if begin >= axis.start and (shown == 1 or number % shown == 0):
+        if begin >= axis.start and (step == 1 or number % step == 0):
             parts.append(line("day", axis.x(begin), RAIN_TOP, axis.x(begin), WATER_BOTTOM + 4))
-        if number % shown:
+        if number % step:
             continue
-        left, right = axis.x(begin), axis.x(following) if shown == 1 else axis.x(begin)
+        left, right = axis.x(begin), axis.x(following) if step == 1 else axis.x(begin)
         local = axis.local(begin + HOUR_S)
-        if shown > 1 and begin >= axis.start and left < RIGHT - 20:
+        if step > 1 and begin >= axis.start and left < RIGHT - 20:
             parts.append(text("scale", left + 2, HEIGHT - 6, axis.language.date("short", local)))
-        elif shown == 1 and right - left > LABEL_PX * 0.6:
+        elif step == 1 and right - left > LABEL_PX * 0.6:
             parts.append(text("scale middle", (left + right) / 2, HEIGHT - 6, axis.language.date("weekday", local)))
     return "".join(parts)
 
@@ -301,11 +298,10 @@ def thinned(readings: Sequence[Reading], span_s: int) -> list[Reading]:
     slices: dict[int, list[Reading]] = {}
     for reading in readings:
         slices.setdefault(int((reading[0] - readings[0][0]) / width), []).append(reading)
-    kept = []
+    extremes: list[Reading] = []
     for members in slices.values():
-        extremes = {min(members, key=lambda r: r[1]), max(members, key=lambda r: r[1])}
-        kept += sorted(extremes)
-    return kept
+        extremes += sorted({min(members, key=lambda r: r[1]), max(members, key=lambda r: r[1])})
+    return extremes
 
 
 def _hover(readings: Sequence[Reading], runs: Sequence[Run], axis: Frame) -> str:
@@ -344,7 +340,7 @@ def _run_titles(runs: Sequence[Run], axis: Frame) -> str:
 
 
 def _troubles(troubles: Sequence[Trouble], axis: Frame) -> str:
-    """Each fault as a stripe between soil and water, above those that lasted at the same time."""
+    """Each trouble as a stripe between soil and water, above those that lasted at the same time."""
     parts = []
     for number, trouble in enumerate(troubles):
         left = axis.x(trouble.begin)
