@@ -115,10 +115,10 @@ def _scale(view: Box, size: float, language: Language) -> str:
     margin = width * MARGIN
     y = view.y2 - margin
     words = language.say("metres", number=language.number(metres))
-    left = view.x1 + margin
+    x1 = view.x1 + margin
     return (
-        f'<g class="scale-bar">{line("rim", left, y, left + metres, y)}'
-        f'<g font-size="{size:.1f}">{text("", left + metres + margin / 2, y + size * 0.3, words)}</g></g>'
+        f'<g class="scale-bar">{line("rim", x1, y, x1 + metres, y)}'
+        f'<g font-size="{size:.1f}">{text("", x1 + metres + margin / 2, y + size * 0.3, words)}</g></g>'
     )
 
 

@@ -16,7 +16,7 @@ from views.words_en import ENGLISH
 
 # Places in the drawing, in pixels of its own 380 x 240.
 WIDTH, HEIGHT = 380, 240
-LEFT, RIGHT = 46, 376
+CHART_LEFT, CHART_RIGHT = 46, 376
 RAIN_TOP, RAIN_BOTTOM = 6, 40
 SOIL_TOP, SOIL_BOTTOM = 46, 178
 WATER_TOP, WATER_BOTTOM = 186, 220
@@ -90,7 +90,7 @@ class Frame:
     def x(self, at: float) -> float:
         """Where a moment stands."""
         share = (at - self.start) / (self.end - self.start)
-        return LEFT + min(max(share, 0.0), 1.0) * (RIGHT - LEFT)
+        return CHART_LEFT + min(max(share, 0.0), 1.0) * (CHART_RIGHT - CHART_LEFT)
 
     def local(self, at: float) -> datetime:
         """The farm's own wall clock at a moment."""
@@ -177,7 +177,7 @@ def _bands(limits: Mapping[str, float], soil: _SoilScale) -> str:
     edges = (soil.high, limits["refill_point"], limits["wilting_point"], soil.low)
     heights = [soil.y(edge) for edge in edges]
     return "".join(
-        rect(kind, Box(LEFT, RIGHT, top, bottom))
+        rect(kind, Box(CHART_LEFT, CHART_RIGHT, top, bottom))
         for kind, (top, bottom) in zip(("ample", "stress", "dry"), pairwise(heights), strict=True)
     )
 
@@ -188,11 +188,11 @@ def _limits(limits: Mapping[str, float], soil: _SoilScale, language: Language) -
     labels: list[float] = []
     for kind, level in limits.items():
         y = soil.y(level)
-        parts.append(line(f"limit {kind}", LEFT, y, RIGHT, y))
+        parts.append(line(f"limit {kind}", CHART_LEFT, y, CHART_RIGHT, y))
         if all(abs(y - other) > LETTER_PX for other in labels):
             labels.append(y)
-            parts.append(text("scale end", LEFT - 4, y + 3.5, language.percent(level)))
-            parts.append(text("limit-name", LEFT + 4, y - 3, language.say(kind)))
+            parts.append(text("scale end", CHART_LEFT - 4, y + 3.5, language.percent(level)))
+            parts.append(text("limit-name", CHART_LEFT + 4, y - 3, language.say(kind)))
     return "".join(parts)
 
 
@@ -209,19 +209,19 @@ def _midnights(axis: Frame) -> list[int]:
 
 def _days(axis: Frame) -> str:
     midnights = _midnights(axis)
-    step = max(1, round((axis.end - axis.start) / DAY_S * LABEL_PX / (RIGHT - LEFT) + 0.49))
+    step = max(1, round((axis.end - axis.start) / DAY_S * LABEL_PX / (CHART_RIGHT - CHART_LEFT) + 0.49))
     parts = []
     for number, (begin, following) in enumerate(pairwise(midnights)):
         if begin >= axis.start and (step == 1 or number % step == 0):
             parts.append(line("day", axis.x(begin), RAIN_TOP, axis.x(begin), WATER_BOTTOM + 4))
         if number % step:
             continue
-        left, right = axis.x(begin), axis.x(following) if step == 1 else axis.x(begin)
+        x1, x2 = axis.x(begin), axis.x(following) if step == 1 else axis.x(begin)
         local = axis.local(begin + HOUR_S)
-        if step > 1 and begin >= axis.start and left < RIGHT - 20:
-            parts.append(text("scale", left + 2, HEIGHT - 6, axis.language.date("short", local)))
-        elif step == 1 and right - left > LABEL_PX * 0.6:
-            parts.append(text("scale middle", (left + right) / 2, HEIGHT - 6, axis.language.date("weekday", local)))
+        if step > 1 and begin >= axis.start and x1 < CHART_RIGHT - 20:
+            parts.append(text("scale", x1 + 2, HEIGHT - 6, axis.language.date("short", local)))
+        elif step == 1 and x2 - x1 > LABEL_PX * 0.6:
+            parts.append(text("scale middle", (x1 + x2) / 2, HEIGHT - 6, axis.language.date("weekday", local)))
     return "".join(parts)
 
 
@@ -229,37 +229,39 @@ def _rain(axis: Frame) -> str:
     bars = []
     for number, mm in sorted(binned(axis.rain, axis.start, axis.bin_s).items()):
         if mm > 0:
-            left = axis.x(axis.start + number * axis.bin_s)
-            right = axis.x(axis.start + (number + 1) * axis.bin_s)
+            x1 = axis.x(axis.start + number * axis.bin_s)
+            x2 = axis.x(axis.start + (number + 1) * axis.bin_s)
             height = mm / axis.most_rain_mm * (RAIN_BOTTOM - RAIN_TOP)
-            bars.append(rect("rain", Box(left, max(right - 0.6, left + 0.8), RAIN_TOP, RAIN_TOP + height)))
-    return line("rim", LEFT, RAIN_TOP, RIGHT, RAIN_TOP) + "".join(bars) + _rain_words(axis)
+            bars.append(rect("rain", Box(x1, max(x2 - 0.6, x1 + 0.8), RAIN_TOP, RAIN_TOP + height)))
+    return line("rim", CHART_LEFT, RAIN_TOP, CHART_RIGHT, RAIN_TOP) + "".join(bars) + _rain_words(axis)
 
 
 def _rain_words(axis: Frame) -> str:
     say = axis.language.say
     total = sum(mm for _, mm in axis.rain)
     amount = say("little_rain") if 0 < total < 1 else say("mm", number=axis.language.number(total))
-    return text("scale end", LEFT - 4, RAIN_TOP + 8, say("rain")) + text("scale end", LEFT - 4, RAIN_TOP + 19, amount)
+    return text("scale end", CHART_LEFT - 4, RAIN_TOP + 8, say("rain")) + text(
+        "scale end", CHART_LEFT - 4, RAIN_TOP + 19, amount
+    )
 
 
 def _water(runs: Sequence[Run], axis: Frame) -> str:
     """Each run as a shade through the chart, and as a bar below it with its litres where there is room."""
     most = max((run.litres for run in runs), default=0.0) or 1.0
     parts = [
-        line("rim", LEFT, WATER_BOTTOM, RIGHT, WATER_BOTTOM),
-        text("scale end", LEFT - 4, WATER_BOTTOM - 2, axis.language.say("water")),
+        line("rim", CHART_LEFT, WATER_BOTTOM, CHART_RIGHT, WATER_BOTTOM),
+        text("scale end", CHART_LEFT - 4, WATER_BOTTOM - 2, axis.language.say("water")),
     ]
     free_from = 0.0
     for run in sorted(runs, key=lambda run: run.start):
-        left = axis.x(run.start)
-        right = max(axis.x(run.end), left + 2.4)
+        x1 = axis.x(run.start)
+        x2 = max(axis.x(run.end), x1 + 2.4)
         height = run.litres / most * (WATER_BOTTOM - WATER_TOP - 10)
-        parts.append(rect("run", Box(left, right, SOIL_TOP, WATER_BOTTOM)))
-        parts.append(rect("water", Box(left, right, WATER_BOTTOM - height, WATER_BOTTOM)))
+        parts.append(rect("run", Box(x1, x2, SOIL_TOP, WATER_BOTTOM)))
+        parts.append(rect("water", Box(x1, x2, WATER_BOTTOM - height, WATER_BOTTOM)))
         label = litres(run.litres, axis.language) if run.litres < 10_000 else axis.language.volume(run.litres)
         half = len(label) * 2.6 + 3
-        middle = min(max((left + right) / 2, LEFT + half), RIGHT - half)
+        middle = min(max((x1 + x2) / 2, CHART_LEFT + half), CHART_RIGHT - half)
         if middle - half >= free_from:
             parts.append(text("litres middle", middle, WATER_BOTTOM - height - 3, label))
             free_from = middle + half
@@ -269,7 +271,7 @@ def _water(runs: Sequence[Run], axis: Frame) -> str:
 def _moisture(readings: Sequence[Reading], soil: _SoilScale, axis: Frame) -> str:
     if not readings:
         words = axis.language.say("no_readings")
-        return text("nothing middle", (LEFT + RIGHT) / 2, (SOIL_TOP + SOIL_BOTTOM) / 2, words)
+        return text("nothing middle", (CHART_LEFT + CHART_RIGHT) / 2, (SOIL_TOP + SOIL_BOTTOM) / 2, words)
     return "".join(_line_of("moisture", stretch, soil, axis) for stretch in _stretches(readings))
 
 
@@ -333,8 +335,8 @@ def _hover_words(vwc: float | None, rain: float | None, water: float | None, lan
 def _run_titles(runs: Sequence[Run], axis: Frame) -> str:
     parts = []
     for run in runs:
-        left = axis.x(run.start)
-        box = Box(left - 2, max(axis.x(run.end), left + 2) + 2, SOIL_TOP, WATER_BOTTOM)  # wide enough to be hit
+        x1 = axis.x(run.start)
+        box = Box(x1 - 2, max(axis.x(run.end), x1 + 2) + 2, SOIL_TOP, WATER_BOTTOM)  # wide enough to be hit
         parts.append(rect("hover", box, run_words(run, axis)))
     return "".join(parts)
 
@@ -343,10 +345,10 @@ def _troubles(troubles: Sequence[Trouble], axis: Frame) -> str:
     """Each trouble as a stripe between soil and water, above those that lasted at the same time."""
     parts = []
     for number, trouble in enumerate(troubles):
-        left = axis.x(trouble.begin)
-        right = max(axis.x(min(trouble.end, axis.end)), left + 3)
+        x1 = axis.x(trouble.begin)
+        x2 = max(axis.x(min(trouble.end, axis.end)), x1 + 3)
         top = TROUBLE_TOP - number % TROUBLE_ROWS * TROUBLE_PX
-        parts.append(rect("trouble", Box(left, right, top, top + TROUBLE_PX - 1), trouble.words))
+        parts.append(rect("trouble", Box(x1, x2, top, top + TROUBLE_PX - 1), trouble.words))
     return "".join(parts)
 
 

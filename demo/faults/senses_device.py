@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from compute_service.domain.decide import FUTURE_S
 from demo.faults.evidence import AFTERWARDS_S, Evidence, Fault, Notice, Sample
+from demo.job import DAY_S
 from views.diary import CLOCK_CODES
 from views.events import Document
-from views.language import DAY_S
 
 PUBLISHED_EVERY_S = 3600  # what arrives within it may have been measured before
 LATE_S = 2 * PUBLISHED_EVERY_S  # what is older on arrival was kept back

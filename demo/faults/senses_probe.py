@@ -6,8 +6,8 @@ from statistics import median
 
 from compute_service.domain.probes import HEALTHY
 from demo.faults.evidence import Evidence, Fault, Notice, Sample
+from demo.job import DAY_S
 from views.decisions import receipt_of
-from views.language import DAY_S
 
 SCATTER_SAMPLES = 12  # enough of them to judge how a probe scatters
 SAME_VALUES = 4  # a probe in soil scatters: so many equal values in a row are no measurement

@@ -126,8 +126,8 @@ def _period(axis: Frame, timezone: str) -> str:
 
 
 def _scenario(truth: Document, language: Language) -> str:
-    described = (truth.get("scenario") or {}).get("description") or {}
-    words = described.get(language.code.partition("-")[0], "")
+    descriptions = (truth.get("scenario") or {}).get("description") or {}
+    words = descriptions.get(language.code.partition("-")[0], "")
     return f'<p class="scenario">{escape(words)}</p>' if words else ""
 
 
