@@ -1,4 +1,4 @@
-"""Documents of seasons that nobody played, for the tests of the report."""
+"""Documents of seasons that never were, for the tests of the report."""
 
 import math
 import random
@@ -187,7 +187,7 @@ def _summary(
 
 
 def truth(documents: dict[str, Any], faults: list[dict[str, Any]]) -> dict[str, Any]:
-    """What no probe sees of such a farm: an account that closes, these faults, a map, a story."""
+    """What no probe sees of such a farm: an account that closes, these faults, a map, a description."""
     zones = documents["zones"]["zones"]
     gateways = sorted({zone["gateway_id"] for zone in zones})
     places = [{"gateway_id": name, "x_m": 0.0, "y_m": 60.0 * n, "kind": "simulated"} for n, name in enumerate(gateways)]
