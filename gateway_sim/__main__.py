@@ -55,7 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return asyncio.run(_run(options))
     except (SimError, OSError) as error:
-        print(f"gateway_sim: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"gateway_sim: {line}", file=sys.stderr)
         return 2
 
 

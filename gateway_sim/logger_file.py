@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gateway_sim import units
 from gateway_sim.errors import LoggerFileError
-from gateway_sim.logger_map import EPOCHS, LoggerMap, Place, Target, TimeRule
+from gateway_sim.logger_map import EPOCHS, LoggerMap, SensorPlace, Target, TimeRule
 from gateway_sim.logger_series import Aside, Course, Entry, Ledger, Moment, Placer, Sample, Sensor
 from protocol import messages, topics
 
@@ -90,11 +90,11 @@ class _Parser:
     def __init__(self, path: Path, logger_map: LoggerMap, header: list[str], ledger: Ledger) -> None:
         self._map, self._header, self._ledger = logger_map, header, ledger
         _check_header(path, logger_map, header)
-        self._sensors: dict[tuple[Place, tuple[str, ...]], Sensor] = {}
+        self._sensors: dict[tuple[SensorPlace, tuple[str, ...]], Sensor] = {}
         self._zones: dict[str, str | None] = {}
         self._moments: dict[str, Moment] = {}
         self._sentinels = {number for word in logger_map.missing if (number := _plain(word)) is not None}
-        self._places: dict[Place, list[tuple[str, Target]]] = defaultdict(list)
+        self._places: dict[SensorPlace, list[tuple[str, Target]]] = defaultdict(list)
         for column, target in logger_map.wide.items():
             self._places[target.place or logger_map.place].append((column, target))
 
@@ -131,7 +131,7 @@ class _Parser:
         self,
         line: int,
         cells: dict[str, str],
-        place: Place,
+        place: SensorPlace,
         columns: list[tuple[str, Target]],
         unit: str | None,
         group: str,
@@ -153,13 +153,13 @@ class _Parser:
                 self._ledger.put_aside(line, sensor, [target.quantity], error.args)
         yield group, Entry(line, sensor, moment, counter, tuple(values))
 
-    def _sensor(self, place: Place, cells: dict[str, str]) -> Sensor:
+    def _sensor(self, place: SensorPlace, cells: dict[str, str]) -> Sensor:
         key = (place, tuple(cells[name] for name in sorted(place.columns())))
         if key not in self._sensors:
             self._sensors[key] = self._named(place, cells)
         return self._sensors[key]
 
-    def _named(self, place: Place, cells: dict[str, str]) -> Sensor:
+    def _named(self, place: SensorPlace, cells: dict[str, str]) -> Sensor:
         try:
             gateway_id, sensor = self._map.fill(place.gateway, cells), self._map.fill(place.sensor, cells)
             zone_id = self._map.fill(place.zone, cells) if place.zone else None

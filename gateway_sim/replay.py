@@ -174,7 +174,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except (SimError, OSError) as error:
-        sys.stderr.write(f"gateway_sim replay: {error}\n")
+        for line in str(error).splitlines():
+            sys.stderr.write(f"gateway_sim replay: {line}\n")
         return 2
 
 
