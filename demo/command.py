@@ -34,7 +34,6 @@ from gateway_sim.errors import SimError
 from gateway_sim.member import fault_rows, season
 from gateway_sim.scenario import MOST_DAYS, MOST_GATEWAYS, MOST_SEED, Scenario
 from gateway_sim.weather import Weather
-from local_cloud.aws import AwsError
 from local_cloud.errors import LocalCloudError
 
 DAY_S = 24 * 3600
@@ -53,7 +52,7 @@ LEFT_BY_A_RUN = (
 NEEDED_BYTES = 200 * 1024 * 1024
 Document = dict[str, Any]
 
-KNOWN_TROUBLE = (CertsError, ComputeError, SimError, LocalCloudError, AwsError, FieldTimeError, StageError, OSError)
+KNOWN_TROUBLE = (CertsError, ComputeError, SimError, LocalCloudError, FieldTimeError, StageError, OSError)
 
 
 def main(words: list[str] | None = None) -> int:

@@ -6,8 +6,9 @@ import tempfile
 from pathlib import Path
 
 from firmware import build, config, flash, heap
+from gateway.errors import GatewayError
 
-KNOWN_TROUBLE = (build.BuildError, config.ConfigError, flash.FlashError, heap.HeapError, OSError)
+KNOWN_TROUBLE = (GatewayError, OSError)
 
 
 def main(words: list[str] | None = None) -> int:

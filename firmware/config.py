@@ -5,6 +5,7 @@ Runs on the board and on the computer that flashes it. Every complaint names the
 
 import json
 
+from gateway.errors import ConfigError
 from protocol.messages import QUANTITIES
 from protocol.topics import is_word
 
@@ -27,10 +28,6 @@ INPUT_ONLY = (34, 35, 36, 37, 38, 39)
 ADC_PINS = (32, 33, 34, 35, 36, 37, 38, 39)  # those of ADC1; ADC2 stops while Wi-Fi is on
 BOOT_PINS = (2, 5, 14, 15)  # they pulse while the chip starts
 FALSE_EDGES = (36, 39)  # pulled low for 80 ns whenever the converter is switched on: a fault of the chip
-
-
-class ConfigError(Exception):
-    """An entry is wrong; the text names the file, the entry, the value and the remedy."""
 
 
 def load(path: str) -> "Row":

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from firmware import build, config
+from gateway.errors import GatewayError
 
 CHIP = "esp32"  # other chips of the family have other pins, and start their programs elsewhere
 IMAGE_AT = "0x1000"  # where the ESP32 looks for its first program
@@ -86,7 +87,7 @@ for path in {paths!r}:
 """
 
 
-class FlashError(Exception):
+class FlashError(GatewayError):
     """The board, a program or an identity is not as it must be; the text says what, and the remedy."""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from firmware import build
+from gateway.errors import GatewayError
 
 BENCH = "tests.vm.bench.live_heap"
 PATIENCE_S = 300
@@ -23,7 +24,7 @@ WHEN = {"live_heap_bytes": "live heap", "live_heap_bytes_later": "live heap late
 GROWTH_BYTES = 128  # over 9,000 messages: less than the smallest piece of a heap, 16 bytes, for each thousand
 
 
-class HeapError(Exception):
+class HeapError(GatewayError):
     """The memory cannot be measured here; the text says why, and the remedy."""
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gateway_sim.errors import SimError
+from gateway_sim.errors import FaultError
 from gateway_sim.farm import WEATHER
 from gateway_sim.hydraulics import Defect
 from protocol.messages import QUANTITIES
@@ -24,10 +24,6 @@ if TYPE_CHECKING:  # the interfaces are types only, and no module
 
 DAY_S = 86400
 Values = dict[str, float | int | None]
-
-
-class FaultError(SimError):
-    """A fault that cannot be: the text names the row, what is wrong with it and what would be right."""
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,11 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gateway_sim.errors import SimError
+from gateway_sim.errors import HydraulicsError
 
 SHUT_OFF_KPA = 300.0
 DUTY_SHARE = 0.75  # of the shut-off pressure that is left when the largest zone is open alone
 PULSE_L = 1.0
-
-
-class HydraulicsError(SimError):
-    """A pump, a zone or a defect that cannot be, or an edge before one that has already been."""
 
 
 @dataclass(frozen=True)

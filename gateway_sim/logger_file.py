@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from gateway_sim import units
-from gateway_sim.errors import LoggerFileError
+from gateway_sim.errors import LoggerFileError, SimError
 from gateway_sim.logger_map import EPOCHS, LoggerMap, SensorPlace, Target, TimeRule
 from gateway_sim.logger_series import Aside, Course, Entry, Ledger, Moment, Placer, Sample, Sensor
 from protocol import messages, topics
@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _EPOCH = datetime(1970, 1, 1)
 
 
-class _UnmappableError(Exception):
+class _UnmappableError(SimError):
     """A row or value that cannot be mapped: `(kind, reason)`."""
 
 

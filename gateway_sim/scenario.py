@@ -14,9 +14,9 @@ from checked_yaml.mapping import Mapping
 from gateway_sim import farm as farms
 from gateway_sim import faults as breakage
 from gateway_sim import weather as weathers
-from gateway_sim.errors import ScenarioError
+from gateway_sim.errors import FaultError, ScenarioError
 from gateway_sim.farm import CROPS, DRUMMONDVILLE, SOILS, Crop, Farm, FarmGateway, Place, Soil, Zone
-from gateway_sim.faults import FaultError, Faults
+from gateway_sim.faults import Faults
 from gateway_sim.weather import Weather
 from protocol import topics
 

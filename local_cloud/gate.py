@@ -38,7 +38,7 @@ OnPublish = Callable[[str, str, bytes], None]
 Record = Callable[[dict[str, Any]], None]
 
 
-class _RefusedError(Exception):
+class _RefusedError(LocalCloudError):
     """The client broke a rule: `what` it tried, `why` not, and the code of the CONNACK that tells it."""
 
     def __init__(self, what: str, why: str, code: int = packets.REFUSED_AUTHORITY) -> None:

@@ -65,11 +65,11 @@ ROWS = (
     row("firmware/board.py", "gateway drivers net", HARDWARE),
     row("firmware/main.py", "gateway board boot config", BOARD),
     row("firmware/net.py", "", BOARD | {"socket", "network"}),
-    row("firmware/config.py", "protocol", BOARD),
+    row("firmware/config.py", "protocol gateway", BOARD),
     row(
         "firmware/drivers/*", "drivers", BOARD | {"machine", "ds18x20"}
     ),  # types; scripts/check_firmware.py sees to that
-    row("firmware/*", "protocol firmware"),  # build.py, flash.py and __main__.py, which run on the host
+    row("firmware/*", "protocol firmware gateway"),  # build.py, flash.py and __main__.py, which run on the host
     row("gateway_sim/*", "protocol gateway gateway_sim field_time checked_yaml"),
     row("compute_service/domain/evapotranspiration.py", DOMAIN, THINKING | {"numpy", "eto"}),
     row("compute_service/domain/*", DOMAIN, THINKING),

@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from gateway_sim.hydraulics import Defect, HydraulicsError, Supply, pump_for
+from gateway_sim.errors import HydraulicsError
+from gateway_sim.hydraulics import Defect, Supply, pump_for
 
 NOMINAL = {"a": 100.0, "b": 60.0, "c": 100.0}
 MINUTE = 60_000.0
