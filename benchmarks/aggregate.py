@@ -68,7 +68,15 @@ def run_function(folder: Path) -> None:
     from lambda_functions.lake.store import Store  # noqa: PLC0415  # as above
 
     index.aggregate(
-        Settings("b", "raw/", "b", "function/", "db", MINUTES), Store(cast(Any, FolderS3(folder)), cast(Any, NoGlue()))
+        Settings(
+            source_bucket="b",
+            source_prefix="raw/",
+            dest_bucket="b",
+            dest_prefix="function/",
+            glue_database="db",
+            interval_minutes=MINUTES,
+        ),
+        Store(cast(Any, FolderS3(folder)), cast(Any, NoGlue())),
     )
 
 

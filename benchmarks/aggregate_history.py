@@ -23,17 +23,23 @@ from lambda_functions.aggregate import index
 from lambda_functions.lake.settings import Settings
 from lambda_functions.lake.store import Store
 
-DAY = 86400
 PER_DAY = 144
 ROUNDS = 15
 FLAT = 1.2  # greatest by least
-SETTINGS = Settings("b", "raw/", "b", "lake/", "db", MINUTES)
+SETTINGS = Settings(
+    source_bucket="b",
+    source_prefix="raw/",
+    dest_bucket="b",
+    dest_prefix="lake/",
+    glue_database="db",
+    interval_minutes=MINUTES,
+)
 
 
 def put_day(folder: Path, day: int) -> None:
     """Write a day's raw object."""
     lines = "".join(_line(day, n, first) for n in range(SENSORS) for first in range(0, PER_DAY, 12))
-    path = folder / time.strftime("raw/%Y/%m/%d/%H/stream.gz", time.gmtime(T0 + (day + 1) * DAY))
+    path = folder / time.strftime("raw/%Y/%m/%d/%H/stream.gz", time.gmtime(T0 + (day + 1) * DAY_S))
     path.parent.mkdir(parents=True)
     path.write_bytes(gzip.compress(lines.encode(), 1))
 
@@ -47,7 +53,7 @@ def _line(day: int, n: int, first: int) -> str:
     gateway = f"irrigation-gateway-{n // 4}"
     return (
         f'{{"v": 1, "gateway_id": "{gateway}", "sensor_id": "{gateway}.soil-{n % 4}", "zone_id": "plot-{n}", '
-        f'"boot_id": "b1", "samples": [{samples}], "client_id": "{gateway}", "received_at": {T0 + (day + 1) * DAY}}}\n'
+        f'"boot_id": "b1", "samples": [{samples}], "client_id": "{gateway}", "received_at": {T0 + (day + 1) * DAY_S}}}\n'
     )
 
 

@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def _report(probes: int, together: int, days: int) -> float:
-    fields, played = [Field(_zone(number, probes)) for number in range(12)], Played()
+    fields, played = [Field(zone=_zone(number, probes)) for number in range(12)], Played()
     for message in range(days * 96 // together):
         _play(fields, message, together, played)
     believing, deciding = (1e6 * spent / played.samples for spent in (played.believing_s, played.deciding_s))
@@ -55,7 +55,7 @@ class Played:
     samples: int = 0
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Field:
     """A zone's soil, and what the service knows of it."""
 

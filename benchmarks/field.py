@@ -38,7 +38,7 @@ VALIDATION = (("2020-05-10", "2020-10-20"), ("2021-04-20", "2021-07-01"))
 EXCERPT = Path(weathers.__file__).parent / "data" / "drummondville_2020_summer_soil.csv"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Constants:
     """What the search may change: soil (m3/m3, mm/h), plants, and how steeply roots thin out with depth."""
 
@@ -72,8 +72,28 @@ LIMITS = {
     "depletion": (0.2, 0.8),
     "rain_catch": (1.0, 2.0),
 }
-START = Constants(0.95, 0.05, 0.17, 0.38, 20.0, 0.7, 0.85, 0.5, 1.4)
-FOUND = Constants(0.9068, 0.0404, 0.10, 0.3946, 82.4, 0.30, 0.868, 0.644, 1.154)  # --search 700 --seed 2
+START = Constants(
+    root_beta=0.95,
+    wilting_point=0.05,
+    field_capacity=0.17,
+    saturation=0.38,
+    conductivity_mm_h=20.0,
+    kc=0.7,
+    cover=0.85,
+    depletion=0.5,
+    rain_catch=1.4,
+)
+FOUND = Constants(
+    root_beta=0.9068,
+    wilting_point=0.0404,
+    field_capacity=0.10,
+    saturation=0.3946,
+    conductivity_mm_h=82.4,
+    kc=0.30,
+    cover=0.868,
+    depletion=0.644,
+    rain_catch=1.154,
+)  # --search 700 --seed 2
 
 
 @dataclass(frozen=True)

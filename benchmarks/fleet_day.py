@@ -66,7 +66,17 @@ def bring(folder: Path, last: bool) -> None:
         index.BATCH_BYTES = BACKLOG_BYTES
     store = Store(cast(Any, FolderS3(folder)), cast(Any, NoGlue()))
     started, cpu_s = time.monotonic(), time.process_time()
-    index.aggregate(Settings("b", "raw/", "b", "lake/", "db", 15), store)
+    index.aggregate(
+        Settings(
+            source_bucket="b",
+            source_prefix="raw/",
+            dest_bucket="b",
+            dest_prefix="lake/",
+            glue_database="db",
+            interval_minutes=15,
+        ),
+        store,
+    )
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     print(json.dumps([time.monotonic() - started, time.process_time() - cpu_s, peak_mb]))
 

@@ -91,7 +91,7 @@ class FlashError(GatewayError):
     """The board, a program or an identity is not as it must be; the text says what, and the remedy."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Order:
     """What is to be on which board."""
 

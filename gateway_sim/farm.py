@@ -73,7 +73,7 @@ class Place:
 DRUMMONDVILLE = Place(45.88, -72.48, 82.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Zone:
     """One plot, one valve, one probe; `initial_vwc` in m3/m3, `efficiency` the share of the water that infiltrates.
 

@@ -29,7 +29,7 @@ class Pump:
         return self.shut_off_kpa / (1 + self.slope * conductance**2)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Defect:
     """What is wrong with a line from `begin_ms` to `end_ms`: see `clogged`, `burst`, `does_not_open` ... below.
 

@@ -28,7 +28,7 @@ class _UnmappableError(SimError):
     """A row or value that cannot be mapped: `(kind, reason)`."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Recording:
     """A file as samples, by sensor and then by time, and what became of the rest."""
 
@@ -55,7 +55,9 @@ def read(path: Path, logger_map: LoggerMap) -> Recording:
         for sample in found:
             ledger.count(sensor, [name for name, value in sample.values.items() if value is not None], "kept")
     digest = hashlib.sha256(path.read_bytes() + logger_map.path.read_bytes()).hexdigest()
-    return Recording(path, digest, logger_map, samples, placer.courses, ledger)
+    return Recording(
+        path=path, sha256=digest, logger_map=logger_map, samples=samples, courses=placer.courses, ledger=ledger
+    )
 
 
 def open_rows(path: Path, logger_map: LoggerMap) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:

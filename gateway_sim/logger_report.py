@@ -10,7 +10,6 @@ from gateway_sim.logger_series import VALUE_ENDS, Course, Sample, Sensor
 
 LINES = 100  # of repeated rows that are listed
 TOLERANCE = 1.5  # intervals: a longer step is a gap
-HOUR_S = 3600
 
 
 def report(recording: Recording) -> dict[str, Any]:

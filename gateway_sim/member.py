@@ -106,7 +106,14 @@ def faults_of(job: Document) -> Faults:
 
     def fault(row: Document) -> Fault:
         end = math.inf if row["end"] is None else row["end"]
-        return Fault(row["kind"], tuple(row["targets"]), row["begin"], end, row["amount"], row["quantity"])
+        return Fault(
+            kind=row["kind"],
+            targets=tuple(row["targets"]),
+            begin=row["begin"],
+            end=end,
+            amount=row["amount"],
+            quantity=row["quantity"],
+        )
 
     return Faults([fault(row) for row in job["faults"]], job["seed"])
 

@@ -31,7 +31,7 @@ OLDEST_DAYS = 3650  # since a perennial's cycle began
 _SEED, _DAYS = checks.whole_number(0, MOST_SEED), checks.whole_number(1, MOST_DAYS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scenario:
     """A farm, its weather and its faults. `description` is by language; `farm.seed` draws whatever is drawn.
 

@@ -21,7 +21,7 @@ READILY_EVAPORABLE = 0.4  # of the evaporable water, typical of FAO-56 table 19
 HEAD_MM_PER_KPA = 102.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layer:
     """Water contents in m3/m3, saturated conductivity in mm/h; `roots` is the share of the uptake."""
 
@@ -82,7 +82,15 @@ def uniform(  # noqa: PLR0913, PLR0917  # a soil has that many constants
     """Equal layers of one soil down to a depth; `shares` of the uptake, from the top, also give their number."""
     thickness = depth_m * 1000 / len(shares)
     return tuple(
-        Layer(thickness, wilting_point, field_capacity, saturation, conductivity_mm_h, share) for share in shares
+        Layer(
+            thickness_mm=thickness,
+            wilting_point=wilting_point,
+            field_capacity=field_capacity,
+            saturation=saturation,
+            conductivity_mm_h=conductivity_mm_h,
+            roots=share,
+        )
+        for share in shares
     )
 
 

@@ -38,7 +38,7 @@ class Publish:
     packet_id: int = 0  # 0 at QoS 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connect:
     """What a CONNECT asks for."""
 
@@ -147,7 +147,9 @@ def read_connect(packet: Packet) -> Connect:
     protocol, level = fields.text(), fields.byte()
     flags, keepalive_s = fields.byte(), fields.word()
     if level != 4:
-        return Connect(protocol, level, "", True, keepalive_s, None)  # another version lays out the rest its own way
+        return Connect(
+            protocol=protocol, level=level, client_id="", clean=True, keepalive_s=keepalive_s, will=None
+        )  # another version lays out the rest its own way
     will_qos = flags >> 3 & 3
     if flags & 1 or will_qos == 3 or (not flags & 4 and flags & 0x38) or (flags & 0x40 and not flags & 0x80):
         raise PacketError(f"CONNECT flags {flags:#04x}")
@@ -158,7 +160,9 @@ def read_connect(packet: Packet) -> Connect:
             fields.blob()
     if not fields.done():
         raise PacketError("CONNECT longer than its fields")
-    return Connect(protocol, level, client_id, bool(flags & 2), keepalive_s, will)
+    return Connect(
+        protocol=protocol, level=level, client_id=client_id, clean=bool(flags & 2), keepalive_s=keepalive_s, will=will
+    )
 
 
 def read_publish(packet: Packet) -> Publish:

@@ -15,7 +15,7 @@ DROPOUT_DAYS, DROPOUT_CHANCE = 5, 1 / 25  # how long the probes are silent, and 
 DAYS_A_MONTH = 30.4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """Everything that can be wrong at once; the defaults are an honest installation. Moisture in m3/m3."""
 
@@ -33,23 +33,23 @@ class Fault:
 
 NONE = Fault()
 FAULTS = (
-    Fault("et0_high", et0_factor=1.2),
-    Fault("et0_low", et0_factor=0.8),
-    Fault("bias_high", bias=0.03),
-    Fault("bias_low", bias=-0.03),
-    Fault("drift_high", drift_a_month=0.02),
-    Fault("drift_low", drift_a_month=-0.02),
-    Fault("noise", noise=0.02),
-    Fault("dropouts", dropouts=True),
-    Fault("stuck", stuck_probe=True),
-    Fault("soil_high", soil_factor=1.2),
-    Fault("soil_low", soil_factor=0.8),
-    Fault("undelivered", undelivered=0.1),
-    Fault("rain_unmeasured", rain_measured=False),
+    Fault(name="et0_high", et0_factor=1.2),
+    Fault(name="et0_low", et0_factor=0.8),
+    Fault(name="bias_high", bias=0.03),
+    Fault(name="bias_low", bias=-0.03),
+    Fault(name="drift_high", drift_a_month=0.02),
+    Fault(name="drift_low", drift_a_month=-0.02),
+    Fault(name="noise", noise=0.02),
+    Fault(name="dropouts", dropouts=True),
+    Fault(name="stuck", stuck_probe=True),
+    Fault(name="soil_high", soil_factor=1.2),
+    Fault(name="soil_low", soil_factor=0.8),
+    Fault(name="undelivered", undelivered=0.1),
+    Fault(name="rain_unmeasured", rain_measured=False),
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """What a grower writes into the zones file. Soil in m3/m3, as believed."""
 
@@ -61,7 +61,7 @@ class Known:
     normal_et0_mm: float  # a day's, in the season's peak month: what a fixed program would be set up for
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What is known in the evening: the day's weather, the water that the meter saw, and each probe's reading."""
 

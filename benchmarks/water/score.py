@@ -19,7 +19,7 @@ LESS_THAN_CALENDAR, OVER_ORACLE = 0.30, 0.35  # what is asked of `fused`
 NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A policy on a site with a fault: means over the seasons, and the worst season's share of its full yield."""
 
@@ -76,17 +76,17 @@ def rows(results: Iterable[Result]) -> list[Row]:
 def _row(site: Site, policy: str, fault: str, group: list[Result]) -> Row:
     yields = [result.outcome.yield_t_ha for result in group]
     return Row(
-        site,
-        policy,
-        fault,
-        len(group),
-        fmean(yields),
-        min(yields),
-        fmean(result.full_yield_t_ha for result in group),
-        fmean(result.outcome.irrigation_mm for result in group),
-        fmean(result.outcome.drainage_mm for result in group),
-        fmean(result.outcome.events for result in group),
-        min(result.outcome.yield_t_ha / result.full_yield_t_ha for result in group),
+        site=site,
+        policy=policy,
+        fault=fault,
+        seasons=len(group),
+        yield_t_ha_mean=fmean(yields),
+        yield_t_ha_min=min(yields),
+        full_yield_t_ha=fmean(result.full_yield_t_ha for result in group),
+        irrigation_mm=fmean(result.outcome.irrigation_mm for result in group),
+        drainage_mm=fmean(result.outcome.drainage_mm for result in group),
+        events=fmean(result.outcome.events for result in group),
+        worst=min(result.outcome.yield_t_ha / result.full_yield_t_ha for result in group),
     )
 
 

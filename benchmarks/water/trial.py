@@ -36,7 +36,7 @@ class Task:
     trials: tuple[tuple[str, Fault], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What one trial came to, beside the yield of the same season without any shortage of water."""
 
@@ -87,7 +87,14 @@ def carry_out(task: Task) -> list[Result]:
     frozen = field.sow(task.site.climate.name, task.site.soil, task.site.crop, task.sown)
     full = _live(frozen, task, FULL, NONE).yield_t_ha
     return [
-        Result(task.site, task.sown, policy, fault.name, _live(frozen, task, policy, fault), full)
+        Result(
+            site=task.site,
+            sown=task.sown,
+            policy=policy,
+            fault=fault.name,
+            outcome=_live(frozen, task, policy, fault),
+            full_yield_t_ha=full,
+        )
         for policy, fault in task.trials
     ]
 
