@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
+from benchmarks import DAY_S
 from benchmarks.aggregate import MINUTES, SENSORS, T0, FolderS3, NoGlue
 from lambda_functions.aggregate import index
 from lambda_functions.lake.settings import Settings
@@ -53,7 +54,8 @@ def _line(day: int, n: int, first: int) -> str:
     gateway = f"irrigation-gateway-{n // 4}"
     return (
         f'{{"v": 1, "gateway_id": "{gateway}", "sensor_id": "{gateway}.soil-{n % 4}", "zone_id": "plot-{n}", '
-        f'"boot_id": "b1", "samples": [{samples}], "client_id": "{gateway}", "received_at": {T0 + (day + 1) * DAY_S}}}\n'
+        f'"boot_id": "b1", "samples": [{samples}], "client_id": "{gateway}", '
+        f'"received_at": {T0 + (day + 1) * DAY_S}}}\n'
     )
 
 
@@ -76,13 +78,13 @@ def make_lake(folder: Path, days: int) -> None:
 
 def play_round(work: Path, histories: Iterable[int]) -> dict[int, tuple[int, float]]:
     """Requests and seconds of the run that reads one day more, for each history in its turn."""
-    found = {}
+    figures = {}
     for days in histories:
         shutil.copytree(work / str(days), work / "copy")
         calls, seconds = run(work / "copy")
         shutil.rmtree(work / "copy")
-        found[days] = calls.total(), seconds
-    return found
+        figures[days] = calls.total(), seconds
+    return figures
 
 
 def measure(histories: list[int], rounds: int) -> list[dict[int, tuple[int, float]]]:
@@ -93,14 +95,14 @@ def measure(histories: list[int], rounds: int) -> list[dict[int, tuple[int, floa
         return [play_round(Path(work), histories[:: 1 - 2 * (number % 2)]) for number in range(rounds + 1)][1:]
 
 
-def report(histories: list[int], found: list[dict[int, tuple[int, float]]]) -> bool:
+def report(histories: list[int], rounds: list[dict[int, tuple[int, float]]]) -> bool:
     """Print the table and, last, how far from flat it is; True if it is flat."""
     print("| history, days | requests | seconds | ratio |\n|---|---|---|---|")
     requests, ratios = [], []
     for days in histories:
-        seconds = statistics.median(one[days][1] for one in found)
-        ratios.append(statistics.median(one[days][1] / one[histories[0]][1] for one in found))
-        requests.append(found[0][days][0])
+        seconds = statistics.median(one[days][1] for one in rounds)
+        ratios.append(statistics.median(one[days][1] / one[histories[0]][1] for one in rounds))
+        requests.append(rounds[0][days][0])
         print(f"| {days} | {requests[-1]} | {seconds:.3f} | {ratios[-1]:.2f} |")
     spread, calls = max(ratios) / min(ratios), max(requests) / min(requests)
     is_flat = max(spread, calls) <= FLAT

@@ -91,12 +91,12 @@ def scalar(value: Any) -> str | None:
     return None if is_good else "want a text, or a list of texts; put each in quotes"
 
 
-def one_of(allowed: Collection[Any]) -> Check:
+def one_of(choices: Collection[Any]) -> Check:
     """A check for one of a few words."""
 
     def check(value: Any) -> str | None:
-        if isinstance(value, list | dict) or value not in allowed:
-            return f"not known here; {near_or_all(str(value), allowed)}"
+        if isinstance(value, list | dict) or value not in choices:
+            return f"not known here; {near_or_all(str(value), choices)}"
         return None
 
     return check

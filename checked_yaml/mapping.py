@@ -137,8 +137,8 @@ class Mapping:
         for key, _ in self.node.value if isinstance(self.node, yaml.MappingNode) else ():
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else "[...]"
             if name not in expected_names and name != "<<":
-                known = f"{did_you_mean(name, expected_names)}; known: {', '.join(expected_names)}"
-                self._note(key, name, self._where, f"unknown key {name!r}{known}")
+                hint = f"{did_you_mean(name, expected_names)}; known: {', '.join(expected_names)}"
+                self._note(key, name, self._where, f"unknown key {name!r}{hint}")
 
     def _miss(self, name: str) -> None:
         self._bad.add(name)

@@ -31,8 +31,8 @@ def _build(arguments: argparse.Namespace) -> int:
         report.update(heap.report(heap.measured()))
         breaches += heap.breaches(report)
         build.write_size_report(arguments.out, report)
-    for what, size, allowed in [*build.table(report), *heap.table(report)]:
-        print(f"{what:<32}{size:>8,} bytes{f', at most {allowed:,}' if allowed else ''}")
+    for what, size, most in [*build.table(report), *heap.table(report)]:
+        print(f"{what:<32}{size:>8,} bytes{f', at most {most:,}' if most else ''}")
     print(f"in {arguments.out}; the figures too, in size.json")
     for breach in breaches:
         print(breach, file=sys.stderr)

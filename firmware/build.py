@@ -72,8 +72,8 @@ def with_pins(boot: str, pins: dict[str, Any] | None) -> str:
     """boot.py with the valves of `pins` in place of none. Raises BuildError."""
     if boot.count(PINS_LINE) != 1:
         raise BuildError(f"boot.py has no line {PINS_LINE}, where the board's own valves go")
-    kept = {name: (pins or {}).get(name) for name in ("valves", "master")}
-    return boot.replace(PINS_LINE, f"PINS = {kept!r}") if pins else boot
+    valves = {name: (pins or {}).get(name) for name in ("valves", "master")}
+    return boot.replace(PINS_LINE, f"PINS = {valves!r}") if pins else boot
 
 
 def listing(folder: Path) -> list[Built]:

@@ -209,14 +209,14 @@ class Faults:
 
     def told(self, sensor_id: str, values: Mapping[str, float | int | None], measured_at: int) -> Values:
         """What a sensor says instead of its values; the same for the same seed, sensor and time."""
-        said = dict(values)
+        reading = dict(values)
         for number, fault in enumerate(self.active(sensor_id, measured_at)):
             change = KINDS[fault.kind].change
-            value = said.get(fault.quantity)
+            value = reading.get(fault.quantity)
             if change and value is not None:
                 key = f"{self._seed}:{sensor_id}:{measured_at}:{number}:{fault.kind}"
-                said[fault.quantity] = _rounded(change(value, fault, measured_at, random.Random(key)))  # noqa: S311  # no secret
-        return said
+                reading[fault.quantity] = _rounded(change(value, fault, measured_at, random.Random(key)))  # noqa: S311  # no secret
+        return reading
 
     def clock_offset_s(self, gateway_id: str, at: float) -> int:
         """How far a gateway's clock is off at a time."""
@@ -233,8 +233,8 @@ class Faults:
 
     def powerless_s(self, gateway_id: str, at: float) -> float:
         """Seconds until the power is back after a scheduled reboot; 0 if it is there."""
-        left = [begin + off_s - at for begin, off_s in self.reboots(gateway_id) if begin <= at]
-        return max([0.0, *left])
+        dark_s = [begin + off_s - at for begin, off_s in self.reboots(gateway_id) if begin <= at]
+        return max([0.0, *dark_s])
 
     def brown_out_s(self, gateway_id: str, at: float) -> float | None:
         """Seconds without power if the opening of a valve at this time resets the board; None if it does not."""
@@ -282,7 +282,7 @@ def parse(rows: object, targets: Mapping[str, Sequence[str]], start: int, seed: 
     return Faults([read(f"fault {number}", row, targets, start) for number, row in enumerate(rows, 1)], seed)
 
 
-def read(place: str, row: object, known: Mapping[str, Sequence[str]], start: int) -> Fault:
+def read(place: str, row: object, ids: Mapping[str, Sequence[str]], start: int) -> Fault:
     """One row of `parse`; `place` begins what is said of a mistake. Raises FaultError."""
     if not isinstance(row, dict):
         raise FaultError(f"{place}: want kind, target, from ..., not {row!r}")
@@ -298,7 +298,7 @@ def read(place: str, row: object, known: Mapping[str, Sequence[str]], start: int
     end = math.inf if row.get("until") is None else _time(f"{place}: until", row["until"], start)
     if end <= begin:
         raise FaultError(f"{place}: until {row['until']} is not after from {row.get('from', '0d')}")
-    targets = _targets(place, kind, row.get("target"), known)
+    targets = _targets(place, kind, row.get("target"), ids)
     quantity = str(row.get("quantity", "vwc"))
     if quantity not in QUANTITIES:
         raise FaultError(f"{place}: no quantity {quantity!r}; there are {', '.join(QUANTITIES)}")
@@ -312,14 +312,14 @@ def read(place: str, row: object, known: Mapping[str, Sequence[str]], start: int
     )
 
 
-def _targets(place: str, kind: Kind, target: object, known: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+def _targets(place: str, kind: Kind, target: object, ids: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     targets = tuple(target) if isinstance(target, list) else (target,)
     if len(set(map(str, targets))) != kind.targets or len(targets) != kind.targets:
-        wanted = "one" if kind.targets == 1 else f"a list of {kind.targets} different"
-        raise FaultError(f"{place}: target {target!r}; want {wanted} {kind.strikes} id")
+        how_many = "one" if kind.targets == 1 else f"a list of {kind.targets} different"
+        raise FaultError(f"{place}: target {target!r}; want {how_many} {kind.strikes} id")
     for one in targets:
-        if one not in known.get(kind.strikes, ()):
-            there = ", ".join(known.get(kind.strikes, ())) or "none"
+        if one not in ids.get(kind.strikes, ()):
+            there = ", ".join(ids.get(kind.strikes, ())) or "none"
             raise FaultError(f"{place}: no {kind.strikes} {one!r}; there are {there}")
     names = tuple(str(one) for one in targets)
     stations = [name for name in names if name.endswith(f".{WEATHER}")]

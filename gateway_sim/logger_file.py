@@ -51,8 +51,8 @@ def read(path: Path, logger_map: LoggerMap) -> Recording:
         for group, entry in parser.entries(line, row):
             placer.take(group, entry)
     samples = placer.samples()
-    for sensor, found in samples.items():
-        for sample in found:
+    for sensor, entries in samples.items():
+        for sample in entries:
             ledger.count(sensor, [name for name, value in sample.values.items() if value is not None], "kept")
     digest = hashlib.sha256(path.read_bytes() + logger_map.path.read_bytes()).hexdigest()
     return Recording(
@@ -167,8 +167,8 @@ class _Parser:
             zone_id = self._map.fill(place.zone, cells) if place.zone else None
         except KeyError as error:
             column, word = error.args
-            known = ", ".join(self._map.words[column])
-            raise _UnmappableError("unknown sensor", f"{column} {word!r}; known: {known}") from error
+            words = ", ".join(self._map.words[column])
+            raise _UnmappableError("unknown sensor", f"{column} {word!r}; known: {words}") from error
         for word in (gateway_id, sensor, zone_id):
             if word is not None and not topics.is_word(word):
                 raise _UnmappableError("unknown sensor", f"{word!r} is no name: letters, digits, '_' and '-' only")
@@ -203,13 +203,13 @@ class _Parser:
         name = unit if target.unit is None else target.unit
         rule = target.conversion(name or "")
         if rule is None:
-            known = ", ".join(units.known(target.quantity))
-            raise _UnmappableError("unknown unit", f"{name!r} is no unit of {target.quantity}; known: {known}")
+            unit_names = ", ".join(units.known(target.quantity))
+            raise _UnmappableError("unknown unit", f"{name!r} is no unit of {target.quantity}; known: {unit_names}")
         value = units.convert(number, *rule)
         least, most = messages.QUANTITIES[target.quantity]
         if not least <= value <= most:
-            said = f"{target.quantity} of {value:g} from {text!r} in {name}"
-            raise _UnmappableError("out of range", f"{said}; it can be {least:g} to {most:g}: wrong unit?")
+            what = f"{target.quantity} of {value:g} from {text!r} in {name}"
+            raise _UnmappableError("out of range", f"{what}; it can be {least:g} to {most:g}: wrong unit?")
         return value
 
     def _number(self, text: str) -> float:
@@ -257,28 +257,28 @@ def _epoch(text: str, units_a_second: int) -> tuple[datetime, tuple[int]]:
 
 def _local(text: str, rule: TimeRule) -> tuple[datetime, tuple[int, ...]]:
     try:
-        found = datetime.strptime(text, rule.format)
+        local = datetime.strptime(text, rule.format)
         first, second = (
-            math.floor(found.replace(tzinfo=found.tzinfo or rule.timezone, fold=fold).timestamp()) for fold in (0, 1)
+            math.floor(local.replace(tzinfo=local.tzinfo or rule.timezone, fold=fold).timestamp()) for fold in (0, 1)
         )
     except (ValueError, OverflowError) as error:
         raise _UnmappableError("bad time", f"{text!r} is no time as {rule.format!r}") from error
     if second < first:
         raise _UnmappableError("bad time", f"{text!r} does not exist in {rule.timezone}: clocks go forward over it")
-    return found.replace(tzinfo=None), (first,) if first == second else (first, second)
+    return local.replace(tzinfo=None), (first,) if first == second else (first, second)
 
 
 def write_aside(recording: Recording, path: Path) -> None:
     """Write what was kept aside: line, sensor, quantity, reason, and the row as it stands in the file."""
-    wanted: dict[int, list[Aside]] = defaultdict(list)
+    by_line: dict[int, list[Aside]] = defaultdict(list)
     for aside in recording.ledger.aside:
-        wanted[aside.line].append(aside)
+        by_line[aside.line].append(aside)
     header, rows = open_rows(recording.path, recording.logger_map)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["line", "sensor_id", "quantity", "kind", "reason", *header])
         for line, row in rows:
-            for aside in wanted.get(line, ()):
+            for aside in by_line.get(line, ()):
                 writer.writerow([*aside, *row])
 
 

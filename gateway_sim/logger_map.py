@@ -104,11 +104,11 @@ class LoggerMap:
         """Every column that the map speaks of."""
         targets = (self.long.targets if self.long else self.wide).values()
         places = [self.place, *(target.place for target in targets if target.place)]
-        named = {*self.time.columns, *self.wide, *self.ignored_columns, *self.ignored_rows}
-        named |= {name for place in places for name in place.columns()} | ({self.counter} if self.counter else set())
+        columns = {*self.time.columns, *self.wide, *self.ignored_columns, *self.ignored_rows}
+        columns |= {name for place in places for name in place.columns()} | ({self.counter} if self.counter else set())
         if self.long:
-            named |= {self.long.value, self.long.variable} | ({self.long.unit} if self.long.unit else set())
-        return named
+            columns |= {self.long.value, self.long.variable} | ({self.long.unit} if self.long.unit else set())
+        return columns
 
     def fill(self, template: str, row: Table[str, str]) -> str:
         """A template with the row's values. Raises KeyError(column, value) for a value that `words` does not know."""

@@ -134,11 +134,11 @@ class _Fields:
         return text
 
     def _take(self, count: int) -> bytes:
-        taken = self._body[self._at : self._at + count]
-        if len(taken) < count:
+        piece = self._body[self._at : self._at + count]
+        if len(piece) < count:
             raise PacketError("packet shorter than its fields")
         self._at += count
-        return taken
+        return piece
 
 
 def read_connect(packet: Packet) -> Connect:
@@ -188,12 +188,12 @@ def read_subscribe(packet: Packet) -> tuple[int, list[tuple[str, int]]]:
     """3.8: the packet identifier, and each filter with the QoS that it asks for."""
     fields = _Fields(packet.body)
     packet_id = fields.packet_id()
-    wanted = []
+    filters = []
     while not fields.done():
-        wanted.append((_filter(fields.text()), fields.byte()))
-    if not wanted or any(qos > 2 for _, qos in wanted):
+        filters.append((_filter(fields.text()), fields.byte()))
+    if not filters or any(qos > 2 for _, qos in filters):
         raise PacketError("SUBSCRIBE without a filter, or with a QoS above 2")
-    return packet_id, wanted
+    return packet_id, filters
 
 
 def read_unsubscribe(packet: Packet) -> tuple[int, list[str]]:
@@ -241,15 +241,15 @@ def share_of(topic_filter: str) -> tuple[str, str]:
 
 def matches(topic_filter: str, topic: str) -> bool:
     """True if a subscription to `topic_filter` (without `$share`) receives `topic` (4.7)."""
-    wanted, levels = topic_filter.split("/"), topic.split("/")
-    if topic.startswith("$") and wanted[0] in ("+", "#"):
+    pattern, levels = topic_filter.split("/"), topic.split("/")
+    if topic.startswith("$") and pattern[0] in ("+", "#"):
         return False
-    if wanted[-1] == "#":
-        wanted.pop()
-        levels = levels[: len(wanted)]
-        return len(levels) == len(wanted) and _levels_match(wanted, levels)
-    return len(wanted) == len(levels) and _levels_match(wanted, levels)
+    if pattern[-1] == "#":
+        pattern.pop()
+        levels = levels[: len(pattern)]
+        return len(levels) == len(pattern) and _levels_match(pattern, levels)
+    return len(pattern) == len(levels) and _levels_match(pattern, levels)
 
 
-def _levels_match(wanted: list[str], levels: list[str]) -> bool:
-    return all(want in ("+", level) for want, level in zip(wanted, levels, strict=True))
+def _levels_match(pattern: list[str], levels: list[str]) -> bool:
+    return all(want in ("+", level) for want, level in zip(pattern, levels, strict=True))

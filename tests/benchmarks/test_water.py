@@ -318,7 +318,7 @@ def test_a_policy_that_does_all_that_is_asked_passes() -> None:
 def test_a_policy_that_fails_in_one_thing_is_told_so(worse: Row, asked: str) -> None:
     """The verdict about that thing, at least, is no."""
     kept = [row for row in _good() if (row.policy, row.fault) != (worse.policy, worse.fault)]
-    (verdict,) = [verdict for verdict in judge([_sheet(*kept, worse)]) if asked in verdict.asked]
+    (verdict,) = [verdict for verdict in judge([_sheet(*kept, worse)]) if asked in verdict.demand]
     assert not verdict.passed
 
 

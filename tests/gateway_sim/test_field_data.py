@@ -8,7 +8,7 @@ from gateway_sim import weather as weathers
 
 FIRST_DAY = "2020-06-09"
 MEASURED = field.excerpt()
-DAYS = field.simulate(weathers.load(), field.FOUND, MEASURED.vwc[FIRST_DAY])[field.WARM_UP_DAYS :]
+DAYS = field.simulate(weathers.load(), field.BEST, MEASURED.vwc[FIRST_DAY])[field.WARM_UP_DAYS :]
 
 
 def test_moisture_at_7_5_cm_follows_the_probes() -> None:

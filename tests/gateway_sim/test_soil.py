@@ -19,6 +19,7 @@ from gateway_sim.soil import (
 )
 
 GRASS = Plants(kc=1.0, depletion=0.5)
+CONSTANTS = ("wilting_point", "field_capacity", "saturation", "conductivity_mm_h")
 LOAM = (0.13, 0.27, 0.46, 15.0)  # wilting point, field capacity, saturation; mm/h
 SOILS = {
     "sand": (0.05, 0.12, 0.40, 120.0),
