@@ -14,12 +14,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from checked_yaml.checks import did_you_mean
 from compute_service import explain, replay
 from compute_service.adapters import update_file, zones_file
 from compute_service.adapters.forecast_source import Forecasts
 from compute_service.adapters.mqtt import Link
 from compute_service.adapters.sqlite import Store
-from compute_service.adapters.values import did_you_mean
 from compute_service.commands import ulid
 from compute_service.errors import ComputeError, StoreError
 from compute_service.service import Service

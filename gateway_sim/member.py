@@ -34,8 +34,8 @@ def season(scenario: Scenario, gateway: FarmGateway) -> Document:
     weather = [
         {"at": scenario.weather.start + 3600 * number, **hour} for number, hour in enumerate(scenario.weather.hours)
     ]
-    struck = {gateway.gateway_id, *gateway.sensor_ids, *(zone.zone_id for zone in gateway.zones)}
-    faults = [row for row in fault_rows(scenario.faults) if struck & set(row["targets"])]
+    ids = {gateway.gateway_id, *gateway.sensor_ids, *(zone.zone_id for zone in gateway.zones)}
+    faults = [row for row in fault_rows(scenario.faults) if ids & set(row["targets"])]
     about = {"gateway_id": gateway.gateway_id, "farm": scenario.farm.name, "seed": scenario.farm.seed}
     return {**about, "zones": zones, "weather": weather, "faults": faults}
 
@@ -106,7 +106,14 @@ def faults_of(job: Document) -> Faults:
 
     def fault(row: Document) -> Fault:
         end = math.inf if row["end"] is None else row["end"]
-        return Fault(row["kind"], tuple(row["targets"]), row["begin"], end, row["amount"], row["quantity"])
+        return Fault(
+            kind=row["kind"],
+            targets=tuple(row["targets"]),
+            begin=row["begin"],
+            end=end,
+            amount=row["amount"],
+            quantity=row["quantity"],
+        )
 
     return Faults([fault(row) for row in job["faults"]], job["seed"])
 

@@ -26,7 +26,7 @@ _POLICY_FOLDER = Path(__file__).parents[1] / "terraform" / "modules" / "iot" / "
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cloud:
     """A running local IoT Core."""
 
@@ -76,7 +76,14 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
         bound = await gate.start(host, port)
         stack.push_async_callback(rule.flush, everything=True)
         stack.push_async_callback(gate.stop)
-        yield Cloud(bound, gate, rule, registry, inner, list(things) if register else registry.things())
+        yield Cloud(
+            port=bound,
+            gate=gate,
+            rule=rule,
+            registry=registry,
+            broker=inner,
+            things=list(things) if register else registry.things(),
+        )
 
 
 def _check_endpoint() -> None:

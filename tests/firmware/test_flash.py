@@ -13,7 +13,7 @@ import pytest
 
 from firmware import __main__ as command_line
 from firmware import build, flash
-from firmware.config import ConfigError
+from gateway.errors import ConfigError
 from tests.firmware.rom import Rom
 from tests.firmware.serial_board import carrying, pseudo_terminal, serial_board
 

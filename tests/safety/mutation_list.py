@@ -39,7 +39,7 @@ MUTATIONS = (
     Mutation(
         "id check",
         VALVES,
-        "        if known:\n",
+        "        if entry:\n",
         "        if False:\n",
         _VALVES + "Rule4Repeats::test_a_repeat_moves_nothing_and_repeats_the_ack",
     ),
@@ -60,8 +60,8 @@ MUTATIONS = (
     Mutation(
         "epochs are persisted",
         VALVES,
-        "packed = dict(state)",
-        "packed = dict(state, epochs={})",
+        "record = dict(state)",
+        "record = dict(state, epochs={})",
         _VALVES + "Rule5Rejections::test_close_raises_the_epoch_of_a_shut_valve",
     ),
     Mutation(
@@ -74,8 +74,8 @@ MUTATIONS = (
     Mutation(
         "the fence is persisted",
         VALVES,
-        "packed = dict(state)",
-        "packed = dict(state, fence=0)",
+        "record = dict(state)",
+        "record = dict(state, fence=0)",
         _VALVES + "Rule5Rejections::test_stop_all_closes_and_fences",
     ),
     Mutation(
@@ -116,7 +116,7 @@ MUTATIONS = (
     Mutation(
         "boot closes every valve",
         VALVES,
-        "self._shut(zone_id)\n        saved",
+        "self._shut(zone_id)\n        record",
         "pass\n        saved",
         _VALVES + "Rule3Boot::test_boot_closes_everything_first",
     ),

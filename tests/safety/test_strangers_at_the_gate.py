@@ -41,7 +41,11 @@ def test_a_certificate_is_good_for_its_own_name_only() -> None:
     both = Registration("arn", "f", frozenset({GATEWAY, OTHER}), {GATEWAY: policy, OTHER: policy})
 
     def admit(client_id: str, things: Registration | None) -> Policy:
-        return _admit(things, _Peer(OTHER, "f"), Connect("MQTT", 4, client_id, True, 30, None))
+        return _admit(
+            things,
+            _Peer(OTHER, "f"),
+            Connect(protocol="MQTT", level=4, client_id=client_id, clean=True, keepalive_s=30, will=None),
+        )
 
     assert admit(OTHER, both) is policy
     for client_id, things in ((GATEWAY, both), ("", both), (f"{OTHER}0", both), (OTHER, None)):

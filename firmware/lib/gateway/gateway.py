@@ -185,14 +185,14 @@ class Gateway:
 
     def _plausible(self, sensor_id: str, values: "Values") -> "Values":
         """The values, None for any that its quantity cannot have: percent for a fraction is caught, not clamped."""
-        checked = {}
+        good_values = {}
         for name, value in values.items():
             least, most = messages.QUANTITIES[name]
             good = value is None or least <= value <= most
-            checked[name] = value if good else None
+            good_values[name] = value if good else None
             if not good:
                 self._report("bad_value", f"{sensor_id}: {name} of {value}, it can be {least} to {most}")
-        return checked
+        return good_values
 
     def _watch_shut_valves(self) -> None:
         """Tell of water that runs through a valve which was shut all the time since the last sample."""
@@ -409,8 +409,8 @@ class Gateway:
 
     def _load_settings(self, config: "Message") -> "tuple[dict[str, int], int]":
         settings = {name: config.get(name, DEFAULTS[name]) for name in DEFAULTS}
-        issued_at, saved = self._saved_settings.load() or (0, {})
-        settings.update(saved)
+        issued_at, newer = self._saved_settings.load() or (0, {})
+        settings.update(newer)
         return settings, issued_at
 
 

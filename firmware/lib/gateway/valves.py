@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 KEPT_COMMANDS = 32  # whose last ack is remembered; an open beyond them waits until one has expired
 RETRY_MS = 1000  # a valve that did not close, a state that could not be written
-_KEPT = ("command_id", "zone_id", "epoch", "state", "code", "duration_s", "volume_l", "volume_source", "end_reason")
+_FIELDS = ("command_id", "zone_id", "epoch", "state", "code", "duration_s", "volume_l", "volume_source", "end_reason")
 
 
 class Valves:
@@ -50,18 +50,18 @@ class Valves:
         self._state: State = {"epochs": {}, "fence": 0, "must_fence": False, "known": {}, "running": {}}
         self._unsaved = False
         self._runs: dict[str, Message] = {}
-        self._stuck: set[str] = set()
+        self._faulty: set[str] = set()
         self._retry_ms = 0
 
     @property
     def open_valves(self) -> "list[str]":
         """The zones whose valve is open, or did not close when it was told to."""
-        return sorted(set(self._runs) | self._stuck)
+        return sorted(set(self._runs) | self._faulty)
 
     @property
     def stuck(self) -> "list[str]":
         """The zones whose valve did not close when it was told to."""
-        return sorted(self._stuck)
+        return sorted(self._faulty)
 
     @property
     def epochs(self) -> "dict[str, int]":
@@ -73,11 +73,11 @@ class Valves:
         self._at = wire_time(now)
         for zone_id in sorted(self._zones):
             self._shut(zone_id)
-        saved = self._slots.load()
-        if saved is None:
+        record = self._slots.load()
+        if record is None:
             self._state["must_fence"] = self._slots.lost
             return
-        self._state = _unpack(saved)
+        self._state = _unpack(record)
         if not self._state["running"]:
             return
         state = self._copy()
@@ -105,7 +105,7 @@ class Valves:
     def tick(self, ticks_ms: int, now: int) -> None:
         """End the runs that have reached their bound; try again what failed."""
         self._at = wire_time(now)
-        for zone_id in sorted(self._stuck):
+        for zone_id in sorted(self._faulty):
             self._shut(zone_id)
         self._end(self._due(ticks_ms), ticks_ms)
         if self._unsaved:
@@ -115,7 +115,7 @@ class Valves:
     def next_deadline_ms(self) -> "int | None":
         """When `tick` is due next, in `ticks_ms`; None while nothing is open and nothing failed."""
         due = [run["check_ms"] for run in self._runs.values()]
-        if self._stuck or self._unsaved:
+        if self._faulty or self._unsaved:
             due.append(self._retry_ms)
         return min(due) if due else None
 
@@ -127,9 +127,9 @@ class Valves:
             self._shut(zone_id)
 
     def _open(self, command: "Message", now: int, trusted: bool, ticks_ms: int) -> None:
-        known = self._state["known"].get(command["command_id"])
-        if known:
-            self._emit(known[1])
+        entry = self._state["known"].get(command["command_id"])
+        if entry:
+            self._emit(entry[1])
             return
         if trusted and self._state.get("must_fence"):
             self._fence_off(now)
@@ -147,7 +147,7 @@ class Valves:
             ("expired", now >= command["expires_at"]),
             ("fenced", command["issued_at"] <= self._state["fence"]),
             ("stale_epoch", command["epoch"] <= self._state["epochs"].get(zone_id, 0)),
-            ("valve_fault", zone_id in self._stuck),
+            ("valve_fault", zone_id in self._faulty),
             ("storage_fault", not self._room(self._state, now)),
         )
         for code, holds in rules:
@@ -181,7 +181,7 @@ class Valves:
         self._runs[zone_id] = run  # the deadline is armed; only now may the relay move
         self._watch(run, ticks_ms)
         try:
-            if zone_id in self._stuck:
+            if zone_id in self._faulty:
                 raise ValveError("the valve did not close after the run before")
             self._board.set_valve(zone_id, True)
         except ValveError:
@@ -198,7 +198,7 @@ class Valves:
         state["epochs"][zone_id] = max(command["epoch"], state["epochs"].get(zone_id, 0))
         self._shut(zone_id)
         self._end([(zone_id, "close")], ticks_ms, state)
-        self._answer_stop(command, zone_id in self._stuck)
+        self._answer_stop(command, zone_id in self._faulty)
 
     def _stop_all(self, command: "Message", ticks_ms: int) -> None:
         state = self._copy()
@@ -206,7 +206,7 @@ class Valves:
         for zone_id in sorted(self._zones):
             self._shut(zone_id)
         self._end([(zone_id, "stop_all") for zone_id in sorted(self._runs)], ticks_ms, state)
-        self._answer_stop(command, bool(self._stuck))
+        self._answer_stop(command, bool(self._faulty))
 
     def _end(self, endings: "Sequence[tuple[str, str]]", ticks_ms: int, state: "State | None" = None) -> None:
         """Close the valves of the runs in `endings`, write `state` with their acks, then send these."""
@@ -232,9 +232,9 @@ class Valves:
         try:
             self._board.set_valve(zone_id, False)
         except ValveError:
-            self._stuck.add(zone_id)
+            self._faulty.add(zone_id)
         else:
-            self._stuck.discard(zone_id)
+            self._faulty.discard(zone_id)
 
     def _plan(self, command: "Message", now: int, ticks_ms: int) -> "Message":
         cap_s = min(self._zones[command["zone_id"]]["hard_cap_s"], MAX_RUN_S)
@@ -296,7 +296,7 @@ class Valves:
 
     def _final(self, run: "Message", ticks_ms: int, reason: str) -> "Message":
         volume_l, source = self._delivered(run, ticks_ms)
-        stuck = run["saved"]["zone_id"] in self._stuck
+        stuck = run["saved"]["zone_id"] in self._faulty
         failed = stuck or reason == "fault"
         return _ack(
             run["saved"],
@@ -368,8 +368,8 @@ class Valves:
 
     def _forgettable(self, state: "State", now: int) -> "list[str]":
         running = [run["command_id"] for run in state["running"].values()]
-        known = state["known"]
-        return [name for name in known if known[name][0] < now and name not in running]
+        entries = state["known"]
+        return [name for name in entries if entries[name][0] < now and name not in running]
 
     def _copy(self) -> "State":
         old = self._state
@@ -410,12 +410,12 @@ def _remember(state: "State", ack: "Message", expires_at: "int | None" = None) -
 
 
 def _pack(state: "State") -> "State":
-    packed = dict(state)
-    packed["known"] = [[expires_at] + [ack[name] for name in _KEPT] for expires_at, ack in state["known"].values()]
-    return packed
+    record = dict(state)
+    record["known"] = [[expires_at] + [ack[name] for name in _FIELDS] for expires_at, ack in state["known"].values()]
+    return record
 
 
-def _unpack(saved: "State") -> "State":
-    state = dict(saved)
-    state["known"] = {row[1]: [row[0], {name: row[1 + n] for n, name in enumerate(_KEPT)}] for row in saved["known"]}
+def _unpack(record: "State") -> "State":
+    state = dict(record)
+    state["known"] = {row[1]: [row[0], {name: row[1 + n] for n, name in enumerate(_FIELDS)}] for row in record["known"]}
     return state
