@@ -22,8 +22,8 @@ from gateway_sim.errors import SimError
 from local_cloud.errors import LocalCloudError
 
 if TYPE_CHECKING:  # whoever plays a part has its room at hand
-    from compute_service.adapters.mqtt import Link
-    from compute_service.adapters.sqlite import Store
+    from compute_service.adapters.mqtt import MqttConnection
+    from compute_service.adapters.sqlite.store import SqliteStore
     from compute_service.service import Service
     from gateway_sim.fleet import Fleet
     from local_cloud.cloud import Cloud
@@ -103,8 +103,10 @@ class FleetPart:
 class ComputePart:
     """The compute service."""
 
-    def __init__(self, service: "Service", store: "Store", link: "Link", record: Recorder) -> None:
-        self._service, self._store, self._link = service, store, link
+    def __init__(
+        self, service: "Service", store: "SqliteStore", connection: "MqttConnection", record: Recorder
+    ) -> None:
+        self._service, self._store, self._connection = service, store, connection
         self.news = record.news
 
     def idle(self) -> bool:
@@ -113,7 +115,7 @@ class ComputePart:
 
     def why_busy(self) -> str:
         """Publishes wait for the broker, or a message is being handled."""
-        return f"{self._link.un_acked()} publishes wait for their acknowledgement"
+        return f"{self._connection.un_acked()} publishes wait for their acknowledgement"
 
     def activity(self) -> int:
         """The gate counts what the service sends and receives."""
@@ -131,9 +133,9 @@ class ComputePart:
     async def stop(self) -> dict[str, Any]:
         """Close what is overdue, disconnect; gives the commands by state and what was settled."""
         self._service.give_up()
-        await asyncio.to_thread(self._link.close)
-        litres = sum(delivery.volume_l or 0 for delivery in self._store.deliveries())
-        return {"commands": self._store.command_counts(), "litres_settled": litres}
+        await asyncio.to_thread(self._connection.close)
+        litres = sum(delivery.volume_l or 0 for delivery in self._store.commands.deliveries())
+        return {"commands": self._store.commands.counts(), "litres_settled": litres}
 
 
 class CloudPart:

@@ -12,8 +12,8 @@ import boto3
 import yaml
 
 from compute_service.adapters import zones_file as farm_config
-from compute_service.adapters.mqtt import Link
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.mqtt import MqttConnection
+from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.service import Service
 from demo.lake_facts import lake_facts
 from demo.participants import CloudPart, ComputePart, FleetPart, Recorder
@@ -168,10 +168,10 @@ async def _compute(  # noqa: PLR0913, PLR0917  # what a service is made of
     zones = site.work / "zones.yaml"
     first_day = farms.local_day(time.now(), farm.timezone)
     zones.write_text(yaml.safe_dump(farms.zones_document(farm, first_day), sort_keys=False))
-    store = stack.enter_context(contextlib.closing(Store(site.work / "compute.sqlite")))
-    link = Link(site.compute, "localhost", port)
-    service = Service(farm_config.load(zones), store, link.publish, time.now, record)
-    await asyncio.to_thread(link.connect, service.handle)  # in a thread, as the gate that answers is on this loop
-    stack.push_async_callback(asyncio.to_thread, link.close, 0)
+    store = stack.enter_context(contextlib.closing(SqliteStore(site.work / "compute.sqlite")))
+    connection = MqttConnection(site.compute, "localhost", port)
+    service = Service(farm_config.load(zones), store, connection.publish, time.now, record)
+    await asyncio.to_thread(connection.connect, service.handle)  # in a thread, as the gate that answers is on this loop
+    stack.push_async_callback(asyncio.to_thread, connection.close, 0)
     service.start()
-    return ComputePart(service, store, link, record)
+    return ComputePart(service, store, connection, record)

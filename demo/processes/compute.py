@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from compute_service.adapters import zones_file as farm_config
-from compute_service.adapters.mqtt import Link
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.mqtt import MqttConnection
+from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.forecast import Forecast
 from compute_service.service import Service
 from demo.forecaster import Forecaster
@@ -28,12 +28,12 @@ async def role(job: Job, time: VirtualTime, record: Recorder) -> AsyncIterator[t
     def forecast() -> Forecast | None:
         return forecaster.newest(time.now()) if forecaster else None
 
-    with contextlib.closing(Store(Path(job.out) / "compute.sqlite")) as store:
-        link = Link(Path(job.work) / "certs" / COMPUTE, "localhost", job.gate_port)
-        service = Service(farm, store, link.publish, time.now, record, forecast)
-        link.connect(service.handle)
+    with contextlib.closing(SqliteStore(Path(job.out) / "compute.sqlite")) as store:
+        connection = MqttConnection(Path(job.work) / "certs" / COMPUTE, "localhost", job.gate_port)
+        service = Service(farm, store, connection.publish, time.now, record, forecast)
+        connection.connect(service.handle)
         service.start()
-        yield ComputePart(service, store, link, record), {}
+        yield ComputePart(service, store, connection, record), {}
 
 
 if __name__ == "__main__":

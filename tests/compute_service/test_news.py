@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.in_memory.store import InMemoryStore
 from protocol import messages, topics
 from tests.compute_service.bench import GATEWAY, Bench, zone
 
@@ -39,7 +39,7 @@ def test_an_error_report_is_told(bench: Bench) -> None:
     assert told(bench, "error") == [("bad_value", "vwc of 25.1, it can be 0.0 to 1.0")]
 
 
-def test_strangers_make_no_news(store: Store) -> None:
+def test_strangers_make_no_news(store: InMemoryStore) -> None:
     """A gateway of no farm is refused, and nothing of it is told as news."""
     bench = Bench(store, (zone("a"),))
     hear(bench, "status", topics.STATUS, gateway_id="irrigation-gateway-99", state="offline")
