@@ -8,7 +8,7 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -39,7 +39,7 @@ class Recorder:
         self._file: TextIO = path.open("a", buffering=1)
         self._news = ""
 
-    def __call__(self, event: dict[str, Any]) -> None:
+    def __call__(self, event: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(event) + "\n")
         if told := NEWS.get(event["kind"]):
             self._news = told(event)
@@ -58,7 +58,7 @@ class Recorder:
         self._file.close()
 
 
-NEWS: dict[str, Callable[[dict[str, Any]], str]] = {
+NEWS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "valve_edge": lambda event: f"{event['zone_id']} {'opens' if event['open'] else 'closes'}",
     "refusal": lambda event: f"refused {event['thing']}: {event['why']}",
 }

@@ -119,7 +119,7 @@ class ZoneMemory(Protocol):
         """When each zone that waits for a decision is to be decided about (Unix s), by name."""
 
     def forget(self, zone_id: str) -> None:
-        """The zone is none any more: its samples wait for nothing. Its water and its model stay, should it come back."""
+        """The zone is none any more, so its samples wait for nothing. Water and model stay, should it come back."""
 
     def add_water(self, water: WaterRow) -> bool:
         """Book water of a zone; False if that id is booked already."""

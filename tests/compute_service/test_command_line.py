@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,7 +103,7 @@ def test_a_service_from_start_to_end(broker: Broker, tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "Test farm: serving, zones: 1; Ctrl-C stops\n"
         until(lambda: len(heard) == 1)
-        command = messages.decode(heard[0].topic, heard[0].payload)[1]
+        command: Any = messages.decode(heard[0].topic, heard[0].payload)[1]
         done = messages.encode("ack", ack(command, "done"))
         client.publish(topics.ack(GATEWAY), done, 1).wait_for_publish(10)
         client.subscribe(topics.UPDATES, 1)
@@ -112,7 +113,8 @@ def test_a_service_from_start_to_end(broker: Broker, tmp_path: Path) -> None:
         until(lambda: len(heard) == 2)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
-    assert messages.decode(heard[1].topic, heard[1].payload)[1]["settings"] == {"sample_interval_s": 600}
+    update: Any = messages.decode(heard[1].topic, heard[1].payload)[1]
+    assert update["settings"] == {"sample_interval_s": 600}
     assert (command["action"], command["duration_s"]) == ("open", 1800)
     kinds = [json.loads(line)["kind"] for line in events.read_text().splitlines()]
     assert kinds == ["decision", "command", "ack"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from compute_service.adapters.schema import SCHEMAS
 from compute_service.adapters.in_memory.store import InMemoryStore
+from compute_service.adapters.schema import SCHEMAS
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.decide import Run
 from compute_service.domain.zone import Probe

@@ -194,11 +194,12 @@ class Farm:
 
     def publish(self, topic: str, payload: bytes, number: int) -> None:
         """The broker takes a message of the service; its PUBACK follows."""
-        kind, message = messages.decode(topic, payload)
-        assert kind == "command"
+        decoded = messages.decode(topic, payload)
+        assert decoded[0] == "command"
+        message = dict(decoded[1])
         self.published.append(message)
         for _ in range(self.luck.copies):
-            self._to_gateways[message["device_id"]].append(message)
+            self._to_gateways[decoded[1]["device_id"]].append(message)
         self._pubacks.append(number)
 
     def openings(self) -> list[Opening]:
@@ -384,7 +385,7 @@ class InProcess:
         self._farm.publish(topic, payload, number)
         self._fate.point("after a publish")
 
-    def _record(self, event: Message) -> None:
+    def _record(self, event: Any) -> None:
         self._fate.point("before a record")
         self._farm.events.append(event)
 

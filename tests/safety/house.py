@@ -8,7 +8,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from compute_service import commands
 from compute_service.adapters.sqlite.store import SqliteStore
@@ -129,7 +129,7 @@ class House(World):
         command = commands.remember(self._store.commands, FARM_ZONES[zone_id], decision, "decision", command_id)
         assert command
         commands.on_puback(self._store.commands, command_id)
-        return command
+        return dict(command)
 
     def on_hear(self, what: tuple[int, bool]) -> None:
         """Compute hears an ack; its PUBACK comes back, or is lost, so that the ack comes again."""
@@ -145,7 +145,7 @@ class House(World):
     def _hear_at_compute(self, ack: Ack) -> None:
         command = self._store.commands.get(ack["command_id"])
         if command:
-            commands.acknowledge(self._store.commands, self._store.zones, command, ack, self.truth)
+            commands.acknowledge(self._store.commands, self._store.zones, command, cast(Any, ack), self.truth)
 
     # the device
 
@@ -179,7 +179,7 @@ class House(World):
     def _publish(self, topic: str, payload: bytes, on_acked: Callable[[], None]) -> None:
         kind, message = messages.decode(topic, payload)
         if kind == "ack":
-            self.uplink.append((message, on_acked))
+            self.uplink.append((dict(message), on_acked))
         else:
             on_acked()
 

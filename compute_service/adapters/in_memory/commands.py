@@ -88,8 +88,8 @@ class CommandsInMemory:
 
     def add_delivery(self, delivery: Delivery) -> None:
         """Keep what a command delivered; a command can only be settled once."""
-        numbers = {"duration_s": float(delivery.duration_s), "volume_l": real(delivery.volume_l)}
-        self._tables.deliveries.add(delivery.command_id, replace(delivery, **numbers))
+        row = replace(delivery, duration_s=float(delivery.duration_s), volume_l=real(delivery.volume_l))
+        self._tables.deliveries.add(delivery.command_id, row)
 
     def deliveries(self) -> list[Delivery]:
         """All settled deliveries, the oldest first."""

@@ -9,7 +9,6 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from compute_service.domain.hourly_weather import Reckoned
 from compute_service.domain.ports import Delivery, WaterRow
 
-
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 

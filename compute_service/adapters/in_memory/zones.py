@@ -45,8 +45,9 @@ class ZonesInMemory:
 
     def add_water(self, water: WaterRow) -> bool:
         """Book water of a zone; False if that id is booked already."""
-        numbers = {"litres": real(water.litres), "duration_s": float(water.duration_s), "back_s": float(water.back_s)}
-        return self._tables.water.add_once(water.water_id, WaterEntry(replace(water, **numbers)))
+        litres, duration_s, back_s = real(water.litres), float(water.duration_s), float(water.back_s)
+        row = replace(water, litres=litres, duration_s=duration_s, back_s=back_s)
+        return self._tables.water.add_once(water.water_id, WaterEntry(row))
 
     def news(self, zone: Zone) -> News:
         """What is new about a zone: water, and of a sensor and time the newest of the samples that have a value."""

@@ -44,7 +44,7 @@ class ZoneTables:
         return dict(self._database.all("SELECT zone_id, due_at FROM zones WHERE due_at IS NOT NULL ORDER BY zone_id"))
 
     def forget(self, zone_id: str) -> None:
-        """The zone is none any more: its samples wait for nothing. Its water and its model stay, should it come back."""
+        """The zone is none any more, so its samples wait for nothing. Water and model stay, should it come back."""
         with self._database.transaction():
             self._database.run("UPDATE zones SET due_at = NULL WHERE zone_id = ?", zone_id)
             self._database.run("DELETE FROM samples WHERE zone_id = ?", zone_id)

@@ -388,7 +388,7 @@ class Valves:
         return True
 
 
-def _ack(run: "Message", state: str, code: str, **amounts: "Any") -> "Message":
+def _ack(run: "Incoming", state: str, code: str, **amounts: "Any") -> "Message":
     ack = {
         "command_id": run["command_id"],
         "zone_id": run.get("zone_id"),
