@@ -18,6 +18,7 @@ from compute_service.domain.forecast import Forecast
 from compute_service.domain.ports import CommandRow, Store, UpdateRow, WaterRow
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import Sample
+from compute_service.errors import ComputeError
 from compute_service.zone_models import Desk
 from protocol import messages, topics
 from protocol.errors import ProtocolError
@@ -37,7 +38,7 @@ Publish = Callable[[str, bytes, Callable[[], None]], None]
 Record = Callable[["Event"], None]
 
 
-class _RefusedError(Exception):
+class _RefusedError(ComputeError):
     """A message that is well formed, and still none to take: whose it is, what, and why not."""
 
     def __init__(self, thing: str, what: str, why: str) -> None:
@@ -143,7 +144,7 @@ class Service:
         route = ROUTES.get(kind)
         if route is None:
             thing = message.get("device_id") or message.get("gateway_id") or _claimed_by(topic)
-            raise _RefusedError(thing, kind, "is for gateways, and none of them may send it")
+            raise _RefusedError(thing, kind, "is nothing that a gateway may send to this service")
         if message["gateway_id"] not in self._gateways:
             raise _RefusedError(message["gateway_id"], kind, "is from no gateway of this farm")
         route(self, message, self._now())

@@ -15,8 +15,10 @@ from compute_service.adapters.schema import SCHEMAS
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.decide import Run
 from compute_service.domain.zone import Probe
+from compute_service.service import ROUTES
 from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, reading, zone
+from tests.safety.garbage import TOPICS, documents
 
 
 def test_dry_reading_becomes_a_command(bench: Bench) -> None:
@@ -283,6 +285,30 @@ def test_refusals(bench: Bench, topic: str, message: dict[str, object], thing: s
     assert why in event["why"]
     assert bench.store.updates.counters()["refusals"] == 3
     assert bench.service.next_due() is None
+
+
+def test_every_message_of_a_gateway_has_a_route() -> None:
+    """Each kind that gateways publish has its handler in the service, and the service waits for no other kind."""
+    filters = [name.replace("+/data", "gw.soil/data").replace("+", "gw") for name in topics.FROM_GATEWAYS]
+    kinds = {topics.parse(name)[0] for name in filters}
+    assert sorted(kinds - set(ROUTES)) == [], "gateways publish these, and the service has no route for them"
+    assert sorted(set(ROUTES) - kinds) == [], "the service has a route for these, and subscribes to none of them"
+
+
+@pytest.mark.parametrize("kind", sorted(ROUTES))
+def test_a_message_without_a_route_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """A kind that this service cannot take changes nothing: it is counted, told once, and the service goes on."""
+    command = bench.water("a")
+    message = documents(NOON, command["command_id"])[kind]
+    monkeypatch.delitem(ROUTES, kind)
+    counters, due = bench.store.updates.counters(), bench.service.next_due()
+    for _ in range(2):
+        bench.hear(TOPICS[kind], message)
+    [event] = bench.events_of("refusal")
+    assert (event["by"], event["thing"], event["what"]) == ("compute", GATEWAY, kind)
+    assert "nothing that a gateway may send" in event["why"]
+    assert bench.store.updates.counters() == {**counters, "refusals": 2}
+    assert (bench.state_of(command), bench.service.next_due()) == ("pending", due)
 
 
 def test_garbage_never_raises(bench: Bench) -> None:

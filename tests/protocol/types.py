@@ -43,6 +43,12 @@ def fields(shape: Any) -> dict[str, Any]:
     return get_type_hints(shape, include_extras=True)
 
 
+def events() -> dict[str, Any]:
+    """The table of events.pyi: each kind with its type."""
+    shapes = get_args(stub("events").Event)
+    return {get_args(fields(shape)["kind"])[0]: shape for shape in shapes}
+
+
 def flaws(value: Any, shape: Any, place: str = "") -> Iterator[str]:
     """Where a value of JSON is not what its type says, in words; nothing if it is."""
     origin, arguments = get_origin(shape), get_args(shape)
