@@ -6,9 +6,13 @@ import json
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from demo.job import Job
 from field_time.clock import FieldClock
+
+if TYPE_CHECKING:
+    from protocol.events import Kill
 
 AT_WORK_S = 0.02  # real seconds within which what a participant does in its turn is mostly done
 LOOK_EVERY_S = 0.001  # real seconds between two looks for a moment; looking all the time would slow the demonstration
@@ -67,7 +71,7 @@ class Kills:
         return has_come
 
     def _note(self, name: str, moment: str | None) -> None:
-        event = {"at": self._clock.now_ms // 1000, "kind": "kill", "process": name, "moment": moment or "any"}
+        event: Kill = {"at": self._clock.now_ms // 1000, "kind": "kill", "process": name, "moment": moment or "any"}
         with (self._events / "accidents.jsonl").open("a") as file:
             file.write(json.dumps(event) + "\n")
 

@@ -1,7 +1,7 @@
 """The events of one process, as they happen."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,7 +14,7 @@ class Recorder:
         self._file: TextIO = path.open("a", buffering=1)
         self._news = ""
 
-    def __call__(self, event: dict[str, Any]) -> None:
+    def __call__(self, event: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(event) + "\n")
         if in_words := NEWS.get(event["kind"]):
             self._news = in_words(event)
@@ -33,7 +33,7 @@ class Recorder:
         self._file.close()
 
 
-NEWS: dict[str, Callable[[dict[str, Any]], str]] = {
+NEWS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "valve_edge": lambda event: f"{event['zone_id']} {'opens' if event['open'] else 'closes'}",
     "refusal": lambda event: f"refused {event['thing']}: {event['why']}",
 }

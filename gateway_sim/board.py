@@ -16,6 +16,7 @@ from gateway_sim.weather import Weather
 
 if TYPE_CHECKING:  # the interfaces are types only, and no module
     from gateway.interfaces import Clock, Store
+    from protocol.events import ValveEdge
 
 Event = dict[str, Any]
 Values = dict[str, float | int | None]
@@ -144,7 +145,7 @@ class SimBoard:
             raise StateError(f"{self._gateway_id}: the edges of its valves cannot be kept: {error}") from error
 
     def _edge(self, at_ms: int, zone_id: str, is_open: bool) -> Event:
-        return {
+        edge: ValveEdge = {
             "at": at_ms // 1000,
             "kind": "valve_edge",
             "at_ms": at_ms,
@@ -152,6 +153,7 @@ class SimBoard:
             "zone_id": zone_id,
             "open": is_open,
         }
+        return {**edge}
 
     def _now_ms(self) -> int:
         return self._origin_ms + self._clock.ticks_ms()

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_cloud.broker import Broker
 from local_cloud.errors import ConfigError
-from local_cloud.gate import Gate, server_tls
+from local_cloud.gate import Gate, Record, server_tls
 from local_cloud.policy import render
 from local_cloud.registry import Registry
 from local_cloud.topic_rule import TopicRule
@@ -46,7 +46,7 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
     bucket: str,
     prefix: str,
     now: Callable[[], int],
-    record: Callable[[dict[str, Any]], None],
+    record: Record,
     broker: str = "embedded",
     host: str = "127.0.0.1",
     port: int = 0,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_cloud import packets
 from local_cloud.errors import BrokerError, GateError, LocalCloudError, PacketError, RegistryError
@@ -21,6 +21,9 @@ from local_cloud.in_flight import InFlight
 from local_cloud.packets import Connect, Packet, Publish, Splitter
 from local_cloud.policy import Policy
 from local_cloud.registry import Registration, Registry, fingerprint_of
+
+if TYPE_CHECKING:
+    from protocol.events import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +38,7 @@ _CHUNK_BYTES = 64 * 1024
 _FAREWELL_S = 2.0
 
 OnPublish = Callable[[str, str, bytes], None]
-Record = Callable[[dict[str, Any]], None]
+Record = Callable[["Refusal"], None]
 
 
 class _RefusedError(LocalCloudError):
@@ -138,7 +141,15 @@ class Gate:
     def refuse(self, thing: str, what: str, why: str) -> None:
         """Say and record that something was refused."""
         log.warning("refused %s: %s: %s", thing, what, why)
-        self._record({"at": self._now(), "kind": "refusal", "by": "gate", "thing": thing, "what": what, "why": why})
+        event: Refusal = {
+            "at": self._now(),
+            "kind": "refusal",
+            "by": "gate",
+            "thing": thing,
+            "what": what,
+            "why": why,
+        }
+        self._record(event)
 
     def fail(self, error: LocalCloudError) -> None:
         """Note that the cloud cannot do its work any more."""

@@ -226,6 +226,7 @@ _FIELDS = {
         "counters": (_counts, REQUIRED, 64),
     },
 }
+_NAMED_BY_TOPIC = {"reading": "sensor_id", "command": "device_id"}  # every other topic names the gateway
 _SAMPLE = {
     "seq": _count,
     "measured_at": _time,
@@ -347,6 +348,6 @@ def _pairs_kept(message):
 def _check_identity(kind, identifier, message):
     if identifier is None:
         return
-    field = {"reading": "sensor_id", "command": "device_id", "ack": "gateway_id"}[kind]
+    field = _NAMED_BY_TOPIC.get(kind, "gateway_id")
     if message[field] != identifier:
         raise IdentityError(kind, field, "%s arrived on the topic of %s" % (_short(message[field]), identifier))

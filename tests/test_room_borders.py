@@ -37,7 +37,18 @@ BOARD = frozenset(
 TYPES = {"typing", "collections.abc"}  # for type checkers only: behind TYPE_CHECKING, or in a `try`
 # What values in and values out need: no file, no network, no log.
 THINKING = frozenset(
-    {"collections", "dataclasses", "datetime", "difflib", "functools", "hashlib", "itertools", "json", "math"}
+    {
+        "collections",
+        "contextlib",
+        "dataclasses",
+        "datetime",
+        "difflib",
+        "functools",
+        "hashlib",
+        "itertools",
+        "json",
+        "math",
+    }
     | {"operator", "statistics", "typing", "zoneinfo"}
 )
 DOMAIN = "compute_service.domain compute_service.errors protocol"

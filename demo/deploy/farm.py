@@ -60,9 +60,7 @@ class Harvest:
 
 
 @asynccontextmanager
-async def iot_core(
-    site: DeployedSite, record: Callable[[dict[str, Any]], None], now: Callable[[], int]
-) -> AsyncIterator[Cloud]:
+async def iot_core(site: DeployedSite, record: Callable[[Any], None], now: Callable[[], int]) -> AsyncIterator[Cloud]:
     """Gate, broker and topic rule; who may do what, and where readings go, is as Terraform made it."""
     async with serve(
         certs=site.gate,

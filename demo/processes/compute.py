@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from compute_service.adapters import zones_file as farm_config
-from compute_service.adapters.mqtt import Link
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.mqtt import MqttConnection
+from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.zone import Config
 from compute_service.service import Service
@@ -36,8 +36,8 @@ class ComputePlace:
 class ComputePart:
     """The compute service."""
 
-    def __init__(self, service: Service, store: Store, link: Link, record: Recorder) -> None:
-        self._service, self._store, self._link = service, store, link
+    def __init__(self, service: Service, store: SqliteStore, connection: MqttConnection, record: Recorder) -> None:
+        self._service, self._store, self._connection = service, store, connection
         self.news = record.news
 
     def idle(self) -> bool:
@@ -46,7 +46,7 @@ class ComputePart:
 
     def why_busy(self) -> str:
         """Publishes wait for the broker, or a message is being handled."""
-        return f"{self._link.un_acked()} publishes wait for their acknowledgement"
+        return f"{self._connection.un_acked()} publishes wait for their acknowledgement"
 
     def activity(self) -> int:
         """The gate counts what the service sends and receives."""
@@ -64,9 +64,9 @@ class ComputePart:
     async def stop(self) -> dict[str, Any]:
         """Close what is overdue, disconnect; gives the commands by state and what was settled."""
         self._service.give_up()
-        await asyncio.to_thread(self._link.close)
-        litres = sum(delivery.volume_l or 0 for delivery in self._store.deliveries())
-        return {"commands": self._store.command_counts(), "litres_settled": litres}
+        await asyncio.to_thread(self._connection.close)
+        litres = sum(delivery.volume_l or 0 for delivery in self._store.commands.deliveries())
+        return {"commands": self._store.commands.counts(), "litres_settled": litres}
 
 
 @asynccontextmanager
@@ -74,15 +74,15 @@ async def connected(
     place: ComputePlace, time: VirtualTime, record: Recorder, forecast: Callable[[], Forecast | None] = lambda: None
 ) -> AsyncIterator[ComputePart]:
     """The service, subscribed, going on from its store. Raises ComputeError."""
-    with contextlib.closing(Store(place.store)) as store:
-        link = Link(place.identity, "localhost", place.gate_port)
-        service = Service(place.farm, store, link.publish, time.now, record, forecast)
-        await asyncio.to_thread(link.connect, service.handle)  # in a thread, as the gate may be on this loop
+    with contextlib.closing(SqliteStore(place.store)) as store:
+        connection = MqttConnection(place.identity, "localhost", place.gate_port)
+        service = Service(place.farm, store, connection.publish, time.now, record, forecast)
+        await asyncio.to_thread(connection.connect, service.handle)  # in a thread, as the gate may be on this loop
         try:
             service.start()
-            yield ComputePart(service, store, link, record)
+            yield ComputePart(service, store, connection, record)
         finally:
-            await asyncio.to_thread(link.close, 0)
+            await asyncio.to_thread(connection.close, 0)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.sqlite.store import SqliteStore
 from local_cloud.gate import _admit, _Peer, _RefusedError
 from local_cloud.packets import Connect
 from local_cloud.policy import Policy
@@ -96,11 +96,11 @@ def test_what_the_gate_lets_pass_compute_holds_against_the_farm(world: Any) -> N
                 await sender.publish(row.topic, row.payload)
                 compute.bench.service.handle(*await heard.message())
                 assert compute.kept() == kept, row
-                assert compute.store.counters()["refusals"] == number, row
+                assert compute.store.updates.counters()["refusals"] == number, row
             assert w.refusals() == []
             assert len(passing) > 60
 
-    with closing(Store(":memory:")) as store:
+    with closing(SqliteStore(":memory:")) as store:
         asyncio.run(asyncio.wait_for(walk(Compute(store)), 60))
 
 

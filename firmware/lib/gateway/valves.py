@@ -11,12 +11,13 @@ from protocol.messages import MAX_RUN_S
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from gateway.interfaces import Board, Store
 
     Message = dict[str, Any]
+    Incoming = Mapping[str, Any]  # a message that `decode` has checked
     State = dict[str, Any]
 
 KEPT_COMMANDS = 32  # whose last ack is remembered; an open beyond them waits until one has expired
@@ -92,7 +93,7 @@ class Valves:
             if not was_said(ack):
                 self._emit(ack)
 
-    def handle(self, command: "Message", now: int, trusted: bool, ticks_ms: int) -> None:
+    def handle(self, command: "Incoming", now: int, trusted: bool, ticks_ms: int) -> None:
         """Obey, repeat or reject one command."""
         self._at = wire_time(now)
         if command["action"] == "open":
@@ -126,7 +127,7 @@ class Valves:
         for zone_id in sorted(self._zones):
             self._shut(zone_id)
 
-    def _open(self, command: "Message", now: int, trusted: bool, ticks_ms: int) -> None:
+    def _open(self, command: "Incoming", now: int, trusted: bool, ticks_ms: int) -> None:
         entry = self._state["known"].get(command["command_id"])
         if entry:
             self._emit(entry[1])
@@ -139,7 +140,7 @@ class Valves:
         else:
             self._start(command, now, ticks_ms)
 
-    def _why_not(self, command: "Message", now: int, trusted: bool) -> "str | None":
+    def _why_not(self, command: "Incoming", now: int, trusted: bool) -> "str | None":
         zone_id = command["zone_id"]
         rules = (
             ("unknown_zone", zone_id not in self._zones),
@@ -155,7 +156,7 @@ class Valves:
                 return code
         return None
 
-    def _start(self, command: "Message", now: int, ticks_ms: int) -> None:
+    def _start(self, command: "Incoming", now: int, ticks_ms: int) -> None:
         zone_id = command["zone_id"]
         run = self._plan(command, now, ticks_ms)
         replaced = self._runs.get(zone_id)
@@ -189,7 +190,7 @@ class Valves:
             return
         self._emit(started)
 
-    def _close(self, command: "Message", ticks_ms: int) -> None:
+    def _close(self, command: "Incoming", ticks_ms: int) -> None:
         zone_id = command["zone_id"]
         if zone_id not in self._zones:
             self._answer(command, "rejected", "unknown_zone")
@@ -200,7 +201,7 @@ class Valves:
         self._end([(zone_id, "close")], ticks_ms, state)
         self._answer_stop(command, zone_id in self._faulty)
 
-    def _stop_all(self, command: "Message", ticks_ms: int) -> None:
+    def _stop_all(self, command: "Incoming", ticks_ms: int) -> None:
         state = self._copy()
         state["fence"] = max(command["issued_at"], state["fence"])
         for zone_id in sorted(self._zones):
@@ -236,7 +237,7 @@ class Valves:
         else:
             self._faulty.discard(zone_id)
 
-    def _plan(self, command: "Message", now: int, ticks_ms: int) -> "Message":
+    def _plan(self, command: "Incoming", now: int, ticks_ms: int) -> "Message":
         cap_s = min(self._zones[command["zone_id"]]["hard_cap_s"], MAX_RUN_S)
         bound_s = min(command["duration_s"], cap_s)
         return {
@@ -330,7 +331,7 @@ class Valves:
         state["fence"] = max(now, state["fence"])
         self._settle(state, [])
 
-    def _reject(self, command: "Message", code: str, now: int, trusted: bool) -> None:
+    def _reject(self, command: "Incoming", code: str, now: int, trusted: bool) -> None:
         """A rejection is final: it uses its epoch up, so that this holds even where its id finds no room."""
         ack = _ack(command, "rejected", code)
         zone_id = command["zone_id"]
@@ -346,11 +347,11 @@ class Valves:
             self._state = state
         self._emit(ack)
 
-    def _answer_stop(self, command: "Message", stuck: bool) -> None:
+    def _answer_stop(self, command: "Incoming", stuck: bool) -> None:
         code = "valve_fault" if stuck else "storage_fault" if self._unsaved else "ok"
         self._answer(command, "done" if code == "ok" else "failed", code)
 
-    def _answer(self, command: "Message", state: str, code: str) -> None:
+    def _answer(self, command: "Incoming", state: str, code: str) -> None:
         self._emit(_ack(command, state, code))
 
     def _emit(self, ack: "Message") -> None:
@@ -387,7 +388,7 @@ class Valves:
         return True
 
 
-def _ack(run: "Message", state: str, code: str, **amounts: "Any") -> "Message":
+def _ack(run: "Incoming", state: str, code: str, **amounts: "Any") -> "Message":
     ack = {
         "command_id": run["command_id"],
         "zone_id": run.get("zone_id"),
