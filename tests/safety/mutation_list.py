@@ -117,7 +117,7 @@ MUTATIONS = (
         "boot closes every valve",
         VALVES,
         "self._shut(zone_id)\n        record",
-        "pass\n        saved",
+        "pass\n        record",
         _VALVES + "Rule3Boot::test_boot_closes_everything_first",
     ),
     Mutation(
