@@ -112,7 +112,7 @@ async def _use(plan: Plan, outputs: dict[str, Any], terraform: Terraform, tell: 
     tell("terraform plan, after the farm's day")
     changes = await terraform.plan("third")
     tell("one certificate is revoked")
-    refusals: list[dict[str, Any]] = []
+    refusals: list[Any] = []
     async with iot_core(site, refusals.append, now=lambda: 0) as cloud:  # no field time passes
         refused = await door.revoking_shuts_out(cloud, *(printed / thing for thing in plan.things[:2]))
     return {
