@@ -28,6 +28,7 @@ from gateway_sim.farm import Farm
 from gateway_sim.fleet import Fleet
 from lambda_functions.aggregate import index as aggregate
 from local_cloud.cloud import Cloud, serve
+from local_cloud.gate import Record
 
 ORDER = ("fleet", "compute", "cloud")
 SEED = 1
@@ -60,7 +61,7 @@ class Harvest:
 
 
 @asynccontextmanager
-async def iot_core(site: DeployedSite, record: Callable[[Any], None], now: Callable[[], int]) -> AsyncIterator[Cloud]:
+async def iot_core(site: DeployedSite, record: Record, now: Callable[[], int]) -> AsyncIterator[Cloud]:
     """Gate, broker and topic rule; who may do what, and where readings go, is as Terraform made it."""
     async with serve(
         certs=site.gate,

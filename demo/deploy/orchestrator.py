@@ -112,7 +112,7 @@ async def _use(deployment: Deployment, outputs: dict[str, Any], terraform: Terra
     tell("terraform plan, after the farm's day")
     changes = await terraform.plan("third")
     tell("one certificate is revoked")
-    refusals: list[dict[str, Any]] = []
+    refusals: list[Any] = []
     async with iot_core(site, refusals.append, now=lambda: 0) as cloud:  # no field time passes
         is_shut_out = await door.revoking_shuts_out(cloud, *(by_aws / thing for thing in deployment.things[:2]))
     return {

@@ -117,17 +117,17 @@ def test_no_second_command_while_one_is_under_way(bench: Bench) -> None:
         assert len(bench.commands()) == 1
 
 
-def test_unanswered_command_expires(bench: Bench) -> None:
+def test_unanswered_command_expires(file_bench: Bench) -> None:
     """A command that nobody answers is given up after its expiry and a grace, and that moment is due."""
-    command = bench.water("a")
-    bench.published[-1][2]()
-    issued = bench.now
-    assert bench.service.next_due() == issued + LIFE_S + ACK_GRACE_S
-    bench.tick(LIFE_S + ACK_GRACE_S - 1)
-    assert bench.state_of(command) == "sent"
-    bench.tick(1)
-    assert bench.state_of(command) == "expired"
-    assert bench.service.next_due() is None
+    command = file_bench.water("a")
+    file_bench.published[-1][2]()
+    issued = file_bench.now
+    assert file_bench.service.next_due() == issued + LIFE_S + ACK_GRACE_S
+    file_bench.tick(LIFE_S + ACK_GRACE_S - 1)
+    assert file_bench.state_of(command) == "sent"
+    file_bench.tick(1)
+    assert file_bench.state_of(command) == "expired"
+    assert file_bench.service.next_due() is None
 
 
 def test_started_command_has_the_time_of_its_run(bench: Bench) -> None:
@@ -140,17 +140,17 @@ def test_started_command_has_the_time_of_its_run(bench: Bench) -> None:
     assert bench.state_of(command) == "expired"
 
 
-def test_unknown_end_counts_as_given(bench: Bench) -> None:
+def test_unknown_end_counts_as_given(file_bench: Bench) -> None:
     """Water that may have flowed counts against cooldown and cap until an ack tells better, and is never settled."""
-    command = bench.water("a")
-    bench.tick(LIFE_S + ACK_GRACE_S)
-    closed = bench.now
-    assert bench.store.zones.zone_state(bench.zones[0], 0, 0, 0).runs == (Run(closed, command["duration_s"]),)
-    assert bench.store.commands.deliveries() == []
-    bench.hear_reading("a")
-    bench.tick(10)
-    assert len(bench.commands()) == 1
-    assert "the last run ended" in bench.store.decisions.last()[-1]["sentence"]
+    command = file_bench.water("a")
+    file_bench.tick(LIFE_S + ACK_GRACE_S)
+    closed = file_bench.now
+    assert file_bench.store.zones.zone_state(file_bench.zones[0], 0, 0, 0).runs == (Run(closed, command["duration_s"]),)
+    assert file_bench.store.commands.deliveries() == []
+    file_bench.hear_reading("a")
+    file_bench.tick(10)
+    assert len(file_bench.commands()) == 1
+    assert "the last run ended" in file_bench.store.decisions.last()[-1]["sentence"]
 
 
 def test_late_ack_settles_an_expired_command(bench: Bench) -> None:
