@@ -1,1 +1,3 @@
 """Figures against peers, side by side in one run."""
+
+DAY_S = 86400

@@ -27,7 +27,7 @@ ROWS = 5_000_000
 SENSORS = 100
 PER_LINE = 10  # samples, one a minute
 EVERY = PER_LINE * 60  # seconds between two lines of a sensor
-REPEATED = 50  # every 50th line comes twice
+REPEAT_EVERY = 50  # every 50th line comes twice
 FORGED = 1000  # every 1000th also from a publisher that does not own the sensor
 T0 = 1717200000  # 2024-06-01 00:00 UTC
 MINUTES = 15
@@ -40,7 +40,7 @@ def make_raw(folder: Path, rows: int) -> None:
     for first in range(0, turns, 3600 // EVERY):
         lines = [_line(chance, turn, n) for turn in range(first, min(turns, first + 6)) for n in range(SENSORS)]
         forged = [line.replace('"client_id": "', '"client_id": "x') for line in lines[1::FORGED]]
-        text = "".join(line + "\n" for line in lines + lines[::REPEATED] + forged)
+        text = "".join(line + "\n" for line in lines + lines[::REPEAT_EVERY] + forged)
         at = time.gmtime(T0 + (first + 5) * EVERY)
         path = folder / time.strftime("raw/%Y/%m/%d/%H/stream.gz", at)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,15 @@ def run_function(folder: Path) -> None:
     from lambda_functions.lake.store import Store  # noqa: PLC0415  # as above
 
     index.aggregate(
-        Settings("b", "raw/", "b", "function/", "db", MINUTES), Store(cast(Any, FolderS3(folder)), cast(Any, NoGlue()))
+        Settings(
+            source_bucket="b",
+            source_prefix="raw/",
+            dest_bucket="b",
+            dest_prefix="function/",
+            glue_database="db",
+            interval_minutes=MINUTES,
+        ),
+        Store(cast(Any, FolderS3(folder)), cast(Any, NoGlue())),
     )
 
 
@@ -112,8 +120,8 @@ class FolderS3:
 
     def paginate(self, Bucket: str, Prefix: str, StartAfter: str) -> Iterator[dict[str, Any]]:  # noqa: ARG002, N803
         self.calls["ListObjectsV2"] += 1
-        found = list(_files_after(self._folder, Prefix.rstrip("/"), StartAfter))
-        yield {"Contents": [{"Key": key, "Size": (self._folder / key).stat().st_size} for key in found]}
+        files = list(_files_after(self._folder, Prefix.rstrip("/"), StartAfter))
+        yield {"Contents": [{"Key": key, "Size": (self._folder / key).stat().st_size} for key in files]}
 
     def _metadata(self, key: str) -> dict[str, str]:
         path = (self._folder / key).with_suffix(".metadata")
@@ -291,8 +299,8 @@ def check(folder: Path, name: str) -> tuple[int, int, float]:
 def measure(name: str, folder: Path) -> dict[str, float]:
     """Run a contestant in a fresh process; seconds, seconds of CPU and peak memory in MB, with its imports."""
     command = [sys.executable, "-m", "benchmarks.aggregate", "--contestant", name, "--folder", str(folder)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return cast(dict[str, float], json.loads(done.stdout))
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return cast(dict[str, float], json.loads(process.stdout))
 
 
 def _run_here(name: str, folder: Path) -> None:
@@ -300,8 +308,8 @@ def _run_here(name: str, folder: Path) -> None:
     (CONTESTANTS | PARTS)[name](folder)
     seconds = time.perf_counter() - started
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    found = {"s": seconds, "cpu_s": usage.ru_utime + usage.ru_stime, "mb": usage.ru_maxrss / 1024}
-    sys.stdout.write(json.dumps(found))
+    figures = {"s": seconds, "cpu_s": usage.ru_utime + usage.ru_stime, "mb": usage.ru_maxrss / 1024}
+    sys.stdout.write(json.dumps(figures))
     sys.stdout.flush()
     os._exit(0)  # pyarrow's threads sometimes abort the interpreter's own way out
 
@@ -310,7 +318,7 @@ def compare(rows: int, folder: Path, names: list[str]) -> None:
     """Run the contestants one after the other and print the table."""
     make_raw(folder, rows)
     load = os.getloadavg()[0]
-    found = {name: measure(name, folder) for name in (*names, *PARTS)}
+    figures = {name: measure(name, folder) for name in (*names, *PARTS)}
     results = {name: check(folder, name) for name in names}
     if len(set(results.values())) != 1:
         raise SystemExit(f"the tables differ: {results}")
@@ -319,13 +327,13 @@ def compare(rows: int, folder: Path, names: list[str]) -> None:
     print(
         "| | s | CPU s | samples/s | peak MB | x pandas | x pandas, CPU | of bare |\n|---|---|---|---|---|---|---|---|"
     )
-    for name, run in found.items():
-        print(f"| {name} | {_figures(run, samples, found)} |")
+    for name, run in figures.items():
+        print(f"| {name} | {_figures(run, samples, figures)} |")
 
 
-def _figures(run: dict[str, float], samples: int, found: dict[str, dict[str, float]]) -> str:
+def _figures(run: dict[str, float], samples: int, figures: dict[str, dict[str, float]]) -> str:
     nobody = {"s": float("nan"), "cpu_s": float("nan")}
-    pandas, bare = found.get("pandas", nobody), found.get("bare", nobody)
+    pandas, bare = figures.get("pandas", nobody), figures.get("bare", nobody)
     times = f"{run['s']:.1f} | {run['cpu_s']:.1f} | {samples / run['s']:,.0f} | {run['mb']:,.0f}"
     return f"{times} | {pandas['s'] / run['s']:.1f} | {pandas['cpu_s'] / run['cpu_s']:.1f} | {bare['s'] / run['s']:.0%}"
 

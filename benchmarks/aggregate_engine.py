@@ -24,7 +24,7 @@ from protocol import messages
 ROUNDS = 5
 CASES = {"small": (100, 1), "medium": (100_000, 20), "many objects": (50_000, 5_000)}  # samples, raw objects
 PER_LINE = 10
-REPEATED = 50  # every 50th line comes twice
+REPEAT_EVERY = 50  # every 50th line comes twice
 T0 = 1717200000  # 2024-06-01 00:00 UTC
 MINUTES = 15
 
@@ -34,7 +34,7 @@ def make_case(folder: Path, samples: int, objects: int) -> None:
     folder.mkdir()
     chance = random.Random(1)  # noqa: S311  # the same case every time
     lines = [_line(chance, number) for number in range(samples // PER_LINE)]
-    lines += lines[::REPEATED]
+    lines += lines[::REPEAT_EVERY]
     size = -(-len(lines) // objects)
     for number in range(objects):
         text = "".join(line + "\n" for line in lines[number * size : (number + 1) * size])
@@ -90,8 +90,8 @@ def run_duckdb(bodies: dict[str, bytes], work: Path) -> tuple[int, int, float]:
         [(unusual,)] = lake.execute("select count(*) from lines where not regexp_matches(raw, ?)", [USUAL]).fetchall()
         assert unusual == 0
         lake.execute(_duckdb_samples(quantities))
-        held = lake.table("samples").aggregate(", ".join(f"count({name})" for name in quantities)).fetchall()[0]
-        lake.execute(_duckdb_windows([name for name, count in zip(quantities, held, strict=True) if count]))
+        counts = lake.table("samples").aggregate(", ".join(f"count({name})" for name in quantities)).fetchall()[0]
+        lake.execute(_duckdb_windows([name for name, count in zip(quantities, counts, strict=True) if count]))
         lake.execute(f"copy samples to '{work}/samples.parquet' (compression zstd)")
         lake.execute(f"copy windows to '{work}/windows.parquet' (compression zstd)")
         [result] = lake.execute(
@@ -158,8 +158,8 @@ def measure(engine: str, folder: Path) -> dict[str, Any]:
 def in_fresh_process(engine: str, folder: Path) -> dict[str, Any]:
     """`measure` in a process that has loaded nothing yet."""
     command = [sys.executable, "-m", "benchmarks.aggregate_engine", "--engine", engine, "--folder", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    figures: dict[str, Any] = json.loads(done.stdout)
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    figures: dict[str, Any] = json.loads(process.stdout)
     return figures
 
 
@@ -171,12 +171,12 @@ def compare(folder: Path, say: Any = sys.stdout.write) -> None:
         make_case(place, samples, objects)
         runs: dict[str, list[dict[str, Any]]] = {engine: [] for engine in ENGINES}
         for _ in range(ROUNDS):
-            for engine, found in runs.items():
-                found.append(in_fresh_process(engine, place))
-        _check_equal(case, [run["result"] for found in runs.values() for run in found])
+            for engine, results in runs.items():
+                results.append(in_fresh_process(engine, place))
+        _check_equal(case, [run["result"] for results in runs.values() for run in results])
         peer = _median(runs["duckdb"], "first_s")
-        for engine, found in runs.items():
-            figures = {name: _median(found, name) for name in ("import_s", "first_s", "again_s", "peak_mb")}
+        for engine, results in runs.items():
+            figures = {name: _median(results, name) for name in ("import_s", "first_s", "again_s", "peak_mb")}
             say(
                 f"{case:14}{engine:8}{figures['import_s']:10.3f}{figures['first_s']:10.3f}{figures['again_s']:10.3f}"
                 f"{peer / figures['first_s']:10.2f}{figures['peak_mb']:10.0f}\n"

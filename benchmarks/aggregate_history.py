@@ -18,22 +18,29 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
+from benchmarks import DAY_S
 from benchmarks.aggregate import MINUTES, SENSORS, T0, FolderS3, NoGlue
 from lambda_functions.aggregate import index
 from lambda_functions.lake.settings import Settings
 from lambda_functions.lake.store import Store
 
-DAY = 86400
 PER_DAY = 144
 ROUNDS = 15
 FLAT = 1.2  # greatest by least
-SETTINGS = Settings("b", "raw/", "b", "lake/", "db", MINUTES)
+SETTINGS = Settings(
+    source_bucket="b",
+    source_prefix="raw/",
+    dest_bucket="b",
+    dest_prefix="lake/",
+    glue_database="db",
+    interval_minutes=MINUTES,
+)
 
 
 def put_day(folder: Path, day: int) -> None:
     """Write a day's raw object."""
     lines = "".join(_line(day, n, first) for n in range(SENSORS) for first in range(0, PER_DAY, 12))
-    path = folder / time.strftime("raw/%Y/%m/%d/%H/stream.gz", time.gmtime(T0 + (day + 1) * DAY))
+    path = folder / time.strftime("raw/%Y/%m/%d/%H/stream.gz", time.gmtime(T0 + (day + 1) * DAY_S))
     path.parent.mkdir(parents=True)
     path.write_bytes(gzip.compress(lines.encode(), 1))
 
@@ -47,7 +54,8 @@ def _line(day: int, n: int, first: int) -> str:
     gateway = f"irrigation-gateway-{n // 4}"
     return (
         f'{{"v": 1, "gateway_id": "{gateway}", "sensor_id": "{gateway}.soil-{n % 4}", "zone_id": "plot-{n}", '
-        f'"boot_id": "b1", "samples": [{samples}], "client_id": "{gateway}", "received_at": {T0 + (day + 1) * DAY}}}\n'
+        f'"boot_id": "b1", "samples": [{samples}], "client_id": "{gateway}", '
+        f'"received_at": {T0 + (day + 1) * DAY_S}}}\n'
     )
 
 
@@ -70,13 +78,13 @@ def make_lake(folder: Path, days: int) -> None:
 
 def play_round(work: Path, histories: Iterable[int]) -> dict[int, tuple[int, float]]:
     """Requests and seconds of the run that reads one day more, for each history in its turn."""
-    found = {}
+    figures = {}
     for days in histories:
         shutil.copytree(work / str(days), work / "copy")
         calls, seconds = run(work / "copy")
         shutil.rmtree(work / "copy")
-        found[days] = calls.total(), seconds
-    return found
+        figures[days] = calls.total(), seconds
+    return figures
 
 
 def measure(histories: list[int], rounds: int) -> list[dict[int, tuple[int, float]]]:
@@ -87,14 +95,14 @@ def measure(histories: list[int], rounds: int) -> list[dict[int, tuple[int, floa
         return [play_round(Path(work), histories[:: 1 - 2 * (number % 2)]) for number in range(rounds + 1)][1:]
 
 
-def report(histories: list[int], found: list[dict[int, tuple[int, float]]]) -> bool:
+def report(histories: list[int], rounds: list[dict[int, tuple[int, float]]]) -> bool:
     """Print the table and, last, how far from flat it is; True if it is flat."""
     print("| history, days | requests | seconds | ratio |\n|---|---|---|---|")
     requests, ratios = [], []
     for days in histories:
-        seconds = statistics.median(one[days][1] for one in found)
-        ratios.append(statistics.median(one[days][1] / one[histories[0]][1] for one in found))
-        requests.append(found[0][days][0])
+        seconds = statistics.median(one[days][1] for one in rounds)
+        ratios.append(statistics.median(one[days][1] / one[histories[0]][1] for one in rounds))
+        requests.append(rounds[0][days][0])
         print(f"| {days} | {requests[-1]} | {seconds:.3f} | {ratios[-1]:.2f} |")
     spread, calls = max(ratios) / min(ratios), max(requests) / min(requests)
     is_flat = max(spread, calls) <= FLAT

@@ -35,12 +35,12 @@ def main() -> int:
 
 
 def _report(probes: int, together: int, days: int) -> float:
-    fields, played = [Field(_zone(number, probes)) for number in range(12)], Played()
+    fields, tally = [Field(zone=_zone(number, probes)) for number in range(12)], Played()
     for message in range(days * 96 // together):
-        _play(fields, message, together, played)
-    believing, deciding = (1e6 * spent / played.samples for spent in (played.believing_s, played.deciding_s))
+        _play(fields, message, together, tally)
+    believing, deciding = (1e6 * seconds / tally.samples for seconds in (tally.believing_s, tally.deciding_s))
     runs, decisions = sum(one.runs for one in fields), days * 96 // together * 12
-    counts = f"{played.samples} samples, {decisions} decisions, {runs} runs"
+    counts = f"{tally.samples} samples, {decisions} decisions, {runs} runs"
     print(f"probes: {probes}, samples a message: {together} ({counts})")
     print(f"  {believing:.1f} us to believe, {deciding:.1f} us to decide, {believing + deciding:.1f} us a sample")
     return believing + deciding
@@ -55,7 +55,7 @@ class Played:
     samples: int = 0
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Field:
     """A zone's soil, and what the service knows of it."""
 
@@ -91,19 +91,19 @@ def _zone(number: int, probes: int) -> Zone:
     )
 
 
-def _play(fields: list[Field], message: int, together: int, played: Played) -> None:
+def _play(fields: list[Field], message: int, together: int, tally: Played) -> None:
     """A message of every probe, then a decision about every zone; asking for the time takes time, so of all at once."""
     now = BEGIN + message * together * QUARTER_S
     rain_mm = 9.0 if message * together % 700 > 700 - together else 0.0
     news = [(one, _news(one, now, together, rain_mm)) for one in fields]
-    begun = time.process_time()
+    begin = time.process_time()
     models = [advance(one.zone, one.model, *new, now) for one, new in news]
-    believed = time.process_time()
+    middle = time.process_time()
     states = [ZoneState(model, None, one.last, 0.0, 0.0, 20.0) for one, model in zip(fields, models, strict=True)]
     decisions = [decide(one.zone, state, now) for one, state in zip(fields, states, strict=True)]
-    played.deciding_s += time.process_time() - believed
-    played.believing_s += believed - begun
-    played.samples += sum(len(samples) for _, (_, _, samples) in news)
+    tally.deciding_s += time.process_time() - middle
+    tally.believing_s += middle - begin
+    tally.samples += sum(len(samples) for _, (_, _, samples) in news)
     for one, model, decision in zip(fields, models, decisions, strict=True):
         one.model = model
         if decision.intent:

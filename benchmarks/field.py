@@ -38,7 +38,7 @@ VALIDATION = (("2020-05-10", "2020-10-20"), ("2021-04-20", "2021-07-01"))
 EXCERPT = Path(weathers.__file__).parent / "data" / "drummondville_2020_summer_soil.csv"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Constants:
     """What the search may change: soil (m3/m3, mm/h), plants, and how steeply roots thin out with depth."""
 
@@ -72,8 +72,28 @@ LIMITS = {
     "depletion": (0.2, 0.8),
     "rain_catch": (1.0, 2.0),
 }
-START = Constants(0.95, 0.05, 0.17, 0.38, 20.0, 0.7, 0.85, 0.5, 1.4)
-FOUND = Constants(0.9068, 0.0404, 0.10, 0.3946, 82.4, 0.30, 0.868, 0.644, 1.154)  # --search 700 --seed 2
+START = Constants(
+    root_beta=0.95,
+    wilting_point=0.05,
+    field_capacity=0.17,
+    saturation=0.38,
+    conductivity_mm_h=20.0,
+    kc=0.7,
+    cover=0.85,
+    depletion=0.5,
+    rain_catch=1.4,
+)
+BEST = Constants(
+    root_beta=0.9068,
+    wilting_point=0.0404,
+    field_capacity=0.10,
+    saturation=0.3946,
+    conductivity_mm_h=82.4,
+    kc=0.30,
+    cover=0.868,
+    depletion=0.644,
+    rain_catch=1.154,
+)  # --search 700 --seed 2
 
 
 @dataclass(frozen=True)
@@ -188,11 +208,11 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
 
 def _means(cells: Iterable[tuple[str, str]], unit: float = 1.0) -> dict[str, float]:
     """Daily means of (date, text) cells without the missing ones, times `unit`."""
-    found: dict[str, list[float]] = {}
+    series: dict[str, list[float]] = {}
     for date, text in cells:
         if text not in {"", "NA", "NaN"}:
-            found.setdefault(date, []).append(float(text))
-    return {date: unit * sum(values) / len(values) for date, values in found.items()}
+            series.setdefault(date, []).append(float(text))
+    return {date: unit * sum(values) / len(values) for date, values in series.items()}
 
 
 Season = tuple[Weather, str]
@@ -225,12 +245,12 @@ def search(plot: Measured, runs: list[Season], tries: int, seed: int) -> Constan
     best, least = START, cost(plot, runs, START)
     for number in range(tries):
         step = 0.25 * (1 - number / tries) + 0.01
-        changed = {name: _moved(name, getattr(best, name), step, draw) for name in LIMITS if draw.random() < 0.4}
-        candidate = Constants(**(vars(best) | changed))
+        changes = {name: _moved(name, getattr(best, name), step, draw) for name in LIMITS if draw.random() < 0.4}
+        candidate = Constants(**(vars(best) | changes))
         value = cost(plot, runs, candidate)
         if value < least:
             best, least = candidate, value
-            print(f"{number:5d}  {least:.3f}  {[round(found, 4) for found in vars(best).values()]}", flush=True)
+            print(f"{number:5d}  {least:.3f}  {[round(constant, 4) for constant in vars(best).values()]}", flush=True)
     return best
 
 
@@ -256,7 +276,7 @@ def main() -> int:
 
 def _run(folder: Path, tries: int, seed: int) -> None:
     plots = {name: measured(folder, name) for name in PLOTS}
-    constants = FOUND
+    constants = BEST
     if tries:
         constants = search(plots["E1"], seasons(folder, CALIBRATION), tries, seed)
     print(constants)
@@ -267,13 +287,13 @@ def _run(folder: Path, tries: int, seed: int) -> None:
 
 
 def _show(label: str, name: str, plot: Measured, days: list[Day]) -> None:
-    found = errors(plot.moisture_pairs(days))
+    misfit = errors(plot.moisture_pairs(days))
     months = plot.months(days)
     total, truth = (sum(column) for column in zip(*months.values(), strict=True))
     off = sum(abs(simulated - measured_mm) for simulated, measured_mm in months.values()) / len(months)
     print(
-        f"{label:11} {name} {days[0].date}..{days[-1].date}  moisture: {found.days:3d} days, RMSE {found.rmse:.3f}, "
-        f"bias {found.bias:+.3f}, r {found.correlation:.2f}  percolation: {total:5.1f} of {truth:5.1f} mm, "
+        f"{label:11} {name} {days[0].date}..{days[-1].date}  moisture: {misfit.days:3d} days, RMSE {misfit.rmse:.3f}, "
+        f"bias {misfit.bias:+.3f}, r {misfit.correlation:.2f}  percolation: {total:5.1f} of {truth:5.1f} mm, "
         f"{off:4.1f} mm a month off"
     )
     print("            " + "  ".join(f"{month} {mm:.0f}/{true:.0f}" for month, (mm, true) in months.items()))

@@ -24,7 +24,7 @@ FLEETS = (2, 100, 1_000, 2_500, 10_000)
 SENSORS = 4
 T0 = 1717200000  # 2024-06-01 00:00 UTC
 HOUR_S, QUARTER_S = 3600, 900
-LEFT = "left.gz"  # the last raw object, until its turn
+LAST_OBJECT = "left.gz"  # the last raw object, until its turn
 BACKLOG_BYTES = 16 * 1024 * 1024  # of gzip at once, so that bringing in the day itself takes no hours
 
 
@@ -36,7 +36,7 @@ def make_day(folder: Path, gateways: int) -> None:
         numbers = range(turn + 1, gateways + 1, 4)  # a quarter of the gateways, each with the hour that has ended
         lines = [line for gateway in numbers for line in _lines(chance, gateway, T0 + hour * HOUR_S, hour * 4)]
         at = time.gmtime(T0 + (hour + 1) * HOUR_S + turn * QUARTER_S)
-        path = folder / (time.strftime("raw/%Y/%m/%d/%H/%M.gz", at) if quarter < 95 else LEFT)
+        path = folder / (time.strftime("raw/%Y/%m/%d/%H/%M.gz", at) if quarter < 95 else LAST_OBJECT)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(gzip.compress("".join(lines).encode(), 6))
 
@@ -66,7 +66,17 @@ def bring(folder: Path, last: bool) -> None:
         index.BATCH_BYTES = BACKLOG_BYTES
     store = Store(cast(Any, FolderS3(folder)), cast(Any, NoGlue()))
     started, cpu_s = time.monotonic(), time.process_time()
-    index.aggregate(Settings("b", "raw/", "b", "lake/", "db", 15), store)
+    index.aggregate(
+        Settings(
+            source_bucket="b",
+            source_prefix="raw/",
+            dest_bucket="b",
+            dest_prefix="lake/",
+            glue_database="db",
+            interval_minutes=15,
+        ),
+        store,
+    )
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     print(json.dumps([time.monotonic() - started, time.process_time() - cpu_s, peak_mb]))
 
@@ -79,7 +89,7 @@ def measure(gateways: int) -> str:
         _in_a_process(folder, "backlog")
         last = folder / "raw/2024/06/02/00/45.gz"
         last.parent.mkdir(parents=True, exist_ok=True)
-        (folder / LEFT).rename(last)
+        (folder / LAST_OBJECT).rename(last)
         seconds, cpu_s, peak_mb = _in_a_process(folder, "last")
         raw, lake = (
             sum(path.stat().st_size for path in folder.glob(place)) for place in ("raw/**/*.gz", "lake/**/*.parquet")
@@ -89,8 +99,8 @@ def measure(gateways: int) -> str:
 
 def _in_a_process(folder: Path, what: str) -> list[float]:
     command = [sys.executable, "-m", "benchmarks.fleet_day", "--bring", what, str(folder)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return cast(list[float], json.loads(done.stdout))
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return cast(list[float], json.loads(process.stdout))
 
 
 def main() -> int:

@@ -25,15 +25,15 @@ class Progress:
     """One line on stderr, now and then."""
 
     def __init__(self) -> None:
-        self._begin = self._told = time.monotonic()
+        self._begin = self._last_line_at = time.monotonic()
         self.walked = 0
 
     def count(self, interleavings: int, doing: str) -> None:
         """So many more were walked through."""
         self.walked += interleavings
         now = time.monotonic()
-        if now - self._told >= PROGRESS_S:
-            self._told = now
+        if now - self._last_line_at >= PROGRESS_S:
+            self._last_line_at = now
             end = "\r" if sys.stderr.isatty() else "\n"
             print(f"{self.walked:12,} walked, {self.rate():7,.0f}/s  {doing:60}", end=end, file=sys.stderr, flush=True)
 
@@ -56,22 +56,22 @@ def walk_through(pool: ProcessPoolExecutor, scenario: Scenario, depth: int, coun
     prefixes = Explorer(scenario).prefixes(min(SHARE, depth))
     work = [pool.submit(walk, scenario, prefix, depth) for prefix in prefixes]
     total = Tally()
-    for done in as_completed(work):
-        total.add(done.result())
-        count(done.result().interleavings, f"{scenario.name}, depth {depth}")
+    for future in as_completed(work):
+        total.add(future.result())
+        count(future.result().interleavings, f"{scenario.name}, depth {depth}")
     return total
 
 
 def explore(pool: ProcessPoolExecutor, target: int, progress: Progress) -> None:
     """Walk until the scenarios have `target` interleavings, then through the houses; print the table."""
     depths = {scenario: scenario.depth for scenario in SCENARIOS}
-    found = {scenario: walk_through(pool, scenario, depth, progress.count) for scenario, depth in depths.items()}
-    while sum(tally.interleavings for tally in found.values()) < target:
-        smallest = min(found, key=lambda scenario: found[scenario].interleavings)
+    tallies = {scenario: walk_through(pool, scenario, depth, progress.count) for scenario, depth in depths.items()}
+    while sum(tally.interleavings for tally in tallies.values()) < target:
+        smallest = min(tallies, key=lambda scenario: tallies[scenario].interleavings)
         depths[smallest] += 1
-        found[smallest] = walk_through(pool, smallest, depths[smallest], progress.count)
+        tallies[smallest] = walk_through(pool, smallest, depths[smallest], progress.count)
     progress.clear()
-    print_table("the supervisor", found, depths)
+    print_table("the supervisor", tallies, depths)
     print(f"walked in all {progress.walked:,} in {progress.seconds():.0f} s: {progress.rate():,.0f} a second\n")
     houses: dict[Scenario, Tally] = {}
     for house in HOUSES:
@@ -81,14 +81,14 @@ def explore(pool: ProcessPoolExecutor, target: int, progress: Progress) -> None:
     print("no promise is broken")
 
 
-def print_table(title: str, found: dict[Scenario, Tally], depths: dict[Scenario, int]) -> None:
+def print_table(title: str, tallies: dict[Scenario, Tally], depths: dict[Scenario, int]) -> None:
     """A row for each scenario."""
     print(f"{title:30} depth interleavings  a valve opened  power cuts within an event")
-    for scenario, tally in found.items():
+    for scenario, tally in tallies.items():
         row = f"{scenario.name:30} {depths[scenario]:5} {tally.interleavings:13,}"
         print(f"{row} {tally.watered:15,} {tally.cuts.total():27,}")
     total = Tally()
-    for tally in found.values():
+    for tally in tallies.values():
         total.add(tally)
     print(f"{'in all':30}       {total.interleavings:13,} {total.watered:15,} {total.cuts.total():27,}", flush=True)
 

@@ -98,8 +98,8 @@ class Authority:
             folders = sorted(path for path in self.folder.iterdir() if path.is_dir())
         except OSError as error:
             raise StorageError(self.folder, error) from error
-        found = ((folder, read_certificate(folder)) for folder in folders)
-        return [_describe(folder, certificate) for folder, certificate in found if certificate is not None]
+        certificates = ((folder, read_certificate(folder)) for folder in folders)
+        return [_describe(folder, certificate) for folder, certificate in certificates if certificate is not None]
 
     def _issue(self, request: _Request, reuse: bool = True) -> Path:
         folder = self.folder / request.name

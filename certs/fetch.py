@@ -64,11 +64,11 @@ class Account:
 
     def _active_certificates(self, thing_name: str) -> list[x509.Certificate]:
         """More than one while a rotation is under way."""
-        described = [self._iot.describe_certificate(certificateId=i) for i in self._certificate_ids(thing_name)]
-        found = [description["certificateDescription"] for description in described]
-        active = [entry["certificatePem"] for entry in found if entry["status"] == "ACTIVE"]
+        descriptions = [self._iot.describe_certificate(certificateId=i) for i in self._certificate_ids(thing_name)]
+        certificates = [description["certificateDescription"] for description in descriptions]
+        active = [entry["certificatePem"] for entry in certificates if entry["status"] == "ACTIVE"]
         if not active:
-            raise RevokedError(thing_name, ", ".join(entry["status"] for entry in found))
+            raise RevokedError(thing_name, ", ".join(entry["status"] for entry in certificates))
         return [x509.load_pem_x509_certificate(pem.encode()) for pem in active]
 
     def _certificate_ids(self, thing_name: str) -> list[str]:

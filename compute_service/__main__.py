@@ -12,17 +12,21 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from checked_yaml.checks import did_you_mean
 from compute_service import explain, replay
 from compute_service.adapters import update_file, zones_file
 from compute_service.adapters.forecast_source import Forecasts
-from compute_service.adapters.mqtt import Link
-from compute_service.adapters.sqlite import Store
-from compute_service.adapters.values import did_you_mean
+from compute_service.adapters.mqtt import MqttConnection
+from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.commands import ulid
+from compute_service.domain.ports import Updates
 from compute_service.errors import ComputeError, StoreError
 from compute_service.service import Service
+
+if TYPE_CHECKING:
+    from protocol.events import Event
 
 TICK_S = 1.0
 
@@ -48,12 +52,12 @@ def run(args: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with ExitStack() as stack:
-        store = stack.enter_context(closing(Store(args.store)))
+        store = stack.enter_context(closing(SqliteStore(args.store)))
         record = _recorder(stack.enter_context(_append(args.events)) if args.events else None)
-        link = stack.enter_context(closing(Link(args.certs, args.endpoint, args.port)))
+        connection = stack.enter_context(closing(MqttConnection(args.certs, args.endpoint, args.port)))
         forecasts = Forecasts(_from_zones_file(args.zones, farm.forecast))
-        service = Service(farm, store, link.publish, lambda: int(time.time()), record, lambda: forecasts.newest)
-        link.connect(service.handle)
+        service = Service(farm, store, connection.publish, lambda: int(time.time()), record, lambda: forecasts.newest)
+        connection.connect(service.handle)
         service.start()
         print(f"{farm.farm}: serving, zones: {len(farm.zones)}; Ctrl-C stops", flush=True)
         while not stop.wait(TICK_S):
@@ -71,18 +75,18 @@ def update(args: argparse.Namespace) -> int:
     """Hand settings for the gateways to the running service, and wait until the broker has them."""
     device_id, values = update_file.load(args.file)
     update_id = ulid(int(time.time()), os.urandom(10))
-    with closing(Store(args.store, must_exist=True)) as store:
-        store.add_update(update_id, device_id, values)
+    with closing(SqliteStore(args.store, must_exist=True)) as store:
+        store.updates.add(update_id, device_id, values)
         deadline = time.monotonic() + args.wait
-        while not (published := _is_sent(store, update_id)) and time.monotonic() < deadline:
+        while not (published := _is_sent(store.updates, update_id)) and time.monotonic() < deadline:
             time.sleep(0.1)
-    told = "published" if published else "queued; it is published as soon as the service runs"
-    print(f"update {update_id} for {device_id}: {told}")
+    state = "published" if published else "queued; it is published as soon as the service runs"
+    print(f"update {update_id} for {device_id}: {state}")
     return 0
 
 
-def _is_sent(store: Store, update_id: str) -> bool:
-    return any(row["update_id"] == update_id for row in store.updates_in("sent"))
+def _is_sent(updates: Updates, update_id: str) -> bool:
+    return any(row["update_id"] == update_id for row in updates.in_states("sent"))
 
 
 def zones(args: argparse.Namespace) -> int:
@@ -102,10 +106,10 @@ _ZONE_COLUMNS = (
 
 def decisions(args: argparse.Namespace) -> int:
     """Print the last decisions, the oldest first; with `--checks` every row of reasons too."""
-    with closing(Store(args.store, must_exist=True)) as store:
+    with closing(SqliteStore(args.store, must_exist=True)) as store:
         if args.zone is not None:
-            _check_zone(args.store, args.zone, store.zone_ids())
-        for row in store.decisions(args.zone, args.last):
+            _check_zone(args.store, args.zone, store.decisions.zone_ids())
+        for row in store.decisions.last(args.last, args.zone):
             print(f"{explain.clock(row['at'])}  {row['decision_id']}  {row['sentence']}")
             if args.checks:
                 cells = ("name", "value", "threshold", "passed")
@@ -117,8 +121,8 @@ def decisions(args: argparse.Namespace) -> int:
 
 def explain_one(args: argparse.Namespace) -> int:
     """Print a decision's receipt in words and numbers."""
-    with closing(Store(args.store, must_exist=True)) as store:
-        decision = store.decision(args.decision)
+    with closing(SqliteStore(args.store, must_exist=True)) as store:
+        decision = store.decisions.get(args.decision)
         if decision is None:
             raise StoreError(f"{args.store}: knows no decision {args.decision!r}; `decisions` lists the last ones")
         print("\n".join(explain.lines(decision)))
@@ -129,8 +133,8 @@ def replay_day(args: argparse.Namespace) -> int:
     """Decide again what was decided on a day, from the inputs that were kept; 1 if anything comes out otherwise."""
     begin = int(datetime(args.day.year, args.day.month, args.day.day, tzinfo=UTC).timestamp())
     count = differences = 0
-    with closing(Store(args.store, must_exist=True)) as store:
-        for repeated in replay.day(store, begin):
+    with closing(SqliteStore(args.store, must_exist=True)) as store:
+        for repeated in replay.day(store.decisions, begin):
             count += 1
             differences += bool(repeated.differs)
             if repeated.differs:
@@ -148,10 +152,10 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f"{text!r} is no date; write year-month-day, such as 2026-07-03") from error
 
 
-def _check_zone(path: Path, zone_id: str, known: list[str]) -> None:
-    if zone_id not in known:
-        heard = ", ".join(known) or "none yet"
-        raise StoreError(f"{path}: knows no zone {zone_id!r}{did_you_mean(zone_id, known)}; known: {heard}")
+def _check_zone(path: Path, zone_id: str, zone_ids: list[str]) -> None:
+    if zone_id not in zone_ids:
+        names = ", ".join(zone_ids) or "none yet"
+        raise StoreError(f"{path}: knows no zone {zone_id!r}{did_you_mean(zone_id, zone_ids)}; known: {names}")
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:
@@ -167,8 +171,8 @@ def _append(path: Path) -> TextIO:
         raise StoreError(f"{path}: {error.strerror}; give another --events") from error
 
 
-def _recorder(file: TextIO | None) -> Callable[[dict[str, Any]], None]:
-    def record(event: dict[str, Any]) -> None:
+def _recorder(file: TextIO | None) -> Callable[["Event"], None]:
+    def record(event: "Event") -> None:
         if file:
             file.write(json.dumps(event) + "\n")
             file.flush()

@@ -3,9 +3,15 @@
 Nothing here publishes; the service does, after the transaction that remembers the command is on the disk.
 """
 
-from compute_service.adapters.sqlite import CommandRow, Delivery, Message, Store
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from compute_service.domain.decide import Decision
+from compute_service.domain.ports import CommandLog, CommandRow, Delivery, WaterRow, ZoneMemory
 from compute_service.domain.zone import Zone
+
+if TYPE_CHECKING:
+    from protocol.messages import Ack, Command
 
 LIFE_S = 300  # a gateway that hears an open later than this rejects it
 ACK_GRACE_S = 120  # how long an ack may be on its way
@@ -52,12 +58,12 @@ def ulid(now: int, entropy: bytes) -> str:
     return "".join(_B32[number >> shift & 31] for shift in range(125, -1, -5))
 
 
-def remember(store: Store, zone: Zone, decision: Decision, decision_id: str, command_id: str) -> Message | None:
+def remember(log: CommandLog, zone: Zone, decision: Decision, decision_id: str, command_id: str) -> "Command | None":
     """Build and keep the command that a decision wants, if it wants one. Call inside a transaction."""
     if decision.intent is None:
         return None
-    now, epoch = decision.at, store.epoch(zone.zone_id) + 1
-    message: Message = {
+    now, epoch = decision.at, log.epoch(zone.zone_id) + 1
+    message: Command = {
         "command_id": command_id,
         "device_id": zone.gateway_id,
         "zone_id": zone.zone_id,
@@ -70,73 +76,99 @@ def remember(store: Store, zone: Zone, decision: Decision, decision_id: str, com
         "decision_id": decision_id,
         "reason": decision.sentence[:400],
     }
-    store.raise_epoch(zone.zone_id, epoch)
-    store.add_command(zone.gateway_id, message, give_up_at=now + LIFE_S + ACK_GRACE_S)
+    log.raise_epoch(zone.zone_id, epoch)
+    log.add(zone.gateway_id, message, give_up_at=now + LIFE_S + ACK_GRACE_S)
     return message
 
 
-def sent(store: Store, command_id: str) -> None:
+def on_puback(log: CommandLog, command_id: str) -> None:
     """The broker has the command."""
-    command = store.command(command_id)
+    command = log.get(command_id)
     if command and "puback" in TRANSITIONS.get(command.state, {}):
-        store.move_command(command_id, "sent", None, command.message["expires_at"] + ACK_GRACE_S)
+        log.move(command_id, "sent", None, give_up_at=command.message["expires_at"] + ACK_GRACE_S)
 
 
-def acknowledge(store: Store, command: CommandRow, ack: Message, now: int) -> bool:
+def acknowledge(log: CommandLog, zones: ZoneMemory, command: CommandRow, ack: "Ack", now: int) -> bool:
     """Follow an ack; False if it changes nothing, because it is late or repeated. Call inside a transaction."""
-    hear_epoch(store, command.zone_id, ack["epoch"])
+    hear_epoch(log, command.zone_id, ack["epoch"])
     state = TRANSITIONS.get(command.state, {}).get(ack["state"])
     if state is None:
         return False
     if state in SETTLED:
-        store.close_command(command.command_id, state, ack["code"], now)
-        _settle(store, command, ack, now)
+        log.move(command.command_id, state, ack["code"], closed_at=now)
+        _settle(log, zones, command, ack, now)
     else:
-        store.move_command(command.command_id, state, ack["code"], _give_up_at(command, state, now))
+        log.move(command.command_id, state, ack["code"], give_up_at=_give_up_at(command, state, now))
     return True
 
 
 def _give_up_at(command: CommandRow, state: str, now: int) -> int:
-    last_moment = now + int(command.message["duration_s"]) if state == "started" else command.message["expires_at"]
+    last_moment = now + _bound_s(command) if state == "started" else command.message["expires_at"]
     return int(last_moment) + ACK_GRACE_S
 
 
-def _settle(store: Store, command: CommandRow, ack: Message, now: int) -> None:
+def _bound_s(command: CommandRow) -> int:
+    """How long a command lets its valve stand open; 0 for one that opens none."""
+    return command.message.get("duration_s") or 0
+
+
+def _settle(log: CommandLog, zones: ZoneMemory, command: CommandRow, ack: "Ack", now: int) -> None:
     """Book what the ack says; a run that tells no duration counts in full, and none ends in the past or the future.
 
     Water that was assumed when the command expired is taken back.
     """
     duration_s = ack.get("duration_s")
     if duration_s is None:
-        duration_s = 0 if ack["state"] == "rejected" else command.message["duration_s"]
-    ended_at = min(max(ack["at"], command.message["issued_at"]), now)
-    told = (ack.get("volume_l"), ack["volume_source"], ack.get("end_reason"))
-    store.add_delivery(Delivery(command.command_id, command.zone_id, ended_at, duration_s, *told))
-    litres = ack.get("volume_l") if ack["volume_source"] != "none" else None
-    water = (command.zone_id, ended_at, litres, duration_s, ack["volume_source"])
-    if store.has_water(command.command_id):
-        store.add_water(f"{command.command_id}.late", *water, back_s=command.message["duration_s"])
-    elif duration_s or litres:
-        store.add_water(command.command_id, *water)
+        duration_s = 0 if ack["state"] == "rejected" else _bound_s(command)
+    delivery = Delivery(
+        command_id=command.command_id,
+        zone_id=command.zone_id,
+        ended_at=min(max(ack["at"], command.message["issued_at"]), now),
+        duration_s=duration_s,
+        volume_l=ack.get("volume_l"),
+        source=ack["volume_source"],
+        end_reason=ack.get("end_reason"),
+    )
+    log.add_delivery(delivery)
+    water = WaterRow(
+        water_id=command.command_id,
+        zone_id=command.zone_id,
+        at=delivery.ended_at,
+        litres=delivery.volume_l if delivery.source != "none" else None,
+        duration_s=duration_s,
+        source=delivery.source,
+    )
+    if command.is_booked:
+        zones.add_water(replace(water, water_id=f"{command.command_id}.late", back_s=_bound_s(command)))
+    elif water.duration_s or water.litres:
+        zones.add_water(water)
 
 
-def give_up(store: Store, now: int) -> list[CommandRow]:
+def give_up(log: CommandLog, zones: ZoneMemory, now: int) -> list[CommandRow]:
     """Close every command whose time to wait is over, and say which."""
-    late = store.commands_to_give_up(now)
+    late = log.open(overdue_at=now)
     for command in late:
-        store.close_command(command.command_id, TRANSITIONS[command.state]["given_up"], "no_ack", now)
+        log.move(command.command_id, TRANSITIONS[command.state]["given_up"], "no_ack", closed_at=now)
         if command.message["action"] == "open":
-            run_s = command.message["duration_s"]
-            store.add_water(command.command_id, command.zone_id, now, None, run_s, "assumed")
+            zones.add_water(
+                WaterRow(
+                    water_id=command.command_id,
+                    zone_id=command.zone_id,
+                    at=now,
+                    litres=None,
+                    duration_s=_bound_s(command),
+                    source="assumed",
+                )
+            )
     return late
 
 
-def believable(store: Store, zone_id: str, epoch: int) -> bool:
+def believable(log: CommandLog, zone_id: str, epoch: int) -> bool:
     """False if an epoch leaps further than a zone's commands ever could."""
-    return epoch <= store.epoch(zone_id) + EPOCH_LEAP
+    return epoch <= log.epoch(zone_id) + EPOCH_LEAP
 
 
-def hear_epoch(store: Store, zone_id: str, epoch: int) -> None:
+def hear_epoch(log: CommandLog, zone_id: str, epoch: int) -> None:
     """Continue from an epoch that the gateway knows, if it is believable."""
-    if believable(store, zone_id, epoch):
-        store.raise_epoch(zone_id, epoch)
+    if believable(log, zone_id, epoch):
+        log.raise_epoch(zone_id, epoch)

@@ -25,7 +25,7 @@ class ConnectError(ComputeError):
 
 
 class PublishError(ComputeError):
-    """A publish was given up although the link was not being closed."""
+    """A publish was given up although the connection was not being closed."""
 
 
 class StoreError(ComputeError):

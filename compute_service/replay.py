@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from compute_service.adapters.sqlite import Store
+from compute_service.domain.decide import Decision
 from compute_service.domain.inputs import Inputs, conclude, zone_from
+from compute_service.domain.ports import DecisionBook, DecisionRow
 from compute_service.domain.zone import Zone
 from compute_service.domain.zone_model import DAY_S, ZoneModel
 
@@ -24,22 +25,25 @@ class Repeated:
     differs: str = ""
 
 
-def day(store: Store, begin: int) -> Iterator[Repeated]:
+def day(book: DecisionBook, begin: int) -> Iterator[Repeated]:
     """Make all decisions of the day that begins then (Unix s) again, zone by zone, in the order they were made."""
 
     @cache
     def zone_of(digest: str) -> Zone:
-        return zone_from(store.settings(digest))
+        return zone_from(book.settings(digest))
 
     models: dict[str, ZoneModel | None] = {}
-    for row, kept in store.decisions_with_inputs(begin, begin + DAY_S):
-        zone = zone_of(kept["zone"])
-        if "model" in kept:
-            models[zone.zone_id] = ZoneModel.from_json(zone, kept["model"]) if kept["model"] else None
+    for row, inputs in book.with_inputs(begin, begin + DAY_S):
+        zone = zone_of(inputs["zone"])
+        if "model" in inputs:
+            models[zone.zone_id] = ZoneModel.from_json(zone, inputs["model"]) if inputs["model"] else None
         if zone.zone_id not in models:
             yield Repeated(row["decision_id"], zone.zone_id, "the model before it was not kept")
             continue
-        decision, models[zone.zone_id] = conclude(zone, models[zone.zone_id], Inputs.from_json(kept), row["at"])
-        told = json.loads(json.dumps(decision.to_json()))
-        otherwise = (f"{name} was {row[name]}, is {told[name]}" for name in told if told[name] != row[name])
-        yield Repeated(row["decision_id"], zone.zone_id, "; ".join(otherwise))
+        decision, models[zone.zone_id] = conclude(zone, models[zone.zone_id], Inputs.from_json(inputs), row["at"])
+        yield Repeated(row["decision_id"], zone.zone_id, "; ".join(_otherwise(row, decision)))
+
+
+def _otherwise(row: DecisionRow, decision: Decision) -> Iterator[str]:
+    before, after = dict(row), json.loads(json.dumps(decision.to_json()))
+    return (f"{name} was {before[name]}, is {after[name]}" for name in after if after[name] != before[name])

@@ -5,10 +5,14 @@ A report's words are the gateway's own, see `lib/gateway`. Nothing here changes 
 
 import json
 import re
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from protocol import messages, topics
 from protocol.errors import MessageError, ProtocolError
+
+if TYPE_CHECKING:
+    from protocol.messages import ErrorReport, Reading, Sample
 
 NO_BOOT = "-"  # the boot_id of what did not come as a sample
 MOST_FLOW = 1.5  # times the nominal: whoever claims more water than a zone's pipes carry is not believed
@@ -25,31 +29,32 @@ class Unasked(NamedTuple):
     seconds: int
 
 
-def weather(sample: dict[str, Any]) -> dict[str, float]:
+def weather(sample: "Sample") -> dict[str, object]:
     """What a sample tells of the weather; nothing if it is of no weather station."""
-    return {name: sample[name] for name in _WEATHER if sample.get(name) is not None}
+    values: Mapping[str, object] = sample
+    return {name: values[name] for name in _WEATHER if values.get(name) is not None}
 
 
-def held_back(report: dict[str, Any]) -> tuple[str, float] | None:
+def held_back(report: "ErrorReport") -> tuple[str, float] | None:
     """The probe and the moisture that its gateway did not send, since no moisture is so; None if it is about others."""
-    found = _HELD_BACK.fullmatch(report["text"]) if report["code"] == "bad_value" else None
-    return (found[1], float(found[2])) if found else None
+    match = _HELD_BACK.fullmatch(report["text"]) if report["code"] == "bad_value" else None
+    return (match[1], float(match[2])) if match else None
 
 
-def unasked_water(report: dict[str, Any]) -> Unasked | None:
+def unasked_water(report: "ErrorReport") -> Unasked | None:
     """The water that a report tells of; None if it is about something else."""
-    found = _UNASKED.fullmatch(report["text"]) if report["code"] == "flow_while_shut" else None
-    return Unasked(found[1], float(found[2]), int(found[3])) if found else None
+    match = _UNASKED.fullmatch(report["text"]) if report["code"] == "flow_while_shut" else None
+    return Unasked(match[1], float(match[2]), int(match[3])) if match else None
 
 
-def in_percent(topic: str, payload: bytes, error: ProtocolError) -> tuple[str, dict[str, Any] | None]:
+def in_percent(topic: str, payload: bytes, error: ProtocolError) -> "tuple[str, Sample | None]":
     """The sensor whose topic it came on, and the sample that made a reading refused for a moisture above 1."""
     place = re.fullmatch(r"samples\[(\d+)\]\.vwc", error.field) if isinstance(error, MessageError) else None
     if place is None:
         return "", None
     sensor_id = topics.parse(topic)[1] or ""
-    sample = json.loads(payload)["samples"][int(place[1])]
-    value = sample["vwc"]
+    sample: Sample = json.loads(payload)["samples"][int(place[1])]
+    value: object = sample["vwc"]  # of this the sample is not what its type says
     is_percent = isinstance(value, (int, float)) and not isinstance(value, bool) and 1 < value <= 100
     try:
         messages.check("reading", _reading(sensor_id, {**sample, "vwc": None}))
@@ -58,7 +63,7 @@ def in_percent(topic: str, payload: bytes, error: ProtocolError) -> tuple[str, d
     return sensor_id, sample if is_percent else None
 
 
-def _reading(sensor_id: str, sample: dict[str, Any]) -> dict[str, Any]:
+def _reading(sensor_id: str, sample: "Sample") -> "Reading":
     return {
         "gateway_id": topics.gateway_of(sensor_id),
         "sensor_id": sensor_id,

@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from compute_service.adapters.sqlite import Store
 from compute_service.domain import hourly_weather
 from compute_service.domain.decide import Decision
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.hourly_weather import Reckoned
 from compute_service.domain.inputs import Inputs, ahead, conclude, digest, zone_text
+from compute_service.domain.ports import CommandLog, DecisionBook, ZoneMemory
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import DAY_S, HOUR_S, Hour, ZoneModel, place_of
 
@@ -37,8 +37,16 @@ class Work:
 class Desk:
     """The zones' models in memory, and how to get on with them. `forecast` gives the newest there is."""
 
-    def __init__(self, config: Config, store: Store, forecast: Callable[[], Forecast | None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: ZoneMemory,
+        commands: CommandLog,
+        decisions: DecisionBook,
+        forecast: Callable[[], Forecast | None],
+    ) -> None:
         self._config, self._store, self._forecast = config, store, forecast
+        self._commands, self._decisions = commands, decisions
         self._models: dict[str, ZoneModel | None] = {}
         self._told_whole: dict[str, int] = {}  # of a zone: the day on which its whole model was last kept as an input
         self._zones = {zone.zone_id: zone for zone in config.zones}
@@ -69,10 +77,11 @@ class Desk:
         """Decide about a zone, from its model and all that is new; nothing is written yet."""
         model = self._model(zone)
         hours = self._hours(zone.gateway_id, model, now)
+        news = self._store.news(zone)
         inputs = Inputs(
             tuple(reckoned.hour for _, reckoned in hours.values()),
-            tuple(self._store.new_water(zone)),
-            tuple(sample for sample in self._store.samples(zone.zone_id) if sample.sensor_id in zone.sensor_ids),
+            news.water,
+            tuple(sample for sample in news.samples if sample.sensor_id in zone.sensor_ids),
             self._state(zone, now),
             ahead(self._forecast(), now),
         )
@@ -85,14 +94,9 @@ class Desk:
     def keep(self, work: Work) -> None:
         """Write what is believed now, and that what was new is known. Call inside a transaction."""
         zone_id = work.zone.zone_id
-        for gateway_id, reckoned in work.hours.values():
-            self._store.save_hour(gateway_id, reckoned)
         if zone_id not in self._told_whole:
-            self._store.save_settings(self._digests[zone_id], self._settings[zone_id])
-        self._store.save_model(zone_id, work.model)
-        self._store.forget_samples(zone_id)
-        if work.inputs["water"]:
-            self._store.take_water(zone_id)
+            self._decisions.save_settings(self._digests[zone_id], self._settings[zone_id])
+        self._store.save_model(zone_id, work.model, work.hours)
 
     def done(self, work: Work) -> None:
         """All of it is in the store."""
@@ -124,7 +128,7 @@ class Desk:
         """What the pump has left while every command that is not at its end takes its zone's flow."""
         if self._config.pump_l_min is None:
             return None
-        open_zones = {command.zone_id for command in self._store.open_commands()} - {zone.zone_id}
+        open_zones = {command.zone_id for command in self._commands.open()} - {zone.zone_id}
         taken = sum(self._zones[zone_id].flow_l_min for zone_id in sorted(open_zones) if zone_id in self._zones)
         return self._config.pump_l_min - taken
 

@@ -22,15 +22,15 @@ class OpenSpan:
 def open_spans(events: Iterable[Event]) -> list[OpenSpan]:
     """Pair the edges of every valve."""
     edges = sorted((e for e in events if e["kind"] == "valve_edge"), key=lambda e: e["at_ms"])
-    opened: dict[str, int] = {}
+    open_since: dict[str, int] = {}
     spans = []
     for edge in edges:
         zone_id = edge["zone_id"]
         if edge["open"]:
-            opened.setdefault(zone_id, edge["at_ms"])
-        elif zone_id in opened:
-            spans.append(OpenSpan(zone_id, opened.pop(zone_id), edge["at_ms"]))
-    return spans + [OpenSpan(zone_id, start_ms, None) for zone_id, start_ms in opened.items()]
+            open_since.setdefault(zone_id, edge["at_ms"])
+        elif zone_id in open_since:
+            spans.append(OpenSpan(zone_id, open_since.pop(zone_id), edge["at_ms"]))
+    return spans + [OpenSpan(zone_id, start_ms, None) for zone_id, start_ms in open_since.items()]
 
 
 def valve_bound_violations(events: Iterable[Event], hard_caps_s: Mapping[str, int]) -> list[str]:
@@ -52,15 +52,15 @@ def _violation(
     place = f"{span.zone_id} at {span.start_ms // 1000}"
     if span.end_ms is None:
         return f"{place}: opened and never closed"
-    used = [c for c in unused if c["issued_at"] * 1000 <= span.end_ms and span.start_ms <= c["expires_at"] * 1000]
-    if not used:
+    valid = [c for c in unused if c["issued_at"] * 1000 <= span.end_ms and span.start_ms <= c["expires_at"] * 1000]
+    if not valid:
         return f"{place}: opened without a command that was valid then"
-    for command in used:
+    for command in valid:
         unused.remove(command)
-    bound_ms = sum(min(c["duration_s"], hard_caps_s[span.zone_id]) for c in used) * 1000
+    bound_ms = sum(min(c["duration_s"], hard_caps_s[span.zone_id]) for c in valid) * 1000
     if span.end_ms - span.start_ms > bound_ms + GRACE_MS:
         return f"{place}: open for {span.end_ms - span.start_ms} ms, {bound_ms} ms were allowed"
-    if stop := _later_stop(span, max(c["issued_at"] for c in used), commands):
+    if stop := _later_stop(span, max(c["issued_at"] for c in valid), commands):
         return f"{place}: opened after {stop['action']} {stop['command_id']}, issued later than its command"
     return None
 

@@ -16,28 +16,22 @@ import yaml
 from rich.console import Console
 
 from certs.authority import Authority
-from certs.errors import CertsError
 from compute_service.adapters import zones_file as farm_config
-from compute_service.errors import ComputeError
-from demo.errors import DemoError
-from demo.job import COMPUTE, ZONE_FILE, Job
+from demo.errors import KNOWN_TROUBLE, DemoError
+from demo.job import COMPUTE, DAY_S, ZONE_FILE, Job
 from demo.lake_facts import lake_facts
-from demo.orchestrator import FLEET, SERVICES, Company, Member, play
-from demo.report import write_report
+from demo.orchestrator import run_demo
+from demo.output import fresh_folder
+from demo.participants import FLEET, SERVICES, Member, Participants
+from demo.report import Season, write_report
 from demo.screen import show_progress, summary_table
-from demo.summary import brought_home, sum_up
-from demo.supervisor import StageError
-from field_time.clock import FieldClockError
+from demo.summary import Outcome, brought_home, sum_up
 from gateway_sim import farm as farms
 from gateway_sim import scenario as scenarios
-from gateway_sim.errors import SimError
 from gateway_sim.member import fault_rows, season
 from gateway_sim.scenario import MOST_DAYS, MOST_GATEWAYS, MOST_SEED, Scenario
 from gateway_sim.weather import Weather
-from local_cloud.aws import AwsError
-from local_cloud.errors import LocalCloudError
 
-DAY_S = 24 * 3600
 FORECAST_FILE = "forecast.json"
 LEFT_BY_A_RUN = (
     "summary.json",
@@ -52,8 +46,6 @@ LEFT_BY_A_RUN = (
 )
 NEEDED_BYTES = 200 * 1024 * 1024
 Document = dict[str, Any]
-
-KNOWN_TROUBLE = (CertsError, ComputeError, SimError, LocalCloudError, AwsError, FieldClockError, StageError, OSError)
 
 
 def main(words: list[str] | None = None) -> int:
@@ -70,31 +62,38 @@ def main(words: list[str] | None = None) -> int:
 
 
 def give(arguments: argparse.Namespace, console: Console) -> Document:
-    """Play the story and leave summary.json, the report, truth.json, events.jsonl and the lake in the output folder."""
+    """Run it, and leave summary.json, the report, truth.json, events.jsonl and the lake in the output folder."""
     began = time.monotonic()
     overrides = {"gateways": arguments.gateways, "weather": Path(arguments.weather) if arguments.weather else None}
     scenario = scenarios.load(arguments.scenario, days=arguments.days, seed=arguments.seed, **overrides)
-    out = _fresh_folder(Path(arguments.out))
+    out = _roomy_folder(Path(arguments.out))
+    zones = _zones(scenario, out / ZONE_FILE)
     with _work_folder() as work:
         job = _job(scenario, arguments, work, out)
-        forecast = None if scenario.forecast == "none" else FORECAST_FILE
-        zones = farms.zones_document(scenario.farm, scenario.first_day, forecast)
-        (out / ZONE_FILE).write_text(yaml.safe_dump(zones, sort_keys=False))
-        farm_config.load(out / ZONE_FILE)  # what compute will not take is told before anything starts
         _issue_identities(job, [gateway.gateway_id for gateway in scenario.farm.gateways])
         with show_progress(job, console) as tell:
-            company = _company(scenario)
-            home = asyncio.run(play(job, company, tell))
+            participants = _participants(scenario)
+            home = asyncio.run(run_demo(job, participants, tell))
         events = _gather_events(work, out)
-    gateways = brought_home(company, home)
     facts = lake_facts(out / "lake", [zone["sensor_id"] for zone in zones["zones"]])
-    summary = sum_up(job, scenario, gateways, home, events, facts)
+    outcome = Outcome(home, brought_home(participants, home), events, facts)
+    summary, truth = sum_up(job, scenario, outcome), _truth(scenario, outcome.gateways)
     summary["seconds"] = round(time.monotonic() - began, 1)
-    truth = _truth(scenario, gateways)
     for name, document in (("summary", summary), ("truth", truth)):
         (out / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
-    write_report(out, summary, zones, events, facts.traces, _hourly(scenario.weather), truth)
+    weather = _hourly(scenario.weather)
+    documents = Season(summary=summary, zones=zones, events=events, traces=facts.traces, weather=weather, truth=truth)
+    write_report(out, documents)
     return summary
+
+
+def _zones(scenario: Scenario, path: Path) -> Document:
+    """Write the zones file; what the compute service will not take is told before anything starts."""
+    forecast = None if scenario.forecast == "none" else FORECAST_FILE
+    zones = farms.zones_document(scenario.farm, scenario.first_day, forecast)
+    path.write_text(yaml.safe_dump(zones, sort_keys=False))
+    farm_config.load(path)
+    return zones
 
 
 def _job(scenario: Scenario, arguments: argparse.Namespace, work: Path, out: Path) -> Job:
@@ -112,17 +111,19 @@ def _job(scenario: Scenario, arguments: argparse.Namespace, work: Path, out: Pat
     )
 
 
-def _company(scenario: Scenario) -> Company:
+def _participants(scenario: Scenario) -> Participants:
     processes = [gateway for gateway in scenario.farm.gateways if gateway.process]
     members = {one.gateway_id: Member(one.process, season(scenario, one)) for one in processes}
-    taken = sorted({FLEET, *SERVICES} & set(members))
-    if taken:
-        raise DemoError(f"{scenario.path}: {taken[0]} is a process of the demonstration; give the gateway another name")
-    return Company(bool(scenario.farm.simulated.gateways), members)
+    clashes = sorted({FLEET, *SERVICES} & set(members))
+    if clashes:
+        raise DemoError(
+            f"{scenario.path}: {clashes[0]} is a process of the demonstration; give the gateway another name"
+        )
+    return Participants(bool(scenario.farm.simulated.gateways), members)
 
 
 def _truth(scenario: Scenario, gateways: Document) -> Document:
-    """What no probe sees: each zone's water and true moisture, what broke, where everything stands, which story."""
+    """What no probe sees: each zone's water and true moisture, what broke, where everything stands, which scenario."""
     return {
         "scenario": {"name": scenario.name, "description": dict(scenario.description)},
         "faults": fault_rows(scenario.faults),
@@ -140,14 +141,11 @@ def _all_well(summary: Document) -> bool:
     return not (summary["samples_lost"] or summary["valve_bound_violations"])
 
 
-def _fresh_folder(out: Path) -> Path:
-    out.mkdir(parents=True, exist_ok=True)
-    for name in LEFT_BY_A_RUN:  # and nothing else: the folder may be anyone's
-        for path in out.glob(name):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+def _roomy_folder(out: Path) -> Path:
+    out = fresh_folder(out, LEFT_BY_A_RUN)
     if shutil.disk_usage(out).free < NEEDED_BYTES:
         raise DemoError(f"{out}: less than {NEEDED_BYTES // 2**20} MB of disk are free; make room or choose --out")
-    return out.resolve()
+    return out
 
 
 @contextlib.contextmanager
@@ -175,8 +173,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m demo", description="Irrigate a farm on this machine, every part of it the real one."
     )
-    known = ", ".join(scenarios.names())
-    parser.add_argument("--scenario", default=scenarios.DEFAULT, help=f"{known}, or a file (%(default)s)")
+    names = ", ".join(scenarios.names())
+    parser.add_argument("--scenario", default=scenarios.DEFAULT, help=f"{names}, or a file (%(default)s)")
     parser.add_argument("--gateways", type=_whole(1, MOST_GATEWAYS), help="how many, where the scenario draws them (8)")
     parser.add_argument("--days", type=_whole(1, MOST_DAYS), help="field days (the scenario's; 5)")
     parser.add_argument("--seed", type=_whole(0, MOST_SEED), help="another seed is another farm (the scenario's; 1)")

@@ -8,9 +8,10 @@ COMPUTE = "irrigation-compute"  # the compute service's thing
 ZONE_FILE = "zones.yaml"  # in the output, for the compute service
 BUCKET = "pythoflow-demo"
 RAW_PREFIX = "raw/"
+DAY_S = 86_400
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """What every process of the demonstration is told. Times are Unix seconds of field time."""
 

@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from demo.job import Job
-
-DAY_S = 24 * 3600
+from compute_service.domain.decide import CALENDAR_MM_A_WEEK
+from demo.job import DAY_S, Job
 
 # The rows of the closing table: text, key of the summary, unit.
 ROWS = (
@@ -28,7 +27,11 @@ ROWS = (
     ("commands sent / done", ("commands_sent", "commands_done"), ""),
     ("commands rejected / expired", ("commands_rejected", "commands_expired"), ""),
     ("valves open beyond their bound", "valve_bound_violations", ""),
-    ("water delivered / by a calendar of 25 mm a week", ("litres_delivered", "water_by_calendar_l"), " l"),
+    (
+        f"water delivered / by a calendar of {CALENDAR_MM_A_WEEK:.0f} mm a week",
+        ("litres_delivered", "water_by_calendar_l"),
+        " l",
+    ),
     ("zones below wilting point", "zones_below_wilting_point", ""),
     ("water unaccounted for in any zone", "water_balance_error_mm", " mm"),
     ("seconds", "seconds", " s"),
@@ -60,12 +63,12 @@ def show_progress(job: Job, console: Console) -> Iterator[Callable[[int, str], N
 
 
 def _line_a_day(job: Job, console: Console) -> Callable[[int, str], None]:
-    told: set[str] = set()
+    days: set[str] = set()
 
     def tell(now: int, _news: str) -> None:
         day = _day(job, now)
-        if day not in told:
-            told.add(day)
+        if day not in days:
+            days.add(day)
             console.print(day, highlight=False)
 
     return tell

@@ -9,16 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn, Self
 
+from demo.errors import SupervisorError
 from local_cloud.aws import without_aws
 
 PATIENCE_S = 5
 
 
-class StageError(Exception):
-    """A process of the demonstration could not start, or ended when it should not."""
-
-
-class Stage:
+class Supervisor:
     """Runs child processes that live no longer than this object, and no longer than this process.
 
     Each child leads a process group of its own, so that Ctrl-C reaches only us; its standard input is a pipe that it
@@ -69,8 +66,8 @@ class Stage:
         await child.wait()
 
     async def failure(self) -> NoReturn:
-        """Return never; raise StageError as soon as a child ends that should not."""
-        raise StageError(await self._failures.get())
+        """Return never; raise SupervisorError as soon as a child ends that should not."""
+        raise SupervisorError(await self._failures.get())
 
     async def _watch(self, name: str, child: asyncio.subprocess.Process) -> None:
         await child.wait()
@@ -105,15 +102,3 @@ async def _end(child: asyncio.subprocess.Process) -> None:
             return
         except TimeoutError:
             continue
-
-
-async def input_closed() -> None:
-    """Return when standard input ends: for a child, when its parent is gone."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    try:
-        while await reader.read(4096):
-            pass
-    finally:
-        transport.close()

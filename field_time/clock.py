@@ -13,17 +13,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from field_time.errors import FieldClockError, LostError
 from field_time.participant import LINE_LIMIT, send
 
 STUCK_AFTER_S = 60  # real seconds without an answer
-
-
-class FieldClockError(Exception):
-    """Field time cannot go on: a participant never comes to rest, or broke down."""
-
-
-class LostError(FieldClockError):
-    """A participant is gone in the middle of a question."""
 
 
 class _Participant:
@@ -141,21 +134,21 @@ class FieldClock:
 
     async def _ask(self, name: str, do: str, limit_s: float | None = None, **more: Any) -> dict[str, Any]:
         while True:
-            asked = self._present[name]
+            participant = self._present[name]
             try:
-                return await asked.ask(do, limit_s, **more)
+                return await participant.ask(do, limit_s, **more)
             except LostError:
-                if not asked.leaves:
+                if not participant.leaves:
                     raise
-                await self._replacement(asked)
+                await self._replacement(participant)
                 if do == "run":  # what was due is due again, or done
                     return {}
 
-    async def _replacement(self, lost: _Participant) -> None:
-        lost.close()
+    async def _replacement(self, participant: _Participant) -> None:
+        participant.close()
         async with self._arrivals, asyncio.timeout(STUCK_AFTER_S):
-            await self._arrivals.wait_for(lambda: self._present[lost.name] is not lost)
-        await self._ask(lost.name, "time", ms=self.now_ms)
+            await self._arrivals.wait_for(lambda: self._present[participant.name] is not participant)
+        await self._ask(participant.name, "time", ms=self.now_ms)
 
     async def _advance(self, ms: int) -> None:
         if ms != self.now_ms:

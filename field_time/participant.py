@@ -4,11 +4,12 @@ import asyncio
 import heapq
 import itertools
 import json
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 LINE_LIMIT = 64 * 1024 * 1024  # a participant's last words can hold a season's traces
-RESTLESS_AFTER_S = 40  # real seconds in which a participant may come to rest
+RESTLESS_AFTER_S = 40  # real seconds in which a participant may come to rest; the owner gives up after 60
 SETTLING_TURNS = 12  # turns of the event loop after which a chain of woken tasks has come to rest
 
 
@@ -94,7 +95,7 @@ async def take_part(port: int, name: str, time: VirtualTime, part: Part, **facts
         send(writer, {"name": name, "facts": facts})
         while line := await reader.readline():
             question = json.loads(line)
-            send(writer, await _ANSWERS[question["do"]](time, part, question))
+            send(writer, await ANSWERS[question["do"]](time, part, question))
             await writer.drain()
             if question["do"] == "stop":
                 return
@@ -131,7 +132,8 @@ async def _stop(_time: VirtualTime, part: Part, _question: dict[str, Any]) -> di
     return await part.stop()
 
 
-_ANSWERS: dict[str, Callable[[VirtualTime, Part, dict[str, Any]], Awaitable[dict[str, Any]]]] = {
+# What the owner asks, and who answers.
+ANSWERS: dict[str, Callable[[VirtualTime, Part, dict[str, Any]], Awaitable[dict[str, Any]]]] = {
     "settle": _settle,
     "time": _set_time,
     "run": _run,
@@ -141,3 +143,27 @@ _ANSWERS: dict[str, Callable[[VirtualTime, Part, dict[str, Any]], Awaitable[dict
 
 def send(writer: asyncio.StreamWriter, message: dict[str, Any]) -> None:
     writer.write(json.dumps(message).encode() + b"\n")
+
+
+async def until_let_go(answering: Coroutine[Any, Any, None]) -> None:
+    """Run `answering` to its end, or until whoever started this process is gone; raises what `answering` raises."""
+    ends = [asyncio.create_task(answering), asyncio.create_task(input_closed())]
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if ends[0].done():
+            ends[0].result()
+    finally:
+        for task in ends:
+            task.cancel()
+
+
+async def input_closed() -> None:
+    """Return when standard input ends: who started us is gone."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    try:
+        while await reader.read(4096):
+            pass
+    finally:
+        transport.close()

@@ -6,8 +6,9 @@ import tempfile
 from pathlib import Path
 
 from firmware import build, config, flash, heap
+from gateway.errors import GatewayError
 
-KNOWN_TROUBLE = (build.BuildError, config.ConfigError, flash.FlashError, heap.HeapError, OSError)
+KNOWN_TROUBLE = (GatewayError, OSError)
 
 
 def main(words: list[str] | None = None) -> int:
@@ -30,8 +31,8 @@ def _build(arguments: argparse.Namespace) -> int:
         report.update(heap.report(heap.measured()))
         breaches += heap.breaches(report)
         build.write_size_report(arguments.out, report)
-    for what, size, allowed in [*build.table(report), *heap.table(report)]:
-        print(f"{what:<32}{size:>8,} bytes{f', at most {allowed:,}' if allowed else ''}")
+    for what, size, most in [*build.table(report), *heap.table(report)]:
+        print(f"{what:<32}{size:>8,} bytes{f', at most {most:,}' if most else ''}")
     print(f"in {arguments.out}; the figures too, in size.json")
     for breach in breaches:
         print(breach, file=sys.stderr)

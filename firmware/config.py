@@ -5,6 +5,7 @@ Runs on the board and on the computer that flashes it. Every complaint names the
 
 import json
 
+from gateway.errors import ConfigError
 from protocol.messages import QUANTITIES
 from protocol.topics import is_word
 
@@ -27,10 +28,6 @@ INPUT_ONLY = (34, 35, 36, 37, 38, 39)
 ADC_PINS = (32, 33, 34, 35, 36, 37, 38, 39)  # those of ADC1; ADC2 stops while Wi-Fi is on
 BOOT_PINS = (2, 5, 14, 15)  # they pulse while the chip starts
 FALSE_EDGES = (36, 39)  # pulled low for 80 ns whenever the converter is switched on: a fault of the chip
-
-
-class ConfigError(Exception):
-    """An entry is wrong; the text names the file, the entry, the value and the remedy."""
 
 
 def load(path: str) -> "Row":
@@ -64,9 +61,9 @@ def check_config(config: "Row") -> "Row":
 def check_pins(pins: "Row", zone_ids: "list[str]") -> "Row":
     """The pins, complete: a valve for every zone, no pin twice. Raises ConfigError."""
     _walk("pins.json", pins, _PINS)
-    used: Row = {}
+    owners: Row = {}
     for place, row in _numbered("pins.json valves", pins["valves"]):
-        _check_valve(place, row, used)
+        _check_valve(place, row, owners)
         if row.get("zone_id") not in zone_ids:
             raise ConfigError(
                 f"{place}: zone_id {_short(row.get('zone_id'))} is no zone of config.json; zones: {zone_ids}"
@@ -76,28 +73,28 @@ def check_pins(pins: "Row", zone_ids: "list[str]") -> "Row":
     if missing:
         raise ConfigError(f"pins.json valves: no valve for {missing[0]}; add a row with this zone_id")
     if pins.get("master"):
-        _check_valve("pins.json master", pins["master"], used)
+        _check_valve("pins.json master", pins["master"], owners)
     for place, row in _numbered("pins.json sensors", pins.get("sensors") or []):
-        _check_sensor(place, row, zone_ids, used)
+        _check_sensor(place, row, zone_ids, owners)
     rows = pins.get("sensors") or []
     _no_twins("pins.json sensors", [f"{row['sensor']} of kind {row['kind']}" for row in rows])
     _check_thermometers(rows)
     if pins.get("light") is not None:
-        _take("pins.json light", pins["light"], used)
+        _take("pins.json light", pins["light"], owners)
         _refuse("pins.json light", pins["light"], INPUT_ONLY, "can only read")
     return pins
 
 
-def _check_valve(place: str, row: "Row", used: "Row") -> None:
+def _check_valve(place: str, row: "Row", owners: "Row") -> None:
     _walk(place, row, _kind(place, row, _VALVES))
     for name in ("pin", "open_pin", "close_pin"):
         if name in row:
-            _take(f"{place} {name}", row[name], used)
+            _take(f"{place} {name}", row[name], owners)
             _refuse(f"{place} {name}", row[name], BOOT_PINS, "moves while the chip starts, and the valve with it")
             _refuse(f"{place} {name}", row[name], INPUT_ONLY, "can only read")
 
 
-def _check_sensor(place: str, row: "Row", zone_ids: "list[str]", used: "Row") -> None:
+def _check_sensor(place: str, row: "Row", zone_ids: "list[str]", owners: "Row") -> None:
     _walk(place, row, _kind(place, row, _SENSORS))
     kind, zone_id = row["kind"], row.get("zone_id")
     if zone_id is not None and zone_id not in zone_ids:
@@ -105,13 +102,13 @@ def _check_sensor(place: str, row: "Row", zone_ids: "list[str]", used: "Row") ->
     wires = [(name, row[name]) for name in ("pin", "tx", "rx", "enable", "sda", "scl") if name in row]
     for name, pin in wires:
         bus = [kind, row.get("uart"), wires] if kind in _ON_A_BUS else None
-        _take(f"{place} {name}", pin, used, bus)
+        _take(f"{place} {name}", pin, owners, bus)
         if (kind, name) not in _ONLY_READS:
             _refuse(f"{place} {name}", pin, INPUT_ONLY, "can only read")
         if kind in ("flow", "rain"):
             _refuse(f"{place} {name}", pin, FALSE_EDGES, "has false pulses when the chip measures a voltage")
     if "uart" in row:
-        _claim(f"{place} uart", f"UART {row['uart']}", used, [kind, row["uart"], wires])
+        _claim(f"{place} uart", f"UART {row['uart']}", owners, [kind, row["uart"], wires])
     if kind in ("soil_adc", "battery") and row["pin"] not in ADC_PINS:
         raise ConfigError(f"{place} pin: GPIO {row['pin']} cannot measure beside Wi-Fi; use one of {ADC_PINS}")
 
@@ -135,17 +132,17 @@ def _kind(place: str, row: "Any", kinds: "Row") -> "Row":
     return fields
 
 
-def _take(place: str, pin: "Any", used: "Row", bus: "Any" = None) -> None:
+def _take(place: str, pin: "Any", owners: "Row", bus: "Any" = None) -> None:
     if not _is_int(pin) or not 0 <= pin <= LAST_PIN:
         raise ConfigError(f"{place}: {_short(pin)} is no GPIO; it must be a number from 0 to {LAST_PIN}")
     for pins, why in NEVER:
         _refuse(place, pin, pins, why)
-    _claim(place, f"GPIO {pin}", used, bus)
+    _claim(place, f"GPIO {pin}", owners, bus)
 
 
-def _claim(place: str, what: str, used: "Row", bus: "Any") -> None:
+def _claim(place: str, what: str, owners: "Row", bus: "Any") -> None:
     """Each thing has one user; rows of one bus share theirs."""
-    owner, its_bus = used.setdefault(what, (place, bus))
+    owner, its_bus = owners.setdefault(what, (place, bus))
     if owner != place and (bus is None or bus != its_bus):
         raise ConfigError(f"{place}: {what} is taken by {owner}; use another")
 
@@ -160,12 +157,12 @@ def _walk(place: str, row: "Any", fields: "dict[str, tuple[Callable[[Any], bool]
     if not isinstance(row, dict):
         raise ConfigError(f"{place}: holds {_short(row)}; it must be an object with {sorted(fields)}")
     for name in sorted(fields):
-        good, wanted, needed = fields[name]
+        good, what, must = fields[name]
         if name not in row or row[name] is None:
-            if needed:
-                raise ConfigError(f"{place}: {name} is missing; it must be {wanted}")
+            if must:
+                raise ConfigError(f"{place}: {name} is missing; it must be {what}")
         elif not good(row[name]):
-            raise ConfigError(f"{place} {name}: {_short(row[name])}; it must be {wanted}")
+            raise ConfigError(f"{place} {name}: {_short(row[name])}; it must be {what}")
     for name in row:
         if name not in fields:
             raise ConfigError(f"{place}: {name} is not known; it takes {sorted(fields)}")

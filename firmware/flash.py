@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from firmware import build, config
+from gateway.errors import GatewayError
 
 CHIP = "esp32"  # other chips of the family have other pins, and start their programs elsewhere
 IMAGE_AT = "0x1000"  # where the ESP32 looks for its first program
@@ -86,11 +87,11 @@ for path in {paths!r}:
 """
 
 
-class FlashError(Exception):
+class FlashError(GatewayError):
     """The board, a program or an identity is not as it must be; the text says what, and the remedy."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Order:
     """What is to be on which board."""
 
@@ -138,8 +139,8 @@ def identity(folder: Path, gateway_id: str) -> dict[str, bytes]:
             isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)
         ),
     }
-    for flaw, found in flaws.items():
-        if found:
+    for flaw, is_so in flaws.items():
+        if is_so:
             raise FlashError(f"{folder}: {flaw}; {remedy}")
     der = serialization.Encoding.DER
     form = serialization.PrivateFormat.TraditionalOpenSSL
@@ -211,8 +212,8 @@ def copy(order: Order, folder: Path, names: Sequence[str]) -> None:
 
 def verify(order: Order, files: Sequence[build.Built]) -> None:
     """Compare the hash of every file with that on the board. Raises FlashError."""
-    told = mpremote(order, "exec", HASHES.format(paths=[file.path for file in files]))
-    on_board: dict[str, Any] = dict(line.split() for line in told.splitlines() if len(line.split()) == 2)
+    answer = mpremote(order, "exec", HASHES.format(paths=[file.path for file in files]))
+    on_board: dict[str, Any] = dict(line.split() for line in answer.splitlines() if len(line.split()) == 2)
     wrong = [file.path for file in files if on_board.get(file.path) != file.sha256]
     if wrong:
         raise FlashError(
@@ -240,13 +241,13 @@ def mpremote(order: Order, *words: str, folder: Path | None = None) -> str:
 def _run(program: str, *words: str, folder: Path | None = None) -> str:
     command = [sys.executable, "-m", program, *words]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        process = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     except subprocess.TimeoutExpired as error:
         raise FlashError(
             f"{program} {words[0]}: no end after {PATIENCE_S} s; press the board's reset and try again"
         ) from error
-    if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
-        why = ([line for line in said if "error" in line.lower()] or said)[-1].strip()
+    if process.returncode:
+        lines = (process.stderr.strip() or process.stdout.strip() or "it said nothing").splitlines()
+        why = ([line for line in lines if "error" in line.lower()] or lines)[-1].strip()
         raise FlashError(f"{program}: {why}; {REMEDIES[program]}")
-    return done.stdout
+    return process.stdout

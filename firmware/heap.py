@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from firmware import build
+from gateway.errors import GatewayError
 
 BENCH = "tests.vm.bench.live_heap"
 PATIENCE_S = 300
@@ -23,14 +24,14 @@ WHEN = {"live_heap_bytes": "live heap", "live_heap_bytes_later": "live heap late
 GROWTH_BYTES = 128  # over 9,000 messages: less than the smallest piece of a heap, 16 bytes, for each thousand
 
 
-class HeapError(Exception):
+class HeapError(GatewayError):
     """The memory cannot be measured here; the text says why, and the remedy."""
 
 
 def measured() -> dict[str, Any]:
     """Live bytes of each layout, the cap of their heap, and the growth over 10,000 messages. Raises HeapError."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", BENCH],
             cwd=build.ROOT,
             capture_output=True,
@@ -42,14 +43,14 @@ def measured() -> dict[str, Any]:
         raise HeapError(
             f"live heap: no figures after {PATIENCE_S} s; try again on a machine with less to do"
         ) from error
-    if done.returncode:
-        why = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        if done.returncode == FAILED:
+    if process.returncode:
+        why = (process.stderr.strip() or "it said nothing").splitlines()[-1]
+        if process.returncode == FAILED:
             raise HeapError(f"live heap: {why}; python -m {BENCH} shows what the board says, give it less to hold")
         raise HeapError(
             f"live heap: not measured ({why}); make firmware brings what that needs, --no-heap goes without"
         )
-    figures: dict[str, Any] = json.loads(done.stdout)
+    figures: dict[str, Any] = json.loads(process.stdout)
     return figures
 
 
@@ -60,10 +61,10 @@ def report(figures: dict[str, Any]) -> dict[str, Any]:
 
 def breaches(report: dict[str, Any]) -> Iterator[str]:
     """What is more than the board has room for."""
-    for layout, allowed in report["live_heap_bytes_allowed"].items():
+    for layout, most in report["live_heap_bytes_allowed"].items():
         for key, when in WHEN.items():
-            if report[key][layout] > allowed:
-                yield f"{when}, {layout}: {report[key][layout]} bytes, at most {allowed}"
+            if report[key][layout] > most:
+                yield f"{when}, {layout}: {report[key][layout]} bytes, at most {most}"
     if report["growth_bytes"] > report["growth_bytes_allowed"]:
         yield (
             f"live heap after {report['messages']} messages: {report['growth_bytes']} bytes more, "

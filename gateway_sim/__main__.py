@@ -55,7 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return asyncio.run(_run(options))
     except (SimError, OSError) as error:
-        print(f"gateway_sim: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"gateway_sim: {line}", file=sys.stderr)
         return 2
 
 
@@ -66,11 +67,11 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         epilog="python -m gateway_sim replay --help: the file of a real logger instead;"
         " python -m gateway_sim member --help: one gateway of a demonstration",
     )
-    known = ", ".join(scenarios.names())
+    scenario_names = ", ".join(scenarios.names())
     parser.add_argument("--host", default="localhost", help="the broker, by the name in its certificate (%(default)s)")
     parser.add_argument("--port", type=int, default=8883, help="its TLS port (%(default)s)")
     parser.add_argument("--certs", type=Path, default=Path("certs/issued"), help="a folder a thing (%(default)s)")
-    parser.add_argument("--scenario", default=scenarios.DEFAULT, help=f"{known}, or a file (%(default)s)")
+    parser.add_argument("--scenario", default=scenarios.DEFAULT, help=f"{scenario_names}, or a file (%(default)s)")
     parser.add_argument("--gateways", type=_positive(int), help="how many, where the scenario draws them (8)")
     parser.add_argument("--days", type=_positive(int), help="field days to run (the scenario's; 5)")
     parser.add_argument("--seed", type=int, help="draws the farm and the probes' noise (the scenario's; 1)")
@@ -120,12 +121,12 @@ def _clock(speed: float, state: Path | None) -> ScaledClock:
         path.with_suffix(".new").write_text(json.dumps({"started": time.time(), "speed": speed}))
         path.with_suffix(".new").rename(path)
     try:
-        kept = json.loads(path.read_text())
-        started = float(kept["started"])
+        document = json.loads(path.read_text())
+        started = float(document["started"])
     except (ValueError, KeyError, TypeError) as error:
         raise StateError(f"{path}: not written by this program ({error}); give another folder") from error
-    if kept["speed"] != speed:
-        raise StateError(f"{path}: this fleet runs at --speed {kept['speed']}; give that, or another folder")
+    if document["speed"] != speed:
+        raise StateError(f"{path}: this fleet runs at --speed {document['speed']}; give that, or another folder")
     return ScaledClock(speed, started)
 
 

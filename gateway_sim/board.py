@@ -16,10 +16,11 @@ from gateway_sim.weather import Weather
 
 if TYPE_CHECKING:  # the interfaces are types only, and no module
     from gateway.interfaces import Clock, Store
+    from protocol.events import ValveEdge
 
 Event = dict[str, Any]
 Values = dict[str, float | int | None]
-TOLD = "told"  # the edge before this record is an event on record
+RECORDED = "told"  # the edge before this record is an event on record
 
 
 class SimBoard:
@@ -49,7 +50,7 @@ class SimBoard:
         self._seed = seed
         self._edges = Journal(store, "edges")
         start, edges = self._started(gateway, seed)
-        last_ms = max((edge[0] for edge in edges if edge[0] != TOLD), default=0)
+        last_ms = max((edge[0] for edge in edges if edge[0] != RECORDED), default=0)
         self._origin_ms = max(_unix_ms(clock), last_ms) - clock.ticks_ms()
         self._rain_since = start
         self._faults = faults or Faults()
@@ -79,7 +80,7 @@ class SimBoard:
         if self.fields[zone_id].set_valve(at_ms, is_open):
             self._keep([at_ms, zone_id, is_open])
             self._record(self._edge(at_ms, zone_id, is_open))
-            self._keep([TOLD])
+            self._keep([RECORDED])
 
     def metered_l(self, zone_id: str) -> float | None:
         """Litres that the zone's meter has counted since the start, in whole pulses."""
@@ -113,7 +114,7 @@ class SimBoard:
         if origin is None:
             origin = {**identity, "start": now}
             self._keep_by(lambda: self._edges.rewrite(origin, []))
-        last = max([origin["start"], *(edge[0] // 1000 for edge in edges if edge[0] != TOLD)])
+        last = max([origin["start"], *(edge[0] // 1000 for edge in edges if edge[0] != RECORDED)])
         if origin != {**identity, "start": origin["start"]} or now < last:
             raise StateError(
                 f"{self._gateway_id}: its state is of {origin} and goes to {last}, this is {identity} at {now};"
@@ -124,7 +125,7 @@ class SimBoard:
     def _replay(self, edges: list[list[Any]], recorded: Callable[[Event], bool]) -> None:
         untold = None
         for edge in edges:
-            untold = None if edge[0] == TOLD else self._edge(*edge)
+            untold = None if edge[0] == RECORDED else self._edge(*edge)
             if untold:
                 at_ms, zone_id, is_open = edge
                 self.fields[zone_id].advance(at_ms // 1000)
@@ -132,7 +133,7 @@ class SimBoard:
         if untold:
             if not recorded(untold):
                 self._record(untold)
-            self._keep([TOLD])
+            self._keep([RECORDED])
 
     def _keep(self, entry: list[Any]) -> None:
         self._keep_by(lambda: self._edges.append([json.dumps(entry)]))
@@ -144,7 +145,7 @@ class SimBoard:
             raise StateError(f"{self._gateway_id}: the edges of its valves cannot be kept: {error}") from error
 
     def _edge(self, at_ms: int, zone_id: str, is_open: bool) -> Event:
-        return {
+        edge: ValveEdge = {
             "at": at_ms // 1000,
             "kind": "valve_edge",
             "at_ms": at_ms,
@@ -152,6 +153,7 @@ class SimBoard:
             "zone_id": zone_id,
             "open": is_open,
         }
+        return {**edge}
 
     def _now_ms(self) -> int:
         return self._origin_ms + self._clock.ticks_ms()

@@ -17,6 +17,14 @@ class ScenarioError(SimError):
     """A scenario cannot be read, or says what cannot be; the text names file, line, value and remedy."""
 
 
+class FaultError(SimError):
+    """A fault that cannot be: the text names the row, what is wrong with it and what would be right."""
+
+
+class HydraulicsError(SimError):
+    """A pump, a zone or a defect that cannot be, or an edge before one that has already been."""
+
+
 class IdentityMissingError(SimError):
     """A gateway has no certificate, key or CA on disk."""
 

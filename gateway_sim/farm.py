@@ -73,7 +73,7 @@ class Place:
 DRUMMONDVILLE = Place(45.88, -72.48, 82.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Zone:
     """One plot, one valve, one probe; `initial_vwc` in m3/m3, `efficiency` the share of the water that infiltrates.
 
@@ -181,7 +181,7 @@ def layout(farm: Farm) -> dict[str, list[dict[str, Any]]]:
     Zones have their area and lie east of their gateway, or in the nearest place that is free; no two overlap. The same
     farm has the same map.
     """
-    taken: list[_Box] = []
+    boxes: list[_Box] = []
     gateways, zones = [], []
     places = _places(farm)
     for gateway, (x, y) in zip(farm.gateways, places, strict=True):
@@ -190,8 +190,8 @@ def layout(farm: Farm) -> dict[str, list[dict[str, Any]]]:
     for gateway, (x, y) in zip(farm.gateways, places, strict=True):
         east = x + PATH_M
         for zone in gateway.zones:
-            box = _free(_Box(*_rounded((east, y)), *_sides(zone)), taken)
-            taken.append(box)
+            box = _free(_Box(*_rounded((east, y)), *_sides(zone)), boxes)
+            boxes.append(box)
             east = box.x + box.width + PATH_M
             row = {"zone_id": zone.zone_id, "gateway_id": gateway.gateway_id, "x_m": box.x, "y_m": box.y}
             zones.append({**row, "width_m": box.width, "height_m": box.height})
@@ -236,14 +236,14 @@ def _rounded(place: tuple[float, float]) -> tuple[float, float]:
     return round(place[0], 2), round(place[1], 2)
 
 
-def _free(wanted: _Box, taken: list[_Box]) -> _Box:
+def _free(own_box: _Box, others: list[_Box]) -> _Box:
     """The wanted box, or the nearest one beside those that are taken."""
-    if not any(wanted.overlaps(box) for box in taken):
-        return wanted
-    beside = {change for box in taken for change in _beside(box)}
-    boxes = [wanted._replace(x=wanted.x if x is None else x, y=wanted.y if y is None else y) for x, y in beside]
-    boxes.sort(key=lambda box: (math.hypot(box.x - wanted.x, box.y - wanted.y), box))
-    return next(box for box in boxes if not any(box.overlaps(other) for other in taken))
+    if not any(own_box.overlaps(box) for box in others):
+        return own_box
+    beside = {change for box in others for change in _beside(box)}
+    boxes = [own_box._replace(x=own_box.x if x is None else x, y=own_box.y if y is None else y) for x, y in beside]
+    boxes.sort(key=lambda box: (math.hypot(box.x - own_box.x, box.y - own_box.y), box))
+    return next(box for box in boxes if not any(box.overlaps(other) for other in others))
 
 
 def _beside(box: _Box) -> list[tuple[float | None, float | None]]:
@@ -278,7 +278,7 @@ def _zone(number: int, letter: str, seed: int) -> Zone:
 
 
 def _zone_row(gateway_id: str, zone: Zone, first_day: date) -> dict[str, Any]:
-    allowed = {} if zone.crop in CROPS else {"allowed_depletion": zone.crop.depletion}
+    own_depletion = {} if zone.crop in CROPS else {"allowed_depletion": zone.crop.depletion}
     probes = [{"sensor_id": f"{gateway_id}.{sensor}", "depth_m": depth} for sensor, depth in zone.probes]
     return {
         "zone_id": zone.zone_id,
@@ -297,5 +297,5 @@ def _zone_row(gateway_id: str, zone: Zone, first_day: date) -> dict[str, Any]:
         "cooldown_s": 1800,
         "daily_cap_s": 4 * MAX_RUN_S,
         "max_reading_age_s": 3 * 3600,
-        **allowed,
+        **own_depletion,
     } | ({"probes": probes} if probes else {})

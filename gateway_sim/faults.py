@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from gateway_sim.errors import SimError
+from gateway_sim.errors import FaultError
 from gateway_sim.farm import WEATHER
 from gateway_sim.hydraulics import Defect
 from protocol.messages import QUANTITIES
@@ -26,11 +26,7 @@ DAY_S = 86400
 Values = dict[str, float | int | None]
 
 
-class FaultError(SimError):
-    """A fault that cannot be: the text names the row, what is wrong with it and what would be right."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Fault:
     """One fault from `begin` to before `end` (Unix s, field time; `end` may be inf). Its label is `name`.
 
@@ -58,7 +54,7 @@ Change = Callable[[float, Fault, float, random.Random], float | None]
 """New value of (true value, fault, Unix s, draw)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Kind:
     """What a kind of fault strikes (`sensor`, `zone` or `gateway`), the unit and limits of its amount, what it does."""
 
@@ -74,60 +70,103 @@ class Kind:
 
 KINDS = {
     "noise": Kind(
-        "sensor",
-        "a value scatters with this standard deviation",
-        "units",
-        0.03,
-        0.0,
+        strikes="sensor",
+        says="a value scatters with this standard deviation",
+        unit="units",
+        default=0.03,
+        least=0.0,
         change=lambda value, fault, _, draw: value + draw.gauss(0.0, fault.amount),
     ),
     "bias": Kind(
-        "sensor",
-        "a value is off by this much",
-        "units",
-        0.05,
+        strikes="sensor",
+        says="a value is off by this much",
+        unit="units",
+        default=0.05,
         change=lambda value, fault, _at, _draw: value + fault.amount,
     ),
     "drift": Kind(
-        "sensor",
-        "a value is off by this much more every day",
-        "units a day",
-        0.005,
+        strikes="sensor",
+        says="a value is off by this much more every day",
+        unit="units a day",
+        default=0.005,
         change=lambda value, fault, at, _: value + fault.amount * (at - fault.begin) / DAY_S,
     ),
     "stuck": Kind(
-        "sensor",
-        "a value is always this one",
-        "units",
-        None,
+        strikes="sensor",
+        says="a value is always this one",
+        unit="units",
+        default=None,
         change=lambda _value, fault, _at, _draw: fault.amount,
     ),
     "dropout": Kind(
-        "sensor",
-        "this share of the values is missing",
-        "0..1",
-        1.0,
-        0.0,
-        1.0,
+        strikes="sensor",
+        says="this share of the values is missing",
+        unit="0..1",
+        default=1.0,
+        least=0.0,
+        most=1.0,
         change=lambda value, fault, _, draw: None if draw.random() < fault.amount else value,
     ),
     "percent": Kind(
-        "sensor",
-        "a fraction is reported times this",
-        "factor",
-        100.0,
-        1.0,
+        strikes="sensor",
+        says="a fraction is reported times this",
+        unit="factor",
+        default=100.0,
+        least=1.0,
         change=lambda value, fault, _at, _draw: value * fault.amount,
     ),
-    "swapped": Kind("sensor", "two sensors are wired to each other's place", "-", 0.0, 0.0, 0.0, targets=2),
-    "dead_valve": Kind("zone", "a valve does not open (0) or does not close (1)", "0 or 1", 0.0, 0.0, 1.0),
-    "clogged": Kind("zone", "emitters pass this share less at nominal pressure", "0..0.99", 0.6, 0.0, 0.99),
-    "burst": Kind("zone", "a line loses this times the nominal flow before the emitters", "share", 1.0, 0.0, 10.0),
-    "wrong_clock": Kind("gateway", "the clock is off by this much", "s", 3600.0),
-    "reboot": Kind("gateway", "the board loses power at the begin, and starts this much later", "s", 5.0, 0.0, DAY_S),
-    "wifi_loss": Kind("gateway", "nothing is sent or received", "-", 0.0, 0.0, 0.0),
+    "swapped": Kind(
+        strikes="sensor",
+        says="two sensors are wired to each other's place",
+        unit="-",
+        default=0.0,
+        least=0.0,
+        most=0.0,
+        targets=2,
+    ),
+    "dead_valve": Kind(
+        strikes="zone",
+        says="a valve does not open (0) or does not close (1)",
+        unit="0 or 1",
+        default=0.0,
+        least=0.0,
+        most=1.0,
+    ),
+    "clogged": Kind(
+        strikes="zone",
+        says="emitters pass this share less at nominal pressure",
+        unit="0..0.99",
+        default=0.6,
+        least=0.0,
+        most=0.99,
+    ),
+    "burst": Kind(
+        strikes="zone",
+        says="a line loses this times the nominal flow before the emitters",
+        unit="share",
+        default=1.0,
+        least=0.0,
+        most=10.0,
+    ),
+    "wrong_clock": Kind(strikes="gateway", says="the clock is off by this much", unit="s", default=3600.0),
+    "reboot": Kind(
+        strikes="gateway",
+        says="the board loses power at the begin, and starts this much later",
+        unit="s",
+        default=5.0,
+        least=0.0,
+        most=DAY_S,
+    ),
+    "wifi_loss": Kind(
+        strikes="gateway", says="nothing is sent or received", unit="-", default=0.0, least=0.0, most=0.0
+    ),
     "brown_out": Kind(
-        "gateway", "each opening of a valve resets the board, which starts this much later", "s", 5.0, 0.0, DAY_S
+        strikes="gateway",
+        says="each opening of a valve resets the board, which starts this much later",
+        unit="s",
+        default=5.0,
+        least=0.0,
+        most=DAY_S,
     ),
 }
 
@@ -170,14 +209,14 @@ class Faults:
 
     def told(self, sensor_id: str, values: Mapping[str, float | int | None], measured_at: int) -> Values:
         """What a sensor says instead of its values; the same for the same seed, sensor and time."""
-        said = dict(values)
+        reading = dict(values)
         for number, fault in enumerate(self.active(sensor_id, measured_at)):
             change = KINDS[fault.kind].change
-            value = said.get(fault.quantity)
+            value = reading.get(fault.quantity)
             if change and value is not None:
                 key = f"{self._seed}:{sensor_id}:{measured_at}:{number}:{fault.kind}"
-                said[fault.quantity] = _rounded(change(value, fault, measured_at, random.Random(key)))  # noqa: S311  # no secret
-        return said
+                reading[fault.quantity] = _rounded(change(value, fault, measured_at, random.Random(key)))  # noqa: S311  # no secret
+        return reading
 
     def clock_offset_s(self, gateway_id: str, at: float) -> int:
         """How far a gateway's clock is off at a time."""
@@ -194,8 +233,8 @@ class Faults:
 
     def powerless_s(self, gateway_id: str, at: float) -> float:
         """Seconds until the power is back after a scheduled reboot; 0 if it is there."""
-        left = [begin + off_s - at for begin, off_s in self.reboots(gateway_id) if begin <= at]
-        return max([0.0, *left])
+        dark_s = [begin + off_s - at for begin, off_s in self.reboots(gateway_id) if begin <= at]
+        return max([0.0, *dark_s])
 
     def brown_out_s(self, gateway_id: str, at: float) -> float | None:
         """Seconds without power if the opening of a valve at this time resets the board; None if it does not."""
@@ -243,7 +282,7 @@ def parse(rows: object, targets: Mapping[str, Sequence[str]], start: int, seed: 
     return Faults([read(f"fault {number}", row, targets, start) for number, row in enumerate(rows, 1)], seed)
 
 
-def read(place: str, row: object, known: Mapping[str, Sequence[str]], start: int) -> Fault:
+def read(place: str, row: object, ids: Mapping[str, Sequence[str]], start: int) -> Fault:
     """One row of `parse`; `place` begins what is said of a mistake. Raises FaultError."""
     if not isinstance(row, dict):
         raise FaultError(f"{place}: want kind, target, from ..., not {row!r}")
@@ -259,21 +298,28 @@ def read(place: str, row: object, known: Mapping[str, Sequence[str]], start: int
     end = math.inf if row.get("until") is None else _time(f"{place}: until", row["until"], start)
     if end <= begin:
         raise FaultError(f"{place}: until {row['until']} is not after from {row.get('from', '0d')}")
-    targets = _targets(place, kind, row.get("target"), known)
+    targets = _targets(place, kind, row.get("target"), ids)
     quantity = str(row.get("quantity", "vwc"))
     if quantity not in QUANTITIES:
         raise FaultError(f"{place}: no quantity {quantity!r}; there are {', '.join(QUANTITIES)}")
-    return Fault(name, targets, begin, end, _amount(place, kind, row.get("amount")), quantity)
+    return Fault(
+        kind=name,
+        targets=targets,
+        begin=begin,
+        end=end,
+        amount=_amount(place, kind, row.get("amount")),
+        quantity=quantity,
+    )
 
 
-def _targets(place: str, kind: Kind, target: object, known: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+def _targets(place: str, kind: Kind, target: object, ids: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     targets = tuple(target) if isinstance(target, list) else (target,)
     if len(set(map(str, targets))) != kind.targets or len(targets) != kind.targets:
-        wanted = "one" if kind.targets == 1 else f"a list of {kind.targets} different"
-        raise FaultError(f"{place}: target {target!r}; want {wanted} {kind.strikes} id")
+        how_many = "one" if kind.targets == 1 else f"a list of {kind.targets} different"
+        raise FaultError(f"{place}: target {target!r}; want {how_many} {kind.strikes} id")
     for one in targets:
-        if one not in known.get(kind.strikes, ()):
-            there = ", ".join(known.get(kind.strikes, ())) or "none"
+        if one not in ids.get(kind.strikes, ()):
+            there = ", ".join(ids.get(kind.strikes, ())) or "none"
             raise FaultError(f"{place}: no {kind.strikes} {one!r}; there are {there}")
     names = tuple(str(one) for one in targets)
     stations = [name for name in names if name.endswith(f".{WEATHER}")]
@@ -315,9 +361,9 @@ def _time(place: str, value: object, start: int) -> float:
 def _defect(fault: Fault) -> Defect:
     amount = fault.amount
     return Defect(
-        fault.targets[0],
-        fault.begin * 1000,
-        fault.end * 1000,
+        zone_id=fault.targets[0],
+        begin_ms=fault.begin * 1000,
+        end_ms=fault.end * 1000,
         clogged=amount if fault.kind == "clogged" else 0.0,
         burst=amount if fault.kind == "burst" else 0.0,
         does_not_open=fault.kind == "dead_valve" and amount < 1,

@@ -28,7 +28,7 @@ class Field:
         self._time = start
         self._column = Column(layers(zone), Plants(zone.crop.kc, zone.crop.depletion), zone.initial_vwc)
         self._warmth = Warmth(_first_day_mean(weather, start))
-        self._seen = {depth: Lag(PROBE_LAG_S, zone.initial_vwc) for depth in (None, *zone.probe_depths_m)}
+        self._lags = {depth: Lag(PROBE_LAG_S, zone.initial_vwc) for depth in (None, *zone.probe_depths_m)}
         self._roots_l = 0.0
         self._reference_mm_h = 0.0
 
@@ -72,7 +72,7 @@ class Field:
 
     def seen_vwc(self, depth_m: float | None = None) -> float:
         """What a probe at one of the zone's `probe_depths_m` has had time to see; None: one over the root zone."""
-        return self._seen[depth_m].value
+        return self._lags[depth_m].value
 
     def temperature_at(self, depth_m: float) -> float:
         """Soil temperature at a depth, degC."""
@@ -108,8 +108,8 @@ class Field:
         irrigation_mm = (roots_l - self._roots_l) / self.zone.area_m2 * self.zone.efficiency
         self._roots_l = roots_l
         self._column.step(rain_mm, irrigation_mm, self._reference_mm_h)
-        for depth_m, seen in self._seen.items():
-            seen.step(self._column.vwc if depth_m is None else self._column.at(depth_m))
+        for depth_m, lag in self._lags.items():
+            lag.step(self._column.vwc if depth_m is None else self._column.at(depth_m))
 
 
 def layers(zone: Zone) -> tuple[soil.Layer, ...]:

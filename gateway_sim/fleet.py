@@ -74,9 +74,9 @@ class Fleet:
 
         def gateway(config: Event, board: "Board", store: "Store", draw: "Random") -> Gateway:
             clock = SkewedClock(self._clock, self._faults, gateway_id)
-            made = Gateway(config, board, clock, store, context, self._record, draw)
-            whole.rain_counted(made.last_sample_at)
-            return made
+            gateway = Gateway(config, board, clock, store, context, self._record, draw)
+            whole.rain_counted(gateway.last_sample_at)
+            return gateway
 
         if not self._faults.of(gateway_id):
             return gateway(config, whole, store, random)
@@ -124,9 +124,9 @@ class Fleet:
 
     def last_words(self) -> dict[str, Any]:
         """What is to be known of it at the end, as docs/field.md asks of every process that is a gateway."""
-        seen = self.summary()
-        zones = seen.pop("zones")
-        return {**seen, "balance": {zone_id: truth["water_balance"] for zone_id, truth in zones.items()}}
+        counters = self.summary()
+        zones = counters.pop("zones")
+        return {**counters, "balance": {zone_id: truth["water_balance"] for zone_id, truth in zones.items()}}
 
     def summary(self) -> dict[str, Any]:
         """What happened: the gateways' counters in sum, and the truth of the fields.

@@ -65,7 +65,7 @@ def _grown(lead_h: int) -> float:
 
 def _rain(weather: Weather, issued_at: int, hours: int, draw: random.Random) -> list[float]:
     """Rain that comes too early or too late, more or less of it; some days it is missed, some days invented."""
-    told = [0.0] * hours
+    forecast_mm = [0.0] * hours
     for begin in range(0, hours, DAY_H):
         error = _grown(begin)
         shift, factor = round(draw.gauss(0.0, SHIFT_H * error)), math.exp(draw.gauss(0.0, RAIN * error))
@@ -73,10 +73,10 @@ def _rain(weather: Weather, issued_at: int, hours: int, draw: random.Random) -> 
         for number in range(begin, min(begin + DAY_H, hours)):
             mm = 0.0 if missed else weather.value("rain_mm", issued_at + number * HOUR_S) * factor
             if 0 <= number + shift < hours:
-                told[number + shift] += mm
+                forecast_mm[number + shift] += mm
         if invented and begin + at < hours:
-            told[begin + at] += SHOWER_MM
-    return told
+            forecast_mm[begin + at] += SHOWER_MM
+    return forecast_mm
 
 
 def _ended(sums: list[float], decimals: int) -> list[float]:

@@ -10,15 +10,11 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gateway_sim.errors import SimError
+from gateway_sim.errors import HydraulicsError
 
 SHUT_OFF_KPA = 300.0
 DUTY_SHARE = 0.75  # of the shut-off pressure that is left when the largest zone is open alone
 PULSE_L = 1.0
-
-
-class HydraulicsError(SimError):
-    """A pump, a zone or a defect that cannot be, or an edge before one that has already been."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,7 @@ class Pump:
         return self.shut_off_kpa / (1 + self.slope * conductance**2)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Defect:
     """What is wrong with a line from `begin_ms` to `end_ms`: see `clogged`, `burst`, `does_not_open` ... below.
 
@@ -99,8 +95,8 @@ class Supply:
         for defect in self._defects:
             if defect.zone_id not in nominal_l_min:
                 raise HydraulicsError(f"{defect.zone_id}: no such zone at this gateway; there are {[*nominal_l_min]}")
-        self._told = dict.fromkeys(nominal_l_min, False)
-        self._open = dict(self._told)
+        self._orders = dict.fromkeys(nominal_l_min, False)
+        self._open = dict(self._orders)
         nothing = dict.fromkeys(nominal_l_min, 0.0)
         self._spans = [_Span(start_ms, dict.fromkeys(nominal_l_min, Flow()), nothing, nothing)]
         times = {time for defect in self._defects for time in (defect.begin_ms, defect.end_ms)}
@@ -111,15 +107,15 @@ class Supply:
         self._catch_up(at_ms)
         if at_ms < self._spans[-1].begin_ms:
             raise HydraulicsError(f"{zone_id}: a valve edge at {at_ms} ms, after one at {self._spans[-1].begin_ms} ms")
-        if self._told[zone_id] == is_open:
+        if self._orders[zone_id] == is_open:
             return False
-        self._told[zone_id] = is_open
+        self._orders[zone_id] = is_open
         self._begin_span(at_ms)
         return True
 
     def is_told_open(self, zone_id: str) -> bool:
         """What the valve was told last, whatever it does."""
-        return self._told[zone_id]
+        return self._orders[zone_id]
 
     def flow(self, zone_id: str, at_ms: float) -> Flow:
         """What flows at a time."""
@@ -162,15 +158,15 @@ class Supply:
         minutes = (at_ms - last.begin_ms) / 60000
         metered = {zone_id: had + last.flows[zone_id].metered * minutes for zone_id, had in last.metered_l.items()}
         roots = {zone_id: had + last.flows[zone_id].roots * minutes for zone_id, had in last.roots_l.items()}
-        self._open = {zone_id: self._moves(zone_id, at_ms) for zone_id in self._told}
+        self._open = {zone_id: self._moves(zone_id, at_ms) for zone_id in self._orders}
         self._spans.append(_Span(at_ms, self._flows(at_ms), metered, roots))
 
     def _moves(self, zone_id: str, at_ms: float) -> bool:
-        told, was = self._told[zone_id], self._open[zone_id]
+        order, was = self._orders[zone_id], self._open[zone_id]
         now = self._defects_of(zone_id, at_ms)
-        if told and not was and any(defect.does_not_open for defect in now):
+        if order and not was and any(defect.does_not_open for defect in now):
             return False
-        return told or (was and any(defect.does_not_close for defect in now))
+        return order or (was and any(defect.does_not_close for defect in now))
 
     def _flows(self, at_ms: float) -> dict[str, Flow]:
         """Share the pump among what is open."""
@@ -179,7 +175,7 @@ class Supply:
         closed = (0.0, 0.0)
         return {
             zone_id: Flow((emitters + leak) * root, emitters * root)
-            for zone_id in self._told
+            for zone_id in self._orders
             for emitters, leak in [lines.get(zone_id, closed)]
         }
 

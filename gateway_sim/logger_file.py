@@ -15,8 +15,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from gateway_sim import units
-from gateway_sim.errors import LoggerFileError
-from gateway_sim.logger_map import EPOCHS, LoggerMap, Place, Target, TimeRule
+from gateway_sim.errors import LoggerFileError, SimError
+from gateway_sim.logger_map import EPOCHS, LoggerMap, SensorPlace, Target, TimeRule
 from gateway_sim.logger_series import Aside, Course, Entry, Ledger, Moment, Placer, Sample, Sensor
 from protocol import messages, topics
 
@@ -24,11 +24,11 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _EPOCH = datetime(1970, 1, 1)
 
 
-class _UnmappableError(Exception):
+class _UnmappableError(SimError):
     """A row or value that cannot be mapped: `(kind, reason)`."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Recording:
     """A file as samples, by sensor and then by time, and what became of the rest."""
 
@@ -51,11 +51,13 @@ def read(path: Path, logger_map: LoggerMap) -> Recording:
         for group, entry in parser.entries(line, row):
             placer.take(group, entry)
     samples = placer.samples()
-    for sensor, found in samples.items():
-        for sample in found:
+    for sensor, entries in samples.items():
+        for sample in entries:
             ledger.count(sensor, [name for name, value in sample.values.items() if value is not None], "kept")
     digest = hashlib.sha256(path.read_bytes() + logger_map.path.read_bytes()).hexdigest()
-    return Recording(path, digest, logger_map, samples, placer.courses, ledger)
+    return Recording(
+        path=path, sha256=digest, logger_map=logger_map, samples=samples, courses=placer.courses, ledger=ledger
+    )
 
 
 def open_rows(path: Path, logger_map: LoggerMap) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
@@ -90,11 +92,11 @@ class _Parser:
     def __init__(self, path: Path, logger_map: LoggerMap, header: list[str], ledger: Ledger) -> None:
         self._map, self._header, self._ledger = logger_map, header, ledger
         _check_header(path, logger_map, header)
-        self._sensors: dict[tuple[Place, tuple[str, ...]], Sensor] = {}
+        self._sensors: dict[tuple[SensorPlace, tuple[str, ...]], Sensor] = {}
         self._zones: dict[str, str | None] = {}
         self._moments: dict[str, Moment] = {}
         self._sentinels = {number for word in logger_map.missing if (number := _plain(word)) is not None}
-        self._places: dict[Place, list[tuple[str, Target]]] = defaultdict(list)
+        self._places: dict[SensorPlace, list[tuple[str, Target]]] = defaultdict(list)
         for column, target in logger_map.wide.items():
             self._places[target.place or logger_map.place].append((column, target))
 
@@ -131,7 +133,7 @@ class _Parser:
         self,
         line: int,
         cells: dict[str, str],
-        place: Place,
+        place: SensorPlace,
         columns: list[tuple[str, Target]],
         unit: str | None,
         group: str,
@@ -153,20 +155,20 @@ class _Parser:
                 self._ledger.put_aside(line, sensor, [target.quantity], error.args)
         yield group, Entry(line, sensor, moment, counter, tuple(values))
 
-    def _sensor(self, place: Place, cells: dict[str, str]) -> Sensor:
+    def _sensor(self, place: SensorPlace, cells: dict[str, str]) -> Sensor:
         key = (place, tuple(cells[name] for name in sorted(place.columns())))
         if key not in self._sensors:
             self._sensors[key] = self._named(place, cells)
         return self._sensors[key]
 
-    def _named(self, place: Place, cells: dict[str, str]) -> Sensor:
+    def _named(self, place: SensorPlace, cells: dict[str, str]) -> Sensor:
         try:
             gateway_id, sensor = self._map.fill(place.gateway, cells), self._map.fill(place.sensor, cells)
             zone_id = self._map.fill(place.zone, cells) if place.zone else None
         except KeyError as error:
             column, word = error.args
-            known = ", ".join(self._map.words[column])
-            raise _UnmappableError("unknown sensor", f"{column} {word!r}; known: {known}") from error
+            words = ", ".join(self._map.words[column])
+            raise _UnmappableError("unknown sensor", f"{column} {word!r}; known: {words}") from error
         for word in (gateway_id, sensor, zone_id):
             if word is not None and not topics.is_word(word):
                 raise _UnmappableError("unknown sensor", f"{word!r} is no name: letters, digits, '_' and '-' only")
@@ -201,13 +203,13 @@ class _Parser:
         name = unit if target.unit is None else target.unit
         rule = target.conversion(name or "")
         if rule is None:
-            known = ", ".join(units.known(target.quantity))
-            raise _UnmappableError("unknown unit", f"{name!r} is no unit of {target.quantity}; known: {known}")
+            unit_names = ", ".join(units.known(target.quantity))
+            raise _UnmappableError("unknown unit", f"{name!r} is no unit of {target.quantity}; known: {unit_names}")
         value = units.convert(number, *rule)
         least, most = messages.QUANTITIES[target.quantity]
         if not least <= value <= most:
-            said = f"{target.quantity} of {value:g} from {text!r} in {name}"
-            raise _UnmappableError("out of range", f"{said}; it can be {least:g} to {most:g}: wrong unit?")
+            what = f"{target.quantity} of {value:g} from {text!r} in {name}"
+            raise _UnmappableError("out of range", f"{what}; it can be {least:g} to {most:g}: wrong unit?")
         return value
 
     def _number(self, text: str) -> float:
@@ -255,28 +257,28 @@ def _epoch(text: str, units_a_second: int) -> tuple[datetime, tuple[int]]:
 
 def _local(text: str, rule: TimeRule) -> tuple[datetime, tuple[int, ...]]:
     try:
-        found = datetime.strptime(text, rule.format)
+        local = datetime.strptime(text, rule.format)
         first, second = (
-            math.floor(found.replace(tzinfo=found.tzinfo or rule.timezone, fold=fold).timestamp()) for fold in (0, 1)
+            math.floor(local.replace(tzinfo=local.tzinfo or rule.timezone, fold=fold).timestamp()) for fold in (0, 1)
         )
     except (ValueError, OverflowError) as error:
         raise _UnmappableError("bad time", f"{text!r} is no time as {rule.format!r}") from error
     if second < first:
         raise _UnmappableError("bad time", f"{text!r} does not exist in {rule.timezone}: clocks go forward over it")
-    return found.replace(tzinfo=None), (first,) if first == second else (first, second)
+    return local.replace(tzinfo=None), (first,) if first == second else (first, second)
 
 
 def write_aside(recording: Recording, path: Path) -> None:
     """Write what was kept aside: line, sensor, quantity, reason, and the row as it stands in the file."""
-    wanted: dict[int, list[Aside]] = defaultdict(list)
+    by_line: dict[int, list[Aside]] = defaultdict(list)
     for aside in recording.ledger.aside:
-        wanted[aside.line].append(aside)
+        by_line[aside.line].append(aside)
     header, rows = open_rows(recording.path, recording.logger_map)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["line", "sensor_id", "quantity", "kind", "reason", *header])
         for line, row in rows:
-            for aside in wanted.get(line, ()):
+            for aside in by_line.get(line, ()):
                 writer.writerow([*aside, *row])
 
 

@@ -2,13 +2,16 @@
 
 import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping as Table
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from checked_yaml import checks, mapping
+from checked_yaml.errors import CheckedYamlError
+from checked_yaml.mapping import REQUIRED, Mapping
 from gateway_sim import units
-from gateway_sim.checked_yaml import REQUIRED, Node, Source, read
 from gateway_sim.errors import MapError
 from protocol import messages
 
@@ -17,7 +20,7 @@ REORDER_WITHIN_S = 86400
 _FIELD = re.compile(r"\{([^{}]+)\}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileFormat:
     """How the text is laid out; `header` is the line of the header row, `skip_after_header` lines after it are none."""
 
@@ -29,7 +32,7 @@ class FileFormat:
     newest_first: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimeRule:
     """Columns joined by a space, read by `format` (strptime's, or one of EPOCHS) in `timezone` (None: in the text)."""
 
@@ -42,7 +45,7 @@ class TimeRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SensorPlace:
     """Templates of a sensor: `{Column}` stands for that column's value, by way of the map's `words`."""
 
     gateway: str
@@ -60,7 +63,7 @@ class Target:
     quantity: str
     unit: str | None
     area_m2: float | None
-    place: Place | None = None
+    place: SensorPlace | None = None
 
     def conversion(self, unit: str) -> tuple[float, float] | None:
         """Factor and offset from `unit`; None if the quantity is not measured in it."""
@@ -77,10 +80,10 @@ class Long:
     value: str
     variable: str
     unit: str | None
-    targets: Mapping[str, Target]
+    targets: Table[str, Target]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoggerMap:
     """A whole map. `wide` has a column's Target, or else `long` is given."""
 
@@ -89,25 +92,25 @@ class LoggerMap:
     file: FileFormat
     time: TimeRule
     missing: frozenset[str]
-    place: Place
-    words: Mapping[str, Mapping[str, str]]
+    place: SensorPlace
+    words: Table[str, Table[str, str]]
     counter: str | None
-    wide: Mapping[str, Target]
+    wide: Table[str, Target]
     long: Long | None
     ignored_columns: tuple[str, ...]
-    ignored_rows: Mapping[str, frozenset[str]]
+    ignored_rows: Table[str, frozenset[str]]
 
     def columns(self) -> set[str]:
         """Every column that the map speaks of."""
         targets = (self.long.targets if self.long else self.wide).values()
         places = [self.place, *(target.place for target in targets if target.place)]
-        named = {*self.time.columns, *self.wide, *self.ignored_columns, *self.ignored_rows}
-        named |= {name for place in places for name in place.columns()} | ({self.counter} if self.counter else set())
+        columns = {*self.time.columns, *self.wide, *self.ignored_columns, *self.ignored_rows}
+        columns |= {name for place in places for name in place.columns()} | ({self.counter} if self.counter else set())
         if self.long:
-            named |= {self.long.value, self.long.variable} | ({self.long.unit} if self.long.unit else set())
-        return named
+            columns |= {self.long.value, self.long.variable} | ({self.long.unit} if self.long.unit else set())
+        return columns
 
-    def fill(self, template: str, row: Mapping[str, str]) -> str:
+    def fill(self, template: str, row: Table[str, str]) -> str:
         """A template with the row's values. Raises KeyError(column, value) for a value that `words` does not know."""
 
         def word(match: re.Match[str]) -> str:
@@ -122,133 +125,166 @@ class LoggerMap:
 
 
 def load(path: Path) -> LoggerMap:
-    """Read and check a map. Raises MapError with the first mistake: file, key, value and remedy in one line."""
-    root = read(Source(path, "the map", MapError, "docs/replay.md"))
-    layout = root.one_of("layout", ("wide", "long"))
-    place = _place(root.node("sensor"), None)
-    ignored = root.node("ignore", {})
+    """Read and check a map. Raises MapError with every mistake, a line each: file, line, key, value and remedy."""
+    try:
+        return _map(mapping.root(path, "docs/replay.md", "the map"))
+    except CheckedYamlError as error:
+        raise MapError(str(error)) from error
+
+
+def _map(root: Mapping) -> LoggerMap:
+    layout = root.take("layout", checks.one_of(("wide", "long")))
+    place = _place(root.inner("sensor"))
+    ignored_columns, ignored_rows = _ignored(root.inner("ignore", required=False))
     logger_map = LoggerMap(
-        path=path,
-        source=root.text("source", ""),
-        file=_file(root.node("file", {})),
-        time=_time(root.node("time")),
-        missing=frozenset(root.words("missing", [""])),
+        path=root.mistakes.path,
+        source=root.take("source", checks.text, ""),
+        file=_file(root.inner("file", required=False)),
+        time=_time(root.inner("time")),
+        missing=frozenset(_words(root, "missing", [""])),
         place=place,
-        words=_tables(root.node("words", {})),
-        counter=root.text("counter", None),
-        wide=_targets(root.node("columns"), place, True) if layout == "wide" else {},
+        words=_tables(root.inner("words", required=False)),
+        counter=root.take("counter", checks.text, None),
+        wide=_targets(root.inner("columns"), place, True) if layout == "wide" else {},
         long=_long(root, place) if layout == "long" else None,
-        ignored_columns=tuple(ignored.words("columns", [])),
-        ignored_rows={key: frozenset(ignored.node("rows").words(key)) for key in ignored.node("rows", {}).value},
+        ignored_columns=ignored_columns,
+        ignored_rows=ignored_rows,
     )
-    ignored.end(*ignored.value)
-    root.end("sensor", "file", "time", "words", "ignore", "columns", "variables")
+    root.end("columns", "variables", *(() if layout else ("value", "variable", "unit")))
+    root.mistakes.raise_if_any()
     _check_distinct(root, logger_map)
+    root.mistakes.raise_if_any()
     return logger_map
 
 
-def _file(node: Node) -> FileFormat:
-    decimal = node.one_of("decimal", (".", ","), ".")
-    delimiter = node.text("delimiter", ";" if decimal == "," else ",")
-    if len(delimiter) != 1 or delimiter in '\r\n"':
-        raise node.wrong("delimiter", delimiter, "want one character, such as ',' or ';' or \"\\t\"")
-    if delimiter == decimal:
-        raise node.wrong(
-            "delimiter", delimiter, "the same as the decimal sign; a decimal comma needs another delimiter"
-        )
-    made = FileFormat(
-        delimiter,
-        decimal,
-        _encoding(node),
-        node.number("header", 1, 1),
-        node.number("skip_after_header", 0, 0),
-        node.one_of("newest_first", (True, False), False),
+def _words(node: Mapping, name: str, default: Any = REQUIRED) -> list[str]:
+    """One text or a list of them."""
+    entries = node.take(name, checks.each(checks.scalar), default)
+    return [] if entries is None else [str(entry) for entry in checks.as_list(entries)]
+
+
+def _ignored(node: Mapping) -> tuple[tuple[str, ...], dict[str, frozenset[str]]]:
+    """Columns, and rows by the values of a column, that are left out deliberately."""
+    rows = node.inner("rows", required=False)
+    columns = tuple(_words(node, "columns", []))
+    node.end()
+    return columns, {key: frozenset(_words(rows, key, [])) for key in rows}
+
+
+def _file(node: Mapping) -> FileFormat:
+    decimal = node.take("decimal", checks.one_of((".", ",")), ".")
+    delimiter = node.take("delimiter", _delimiter, ";" if decimal == "," else ",")
+    if node.good("delimiter", "decimal") and delimiter == decimal:
+        node.wrong("delimiter", "the same as the decimal sign; a decimal comma needs another delimiter")
+    layout = FileFormat(
+        delimiter=delimiter,
+        decimal=decimal,
+        encoding=_codec(node.take("encoding", _encoding, "utf-8")),
+        header=node.take("header", checks.whole_number(1), 1),
+        skip_after_header=node.take("skip_after_header", checks.whole_number(0), 0),
+        newest_first=node.take("newest_first", checks.one_of((True, False)), False),
     )
     node.end()
-    return made
+    return layout
 
 
-def _encoding(node: Node) -> str:
-    encoding = node.text("encoding", "utf-8")
+def _delimiter(value: Any) -> str | None:
+    is_good = isinstance(value, str) and len(value) == 1 and value not in '\r\n"'
+    return None if is_good else "want one character, such as ',' or ';' or \"\\t\""
+
+
+def _encoding(value: Any) -> str | None:
     try:
-        found = codecs.lookup(encoding).name
-    except LookupError as error:
-        raise node.wrong("encoding", encoding, "no such encoding; try utf-8, cp1252 or utf-16") from error
-    return "utf-8-sig" if found == "utf-8" else found  # a byte order mark is no part of the first column's name
+        codecs.lookup(value)
+    except (LookupError, TypeError):
+        return "no such encoding; try utf-8, cp1252 or utf-16"
+    return None
 
 
-def _time(node: Node) -> TimeRule:
-    pattern = node.text("format")
-    if pattern not in EPOCHS and "%" not in pattern:
-        raise node.wrong("format", pattern, f"want a pattern as '%Y-%m-%d %H:%M', or {' or '.join(EPOCHS)}")
-    interval_s = node.number("interval_s", 1, None)
+def _codec(encoding: str) -> str:
+    name = codecs.lookup(encoding).name
+    return "utf-8-sig" if name == "utf-8" else name  # a byte order mark is no part of the first column's name
+
+
+def _time(node: Mapping) -> TimeRule:
+    pattern = node.take("format", _pattern)
     rule = TimeRule(
-        tuple(node.words("columns")),
-        pattern,
-        _timezone(node, pattern),
-        node.one_of("clock", messages.CLOCKS, "synced"),
-        interval_s,
-        node.number("reorder_within_s", 0, REORDER_WITHIN_S),
+        columns=tuple(_words(node, "columns")),
+        format=pattern,
+        timezone=_timezone(node, pattern) if pattern else None,
+        clock=node.take("clock", checks.one_of(messages.CLOCKS), "synced"),
+        interval_s=node.take("interval_s", checks.whole_number(1), None),
+        reorder_within_s=node.take("reorder_within_s", checks.whole_number(0), REORDER_WITHIN_S),
     )
-    node.end()
+    node.end("timezone")
     return rule
 
 
-def _timezone(node: Node, pattern: str) -> ZoneInfo | None:
+def _pattern(value: Any) -> str | None:
+    is_good = value in EPOCHS or (isinstance(value, str) and "%" in value)
+    return None if is_good else f"want a pattern as '%Y-%m-%d %H:%M', or {' or '.join(EPOCHS)}"
+
+
+def _timezone(node: Mapping, pattern: str) -> ZoneInfo | None:
     if pattern in EPOCHS or "%z" in pattern:
-        if "timezone" in node.value:
-            raise node.wrong("timezone", node.value["timezone"], f"leave it out: {pattern!r} already says it")
+        if "timezone" in node:
+            node.wrong("timezone", f"leave it out: {pattern!r} already says it")
         return None
-    return ZoneInfo(node.timezone("timezone"))
+    name = node.take("timezone", checks.timezone)
+    return ZoneInfo(name) if name else None
 
 
-def _place(node: Node, default: Place | None) -> Place:
-    values = {name: node.text(name, getattr(default, name) if default else REQUIRED) for name in ("gateway", "sensor")}
-    zone = node.text("zone", default.zone if default else None)
+def _place(node: Mapping, default: SensorPlace | None = None) -> SensorPlace:
+    """Where a sensor stands; what a column does not say itself is the map's own `default`."""
+    gateway, sensor = (
+        node.take(name, checks.text, getattr(default, name) if default else REQUIRED) for name in ("gateway", "sensor")
+    )
+    zone = node.take("zone", checks.text, default.zone if default else None)
     if default is None:
         node.end()
-    return Place(values["gateway"], values["sensor"], zone)
+    return SensorPlace(gateway or "", sensor or "", zone)
 
 
-def _tables(node: Node) -> dict[str, dict[str, str]]:
-    return {column: {key: node.node(column).words(key)[0] for key in node.node(column).value} for column in node.value}
+def _tables(node: Mapping) -> dict[str, dict[str, str]]:
+    tables = {column: node.inner(column) for column in node}
+    return {column: {key: (_words(table, key, []) or [""])[0] for key in table} for column, table in tables.items()}
 
 
-def _long(root: Node, place: Place) -> Long:
-    unit = root.text("unit", None)
-    return Long(root.text("value"), root.text("variable"), unit, _targets(root.node("variables"), place, unit is None))
+def _long(root: Mapping, place: SensorPlace) -> Long:
+    unit = root.take("unit", checks.text, None)
+    value, variable = root.take("value", checks.text), root.take("variable", checks.text)
+    return Long(value, variable, unit, _targets(root.inner("variables"), place, unit is None))
 
 
-def _targets(node: Node, place: Place, with_unit: bool) -> dict[str, Target]:
-    if not node.value:
-        raise node.wrong("", {}, "maps nothing; name a column or variable and its quantity")
-    return {name: _target(node.node(name), place, with_unit) for name in node.value}
+def _targets(node: Mapping, place: SensorPlace, with_unit: bool) -> dict[str, Target]:
+    if node.good() and not list(node):
+        node.wrong("", "maps nothing; name a column or variable and its quantity", {})
+    return {name: _target(node.inner(name), place, with_unit) for name in node}
 
 
-def _target(node: Node, place: Place, with_unit: bool) -> Target:
-    quantity = node.one_of("quantity", tuple(units.BASES))
-    unit = node.text("unit") if with_unit else None
-    if not with_unit and "unit" in node.value:
-        raise node.wrong("unit", node.value["unit"], "leave it out: the map's `unit` column says it row by row")
-    own = _place(node, place) if {"gateway", "sensor", "zone"} & set(node.value) else None
-    target = Target(quantity, unit, node.number("area_m2", 1e-6, None, float), own)
-    node.end("gateway", "sensor", "zone")
-    if target.area_m2 and quantity != "volume_l":
-        raise node.wrong("area_m2", target.area_m2, "leave it out: only a volume_l is made of a depth and an area")
-    if unit is not None and target.conversion(unit) is None:
-        known = units.known(quantity)
-        raise node.wrong("unit", unit, f"{quantity} can be read from {', '.join(known)}; write one of them")
+def _target(node: Mapping, place: SensorPlace, with_unit: bool) -> Target:
+    quantity = node.take("quantity", checks.one_of(tuple(units.BASES)))
+    unit = node.take("unit", checks.text) if with_unit else None
+    if not with_unit and "unit" in node:
+        node.wrong("unit", "leave it out: the map's `unit` column says it row by row")
+    own_place = _place(node, place) if {"gateway", "sensor", "zone"} & set(node) else None
+    target = Target(quantity, unit, node.take("area_m2", checks.number(1e-6), None), own_place)
+    node.end("quantity", "unit", "area_m2", "gateway", "sensor", "zone")
+    if target.area_m2 and quantity and quantity != "volume_l":
+        node.wrong("area_m2", "leave it out: only a volume_l is made of a depth and an area")
+    if unit and quantity and target.conversion(unit) is None:
+        node.wrong("unit", f"{quantity} can be read from {', '.join(units.known(quantity))}; write one of them")
     return target
 
 
-def _check_distinct(root: Node, logger_map: LoggerMap) -> None:
-    taken: dict[tuple[Place, str], str] = {}
+def _check_distinct(root: Mapping, logger_map: LoggerMap) -> None:
+    columns: dict[tuple[SensorPlace, str], str] = {}
     for column, target in logger_map.wide.items():
         key = (target.place or logger_map.place, target.quantity)
-        if key in taken:
-            remedy = f"{taken[key]!r} gives the same quantity of the same sensor; give one another `sensor`"
-            raise root.wrong(f"columns.{column}", target.quantity, remedy)
-        taken[key] = column
+        if key in columns:
+            remedy = f"{columns[key]!r} gives the same quantity of the same sensor; give one another `sensor`"
+            root.inner("columns").wrong(column, remedy, target.quantity)
+        columns[key] = column
     both = set(logger_map.ignored_columns) & (set(logger_map.wide) | set(logger_map.time.columns))
     if both:
-        raise root.wrong("ignore.columns", min(both), "mapped and ignored; say one of both")
+        root.inner("ignore").wrong("columns", "mapped and ignored; say one of both", min(both))

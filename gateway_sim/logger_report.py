@@ -7,10 +7,10 @@ from typing import Any
 from gateway_sim.logger_file import Recording, show
 from gateway_sim.logger_map import TimeRule
 from gateway_sim.logger_series import VALUE_ENDS, Course, Sample, Sensor
+from gateway_sim.weather import HOUR_S
 
 LINES = 100  # of repeated rows that are listed
 TOLERANCE = 1.5  # intervals: a longer step is a gap
-HOUR_S = 3600
 
 
 def report(recording: Recording) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def report(recording: Recording) -> dict[str, Any]:
         "samples": sum(len(samples) for samples in recording.samples.values()),
         "values": {end: {"all": count.total(), **dict(sorted(count.items()))} for end, count in totals.items()},
         "aside_by_kind": dict(sorted(Counter(aside.kind for aside in ledger.aside).items())),
-        "repeated_lines": sorted(set(ledger.repeated))[:LINES],
+        "repeated_lines": sorted(set(ledger.repeated_lines))[:LINES],
         "ignored_columns": list(recording.logger_map.ignored_columns),
         "sensors": {
             sensor.sensor_id: _sensor(recording, sensor, course, rule)
@@ -62,10 +62,10 @@ def _times(samples: list[Sample]) -> list[int]:
 
 def _values(recording: Recording, sensor: Sensor) -> dict[str, dict[str, int]]:
     ledger = recording.ledger
-    read = {quantity: n for (sensor_id, quantity), n in ledger.values_read.items() if sensor_id == sensor.sensor_id}
+    counts = {quantity: n for (sensor_id, quantity), n in ledger.values_read.items() if sensor_id == sensor.sensor_id}
     return {
         quantity: {"read": n, **{end: ledger.values[sensor.sensor_id, quantity, end] for end in VALUE_ENDS}}
-        for quantity, n in sorted(read.items())
+        for quantity, n in sorted(counts.items())
     }
 
 

@@ -75,7 +75,7 @@ class Ledger:
     def __init__(self) -> None:
         self.rows_read = 0
         self.aside: list[Aside] = []
-        self.repeated: list[int] = []
+        self.repeated_lines: list[int] = []
         self.values_read: Counter[tuple[str, str]] = Counter()
         self.values: Counter[tuple[str, str, str]] = Counter()
         self._ends: dict[int, int] = {}
@@ -98,8 +98,8 @@ class Ledger:
 
     def rows(self) -> dict[str, int]:
         """Rows by their end; they add up to `rows_read`."""
-        found = Counter(ROW_ENDS[rank] for rank in self._ends.values())
-        return {name: found[name] for name in ROW_ENDS}
+        counts = Counter(ROW_ENDS[rank] for rank in self._ends.values())
+        return {name: counts[name] for name in ROW_ENDS}
 
     def adds_up(self) -> bool:
         """True if every row read has an end, and every value read exactly one."""
@@ -116,7 +116,7 @@ class Placer:
         self._reorder_within_s = reorder_within_s
         self._ledger = ledger
         self._series: dict[tuple[Sensor, str], _Series] = {}
-        self._found: dict[Sensor, dict[tuple[int, int], Values]] = defaultdict(dict)
+        self._values: dict[Sensor, dict[tuple[int, int], Values]] = defaultdict(dict)
         self.courses: dict[Sensor, Course] = defaultdict(Course)
 
     def take(self, group: str, entry: Entry) -> None:
@@ -129,19 +129,21 @@ class Placer:
         """By sensor, in order of boot and time, numbered; a sample of nulls only is none."""
         for series in self._series.values():
             series.settle()
-        return {sensor: _numbered(found) for sensor, found in sorted(self._found.items(), key=lambda pair: pair[0][1])}
+        return {
+            sensor: _numbered(by_time) for sensor, by_time in sorted(self._values.items(), key=lambda pair: pair[0][1])
+        }
 
     def _keep(self, entry: Entry, boot: int, at: int) -> None:
         for quantity, value in entry.cells:
-            self._found[entry.sensor].setdefault((boot, at), {})[quantity] = value
+            self._values[entry.sensor].setdefault((boot, at), {})[quantity] = value
             self._ledger.end(entry.line, "missing" if value is None else "used")
             if value is None:
                 self._ledger.count(entry.sensor, [quantity], "missing")
 
 
-def _numbered(found: dict[tuple[int, int], Values]) -> list[Sample]:
+def _numbered(by_time: dict[tuple[int, int], Values]) -> list[Sample]:
     samples: list[Sample] = []
-    for (boot, at), values in sorted(found.items()):
+    for (boot, at), values in sorted(by_time.items()):
         if any(value is not None for value in values.values()):
             seq = samples[-1].seq + 1 if samples and samples[-1].boot == boot else 1
             samples.append(Sample(boot, seq, at, values))
@@ -159,7 +161,7 @@ class _Series:
         self._boot = 1
         self._newest: Entry | None = None
         self._newest_at = 0
-        self._seen: dict[int, Entry] = {}  # by time, of this boot
+        self._entries: dict[int, Entry] = {}  # by time, of this boot
         self._counters: dict[int, int] = {}
         self._whole: set[tuple[int, int | None, object]] = set()  # of every boot: a file read out twice
 
@@ -213,7 +215,7 @@ class _Series:
 
     def _clashes(self, entry: Entry, at: int, counter: int | None) -> bool:
         """True, and the entry aside, if an earlier one has the time (and the counter, if one is given)."""
-        first = self._seen.get(at)
+        first = self._entries.get(at)
         if first is None or (counter is not None and counter != first.counter):
             return False
         self._conflict(entry, ("conflicting repeat", f"other values than line {first.line} at the same time"))
@@ -235,7 +237,7 @@ class _Series:
         self._boot += 1
         self._newest, self._counters = None, {}
         if entry.counter is not None:  # without one, a time that stands again is no proof of another measurement
-            self._seen = {}
+            self._entries = {}
 
     def _note(self, entry: Entry, at: int) -> None:
         if self._newest is not None and at < self._newest_at:
@@ -244,14 +246,14 @@ class _Series:
         else:
             self._newest, self._newest_at = entry, at
         if entry.cells:
-            self._seen[at] = entry
+            self._entries[at] = entry
         self._course.times[at] = entry.moment.local
         if entry.counter is not None:
             self._counters[entry.counter] = at
 
     def _repeat(self, entry: Entry) -> None:
         self._ledger.count(entry.sensor, [quantity for quantity, _ in entry.cells], "repeated")
-        self._ledger.repeated.append(entry.line)
+        self._ledger.repeated_lines.append(entry.line)
         self._ledger.end(entry.line, "repeated")
 
     def _conflict(self, entry: Entry, why: tuple[str, str]) -> None:

@@ -153,11 +153,11 @@ async def _watch(
 
 
 def _why(gateways: list[ReplayingGateway], patience_s: float) -> str:
-    stuck = next((gateway for gateway in gateways if gateway.client.last_error), gateways[0])
-    error = stuck.client.last_error
+    gateway = next((one for one in gateways if one.client.last_error), gateways[0])
+    error = gateway.client.last_error
     why = f"{type(error).__name__}: {error}" if error else "it does not answer"
     remedy = "is the broker up, and may this gateway publish there?"
-    return f"{stuck.gateway_id}: nothing acknowledged in {patience_s:g} s, {why}; {remedy}"
+    return f"{gateway.gateway_id}: nothing acknowledged in {patience_s:g} s, {why}; {remedy}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -174,7 +174,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except (SimError, OSError) as error:
-        sys.stderr.write(f"gateway_sim replay: {error}\n")
+        for line in str(error).splitlines():
+            sys.stderr.write(f"gateway_sim replay: {line}\n")
         return 2
 
 

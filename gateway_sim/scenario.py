@@ -1,18 +1,22 @@
 """Scenarios: a season in a file. Weather, gateways, zones, soils, crops and faults, read and checked; docs/field.md."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from checked_yaml import checks, mapping
+from checked_yaml.checks import Check, near_or_all
+from checked_yaml.errors import CheckedYamlError
+from checked_yaml.mapping import Mapping
 from gateway_sim import farm as farms
 from gateway_sim import faults as breakage
 from gateway_sim import weather as weathers
-from gateway_sim.checked_yaml import Node, Source, near_or_all, read
-from gateway_sim.errors import ScenarioError
+from gateway_sim.errors import FaultError, ScenarioError
 from gateway_sim.farm import CROPS, DRUMMONDVILLE, SOILS, Crop, Farm, FarmGateway, Place, Soil, Zone
-from gateway_sim.faults import FaultError, Faults
+from gateway_sim.faults import Faults
 from gateway_sim.weather import Weather
 from protocol import topics
 
@@ -20,12 +24,14 @@ FOLDER = Path(__file__).parent / "scenarios"
 DEFAULT = "drummondville"
 EXCERPTS = {"drummondville-2020-summer": weathers.EXCERPT}
 MOST_GATEWAYS, MOST_ZONES, MOST_DAYS, MOST_SEED = 200, 26, 366, 2**31
+GUIDE = "docs/field.md"
 FORECASTS = ("none", "good")
 ABOVE_THIRST = 0.05  # of the available water: where a zone begins that does not say it
 OLDEST_DAYS = 3650  # since a perennial's cycle began
+_SEED, _DAYS = checks.whole_number(0, MOST_SEED), checks.whole_number(1, MOST_DAYS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scenario:
     """A farm, its weather and its faults. `description` is by language; `farm.seed` draws whatever is drawn.
 
@@ -34,7 +40,7 @@ class Scenario:
 
     path: Path
     name: str
-    description: Mapping[str, str]
+    description: Table[str, str]
     days: int
     farm: Farm
     weather: Weather
@@ -65,19 +71,50 @@ def load(
     seed: int | None = None,
     weather: Path | None = None,
 ) -> Scenario:
-    """Read a scenario; what is given here counts instead of what the file says. Raises ScenarioError, WeatherError."""
-    path = _path(name_or_path)
-    root = read(Source(path, "the scenario", ScenarioError, "docs/field.md"))
-    told_seed, told_days = root.number("seed", 0, 1, most=MOST_SEED), root.number("days", 1, 5, most=MOST_DAYS)
-    seed, days = told_seed if seed is None else seed, told_days if days is None else days
-    name, timezone = root.text("name", path.stem), root.timezone("timezone", farms.TIMEZONE)
-    air = _weather(root, days, timezone, weather)
-    rows = _gateways(root, gateways, seed, farms.local_day(air.start, timezone))
-    farm = Farm(name, seed, rows, timezone, _place(root))
-    forecast = root.one_of("forecast", FORECASTS, FORECASTS[0])
-    scenario = Scenario(path, name, _description(root), days, farm, air, _faults(root, farm, air.start), forecast)
-    root.end()
-    return scenario
+    """Read a scenario; what is given here counts instead of what the file says.
+
+    Raises ScenarioError with every mistake of the file, a line each, or WeatherError.
+    """
+    instead = _Instead(gateways, days, seed, weather)
+    try:
+        return _scenario(mapping.root(_path(name_or_path), GUIDE, "the scenario"), instead)
+    except CheckedYamlError as error:
+        raise ScenarioError(str(error)) from error
+
+
+class _Instead(NamedTuple):
+    """What counts instead of what the file says."""
+
+    gateways: int | None
+    days: int | None
+    seed: int | None
+    weather: Path | None
+
+
+def _scenario(root: Mapping, instead: _Instead) -> Scenario:
+    path = root.mistakes.path
+    file_seed, file_days = root.take("seed", _SEED, 1), root.take("days", _DAYS, 5)
+    seed = file_seed if instead.seed is None else instead.seed
+    days = file_days if instead.days is None else instead.days
+    name, timezone = root.take("name", checks.text, path.stem), root.take("timezone", checks.timezone, farms.TIMEZONE)
+    forecast = root.take("forecast", checks.one_of(FORECASTS), FORECASTS[0])
+    place, description = _place(root), _description(root)
+    air = _weather(root, days, timezone, instead.weather)
+    rows = _gateways(root, instead.gateways, seed, farms.local_day(air.start, timezone))
+    farm = Farm(name, seed, rows, timezone, place)
+    faults = _faults(root, farm, air.start)
+    root.end("soils", "crops")
+    root.mistakes.raise_if_any()
+    return Scenario(
+        path=path,
+        name=name,
+        description=description,
+        days=days,
+        farm=farm,
+        weather=air,
+        faults=faults,
+        forecast=forecast,
+    )
 
 
 def _path(name_or_path: str | Path) -> Path:
@@ -89,185 +126,210 @@ def _path(name_or_path: str | Path) -> Path:
     return FOLDER / f"{text}.yaml"
 
 
-def _place(root: Node) -> Place:
-    known = DRUMMONDVILLE
+def _place(root: Mapping) -> Place:
+    known_place = DRUMMONDVILLE
     return Place(
-        root.number("latitude", -66, known.latitude, float, most=66),
-        root.number("longitude", -180, known.longitude, float, most=180),
-        root.number("elevation_m", -450, known.elevation_m, float, most=6000),
+        root.take("latitude", checks.number(-66, 66), known_place.latitude),
+        root.take("longitude", checks.number(-180, 180), known_place.longitude),
+        root.take("elevation_m", checks.number(-450, 6000), known_place.elevation_m),
     )
 
 
-def _description(root: Node) -> dict[str, str]:
-    node = root.node("description", {"en": root.source.path.stem})
-    english = node.text("en")
-    described = {"en": english, "pt": node.text("pt", english)}
+def _description(root: Mapping) -> dict[str, str]:
+    node = root.inner("description", required=False)
+    if "description" not in root:
+        return {"en": root.mistakes.path.stem, "pt": root.mistakes.path.stem}
+    english = node.take("en", checks.text)
+    description = {"en": english, "pt": node.take("pt", checks.text, english)}
     node.end()
-    return described
+    return description
 
 
-def _weather(root: Node, days: int, timezone: str, instead: Path | None) -> Weather:
-    value = root.get("weather", next(iter(EXCERPTS)))
-    file, first = value, None
-    if isinstance(value, dict):
-        node = root.node("weather")
-        file, first = node.text("file"), node.get("start", None)
-        if first is not None and type(first) is not date:
-            raise node.wrong("start", first, "want a day as 2020-07-01")
+def _weather(root: Mapping, days: int, timezone: str, instead: Path | None) -> Weather:
+    """The weather; a season without one has no first day, so mistakes end here."""
+    file, first = root.value("weather") if "weather" in root else next(iter(EXCERPTS)), None
+    if isinstance(file, dict):
+        node = root.inner("weather")
+        file, first = node.take("file", checks.text), node.take("start", _day, None)
         node.end()
+    elif not isinstance(file, str):
+        root.wrong("weather", f"want {' or '.join(EXCERPTS)}, or the path of an hourly CSV file")
+    if not root.good("weather", "days", "timezone"):
+        root.mistakes.raise_if_any()
     if instead is not None:
         return weathers.load(instead, days, timezone)
-    if not isinstance(file, str):
-        raise root.wrong("weather", file, f"want {' or '.join(EXCERPTS)}, or the path of an hourly CSV file")
-    return weathers.load(EXCERPTS.get(file, root.source.path.parent / file), days, timezone, first)
+    return weathers.load(EXCERPTS.get(file, root.mistakes.path.parent / file), days, timezone, first)
 
 
-def _gateways(root: Node, wanted: int | None, seed: int, first_day: date) -> tuple[FarmGateway, ...]:
-    if isinstance(root.get("gateways"), dict):
-        drawn = root.node("gateways").node("drawn")
-        root.node("gateways").end("drawn")
-        number = drawn.number("gateways", 1, 8, most=MOST_GATEWAYS)
-        zones = drawn.number("zones_per_gateway", 1, 3, most=MOST_ZONES)
-        drawn.end()
-        return farms.build(number if wanted is None else wanted, seed, zones).gateways
-    if wanted is not None:
-        remedy = f"its gateways are listed: leave the number {wanted} out, or list others"
-        raise root.wrong("gateways", f"list of {len(root.get('gateways'))}", remedy)
-    kinds = _Kinds(_named(root, "soils", SOILS, _soil), _named(root, "crops", CROPS, _crop), first_day)
+def _day(value: Any) -> str | None:
+    return None if type(value) is date else "want a day as 2020-07-01"
+
+
+def _gateways(root: Mapping, number: int | None, seed: int, first_day: date) -> tuple[FarmGateway, ...]:
+    if isinstance(root.value("gateways"), dict):
+        return _drawn_gateways(root.inner("gateways"), number, seed)
+    if number is not None:
+        root.wrong("gateways", f"its gateways are listed: leave the number {number} out, or list others")
+    kinds = _Kinds(_kinds(root, "soils", SOILS, _soil), _kinds(root, "crops", CROPS, _crop), first_day)
     nodes = root.rows("gateways")
-    if not nodes:
-        raise root.wrong("gateways", [], "want a gateway at least, or `drawn`")
-    rows = tuple(_gateway(node, kinds) for node in nodes)
-    _check_distinct(nodes, [("gateway", row.gateway_id) for row in rows])
-    _check_distinct(
-        [zone for node in nodes for zone in node.rows("zones")],
-        [("zone_id", zone.zone_id) for row in rows for zone in row.zones],
-    )
-    return rows
+    if not nodes and root.good("gateways"):
+        root.wrong("gateways", "want a gateway at least, or `drawn`")
+    rows = [_gateway(node, kinds) for node in nodes]
+    _check_distinct("gateway", nodes)
+    _check_distinct("zone_id", [zone for node in nodes for zone in node.rows("zones", required=False)])
+    return tuple(row for row in rows if row)
+
+
+def _drawn_gateways(node: Mapping, number: int | None, seed: int) -> tuple[FarmGateway, ...]:
+    drawn_farm = node.inner("drawn")
+    node.end()
+    gateways = drawn_farm.take("gateways", checks.whole_number(1, MOST_GATEWAYS), 8)
+    zones = drawn_farm.take("zones_per_gateway", checks.whole_number(1, MOST_ZONES), 3)
+    drawn_farm.end()
+    return farms.build(gateways if number is None else number, seed, zones).gateways
 
 
 @dataclass(frozen=True)
 class _Kinds:
-    """What a zone may name, and the day from which its crop's age counts back."""
+    """What a zone may name (None: with a mistake of its own), and the day from which its crop's age counts back."""
 
-    soils: Mapping[str, Soil]
-    crops: Mapping[str, Crop]
+    soils: Table[str, Soil | None]
+    crops: Table[str, Crop | None]
     first_day: date
 
 
-def _named(root: Node, key: str, known: tuple[Any, ...], one: Callable[[Node, str], Any]) -> dict[str, Any]:
-    own = [one(node, node.text("name")) for node in root.rows(key, [])]
-    return {kind.name: kind for kind in (*known, *own)}
+def _kinds(root: Mapping, key: str, kinds: tuple[Any, ...], one: Callable[[Mapping], Any]) -> dict[str, Any]:
+    own = {node.take("name", checks.text): one(node) for node in root.rows(key, required=False)}
+    return {kind.name: kind for kind in kinds} | own
 
 
-def _soil(node: Node, name: str) -> Soil:
-    soil = Soil(
-        name,
-        node.number("wilting_point", 0.01, kind=float, most=0.9),
-        node.number("field_capacity", 0.01, kind=float, most=0.9),
-        node.number("saturation", 0.01, kind=float, most=0.9),
-        node.number("conductivity_mm_h", 0.01, kind=float, most=10_000),
+def _soil(node: Mapping) -> Soil | None:
+    names = ("wilting_point", "field_capacity", "saturation")
+    constants = {name: node.take(name, checks.number(0.01, 0.9)) for name in names}
+    conductivity = node.take("conductivity_mm_h", checks.number(0.01, 10_000))
+    soil = Soil(node.take("name", checks.text), **constants, conductivity_mm_h=conductivity)
+    node.end()
+    if node.good(*names) and not soil.wilting_point < soil.field_capacity < soil.saturation:
+        limits = f"{soil.wilting_point:g} and {soil.saturation:g}"
+        node.wrong("field_capacity", f"want wilting_point < field_capacity < saturation, not {limits}")
+    return soil if node.good() else None
+
+
+def _crop(node: Mapping) -> Crop | None:
+    crop = Crop(
+        node.take("name", checks.text),
+        node.take("kc", checks.number(0.05, 2)),
+        node.take("depletion", checks.number(0.15, 0.8)),
+        node.take("grown_days", checks.whole_number(0, OLDEST_DAYS), 60),
     )
     node.end()
-    if not soil.wilting_point < soil.field_capacity < soil.saturation:
-        remedy = f"want wilting_point < field_capacity < saturation, not {soil.wilting_point:g} and {soil.saturation:g}"
-        raise node.wrong("field_capacity", soil.field_capacity, remedy)
-    return soil
+    return crop if node.good() else None
 
 
-def _crop(node: Node, name: str) -> Crop:
-    kc = node.number("kc", 0.05, kind=float, most=2)
-    depletion = node.number("depletion", 0.15, kind=float, most=0.8)
-    grown_days = node.number("grown_days", 0, 60, most=OLDEST_DAYS)
-    node.end()
-    return Crop(name, kc, depletion, grown_days)
+def _kind(node: Mapping, key: str, kinds: Table[str, Any], one: Callable[[Mapping], Any]) -> Any:
+    """A soil or a crop: by its name, or its constants on the spot; None after a mistake."""
+    if isinstance(node.value(key), dict):
+        return one(node.inner(key))
+    return kinds.get(node.take(key, checks.one_of(tuple(kinds))))
 
 
-def _kind(node: Node, key: str, known: Mapping[str, Any], one: Callable[[Node, str], Any]) -> Any:
-    """A soil or a crop: by its name, or its constants on the spot."""
-    if isinstance(node.get(key), dict):
-        inner = node.node(key)
-        return one(inner, inner.text("name"))
-    return known[node.one_of(key, tuple(known))]
-
-
-def _gateway(node: Node, kinds: _Kinds) -> FarmGateway:
-    gateway_id = _word(node, "gateway")
-    if gateway_id == topics.GROUP_ALL:
-        raise node.wrong("gateway", gateway_id, "is the group of all gateways; name one")
-    at = node.numbers("at", -1e6, 1e6) or None
-    if at and len(at) != 2:
-        raise node.wrong("at", at, "want [metres east, metres south]")
+def _gateway(node: Mapping, kinds: _Kinds) -> FarmGateway | None:
+    gateway_id = node.take("gateway", _gateway_word)
+    at = node.take("at", _position, None)
     rows = node.rows("zones")
-    if not 1 <= len(rows) <= MOST_ZONES:
-        raise node.wrong("zones", f"list of {len(rows)}", f"want 1 to {MOST_ZONES} zones")
-    zones = tuple(_zone(row, f"soil-{chr(ord('a') + index)}", kinds) for index, row in enumerate(rows))
-    gateway = FarmGateway(gateway_id, zones, (at[0], at[1]) if at else None, tuple(node.words("process", [])))
+    if node.good("zones") and not 1 <= len(rows) <= MOST_ZONES:
+        node.wrong("zones", f"want 1 to {MOST_ZONES} zones")
+    zones = [_zone(row, f"soil-{chr(ord('a') + index)}", kinds) for index, row in enumerate(rows)]
+    words = checks.as_list(node.take("process", checks.each(checks.scalar), []))
     node.end()
+    if not node.good():
+        return None
+    position = (float(at[0]), float(at[1])) if at else None
+    gateway = FarmGateway(gateway_id, tuple(zone for zone in zones if zone), position, tuple(map(str, words)))
     sensors = [sensor for sensor in gateway.sensor_ids if gateway.sensor_ids.count(sensor) > 1]
     if sensors:
-        raise node.wrong("zones", sensors[0], "two sensors of that name; give each zone and each depth its own")
+        node.wrong("zones", "two sensors of that name; give each zone and each depth its own", sensors[0])
     return gateway
 
 
-def _zone(node: Node, sensor: str, kinds: _Kinds) -> Zone:
-    soil: Soil = _kind(node, "soil", kinds.soils, _soil)
-    crop: Crop = _kind(node, "crop", kinds.crops, _crop)
-    available = soil.field_capacity - soil.wilting_point
-    start = soil.field_capacity - (crop.depletion - ABOVE_THIRST) * available
-    depth_m = node.number("root_depth_m", 0.1, 0.45, float, most=2)
-    zone = Zone(
-        zone_id=_word(node, "zone_id"),
-        sensor=_word(node, "sensor", sensor),
-        soil=soil,
-        crop=crop,
-        root_depth_m=depth_m,
-        area_m2=node.number("area_m2", 1, kind=float, most=1_000_000),
-        application_rate_mm_h=node.number("application_rate_mm_h", 0.5, 10.0, float, most=100),
-        efficiency=node.number("efficiency", 0.1, 0.85, float, most=1),
-        initial_vwc=node.number("initial_vwc", soil.wilting_point, round(start, 4), float, most=soil.saturation),
-        probe_depths_m=tuple(node.numbers("probe_depths_m", 0.01, depth_m)),
-        salt_ds_m=node.number("salt_ds_m", 0, 1.0, float, most=20),
-        sown_days=_sown_days(node, crop, kinds.first_day),
-    )
+def _zone(node: Mapping, sensor: str, kinds: _Kinds) -> Zone | None:
+    soil: Soil | None = _kind(node, "soil", kinds.soils, _soil)
+    crop: Crop | None = _kind(node, "crop", kinds.crops, _crop)
+    depth_m = node.take("root_depth_m", checks.number(0.1, 2), 0.45)
+    row = {
+        "zone_id": node.take("zone_id", _word),
+        "sensor": node.take("sensor", _word, sensor),
+        "root_depth_m": depth_m,
+        "area_m2": node.take("area_m2", checks.number(1, 1_000_000)),
+        "application_rate_mm_h": node.take("application_rate_mm_h", checks.number(0.5, 100), 10.0),
+        "efficiency": node.take("efficiency", checks.number(0.1, 1), 0.85),
+        "probe_depths_m": _depths(node.take("probe_depths_m", checks.each(checks.number(0.01, depth_m)), [])),
+        "salt_ds_m": node.take("salt_ds_m", checks.number(0, 20), 1.0),
+    }
+    driest, wettest = (soil.wilting_point, soil.saturation) if soil else (0.0, 1.0)
+    initial_vwc = node.take("initial_vwc", checks.number(driest, wettest), None)
+    sown = node.take("sown", _sowing_day(kinds.first_day), None)
     node.end()
-    return zone
+    if not soil or not crop or not node.good():
+        return None
+    start = soil.field_capacity - (crop.depletion - ABOVE_THIRST) * (soil.field_capacity - soil.wilting_point)
+    start_vwc = round(start, 4) if initial_vwc is None else initial_vwc
+    sown_days = crop.grown_days if sown is None else (kinds.first_day - sown).days
+    return Zone(**row, soil=soil, crop=crop, initial_vwc=start_vwc, sown_days=sown_days)
 
 
-def _sown_days(node: Node, crop: Crop, first_day: date) -> int:
-    """Days from sowing to the first day: by its date, or as many as bring the crop into its mid-season."""
-    sown = node.get("sown", None)
-    if sown is None:
-        return crop.grown_days
-    if type(sown) is not date or not 0 <= (first_day - sown).days <= OLDEST_DAYS:
-        raise node.wrong("sown", str(sown), f"want a day as 2020-05-01, at most the season's first, {first_day}")
-    return (first_day - sown).days
+def _depths(depths: Any) -> tuple[float, ...]:
+    return tuple(float(depth_m) for depth_m in checks.as_list(depths))
 
 
-def _word(node: Node, key: str, default: str | None = None) -> str:
-    value: str = node.text(key) if default is None else node.text(key, default)
-    if not topics.is_word(value):
-        raise node.wrong(key, value, "want 1 to 64 letters, digits, '_' or '-'")
-    return value
+def _sowing_day(first_day: date) -> Check:
+    """By its date; without one a crop has grown as many days as bring it into its mid-season."""
+
+    def check(value: Any) -> str | None:
+        if type(value) is date and 0 <= (first_day - value).days <= OLDEST_DAYS:
+            return None
+        return f"want a day as 2020-05-01, at most the season's first, {first_day}"
+
+    return check
 
 
-def _check_distinct(nodes: list[Node], named: list[tuple[str, str]]) -> None:
-    for index, (node, (key, name)) in enumerate(zip(nodes, named, strict=True)):
-        if (key, name) in named[:index]:
-            raise node.wrong(key, name, "stands before; give each its own name")
+def _word(value: Any) -> str | None:
+    return None if topics.is_word(value) else "want 1 to 64 letters, digits, '_' or '-'"
 
 
-def _faults(root: Node, farm: Farm, start: int) -> Faults:
+def _gateway_word(value: Any) -> str | None:
+    return "is the group of all gateways; name one" if value == topics.GROUP_ALL else _word(value)
+
+
+def _position(value: Any) -> str | None:
+    why = checks.each(checks.number(-1e6, 1e6))(value)
+    is_pair = isinstance(value, list) and len(value) == 2
+    return why or (None if is_pair or value == [] else "want [metres east, metres south]")
+
+
+def _check_distinct(key: str, nodes: list[Mapping]) -> None:
+    names: set[str] = set()
+    for node in nodes:
+        if node.good(key) and key in node:
+            if node.value(key) in names:
+                node.wrong(key, "stands before; give each its own name")
+            names.add(node.value(key))
+
+
+def _faults(root: Mapping, farm: Farm, start: int) -> Faults:
     targets = {
         "gateway": [gateway.gateway_id for gateway in farm.gateways],
         "zone": [zone.zone_id for zone in farm.zones],
         "sensor": [sensor_id for gateway in farm.gateways for sensor_id in gateway.sensor_ids],
     }
-    found = []
-    for number, node in enumerate(root.rows("faults", []), 1):
-        place = f"{root.source.path}:{node.line}: fault {number}"
+    rows = root.rows("faults", required=False)
+    faults = []
+    for number, node in enumerate(
+        rows if root.good("gateways", "soils", "crops") else (), 1
+    ):  # else their targets are not known
+        row = {name: node.value(name) for name in node}
         try:
-            found.append(breakage.read(place, node.value, targets, start))
+            faults.append(breakage.read(f"fault {number}", row, targets, start))
         except FaultError as error:
-            raise ScenarioError(str(error)) from error
-    return Faults(found, farm.seed)
+            root.mistakes.add_text(node.node, str(error))
+    return Faults(faults, farm.seed)

@@ -21,7 +21,7 @@ READILY_EVAPORABLE = 0.4  # of the evaporable water, typical of FAO-56 table 19
 HEAD_MM_PER_KPA = 102.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layer:
     """Water contents in m3/m3, saturated conductivity in mm/h; `roots` is the share of the uptake."""
 
@@ -82,7 +82,15 @@ def uniform(  # noqa: PLR0913, PLR0917  # a soil has that many constants
     """Equal layers of one soil down to a depth; `shares` of the uptake, from the top, also give their number."""
     thickness = depth_m * 1000 / len(shares)
     return tuple(
-        Layer(thickness, wilting_point, field_capacity, saturation, conductivity_mm_h, share) for share in shares
+        Layer(
+            thickness_mm=thickness,
+            wilting_point=wilting_point,
+            field_capacity=field_capacity,
+            saturation=saturation,
+            conductivity_mm_h=conductivity_mm_h,
+            roots=share,
+        )
+        for share in shares
     )
 
 
@@ -151,7 +159,7 @@ class Column:
         """Water above field capacity sinks at the layer's conductivity, as far as the one below has room."""
         water, full = self.water_mm, self._full_mm
         room = math.inf
-        left = 0.0
+        percolation_mm = 0.0
         for index in range(len(water) - 1, -1, -1):
             surplus = water[index] - self._field_mm[index]
             flow = 0.0
@@ -162,15 +170,15 @@ class Column:
             if index + 1 < len(water):
                 water[index + 1] += flow
             else:
-                left = flow
+                percolation_mm = flow
             room = full[index] - water[index]
-        return left
+        return percolation_mm
 
     def _infiltrate(self, offered_mm: float) -> float:
         """Let in what the top layer takes, and return the rest, with what full layers push up: the runoff."""
         water, full = self.water_mm, self._full_mm
-        taken = min(offered_mm, infiltration_capacity_mm_h(self.layers[0], water[0]) / STEPS_PER_H)
-        water[0] += taken
+        infiltration_mm = min(offered_mm, infiltration_capacity_mm_h(self.layers[0], water[0]) / STEPS_PER_H)
+        water[0] += infiltration_mm
         for index in range(len(water) - 1, 0, -1):
             surplus = water[index] - full[index]
             if surplus > 0:
@@ -178,7 +186,7 @@ class Column:
                 water[index - 1] += surplus
         over = max(0.0, water[0] - full[0])
         water[0] -= over
-        return offered_mm - taken + over
+        return offered_mm - infiltration_mm + over
 
     def _plan(self, reference_mm_h: float) -> None:
         """What roots, sun and capillarity will move in each of the next SLOW_STEPS steps."""
@@ -207,11 +215,11 @@ class Column:
 
     def _evaporation(self, reference_mm: float, transpired_mm: float) -> float:
         """From the bare share of the top layer, down to half its wilting point [FAO-56, equations 71, 73 and 74]."""
-        left = self.water_mm[0] - self._wilting_mm[0] / 2
+        top_mm = self.water_mm[0] - self._wilting_mm[0] / 2
         evaporable = self._field_mm[0] - self._wilting_mm[0] / 2
-        dryness = min(1.0, max(0.0, left / (evaporable * (1 - READILY_EVAPORABLE))))
-        wanted = BARE_KC * (1 - self.plants.cover) * reference_mm * dryness
-        return max(0.0, min(wanted, (left - transpired_mm) / 2))
+        dryness = min(1.0, max(0.0, top_mm / (evaporable * (1 - READILY_EVAPORABLE))))
+        demand_mm = BARE_KC * (1 - self.plants.cover) * reference_mm * dryness
+        return max(0.0, min(demand_mm, (top_mm - transpired_mm) / 2))
 
     def _capillary_rises(self, hours: float) -> list[float]:
         """Upward flow over each border (negative: down) by Darcy; above field capacity, down is `_drain`'s.

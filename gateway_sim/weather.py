@@ -76,10 +76,10 @@ class Weather:
 def load(path: Path = EXCERPT, days: int | None = None, timezone: str = TIMEZONE, first: date | None = None) -> Weather:
     """Read `days` days (default: all) of an hourly CSV file in local time, from `first` on. Raises WeatherError."""
     start = -math.inf if first is None else datetime.combine(first, time(), ZoneInfo(timezone)).timestamp()
-    rows, repeated = _read(path, days, timezone, start)
+    rows, repeats = _read(path, days, timezone, start)
     if not rows:
         raise WeatherError(f"{path}: no rows{f' from {first} on' if first else ''}; give an hourly weather file")
-    weather = Weather(min(rows), [], repeated)
+    weather = Weather(min(rows), [], repeats)
     if weather.start - start >= 24 * HOUR_S and first:
         raise WeatherError(f"{path}: begins at {_show(weather.start)}, which is after {first}; start later")
     hours = (max(rows) - weather.start) // HOUR_S + 1
@@ -93,7 +93,7 @@ def load(path: Path = EXCERPT, days: int | None = None, timezone: str = TIMEZONE
 
 def _read(path: Path, days: int | None, timezone: str, start: float) -> tuple[dict[int, Values], int]:
     rows: dict[int, Values] = {}
-    repeated = 0
+    repeats = 0
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             for line, row in _rows(path, csv.DictReader(file)):
@@ -103,19 +103,19 @@ def _read(path: Path, days: int | None, timezone: str, start: float) -> tuple[di
                 if days is not None and rows and at >= min(rows) + days * 24 * HOUR_S:
                     break
                 if at in rows:
-                    repeated += 1
+                    repeats += 1
                 else:
                     rows[at] = _values(path, line, row)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise WeatherError(f"{path}: cannot be read: {error}") from error
-    return rows, repeated
+    return rows, repeats
 
 
 def _rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[tuple[int, dict[str, str]]]:
-    found = reader.fieldnames or []
+    columns = reader.fieldnames or []
     for name in (TIME_COLUMN, *COLUMNS):
-        if name not in found:
-            similar = [other for other in found if other.split(" (")[0] == name.split(" (")[0]]
+        if name not in columns:
+            similar = [other for other in columns if other.split(" (")[0] == name.split(" (")[0]]
             raise WeatherError(
                 f"{path}: no column {name!r}" + (f", found {similar[0]!r}: wrong unit" if similar else "")
             )

@@ -16,16 +16,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from local_cloud.errors import LocalCloudError
+from local_cloud.errors import AwsError
 
 HOST = "127.0.0.1"
 READY = "READY "
 PATIENCE_S = 5
 STARTS_WITHIN_S = 60
-
-
-class AwsError(LocalCloudError):
-    """The AWS API cannot start here: port taken, or moto is not installed."""
 
 
 def environment(endpoint: str) -> dict[str, str]:

@@ -39,8 +39,8 @@ def iot_tags() -> None:
 
     def tags(response: Any) -> TaggingService:
         # In the backend's own dictionary, so that a reset of moto empties it too.
-        kept: TaggingService = response.iot_backend.__dict__.setdefault("tags", TaggingService())
-        return kept
+        tags: TaggingService = response.iot_backend.__dict__.setdefault("tags", TaggingService())
+        return tags
 
     def show(self: Any) -> ActionResult:
         return ActionResult({"tags": tags(self).list_tags_for_resource(self._get_param("resourceArn"))["Tags"]})
@@ -89,10 +89,10 @@ def iot_endpoint() -> None:
     describe = IoTBackend.describe_endpoint
 
     def remembered(self: Any, endpoint_type: str) -> Any:
-        known = self.__dict__.setdefault("known_endpoints", {})
-        if endpoint_type not in known:
-            known[endpoint_type] = describe(self, endpoint_type)
-        return known[endpoint_type]
+        endpoints = self.__dict__.setdefault("known_endpoints", {})
+        if endpoint_type not in endpoints:
+            endpoints[endpoint_type] = describe(self, endpoint_type)
+        return endpoints[endpoint_type]
 
     _replace(IoTBackend, describe_endpoint=remembered)
 
@@ -101,8 +101,8 @@ def lambda_configuration() -> None:
     """Lambda's GetFunction: LoggingConfig and DeadLetterConfig as given, ImageConfig only if it says something."""
     make, describe = LambdaFunction.__init__, LambdaFunction.get_configuration
 
-    def remember(self: Any, account_id: str, spec: dict[str, Any], *more: Any, **named: Any) -> None:
-        make(self, account_id, spec, *more, **named)
+    def remember(self: Any, account_id: str, spec: dict[str, Any], *more: Any, **options: Any) -> None:
+        make(self, account_id, spec, *more, **options)
         self.as_given = {name: spec[name] for name in ("LoggingConfig", "DeadLetterConfig") if name in spec}
 
     def whole(self: Any, on_create: bool = False) -> dict[str, Any]:
@@ -131,8 +131,8 @@ def endpoint_interfaces() -> None:
     """EC2's CreateVpcEndpoint: the interfaces have the endpoint's security groups, by which they are looked for."""
     create = VPCBackend.create_vpc_endpoint
 
-    def complete(self: Any, *arguments: Any, **named: Any) -> Any:
-        endpoint = create(self, *arguments, **named)
+    def complete(self: Any, *arguments: Any, **options: Any) -> Any:
+        endpoint = create(self, *arguments, **options)
         groups = [self.get_security_group_from_id(group) for group in endpoint.security_group_ids]
         for interface in endpoint.network_interface_ids if groups else ():
             self.enis[interface]._group_set = list(groups)

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_cloud.broker import Broker
 from local_cloud.errors import ConfigError
-from local_cloud.gate import Gate, server_tls
+from local_cloud.gate import Gate, Record, server_tls
 from local_cloud.policy import render
 from local_cloud.registry import Registry
 from local_cloud.topic_rule import TopicRule
@@ -26,7 +26,7 @@ _POLICY_FOLDER = Path(__file__).parents[1] / "terraform" / "modules" / "iot" / "
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cloud:
     """A running local IoT Core."""
 
@@ -46,7 +46,7 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
     bucket: str,
     prefix: str,
     now: Callable[[], int],
-    record: Callable[[dict[str, Any]], None],
+    record: Record,
     broker: str = "embedded",
     host: str = "127.0.0.1",
     port: int = 0,
@@ -76,7 +76,14 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
         bound = await gate.start(host, port)
         stack.push_async_callback(rule.flush, everything=True)
         stack.push_async_callback(gate.stop)
-        yield Cloud(bound, gate, rule, registry, inner, list(things) if register else registry.things())
+        yield Cloud(
+            port=bound,
+            gate=gate,
+            rule=rule,
+            registry=registry,
+            broker=inner,
+            things=list(things) if register else registry.things(),
+        )
 
 
 def _check_endpoint() -> None:

@@ -35,3 +35,7 @@ class SpoolError(LocalCloudError):
 
 class DeliveryError(LocalCloudError):
     """An object cannot be put to S3; its spool file stays for the next attempt."""
+
+
+class AwsError(LocalCloudError):
+    """The AWS API cannot start here: port taken, or moto is not installed."""

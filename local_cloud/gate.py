@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_cloud import packets
 from local_cloud.errors import BrokerError, GateError, LocalCloudError, PacketError, RegistryError
@@ -21,6 +21,9 @@ from local_cloud.in_flight import InFlight
 from local_cloud.packets import Connect, Packet, Publish, Splitter
 from local_cloud.policy import Policy
 from local_cloud.registry import Registration, Registry, fingerprint_of
+
+if TYPE_CHECKING:
+    from protocol.events import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +38,10 @@ _CHUNK_BYTES = 64 * 1024
 _FAREWELL_S = 2.0
 
 OnPublish = Callable[[str, str, bytes], None]
-Record = Callable[[dict[str, Any]], None]
+Record = Callable[["Refusal"], None]
 
 
-class _RefusedError(Exception):
+class _RefusedError(LocalCloudError):
     """The client broke a rule: `what` it tried, `why` not, and the code of the CONNACK that tells it."""
 
     def __init__(self, what: str, why: str, code: int = packets.REFUSED_AUTHORITY) -> None:
@@ -138,7 +141,15 @@ class Gate:
     def refuse(self, thing: str, what: str, why: str) -> None:
         """Say and record that something was refused."""
         log.warning("refused %s: %s: %s", thing, what, why)
-        self._record({"at": self._now(), "kind": "refusal", "by": "gate", "thing": thing, "what": what, "why": why})
+        event: Refusal = {
+            "at": self._now(),
+            "kind": "refusal",
+            "by": "gate",
+            "thing": thing,
+            "what": what,
+            "why": why,
+        }
+        self._record(event)
 
     def fail(self, error: LocalCloudError) -> None:
         """Note that the cloud cannot do its work any more."""
@@ -218,7 +229,9 @@ class _Session:
         self._id, self._clean, self._will = connect.client_id, connect.clean, connect.will
         self._taken = False  # the broker said yes to the CONNECT
         self._leaving = asyncio.Event()
-        self._asked: dict[int, list[tuple[str, int]]] = {}  # SUBSCRIBE and UNSUBSCRIBE without an answer, by packet id
+        self._requests: dict[
+            int, list[tuple[str, int]]
+        ] = {}  # SUBSCRIBE and UNSUBSCRIBE without an answer, by packet id
         self._up_handlers: Mapping[int, Callable[[Packet], None]] = {
             packets.PUBLISH: self._judge_publish,
             packets.PUBACK: lambda packet: self._flight.settle(self._id, packets.read_packet_id(packet)),
@@ -292,21 +305,21 @@ class _Session:
         except OSError:
             pass  # either side is gone
 
-    def _pass_up(self, arrived: Iterable[Packet]) -> None:
+    def _pass_up(self, batch: Iterable[Packet]) -> None:
         """Judge packets and send them on in one piece; those before a bad one still count."""
-        accepted = []
+        pieces = []
         try:
-            for packet in arrived:
+            for packet in batch:
                 handler = self._up_handlers.get(packet.kind)
                 if handler is None:
                     raise _RefusedError("packet", f"type {packet.kind} is not for a client to send")
                 handler(packet)
-                accepted.append(packet.raw)
+                pieces.append(packet.raw)
                 if packet.kind == packets.DISCONNECT:
                     break
         finally:
-            self._gate.relayed += len(accepted)
-            self._broker.writer.write(b"".join(accepted))
+            self._gate.relayed += len(pieces)
+            self._broker.writer.write(b"".join(pieces))
 
     async def _relay_down(self) -> None:
         splitter = Splitter(2**28)  # the broker is ours
@@ -339,20 +352,20 @@ class _Session:
             self._flight.publish(self._id, will)
 
     def _judge_subscribe(self, packet: Packet) -> None:
-        packet_id, wanted = packets.read_subscribe(packet)
-        if len(wanted) > FILTERS_PER_SUBSCRIBE:
+        packet_id, filters = packets.read_subscribe(packet)
+        if len(filters) > FILTERS_PER_SUBSCRIBE:
             raise _RefusedError(
-                "subscribe", f"{len(wanted)} filters in one packet, at most {FILTERS_PER_SUBSCRIBE} are allowed"
+                "subscribe", f"{len(filters)} filters in one packet, at most {FILTERS_PER_SUBSCRIBE} are allowed"
             )
-        for topic_filter, _ in wanted:
+        for topic_filter, _ in filters:
             _check_topic("subscribe", topic_filter, packets.share_of(topic_filter)[1])
             if not self._policy.allows("iot:Subscribe", topic_filter):
                 raise _RefusedError(f"subscribe {topic_filter}", "not allowed by its policy")
-        self._asked[packet_id] = wanted
+        self._requests[packet_id] = filters
 
     def _note_unsubscribe(self, packet: Packet) -> None:
         packet_id, filters = packets.read_unsubscribe(packet)
-        self._asked[packet_id] = [(topic_filter, 0) for topic_filter in filters]
+        self._requests[packet_id] = [(topic_filter, 0) for topic_filter in filters]
 
     def _take_leave(self, _packet: Packet) -> None:
         self._will = None
@@ -370,15 +383,15 @@ class _Session:
         return packet.raw
 
     def _on_suback(self, packet: Packet) -> bytes:
-        wanted = self._asked.pop(packets.read_packet_id(packet), [])
-        for (topic_filter, _), granted in zip(wanted, packet.body[2:], strict=False):
-            if granted != packets.FAILURE:
-                self._flight.subscribe(self._id, topic_filter, granted)
+        filters = self._requests.pop(packets.read_packet_id(packet), [])
+        for (topic_filter, _), grant in zip(filters, packet.body[2:], strict=False):
+            if grant != packets.FAILURE:
+                self._flight.subscribe(self._id, topic_filter, grant)
         return packet.raw
 
     def _on_unsuback(self, packet: Packet) -> bytes:
-        wanted = self._asked.pop(packets.read_packet_id(packet), [])
-        self._flight.unsubscribe(self._id, [topic_filter for topic_filter, _ in wanted])
+        filters = self._requests.pop(packets.read_packet_id(packet), [])
+        self._flight.unsubscribe(self._id, [topic_filter for topic_filter, _ in filters])
         return packet.raw
 
     def _judge_delivery(self, packet: Packet) -> bytes:
@@ -417,8 +430,8 @@ def _peer_of(writer: asyncio.StreamWriter) -> _Peer:
 
 async def _first_packets(reader: asyncio.StreamReader, splitter: Splitter) -> list[Packet]:
     while data := await reader.read(_CHUNK_BYTES):
-        if arrived := list(splitter.feed(data)):
-            return arrived
+        if batch := list(splitter.feed(data)):
+            return batch
     raise ConnectionResetError
 
 
@@ -453,8 +466,8 @@ def _check_publish(policy: Policy, publish: Publish, verb: str = "publish") -> N
         raise _RefusedError(what, "retained, which is not allowed by its policy")
 
 
-def _check_topic(verb: str, asked: str, topic: str) -> None:
+def _check_topic(verb: str, request: str, topic: str) -> None:
     if len(topic.encode()) > TOPIC_BYTES:
         raise _RefusedError(verb, f"topic of {len(topic.encode())} bytes, at most {TOPIC_BYTES} are allowed")
     if topic.count("/") > TOPIC_SLASHES:
-        raise _RefusedError(f"{verb} {asked}", f"{topic.count('/')} slashes, at most {TOPIC_SLASHES} are allowed")
+        raise _RefusedError(f"{verb} {request}", f"{topic.count('/')} slashes, at most {TOPIC_SLASHES} are allowed")

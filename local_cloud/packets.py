@@ -38,7 +38,7 @@ class Publish:
     packet_id: int = 0  # 0 at QoS 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connect:
     """What a CONNECT asks for."""
 
@@ -134,11 +134,11 @@ class _Fields:
         return text
 
     def _take(self, count: int) -> bytes:
-        taken = self._body[self._at : self._at + count]
-        if len(taken) < count:
+        piece = self._body[self._at : self._at + count]
+        if len(piece) < count:
             raise PacketError("packet shorter than its fields")
         self._at += count
-        return taken
+        return piece
 
 
 def read_connect(packet: Packet) -> Connect:
@@ -147,7 +147,9 @@ def read_connect(packet: Packet) -> Connect:
     protocol, level = fields.text(), fields.byte()
     flags, keepalive_s = fields.byte(), fields.word()
     if level != 4:
-        return Connect(protocol, level, "", True, keepalive_s, None)  # another version lays out the rest its own way
+        return Connect(
+            protocol=protocol, level=level, client_id="", clean=True, keepalive_s=keepalive_s, will=None
+        )  # another version lays out the rest its own way
     will_qos = flags >> 3 & 3
     if flags & 1 or will_qos == 3 or (not flags & 4 and flags & 0x38) or (flags & 0x40 and not flags & 0x80):
         raise PacketError(f"CONNECT flags {flags:#04x}")
@@ -158,7 +160,9 @@ def read_connect(packet: Packet) -> Connect:
             fields.blob()
     if not fields.done():
         raise PacketError("CONNECT longer than its fields")
-    return Connect(protocol, level, client_id, bool(flags & 2), keepalive_s, will)
+    return Connect(
+        protocol=protocol, level=level, client_id=client_id, clean=bool(flags & 2), keepalive_s=keepalive_s, will=will
+    )
 
 
 def read_publish(packet: Packet) -> Publish:
@@ -184,12 +188,12 @@ def read_subscribe(packet: Packet) -> tuple[int, list[tuple[str, int]]]:
     """3.8: the packet identifier, and each filter with the QoS that it asks for."""
     fields = _Fields(packet.body)
     packet_id = fields.packet_id()
-    wanted = []
+    filters = []
     while not fields.done():
-        wanted.append((_filter(fields.text()), fields.byte()))
-    if not wanted or any(qos > 2 for _, qos in wanted):
+        filters.append((_filter(fields.text()), fields.byte()))
+    if not filters or any(qos > 2 for _, qos in filters):
         raise PacketError("SUBSCRIBE without a filter, or with a QoS above 2")
-    return packet_id, wanted
+    return packet_id, filters
 
 
 def read_unsubscribe(packet: Packet) -> tuple[int, list[str]]:
@@ -237,15 +241,15 @@ def share_of(topic_filter: str) -> tuple[str, str]:
 
 def matches(topic_filter: str, topic: str) -> bool:
     """True if a subscription to `topic_filter` (without `$share`) receives `topic` (4.7)."""
-    wanted, levels = topic_filter.split("/"), topic.split("/")
-    if topic.startswith("$") and wanted[0] in ("+", "#"):
+    pattern, levels = topic_filter.split("/"), topic.split("/")
+    if topic.startswith("$") and pattern[0] in ("+", "#"):
         return False
-    if wanted[-1] == "#":
-        wanted.pop()
-        levels = levels[: len(wanted)]
-        return len(levels) == len(wanted) and _levels_match(wanted, levels)
-    return len(wanted) == len(levels) and _levels_match(wanted, levels)
+    if pattern[-1] == "#":
+        pattern.pop()
+        levels = levels[: len(pattern)]
+        return len(levels) == len(pattern) and _levels_match(pattern, levels)
+    return len(pattern) == len(levels) and _levels_match(pattern, levels)
 
 
-def _levels_match(wanted: list[str], levels: list[str]) -> bool:
-    return all(want in ("+", level) for want, level in zip(wanted, levels, strict=True))
+def _levels_match(pattern: list[str], levels: list[str]) -> bool:
+    return all(want in ("+", level) for want, level in zip(pattern, levels, strict=True))

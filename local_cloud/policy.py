@@ -98,10 +98,10 @@ def _statements(document: Document) -> list[Any]:
     if document.get("Version") not in _VERSIONS:
         raise PolicyError(f"Version: want {_VERSIONS[-1]}, got {document.get('Version')!r}")
     statements = document.get("Statement")
-    found = [statements] if isinstance(statements, Mapping) else statements
-    if not isinstance(found, list) or not found:
+    rows = [statements] if isinstance(statements, Mapping) else statements
+    if not isinstance(rows, list) or not rows:
         raise PolicyError("Statement: want a statement or more")
-    return found
+    return rows
 
 
 _Rule = tuple[str, list[re.Pattern[str]], list[re.Pattern[str]]]

@@ -51,10 +51,10 @@ class Registry:
     def refresh(self) -> None:
         """Read every certificate's status, and the details of those that are new. One call if nothing is new."""
         with _translated():
-            listed = list(self._certificates())
-            entries = {c["certificateId"]: self._entry(c["certificateId"], c["certificateArn"]) for c in listed}
+            certificates = list(self._certificates())
+            entries = {c["certificateId"]: self._entry(c["certificateId"], c["certificateArn"]) for c in certificates}
         self._entries = {name: entry for name, entry in entries.items() if entry is not None}
-        inactive = {c["certificateId"] for c in listed if c["status"] != "ACTIVE"}
+        inactive = {c["certificateId"] for c in certificates if c["status"] != "ACTIVE"}
         revoked = {self._entries[name].fingerprint for name in inactive & self._entries.keys()}
         self._active = {e.fingerprint: e for e in self._entries.values() if e.fingerprint not in revoked}
 
@@ -79,9 +79,9 @@ class Registry:
             for name, document in documents.items():
                 self._put_policy(name, json.dumps(document))
             self.refresh()
-            known = {entry.fingerprint: entry.arn for entry in self._entries.values()}
+            arns = {entry.fingerprint: entry.arn for entry in self._entries.values()}
             for thing, folder in things.items():
-                self._put_thing(thing, folder, known, thing if thing in documents else "irrigation-gateway")
+                self._put_thing(thing, folder, arns, thing if thing in documents else "irrigation-gateway")
         self.load()
 
     def _certificates(self) -> Iterator[Any]:
@@ -125,7 +125,7 @@ class Registry:
             if not version["isDefaultVersion"]:  # AWS keeps five at most
                 self._iot.delete_policy_version(policyName=name, policyVersionId=version["versionId"])
 
-    def _put_thing(self, thing: str, folder: Path, known: Mapping[str, str], policy: str) -> None:
+    def _put_thing(self, thing: str, folder: Path, arns: Mapping[str, str], policy: str) -> None:
         try:
             pem = (folder / "certificate.pem").read_text()
             fingerprint = fingerprint_of(ssl.PEM_cert_to_DER_cert(pem))
@@ -133,7 +133,7 @@ class Registry:
             raise RegistryError(
                 f"{folder / 'certificate.pem'}: {error}; issue it with: python -m certs issue"
             ) from error
-        arn = known.get(fingerprint) or self._register_certificate(pem)
+        arn = arns.get(fingerprint) or self._register_certificate(pem)
         self._iot.create_thing(thingName=thing)
         self._iot.attach_thing_principal(thingName=thing, principal=arn)
         self._iot.attach_policy(policyName=policy, target=arn)

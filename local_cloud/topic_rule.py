@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TOPIC_FILTER = "irrigation/sensors/+/data"
-ADDED = ("client_id", "received_at")  # by the rule; a message that brings its own might pass for another's
+OWN_FIELDS = ("client_id", "received_at")  # by the rule; a message that brings its own might pass for another's
 BUFFER_S = 900
 BUFFER_BYTES = 5 * 1024 * 1024
 _NAME = re.compile(r"(?P<stream>.+)-(?P<time>\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d)-(?P<sequence>\d{6,})\.jsonl")
@@ -162,7 +162,7 @@ class TopicRule:
         self._errors.close()
 
     def _keep(self, client_id: str, topic: str, payload: bytes, now: int) -> None:
-        facts = dict(zip(ADDED, (client_id, now), strict=True))
+        facts = dict(zip(OWN_FIELDS, (client_id, now), strict=True))
         try:
             message = _read_object(payload)
             self._records.append({**message, **facts}, now)
@@ -186,7 +186,7 @@ def _read_object(payload: bytes) -> dict[str, Any]:
     message = json.loads(payload.decode())
     if not isinstance(message, dict):
         raise ValueError(f"want a JSON object, got {type(message).__name__}")
-    forged = [name for name in ADDED if name in message]
+    forged = [name for name in OWN_FIELDS if name in message]
     if forged:
         raise ValueError(f"{forged[0]} is for the rule to say, not for who publishes")
     return message

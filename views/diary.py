@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from html import escape
 
-from views.decided import Attempt, Decided, Document, check_of, receipt_of
+from views.decisions import Attempt, ZoneDecisions, check_of, receipt_of
+from views.events import Document
 from views.language import Language
 from views.zone_chart import Frame
 
@@ -33,15 +34,15 @@ class _Day:
     """What belongs to one zone's day."""
 
     zone: Document
-    decided: Decided
+    history: ZoneDecisions
     decisions: Sequence[Document]
     attempts: Sequence[Attempt]
     language: Language
 
 
-def diary(zone: Document, decided: Decided, axis: Frame) -> list[Entry]:
+def diary(zone: Document, history: ZoneDecisions, axis: Frame) -> list[Entry]:
     """An entry for every day of the axis, in the farm's time."""
-    return [Entry(day, *_told(part)) for day, part in _days(zone, decided, axis)]
+    return [Entry(day, *_in_words(part)) for day, part in _days(zone, history, axis)]
 
 
 def diary_list(entries: Sequence[Entry], axis: Frame) -> str:
@@ -58,22 +59,22 @@ def _line(entry: Entry, axis: Frame) -> str:
     return f'<li class="{entry.kind}"><b>{escape(day)}</b> {escape(entry.words)}</li>'
 
 
-def _days(zone: Document, decided: Decided, axis: Frame) -> Iterator[tuple[date, _Day]]:
-    if not decided.decisions:
+def _days(zone: Document, history: ZoneDecisions, axis: Frame) -> Iterator[tuple[date, _Day]]:
+    if not history.rows:
         return
     decisions: dict[date, list[Document]] = {}
     attempts: dict[date, list[Attempt]] = {}
-    for decision in decided.decisions:
+    for decision in history.rows:
         decisions.setdefault(axis.local(decision["at"]).date(), []).append(decision)
-    for attempt in decided.attempts:
+    for attempt in history.attempts:
         attempts.setdefault(axis.local(attempt.at).date(), []).append(attempt)
     day, last = axis.local(axis.start).date(), axis.local(axis.end - 1).date()
     while day <= last:
-        yield day, _Day(zone, decided, decisions.get(day, []), attempts.get(day, []), axis.language)
+        yield day, _Day(zone, history, decisions.get(day, []), attempts.get(day, []), axis.language)
         day += timedelta(days=1)
 
 
-def _told(day: _Day) -> tuple[str, str]:
+def _in_words(day: _Day) -> tuple[str, str]:
     """Of which kind a day is, and the same in words."""
     wet = [attempt for attempt in day.attempts if attempt.litres > NOTHING_L_M2 * day.zone["area_m2"]]
     if wet:
@@ -83,7 +84,7 @@ def _told(day: _Day) -> tuple[str, str]:
     elif not day.decisions:
         return "unheard", day.language.say("day_unheard")
     elif any(_is_due(decision) for decision in day.decisions):
-        kind, words = "held", _held(day)
+        kind, words = "held", _why_held(day)
     else:
         kind, words = "waited", _waited(day)
     return kind, " ".join([words, *_unseen(day), *_untrusted(day)])
@@ -97,22 +98,22 @@ def _watered(wet: Sequence[Attempt], day: _Day) -> str:
     language = day.language
     minutes = language.number(sum(attempt.seconds for attempt in wet) / 60)
     key = "within_runs" if len(wet) > 1 else "within"
-    cut = next((reason for attempt in wet if (reason := (attempt.ack or {}).get("end_reason")) in CUT_SHORT), None)
+    early = next((reason for attempt in wet if (reason := (attempt.ack or {}).get("end_reason")) in CUT_SHORT), None)
     return language.say(
         "day_watered",
         mm=language.number(sum(attempt.litres for attempt in wet) / day.zone["area_m2"], 1),
         within=language.say(key, minutes=minutes, runs=language.count(len(wet), "run")),
         why=_why(wet[0], day),
-        cut=f" {language.say(f'cut_{cut}')}" if cut else "",
+        cut=f" {language.say(f'cut_{early}')}" if early else "",
     )
 
 
 def _why(attempt: Attempt, day: _Day) -> str:
     """What the roots had used when it was decided, against what they may use."""
-    return _used(day.decided.by_id.get(attempt.decision_id), day.language)
+    return _need(day.history.by_id.get(attempt.decision_id), day.language)
 
 
-def _used(decision: Document | None, language: Language) -> str:
+def _need(decision: Document | None, language: Language) -> str:
     check = check_of(decision, "needs_water") if decision else {}
     if decision and receipt_of(decision).get("refill_since") is not None:
         return language.say("why_rest")
@@ -139,27 +140,31 @@ def _vain(attempt: Attempt) -> str:
     return "vain_dry"
 
 
-def _held(day: _Day) -> str:
+def _why_held(day: _Day) -> str:
     """Water was due: what held it back is what did so most often."""
     due = [decision for decision in day.decisions if _is_due(decision)]
     failed = Counter(name for decision in due if (name := _first_failed(decision)))
     name = failed.most_common(1)[0][0] if failed else "bounded_run"
     decision = next(one for one in reversed(due) if not failed or _first_failed(one) == name)
-    why = _reason(check_of(decision, name), day.language)
-    return day.language.say("day_held", why=_used(decision, day.language), held=why)
+    why, reason = _need(decision, day.language), _reason(decision, name, day.language)
+    return day.language.say("day_held", why=why, held=reason)
 
 
 def _first_failed(decision: Document) -> str | None:
     return next((check["name"] for check in decision["checks"] if not check["passed"]), None)
 
 
-def _reason(check: Document, language: Language) -> str:
-    """A check that failed, in the grower's words; a figure where the check has one that people use."""
-    value = check.get("value")
+def _reason(decision: Document, name: str, language: Language) -> str:
+    """A check that failed, in the grower's words; a figure where the check has one that people use.
+
+    A check that nobody has put in words yet is told by the decision's own sentence, as such.
+    """
+    key, value = f"held_{name}", check_of(decision, name).get("value")
     if not isinstance(value, int | float) or isinstance(value, bool):
         value = None
-    key = f"held_{check['name']}"
-    if check["name"] == "fresh_reading":
+    if key not in language.words:
+        return language.say("held_in_its_words", sentence=str(decision.get("sentence") or name).rstrip("."))
+    if name == "fresh_reading":
         return language.say(key, span=language.span(value)) if value is not None else language.say("held_no_reading")
     return language.say(key, value=language.number(value or 0.0, 1))
 
@@ -172,7 +177,7 @@ def _waited(day: _Day) -> str:
     if spare is not None and spare >= SPARE_MM:
         words.append(language.say("left", mm=language.number(spare)))
     else:
-        words.append(_used(day.decisions[-1], language))
+        words.append(_need(day.decisions[-1], language))
     return language.say("day_waited", start=words[0], left=words[1], after=_next(receipt, language))
 
 

@@ -1,32 +1,34 @@
-"""The map of the farm as inline SVG: zones by their state, gateways by their kind, faults marked. In metres."""
+"""The map of the farm as inline SVG: zones by their state, gateways by their kind, troubles marked. In metres."""
 
 from collections.abc import Sequence
 from html import escape
 
-from demo.faults.evidence import Document, Fault
+from views.events import Document
 from views.language import Language
 from views.plots import anchor
 from views.svg import Box, line, rect, text
+from views.trouble import Trouble
 from views.zone_chart import Plot
 
 MARGIN = 0.04  # of the longer side
 LETTERS, MOST_LETTERS = 0.46, 0.032  # of the smallest side of any zone, of the farm's width
 MOST_LABELS = 120  # more zones than that are too small to be named
+KINDS = ("simulated", "process")  # of gateways that are programs; a board needs no words
 SCALE_BARS_M = (500, 200, 100, 50, 20, 10)
 
 
-def farm_map(layout: Document, plots: Sequence[Plot], faults: Sequence[Fault], language: Language) -> str:
+def farm_map(layout: Document, plots: Sequence[Plot], troubles: Sequence[Trouble], language: Language) -> str:
     """Every zone is a link to its card. `layout` gives places in metres, y to the south."""
-    zones = [zone for zone in layout["zones"] if zone["zone_id"] in {plot.zone["zone_id"] for plot in plots}]
+    plot_of = {plot.zone["zone_id"]: plot for plot in plots}
+    zones = [zone for zone in layout["zones"] if zone["zone_id"] in plot_of]
     if not zones:
         return ""
-    known = {plot.zone["zone_id"]: plot for plot in plots}
     size = _letter_m(zones)
     view = _view(layout, size)
     names = _short_names([zone["zone_id"] for zone in zones])
     parts = [_pipes(layout)]
-    parts += [_zone(zone, known[zone["zone_id"]], names[zone["zone_id"]], size, language) for zone in zones]
-    parts += [_gateway(gateway, faults, size, language) for gateway in layout["gateways"]]
+    parts += [_zone(zone, plot_of[zone["zone_id"]], names[zone["zone_id"]], size, language) for zone in zones]
+    parts += [_gateway(gateway, troubles, size, language) for gateway in layout["gateways"]]
     parts.append(_scale(view, size, language))
     name = language.say(
         "map_name",
@@ -78,9 +80,9 @@ def _middle(zone: Document) -> tuple[float, float]:
 def _zone(zone: Document, plot: Plot, name: str, size: float, language: Language) -> str:
     box = Box(zone["x_m"], zone["x_m"] + zone["width_m"], zone["y_m"], zone["y_m"] + zone["height_m"])
     x, y = _middle(zone)
-    troubles = [trouble.words for trouble in plot.troubles]
-    title = "; ".join([f"{zone['zone_id']}: {language.say(f'state_{plot.state}')}", *troubles])
-    mark = _mark(box.x2 - size * 0.62, box.y1 + size * 0.62, size) if troubles else ""
+    words = [trouble.words for trouble in plot.troubles]
+    title = "; ".join([f"{zone['zone_id']}: {language.say(f'state_{plot.state}')}", *words])
+    mark = _mark(box.x2 - size * 0.62, box.y1 + size * 0.62, size) if words else ""
     label = _label(x, y + size * 0.35, name, size)
     return f'<a href="#{anchor(zone["zone_id"])}">{rect(f"plot {plot.state}", box, title)}{label}{mark}</a>'
 
@@ -89,15 +91,15 @@ def _label(x: float, y: float, name: str, size: float) -> str:
     return f'<g font-size="{size:.1f}">{text("middle plot-name", x, y, name)}</g>'
 
 
-def _gateway(gateway: Document, faults: Sequence[Fault], size: float, language: Language) -> str:
+def _gateway(gateway: Document, troubles: Sequence[Trouble], size: float, language: Language) -> str:
     """A square; one in a process of its own stands on its corner."""
     x, y, half = gateway["x_m"], gateway["y_m"], size * 0.55
-    kind = gateway.get("kind", "simulated")
+    kind = gateway.get("kind", "")
     turn = f' transform="rotate(45 {x:.1f} {y:.1f})"' if kind == "process" else ""
-    title = f"{gateway['gateway_id']}: {language.say(f'kind_{kind}')}"
-    struck = any(gateway["gateway_id"] in fault.targets for fault in faults)
+    title = ": ".join([gateway["gateway_id"], *([language.say(f"gateway_{kind}")] if kind in KINDS else [])])
+    is_troubled = any(gateway["gateway_id"] in trouble.targets for trouble in troubles)
     shape = rect(f"gateway {kind}", Box(x - half, x + half, y - half, y + half), title)
-    return f"<g{turn}>{shape}</g>" + (_mark(x + half, y - half, size) if struck else "")
+    return f"<g{turn}>{shape}</g>" + (_mark(x + half, y - half, size) if is_troubled else "")
 
 
 def _mark(x: float, y: float, size: float) -> str:
@@ -113,20 +115,20 @@ def _scale(view: Box, size: float, language: Language) -> str:
     margin = width * MARGIN
     y = view.y2 - margin
     words = language.say("metres", number=language.number(metres))
-    left = view.x1 + margin
+    x1 = view.x1 + margin
     return (
-        f'<g class="scale-bar">{line("rim", left, y, left + metres, y)}'
-        f'<g font-size="{size:.1f}">{text("", left + metres + margin / 2, y + size * 0.3, words)}</g></g>'
+        f'<g class="scale-bar">{line("rim", x1, y, x1 + metres, y)}'
+        f'<g font-size="{size:.1f}">{text("", x1 + metres + margin / 2, y + size * 0.3, words)}</g></g>'
     )
 
 
-def legend(plots: Sequence[Plot], layout: Document, faults: Sequence[Fault], language: Language) -> str:
+def legend(plots: Sequence[Plot], layout: Document, troubles: Sequence[Trouble], language: Language) -> str:
     """The states, kinds and marks that are on this map."""
     states = {plot.state for plot in plots}
-    kinds = {gateway.get("kind", "simulated") for gateway in layout["gateways"]}
+    kinds = {gateway.get("kind", "") for gateway in layout["gateways"]}
     rows = [
         (f"plot-key {state}", f"state_{state}") for state in ("fine", "thirsty", "dry", "unknown") if state in states
     ]
-    rows += [(f"gateway-key {kind}", f"kind_{kind}") for kind in ("simulated", "process") if kind in kinds]
-    rows += [("mark-key", "map_fault")] if faults else []
+    rows += [(f"gateway-key {kind}", f"gateway_{kind}") for kind in KINDS if kind in kinds]
+    rows += [("mark-key", "map_fault")] if troubles else []
     return "".join(f'<li class="{kind}">{escape(language.say(key))}</li>' for kind, key in rows)

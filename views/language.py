@@ -1,14 +1,15 @@
-"""A language of the report: its words, its numbers and its dates. A further language is a further table of words."""
+"""A language of the views: its words, its numbers and its dates. A further language is a further table of words."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Self
 
 NBSP = "\u00a0"
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Language:
     """`words` are sentences with {places}, or `one|many` of a noun; `names` translate what farms call things.
 
@@ -17,13 +18,16 @@ class Language:
 
     code: str
     name: str
-    file: str
     marks: str
     months: tuple[str, ...]
     weekdays: tuple[str, ...]
     dates: Mapping[str, str]
     words: Mapping[str, str]
     names: Mapping[str, str]
+
+    def with_words(self, more: Mapping[str, str]) -> Self:
+        """The same language with further words, for whoever has more to say than the views."""
+        return replace(self, words={**self.words, **more})
 
     def say(self, key: str, **places: str) -> str:
         """A sentence, its places filled with what is already in words."""

@@ -1,51 +1,52 @@
 """Plot by plot: what happened to each zone, as a card with its chart and a line of words."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 
-from demo.faults.evidence import Document, Fault, fault_touches
-from demo.faults.fault_words import kind_of
-from protocol.messages import FINAL_STATES
-from views.decided import Decided
+from views.decisions import NO_DECISIONS, ZoneDecisions
 from views.diary import diary, diary_list
+from views.events import Document, settling_acks
 from views.language import NBSP, Language
-from views.zone_chart import Frame, Plot, Reading, Run, Trouble, draw
+from views.trouble import Trouble
+from views.zone_chart import Frame, Plot, Reading, Run, draw
 
 Traces = Mapping[str, Iterable[Sequence[float]]]
 
 
-def plots_of(  # noqa: PLR0913, PLR0917  # what is known of a zone
-    zones: Iterable[Document],
-    traces: Traces,
-    runs: Mapping[str, Sequence[Run]],
-    faults: Sequence[Fault],
-    decided: Mapping[str, Decided],
-    true: Traces,
-    language: Language,
-) -> list[Plot]:
-    """Every zone with its readings, its runs, the faults that touched it, what was decided and the true moisture."""
-    return [
-        Plot(
-            zone,
-            _readings(traces.get(zone["zone_id"], ())),
-            runs.get(zone["zone_id"], []),
-            [_trouble(fault, language) for fault in faults if fault_touches(fault, zone)],
-            decided.get(zone["zone_id"], Decided()),
-            _readings(true.get(zone["zone_id"], ())),
-        )
-        for zone in zones
-    ]
+@dataclass(frozen=True)
+class FarmHistory:
+    """What is known of a farm's zones, by zone id: traces are (Unix s, m3/m3), and `true` is what no probe sees."""
+
+    traces: Traces
+    runs: Mapping[str, Sequence[Run]]
+    decisions: Mapping[str, ZoneDecisions]
+    troubles: Sequence[Trouble] = ()
+    true: Traces = field(default_factory=dict)
+
+
+def plots_of(zones: Iterable[Document], history: FarmHistory) -> list[Plot]:
+    """Every zone with its readings, its runs, what troubled it, what was decided and the true moisture."""
+    return [_plot(zone, history) for zone in zones]
+
+
+def _plot(zone: Document, history: FarmHistory) -> Plot:
+    zone_id = zone["zone_id"]
+    return Plot(
+        zone=zone,
+        readings=_readings(history.traces.get(zone_id, ())),
+        runs=history.runs.get(zone_id, []),
+        troubles=[trouble for trouble in history.troubles if trouble.touches(zone)],
+        decisions=history.decisions.get(zone_id, NO_DECISIONS),
+        true=_readings(history.true.get(zone_id, ())),
+    )
 
 
 def runs_by_zone(events: Iterable[Document]) -> dict[str, list[Run]]:
     """Every run that an ack reported, once, however often the ack came."""
-    finals = {
-        event["command_id"]: event
-        for event in events
-        if event["kind"] == "ack" and event["state"] in FINAL_STATES and event.get("duration_s")
-    }
+    acks = [ack for ack in settling_acks(events).values() if ack.get("duration_s")]
     runs: dict[str, list[Run]] = {}
-    for ack in sorted(finals.values(), key=lambda ack: float(ack["at"])):
+    for ack in sorted(acks, key=lambda ack: float(ack["at"])):
         run = Run(round(ack["at"] - ack["duration_s"]), ack["at"], ack.get("volume_l") or 0.0)
         runs.setdefault(ack["zone_id"], []).append(run)
     return runs
@@ -65,17 +66,13 @@ def _readings(trace: Iterable[Sequence[float]]) -> list[Reading]:
     return sorted((int(at), float(vwc)) for at, vwc in trace)
 
 
-def _trouble(fault: Fault, language: Language) -> Trouble:
-    return Trouble(fault.begin, fault.end, f"{kind_of(fault, language)}: {', '.join(fault.targets)}")
-
-
 def _card(plot: Plot, axis: Frame) -> str:
     zone_id = plot.zone["zone_id"]
     return (
         f'<article id="{anchor(zone_id)}"><header><h3><i class="{plot.state}"></i>{escape(zone_id)}</h3>'
         f"<p>{escape(_about(plot.zone, axis.language))}</p></header>"
         f'{draw(plot, axis)}<p class="sum">{escape(_in_words(plot, axis))}</p>'
-        f"{diary_list(diary(plot.zone, plot.decided, axis), axis)}</article>"
+        f"{diary_list(diary(plot.zone, plot.decisions, axis), axis)}</article>"
     )
 
 

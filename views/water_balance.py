@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from html import escape
 from statistics import median
 
-from demo.faults.evidence import Document
+from compute_service.domain.decide import CALENDAR_MM_A_WEEK
+from views.events import Document
 from views.language import Language
 from views.zone_chart import Plot
 
@@ -89,6 +90,7 @@ def by_calendar(rows: Sequence[Balance], calendar_l: float, language: Language) 
     farm = mean(rows, "")
     return language.say(
         "balance_calendar",
+        a_week=language.number(CALENDAR_MM_A_WEEK),
         calendar=language.number(calendar_l / farm.area_m2, 1),
         given=language.number(farm.flows["irrigation_mm"], 1),
         rain=language.number(farm.flows["rain_mm"], 1),
@@ -140,9 +142,9 @@ def _news(row: Balance, name: str) -> str:
 
 def _bars(row: Balance, most_mm: float, language: Language) -> str:
     """What came in over what went out; what the soil gave or kept makes them equally long."""
-    drawn, kept = max(0.0, -row.change_mm), max(0.0, row.change_mm)
-    ins = [(_kind(name), row.flows[name]) for name in INS] + [("change", drawn)]
-    outs = [(_kind(name), row.flows[name]) for name in OUTS] + [("change", kept)]
+    loss_mm, gain_mm = max(0.0, -row.change_mm), max(0.0, row.change_mm)
+    ins = [(_kind(name), row.flows[name]) for name in INS] + [("change", loss_mm)]
+    outs = [(_kind(name), row.flows[name]) for name in OUTS] + [("change", gain_mm)]
     name = language.say(
         "bar_name",
         zone=row.zone_id,
@@ -160,7 +162,7 @@ def _scale_mm(rows: Sequence[Balance]) -> float:
 
 
 def _stack(parts: Iterable[tuple[str, float]], most_mm: float) -> str:
-    seen = [(kind, mm) for kind, mm in parts if mm > SEEN_MM]
-    shown = "".join(f'<i class="{kind}" style="width:{mm / most_mm:.2%}"></i>' for kind, mm in seen)
-    long = " long" if sum(mm for _, mm in seen) > most_mm * 1.001 else ""
-    return f'<span class="stack{long}">{shown}</span>'
+    visible = [(kind, mm) for kind, mm in parts if mm > SEEN_MM]
+    bars = "".join(f'<i class="{kind}" style="width:{mm / most_mm:.2%}"></i>' for kind, mm in visible)
+    long = " long" if sum(mm for _, mm in visible) > most_mm * 1.001 else ""
+    return f'<span class="stack{long}">{bars}</span>'

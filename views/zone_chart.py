@@ -8,15 +8,15 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from views.decided import Decided
-from views.language import Language
+from views.decisions import NO_DECISIONS, ZoneDecisions
+from views.language import DAY_S, HOUR_S, Language
 from views.svg import Box, line, rect, text
+from views.trouble import Trouble
 from views.words_en import ENGLISH
 
-HOUR_S = 3600
 # Places in the drawing, in pixels of its own 380 x 240.
 WIDTH, HEIGHT = 380, 240
-LEFT, RIGHT = 46, 376
+CHART_LEFT, CHART_RIGHT = 46, 376
 RAIN_TOP, RAIN_BOTTOM = 6, 40
 SOIL_TOP, SOIL_BOTTOM = 46, 178
 WATER_TOP, WATER_BOTTOM = 186, 220
@@ -24,11 +24,9 @@ MOST_BINS = 126  # of rain and hover titles: hourly up to five days and a bit
 MOST_POINTS = 160  # of the moisture line, each its lowest and highest reading
 LABEL_PX = 54
 LETTER_PX = 9
-TROUBLE_TOP, TROUBLE_PX, TROUBLE_ROWS = 181, 5, 3  # the lowest row of faults, the height of one, how many
+TROUBLE_TOP, TROUBLE_PX, TROUBLE_ROWS = 181, 5, 3  # the lowest row of troubles, the height of one, how many
 
 Reading = tuple[int, float]
-
-NOT_DECIDED = Decided()
 
 
 @dataclass(frozen=True)
@@ -40,16 +38,7 @@ class Run:
     litres: float
 
 
-@dataclass(frozen=True)
-class Trouble:
-    """A fault of a zone: Unix s, and what it was in words."""
-
-    begin: float
-    end: float
-    words: str
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plot:
     """One zone and what happened to it; `zone` is its row of zones.yaml."""
 
@@ -57,14 +46,14 @@ class Plot:
     readings: Sequence[Reading]
     runs: Sequence[Run]
     troubles: Sequence[Trouble] = ()
-    decided: Decided = NOT_DECIDED
+    decisions: ZoneDecisions = NO_DECISIONS
     true: Sequence[Reading] = ()
 
     @property
     def due_below(self) -> float:
         """The moisture below which water is due, m3/m3."""
         full, wilting = self.zone["field_capacity"], self.zone["wilting_point"]
-        return float(full - self.decided.due_share(self.zone) * (full - wilting))
+        return float(full - self.decisions.due_share(self.zone) * (full - wilting))
 
     @property
     def litres(self) -> float:
@@ -86,7 +75,7 @@ class Plot:
         return "dry" if share < 0 else "thirsty" if share < 0.25 else "fine"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Frame:
     """What all charts of a report share: the time they span (Unix s), the farm's time zone, scales and language."""
 
@@ -101,7 +90,7 @@ class Frame:
     def x(self, at: float) -> float:
         """Where a moment stands."""
         share = (at - self.start) / (self.end - self.start)
-        return LEFT + min(max(share, 0.0), 1.0) * (RIGHT - LEFT)
+        return CHART_LEFT + min(max(share, 0.0), 1.0) * (CHART_RIGHT - CHART_LEFT)
 
     def local(self, at: float) -> datetime:
         """The farm's own wall clock at a moment."""
@@ -118,9 +107,17 @@ def frame(
     """Lay out the time axis: bins of an hour or more, so that a season stays as readable as a week."""
     end = max(end, start + HOUR_S)
     bin_s = next((h * HOUR_S for h in (1, 2, 3, 6, 12, 24) if (end - start) / HOUR_S / h <= MOST_BINS), 24 * HOUR_S)
-    seen = sorted((at, mm) for at, mm in rain if start <= at <= end)
-    sums = binned(seen, start, bin_s)
-    return Frame(start, end, timezone, seen, max(sums.values(), default=0.0), bin_s, language)
+    hours = sorted((at, mm) for at, mm in rain if start <= at <= end)
+    sums = binned(hours, start, bin_s)
+    return Frame(
+        start=start,
+        end=end,
+        timezone=timezone,
+        rain=hours,
+        most_rain_mm=max(sums.values(), default=0.0),
+        bin_s=bin_s,
+        language=language,
+    )
 
 
 def binned(values: Iterable[tuple[int, float]], start: int, bin_s: int) -> dict[int, float]:
@@ -145,7 +142,7 @@ def draw(plot: Plot, axis: Frame) -> str:
         _water(runs, axis),
         _line_of("true", plot.true, soil, axis),
         _moisture(readings, soil, axis),
-        _line_of("belief", plot.decided.believed(plot.zone), soil, axis),
+        _line_of("belief", plot.decisions.beliefs(plot.zone), soil, axis),
         _limits(limits, soil, axis.language),
         _hover(readings, runs, axis),
         _run_titles(runs, axis),
@@ -180,7 +177,7 @@ def _bands(limits: Mapping[str, float], soil: _SoilScale) -> str:
     edges = (soil.high, limits["refill_point"], limits["wilting_point"], soil.low)
     heights = [soil.y(edge) for edge in edges]
     return "".join(
-        rect(kind, Box(LEFT, RIGHT, top, bottom))
+        rect(kind, Box(CHART_LEFT, CHART_RIGHT, top, bottom))
         for kind, (top, bottom) in zip(("ample", "stress", "dry"), pairwise(heights), strict=True)
     )
 
@@ -188,14 +185,14 @@ def _bands(limits: Mapping[str, float], soil: _SoilScale) -> str:
 def _limits(limits: Mapping[str, float], soil: _SoilScale, language: Language) -> str:
     """A line for each limit; its words only where they do not lie on another's."""
     parts: list[str] = []
-    taken: list[float] = []
+    labels: list[float] = []
     for kind, level in limits.items():
         y = soil.y(level)
-        parts.append(line(f"limit {kind}", LEFT, y, RIGHT, y))
-        if all(abs(y - other) > LETTER_PX for other in taken):
-            taken.append(y)
-            parts.append(text("scale end", LEFT - 4, y + 3.5, language.percent(level)))
-            parts.append(text("limit-name", LEFT + 4, y - 3, language.say(kind)))
+        parts.append(line(f"limit {kind}", CHART_LEFT, y, CHART_RIGHT, y))
+        if all(abs(y - other) > LETTER_PX for other in labels):
+            labels.append(y)
+            parts.append(text("scale end", CHART_LEFT - 4, y + 3.5, language.percent(level)))
+            parts.append(text("limit-name", CHART_LEFT + 4, y - 3, language.say(kind)))
     return "".join(parts)
 
 
@@ -203,28 +200,28 @@ def _midnights(axis: Frame) -> list[int]:
     """Unix seconds of the farm's midnights: a day of a clock change has 23 or 25 hours."""
     day = axis.local(axis.start).date()
     last = axis.local(axis.end).date()
-    found = []
+    midnights = []
     while day <= last:
-        found.append(int(datetime.combine(day, time(), axis.timezone).timestamp()))
+        midnights.append(int(datetime.combine(day, time(), axis.timezone).timestamp()))
         day += timedelta(days=1)
-    return [*found, int(datetime.combine(day, time(), axis.timezone).timestamp())]
+    return [*midnights, int(datetime.combine(day, time(), axis.timezone).timestamp())]
 
 
 def _days(axis: Frame) -> str:
     midnights = _midnights(axis)
-    shown = max(1, round((axis.end - axis.start) / 86400 * LABEL_PX / (RIGHT - LEFT) + 0.49))
+    step = max(1, round((axis.end - axis.start) / DAY_S * LABEL_PX / (CHART_RIGHT - CHART_LEFT) + 0.49))
     parts = []
     for number, (begin, following) in enumerate(pairwise(midnights)):
-        if begin >= axis.start and (shown == 1 or number % shown == 0):
+        if begin >= axis.start and (step == 1 or number % step == 0):
             parts.append(line("day", axis.x(begin), RAIN_TOP, axis.x(begin), WATER_BOTTOM + 4))
-        if number % shown:
+        if number % step:
             continue
-        left, right = axis.x(begin), axis.x(following) if shown == 1 else axis.x(begin)
+        x1, x2 = axis.x(begin), axis.x(following) if step == 1 else axis.x(begin)
         local = axis.local(begin + HOUR_S)
-        if shown > 1 and begin >= axis.start and left < RIGHT - 20:
-            parts.append(text("scale", left + 2, HEIGHT - 6, axis.language.date("short", local)))
-        elif shown == 1 and right - left > LABEL_PX * 0.6:
-            parts.append(text("scale middle", (left + right) / 2, HEIGHT - 6, axis.language.date("weekday", local)))
+        if step > 1 and begin >= axis.start and x1 < CHART_RIGHT - 20:
+            parts.append(text("scale", x1 + 2, HEIGHT - 6, axis.language.date("short", local)))
+        elif step == 1 and x2 - x1 > LABEL_PX * 0.6:
+            parts.append(text("scale middle", (x1 + x2) / 2, HEIGHT - 6, axis.language.date("weekday", local)))
     return "".join(parts)
 
 
@@ -232,37 +229,39 @@ def _rain(axis: Frame) -> str:
     bars = []
     for number, mm in sorted(binned(axis.rain, axis.start, axis.bin_s).items()):
         if mm > 0:
-            left = axis.x(axis.start + number * axis.bin_s)
-            right = axis.x(axis.start + (number + 1) * axis.bin_s)
+            x1 = axis.x(axis.start + number * axis.bin_s)
+            x2 = axis.x(axis.start + (number + 1) * axis.bin_s)
             height = mm / axis.most_rain_mm * (RAIN_BOTTOM - RAIN_TOP)
-            bars.append(rect("rain", Box(left, max(right - 0.6, left + 0.8), RAIN_TOP, RAIN_TOP + height)))
-    return line("rim", LEFT, RAIN_TOP, RIGHT, RAIN_TOP) + "".join(bars) + _rain_words(axis)
+            bars.append(rect("rain", Box(x1, max(x2 - 0.6, x1 + 0.8), RAIN_TOP, RAIN_TOP + height)))
+    return line("rim", CHART_LEFT, RAIN_TOP, CHART_RIGHT, RAIN_TOP) + "".join(bars) + _rain_words(axis)
 
 
 def _rain_words(axis: Frame) -> str:
     say = axis.language.say
     total = sum(mm for _, mm in axis.rain)
     amount = say("little_rain") if 0 < total < 1 else say("mm", number=axis.language.number(total))
-    return text("scale end", LEFT - 4, RAIN_TOP + 8, say("rain")) + text("scale end", LEFT - 4, RAIN_TOP + 19, amount)
+    return text("scale end", CHART_LEFT - 4, RAIN_TOP + 8, say("rain")) + text(
+        "scale end", CHART_LEFT - 4, RAIN_TOP + 19, amount
+    )
 
 
 def _water(runs: Sequence[Run], axis: Frame) -> str:
     """Each run as a shade through the chart, and as a bar below it with its litres where there is room."""
     most = max((run.litres for run in runs), default=0.0) or 1.0
     parts = [
-        line("rim", LEFT, WATER_BOTTOM, RIGHT, WATER_BOTTOM),
-        text("scale end", LEFT - 4, WATER_BOTTOM - 2, axis.language.say("water")),
+        line("rim", CHART_LEFT, WATER_BOTTOM, CHART_RIGHT, WATER_BOTTOM),
+        text("scale end", CHART_LEFT - 4, WATER_BOTTOM - 2, axis.language.say("water")),
     ]
     free_from = 0.0
     for run in sorted(runs, key=lambda run: run.start):
-        left = axis.x(run.start)
-        right = max(axis.x(run.end), left + 2.4)
+        x1 = axis.x(run.start)
+        x2 = max(axis.x(run.end), x1 + 2.4)
         height = run.litres / most * (WATER_BOTTOM - WATER_TOP - 10)
-        parts.append(rect("run", Box(left, right, SOIL_TOP, WATER_BOTTOM)))
-        parts.append(rect("water", Box(left, right, WATER_BOTTOM - height, WATER_BOTTOM)))
+        parts.append(rect("run", Box(x1, x2, SOIL_TOP, WATER_BOTTOM)))
+        parts.append(rect("water", Box(x1, x2, WATER_BOTTOM - height, WATER_BOTTOM)))
         label = litres(run.litres, axis.language) if run.litres < 10_000 else axis.language.volume(run.litres)
         half = len(label) * 2.6 + 3
-        middle = min(max((left + right) / 2, LEFT + half), RIGHT - half)
+        middle = min(max((x1 + x2) / 2, CHART_LEFT + half), CHART_RIGHT - half)
         if middle - half >= free_from:
             parts.append(text("litres middle", middle, WATER_BOTTOM - height - 3, label))
             free_from = middle + half
@@ -272,7 +271,7 @@ def _water(runs: Sequence[Run], axis: Frame) -> str:
 def _moisture(readings: Sequence[Reading], soil: _SoilScale, axis: Frame) -> str:
     if not readings:
         words = axis.language.say("no_readings")
-        return text("nothing middle", (LEFT + RIGHT) / 2, (SOIL_TOP + SOIL_BOTTOM) / 2, words)
+        return text("nothing middle", (CHART_LEFT + CHART_RIGHT) / 2, (SOIL_TOP + SOIL_BOTTOM) / 2, words)
     return "".join(_line_of("moisture", stretch, soil, axis) for stretch in _stretches(readings))
 
 
@@ -301,11 +300,10 @@ def thinned(readings: Sequence[Reading], span_s: int) -> list[Reading]:
     slices: dict[int, list[Reading]] = {}
     for reading in readings:
         slices.setdefault(int((reading[0] - readings[0][0]) / width), []).append(reading)
-    kept = []
+    extremes: list[Reading] = []
     for members in slices.values():
-        extremes = {min(members, key=lambda r: r[1]), max(members, key=lambda r: r[1])}
-        kept += sorted(extremes)
-    return kept
+        extremes += sorted({min(members, key=lambda r: r[1]), max(members, key=lambda r: r[1])})
+    return extremes
 
 
 def _hover(readings: Sequence[Reading], runs: Sequence[Run], axis: Frame) -> str:
@@ -337,20 +335,20 @@ def _hover_words(vwc: float | None, rain: float | None, water: float | None, lan
 def _run_titles(runs: Sequence[Run], axis: Frame) -> str:
     parts = []
     for run in runs:
-        left = axis.x(run.start)
-        box = Box(left - 2, max(axis.x(run.end), left + 2) + 2, SOIL_TOP, WATER_BOTTOM)  # wide enough to be hit
+        x1 = axis.x(run.start)
+        box = Box(x1 - 2, max(axis.x(run.end), x1 + 2) + 2, SOIL_TOP, WATER_BOTTOM)  # wide enough to be hit
         parts.append(rect("hover", box, run_words(run, axis)))
     return "".join(parts)
 
 
 def _troubles(troubles: Sequence[Trouble], axis: Frame) -> str:
-    """Each fault as a stripe between soil and water, above those that lasted at the same time."""
+    """Each trouble as a stripe between soil and water, above those that lasted at the same time."""
     parts = []
     for number, trouble in enumerate(troubles):
-        left = axis.x(trouble.begin)
-        right = max(axis.x(min(trouble.end, axis.end)), left + 3)
+        x1 = axis.x(trouble.begin)
+        x2 = max(axis.x(min(trouble.end, axis.end)), x1 + 3)
         top = TROUBLE_TOP - number % TROUBLE_ROWS * TROUBLE_PX
-        parts.append(rect("trouble", Box(left, right, top, top + TROUBLE_PX - 1), trouble.words))
+        parts.append(rect("trouble", Box(x1, x2, top, top + TROUBLE_PX - 1), trouble.words))
     return "".join(parts)
 
 

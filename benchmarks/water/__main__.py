@@ -30,12 +30,12 @@ def main() -> int:
         return 2
     work = tasks(sites, options.policies, options.seasons)
     results = sorted(carried_out(work, options.jobs), key=lambda result: (sites.index(result.site), result.sown))
-    found = score.rows(results)
+    rows = score.rows(results)
     options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "water.json").write_text(json.dumps(score.published(found), indent=1) + "\n")
-    (options.output / "water-frontier.json").write_text(json.dumps(report.frontier(found), indent=1) + "\n")
-    (options.output / "water.svg").write_text(plot.svg(found))
-    print(report.text(found))
+    (options.output / "water.json").write_text(json.dumps(score.published(rows), indent=1) + "\n")
+    (options.output / "water-frontier.json").write_text(json.dumps(report.frontier(rows), indent=1) + "\n")
+    (options.output / "water.svg").write_text(plot.svg(rows))
+    print(report.text(rows))
     return 0
 
 

@@ -47,9 +47,9 @@ class Outcome:
 class Season:
     """A field from the day it is sown at field capacity to its harvest. Moisture in m3/m3, depths in m."""
 
-    def __init__(self, frozen: bytes) -> None:
-        self._model: Any = pickle.loads(frozen)  # noqa: S301  # our own, made by `sow` in this process
-        self._given: list[float] = []
+    def __init__(self, pickle_bytes: bytes) -> None:
+        self._model: Any = pickle.loads(pickle_bytes)  # noqa: S301  # our own, made by `sow` in this process
+        self._irrigation_mm: list[float] = []
 
     @property
     def over(self) -> bool:
@@ -58,8 +58,8 @@ class Season:
 
     def moisture(self, depth_m: float) -> float:
         """Water content of the soil that a probe at a depth feels, this evening."""
-        felt = self._overlap(depth_m - PROBE_REACH_M, depth_m + PROBE_REACH_M)
-        return float(felt @ self._model._init_cond.th / felt.sum())
+        shares = self._overlap(depth_m - PROBE_REACH_M, depth_m + PROBE_REACH_M)
+        return float(shares @ self._model._init_cond.th / shares.sum())
 
     def shortage_mm(self) -> float:
         """Water missing to field capacity in today's true root zone. (The model's own figure is a day old.)"""
@@ -80,25 +80,25 @@ class Season:
 
     def live(self, irrigation_mm: float) -> float:
         """One day with that much water, in its morning; returns what the daily cap let through."""
-        given = min(max(irrigation_mm, 0.0), DAILY_CAP_MM)
-        self._model._param_struct.IrrMngt.depth = given
+        mm = min(max(irrigation_mm, 0.0), DAILY_CAP_MM)
+        self._model._param_struct.IrrMngt.depth = mm
         self._model.run_model(1, initialize_model=False)
-        self._given.append(given)
-        return given
+        self._irrigation_mm.append(mm)
+        return mm
 
-    def live_by_oracle(self, kept: Sequence[float]) -> None:
+    def live_by_oracle(self, thresholds: Sequence[float]) -> None:
         """The whole season by AquaCrop's own rule: refill when less than a part (of 1, per stage) of TAW is left."""
         manager = self._model._param_struct.IrrMngt
-        manager.irrigation_method, manager.SMT = _BY_SOIL_MOISTURE, [100 * part for part in kept]
+        manager.irrigation_method, manager.SMT = _BY_SOIL_MOISTURE, [100 * part for part in thresholds]
         self._model.run_model(till_termination=True, initialize_model=False)
-        self._given = list(self._model._outputs.water_flux["IrrDay"])
+        self._irrigation_mm = list(self._model._outputs.water_flux["IrrDay"])
 
     def outcome(self) -> Outcome:
         """What it came to; only once it is over."""
         outputs = self._model._outputs
         dry_yield = float(outputs.final_stats["Dry yield (tonne/ha)"].iloc[0])
-        given = [mm for mm in self._given if mm > 0]
-        return Outcome(dry_yield, sum(given), float(outputs.water_flux["DeepPerc"].sum()), len(given))
+        runs_mm = [mm for mm in self._irrigation_mm if mm > 0]
+        return Outcome(dry_yield, sum(runs_mm), float(outputs.water_flux["DeepPerc"].sum()), len(runs_mm))
 
 
 def sow(climate: str, soil: str, crop: str, sown: date) -> bytes:
@@ -144,8 +144,8 @@ def peak_et0_mm(climate: str, sowing: tuple[int, int], days: int) -> float:
     """A day's mean ET0 in the thirstiest month of a season, over all years of a climate."""
     et0 = _weather(climate)["ReferenceET"]
     since = (et0.index.day_of_year - pd.Timestamp(2001, *sowing).day_of_year) % 365
-    grown = et0[since < days]
-    return float(grown.groupby(grown.index.month).mean().max())
+    growing_et0 = et0[since < days]
+    return float(growing_et0.groupby(growing_et0.index.month).mean().max())
 
 
 @functools.cache

@@ -15,7 +15,7 @@ DROPOUT_DAYS, DROPOUT_CHANCE = 5, 1 / 25  # how long the probes are silent, and 
 DAYS_A_MONTH = 30.4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """Everything that can be wrong at once; the defaults are an honest installation. Moisture in m3/m3."""
 
@@ -33,23 +33,23 @@ class Fault:
 
 NONE = Fault()
 FAULTS = (
-    Fault("et0_high", et0_factor=1.2),
-    Fault("et0_low", et0_factor=0.8),
-    Fault("bias_high", bias=0.03),
-    Fault("bias_low", bias=-0.03),
-    Fault("drift_high", drift_a_month=0.02),
-    Fault("drift_low", drift_a_month=-0.02),
-    Fault("noise", noise=0.02),
-    Fault("dropouts", dropouts=True),
-    Fault("stuck", stuck_probe=True),
-    Fault("soil_high", soil_factor=1.2),
-    Fault("soil_low", soil_factor=0.8),
-    Fault("undelivered", undelivered=0.1),
-    Fault("rain_unmeasured", rain_measured=False),
+    Fault(name="et0_high", et0_factor=1.2),
+    Fault(name="et0_low", et0_factor=0.8),
+    Fault(name="bias_high", bias=0.03),
+    Fault(name="bias_low", bias=-0.03),
+    Fault(name="drift_high", drift_a_month=0.02),
+    Fault(name="drift_low", drift_a_month=-0.02),
+    Fault(name="noise", noise=0.02),
+    Fault(name="dropouts", dropouts=True),
+    Fault(name="stuck", stuck_probe=True),
+    Fault(name="soil_high", soil_factor=1.2),
+    Fault(name="soil_low", soil_factor=0.8),
+    Fault(name="undelivered", undelivered=0.1),
+    Fault(name="rain_unmeasured", rain_measured=False),
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """What a grower writes into the zones file. Soil in m3/m3, as believed."""
 
@@ -61,7 +61,7 @@ class Known:
     normal_et0_mm: float  # a day's, in the season's peak month: what a fixed program would be set up for
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What is known in the evening: the day's weather, the water that the meter saw, and each probe's reading."""
 
@@ -94,8 +94,8 @@ class Instruments:
     def __init__(self, season: field.Season, fault: Fault, luck: str) -> None:
         self._season, self._fault = season, fault
         self._luck = {name: random.Random(f"{luck}/{name}") for name in ("noise", "dropouts", "runs")}  # noqa: S311
-        self._stuck = random.Random(luck).randrange(len(PROBE_DEPTHS_M)) if fault.stuck_probe else None  # noqa: S311
-        self._held = self._moisture()
+        self._stuck_index = random.Random(luck).randrange(len(PROBE_DEPTHS_M)) if fault.stuck_probe else None  # noqa: S311
+        self._lagging = self._moisture()
         self._first: tuple[float, ...] = ()
         self._silent_days = 0
         self._day = 0
@@ -104,7 +104,7 @@ class Instruments:
         """One day in which the valve was told to give so much; what is seen in its evening."""
         weather = self._season.today()
         flows = self._luck["runs"].random() >= self._fault.undelivered
-        given = self._season.live(wanted_mm if flows else 0.0)
+        applied_mm = self._season.live(wanted_mm if flows else 0.0)
         self._day += 1
         return Seen(
             day=self._day,
@@ -112,20 +112,20 @@ class Instruments:
             t_max_c=weather.t_max_c,
             et0_mm=weather.et0_mm * self._fault.et0_factor,
             rain_mm=weather.rain_mm if self._fault.rain_measured else None,
-            irrigation_mm=given,
+            irrigation_mm=applied_mm,
             probes=self._read(),
         )
 
     def _read(self) -> tuple[float | None, ...]:
         fault, noise = self._fault, self._luck["noise"]
         now = self._moisture()
-        self._held = tuple(new + PROBE_LAG * (old - new) for old, new in zip(self._held, now, strict=True))
+        self._lagging = tuple(new + PROBE_LAG * (old - new) for old, new in zip(self._lagging, now, strict=True))
         error = fault.bias + fault.drift_a_month * self._day / DAYS_A_MONTH
-        told = tuple(min(max(held + error + noise.gauss(0, fault.noise), 0.0), 1.0) for held in self._held)
-        self._first = self._first or told
-        if self._stuck is not None:
-            told = replace_at(told, self._stuck, self._first[self._stuck])
-        return (None,) * len(told) if self._silent() else told
+        moisture = tuple(min(max(vwc + error + noise.gauss(0, fault.noise), 0.0), 1.0) for vwc in self._lagging)
+        self._first = self._first or moisture
+        if self._stuck_index is not None:
+            moisture = replace_at(moisture, self._stuck_index, self._first[self._stuck_index])
+        return (None,) * len(moisture) if self._silent() else moisture
 
     def _silent(self) -> bool:
         begins = self._luck["dropouts"].random() < DROPOUT_CHANCE

@@ -6,7 +6,7 @@ from statistics import fmean
 
 from benchmarks.water.score import NONE, Row
 
-WIDTH, HEIGHT, GAP, LEFT, TOP, BOTTOM = 300, 220, 48, 46, 54, 40  # of a panel, and around the panels
+WIDTH, HEIGHT, GAP, LEFT_EDGE, TOP, BOTTOM = 300, 220, 48, 46, 54, 40  # of a panel, and around the panels
 MOST_MM, LEAST_KEPT, MOST_KEPT = 800, 0.70, 1.01
 COLUMNS = 2
 CALENDAR, ORACLE = "calendar_", "oracle_smt_"
@@ -25,15 +25,15 @@ class Point:
 
     policy: str
     mm: float
-    kept: float
+    yield_share: float
 
 
-def svg(found: Iterable[Row]) -> str:
+def svg(every: Iterable[Row]) -> str:
     """The picture of all climates not tuned on."""
-    rows = [row for row in found if row.fault == NONE and not row.site.tuned_on]
+    rows = [row for row in every if row.fault == NONE and not row.site.tuned_on]
     climates = list(dict.fromkeys(row.site.climate.name for row in rows))
     lines = -(-len(climates) // COLUMNS)
-    width = LEFT + COLUMNS * (WIDTH + GAP)
+    width = LEFT_EDGE + COLUMNS * (WIDTH + GAP)
     height = TOP + lines * (HEIGHT + BOTTOM + GAP)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif"',
@@ -42,7 +42,7 @@ def svg(found: Iterable[Row]) -> str:
         *_legend(),
     ]
     for number, climate in enumerate(climates):
-        x, y = LEFT + number % COLUMNS * (WIDTH + GAP), TOP + number // COLUMNS * (HEIGHT + BOTTOM + GAP)
+        x, y = LEFT_EDGE + number % COLUMNS * (WIDTH + GAP), TOP + number // COLUMNS * (HEIGHT + BOTTOM + GAP)
         parts += [f'<g transform="translate({x} {y})">', *_panel(climate, points(rows, climate)), "</g>"]
     return "\n".join([*parts, "</svg>\n"])
 
@@ -60,7 +60,7 @@ def points(rows: list[Row], climate: str) -> list[Point]:
     return sorted(means, key=lambda point: point.mm)
 
 
-def _panel(climate: str, found: list[Point]) -> Iterator[str]:
+def _panel(climate: str, dots: list[Point]) -> Iterator[str]:
     yield f'<text x="0" y="-8" font-weight="bold">{climate}</text>'
     yield f'<rect width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="#888"/>'
     for mm in range(0, MOST_MM + 1, 200):
@@ -70,24 +70,24 @@ def _panel(climate: str, found: list[Point]) -> Iterator[str]:
         y = _y(percent / 100)
         yield f'<path d="M0 {y:.1f}H{WIDTH}" stroke="#ddd"/>'
         yield f'<text x="-5" y="{y + 4:.1f}" text-anchor="end">{percent} %</text>'
-    oracle = " ".join(f"{_x(at.mm):.1f},{_y(at.kept):.1f}" for at in found if at.policy.startswith(ORACLE))
+    oracle = " ".join(f"{_x(at.mm):.1f},{_y(at.yield_share):.1f}" for at in dots if at.policy.startswith(ORACLE))
     yield f'<polyline points="{oracle}" fill="none" stroke="{BLUE}" stroke-width="1.5"/>'
-    yield from (_dot(at, GREY, 2.5) for at in found if at.policy.startswith(CALENDAR) and at.policy not in MARKS)
-    yield from (_dot(at, MARKS[at.policy][0], 5) for at in found if at.policy in MARKS)
+    yield from (_dot(at, GREY, 2.5) for at in dots if at.policy.startswith(CALENDAR) and at.policy not in MARKS)
+    yield from (_dot(at, MARKS[at.policy][0], 5) for at in dots if at.policy in MARKS)
 
 
 def _dot(at: Point, colour: str, radius: float) -> str:
-    title = f"{at.policy}: {at.mm:.0f} mm, {at.kept:.1%}"
-    if not (at.mm <= MOST_MM and at.kept >= LEAST_KEPT):
+    title = f"{at.policy}: {at.mm:.0f} mm, {at.yield_share:.1%}"
+    if not (at.mm <= MOST_MM and at.yield_share >= LEAST_KEPT):
         return f"<!-- {title} -->"
-    place = f'cx="{_x(at.mm):.1f}" cy="{_y(at.kept):.1f}"'
+    place = f'cx="{_x(at.mm):.1f}" cy="{_y(at.yield_share):.1f}"'
     return f'<circle {place} r="{radius}" fill="{colour}"><title>{title}</title></circle>'
 
 
 def _legend() -> Iterator[str]:
     entries = [(GREY, "fixed calendars"), *MARKS.values(), (BLUE, "oracle (line)")]
     for number, (colour, name) in enumerate(entries):
-        x, y = LEFT + number % 3 * 200, 12 + number // 3 * 16
+        x, y = LEFT_EDGE + number % 3 * 200, 12 + number // 3 * 16
         yield f'<circle cx="{x}" cy="{y}" r="4" fill="{colour}"/><text x="{x + 9}" y="{y + 4}">{name}</text>'
 
 
@@ -95,5 +95,5 @@ def _x(mm: float) -> float:
     return WIDTH * mm / MOST_MM
 
 
-def _y(kept: float) -> float:
-    return HEIGHT * (MOST_KEPT - max(kept, LEAST_KEPT)) / (MOST_KEPT - LEAST_KEPT)
+def _y(yield_share: float) -> float:
+    return HEIGHT * (MOST_KEPT - max(yield_share, LEAST_KEPT)) / (MOST_KEPT - LEAST_KEPT)

@@ -21,7 +21,7 @@ SOAK_DAYS = 1  # after a run, before the shallow probe is asked again
 class Policy(Protocol):
     """What decides."""
 
-    def water(self, seen: Seen) -> float:
+    def water(self, view: Seen) -> float:
         """Millimetres for tomorrow, known what is seen this evening."""
 
 
@@ -32,9 +32,9 @@ class Calendar:
     mm: float
     days: int
 
-    def water(self, seen: Seen) -> float:
+    def water(self, view: Seen) -> float:
         """Its depth when the day has come."""
-        return self.mm if seen.day % self.days == 0 else 0.0
+        return self.mm if view.day % self.days == 0 else 0.0
 
 
 @dataclass(slots=True)
@@ -43,11 +43,11 @@ class CalendarEto:
 
     normal_et0_mm: float
 
-    def water(self, seen: Seen) -> float:
+    def water(self, view: Seen) -> float:
         """The program's water, by the part of normal ET0 that yesterday's weather left over."""
-        if seen.day % ETO_DAYS:
+        if view.day % ETO_DAYS:
             return 0.0
-        part = (seen.et0_mm - (seen.rain_mm or 0.0)) / self.normal_et0_mm
+        part = (view.et0_mm - (view.rain_mm or 0.0)) / self.normal_et0_mm
         return self.normal_et0_mm * ETO_DAYS * min(max(part, 0.0), ETO_MOST)
 
 
@@ -59,10 +59,10 @@ class Shallow:
     wilting_point: float
     rest_days: int = 0
 
-    def water(self, seen: Seen) -> float:
+    def water(self, view: Seen) -> float:
         """A refill, or nothing; silence is not dryness."""
         self.rest_days -= 1
-        moisture = seen.probes[0]
+        moisture = view.probes[0]
         refill_point = self.wilting_point + SHALLOW_REFILL * (self.field_capacity - self.wilting_point)
         if moisture is None or moisture >= refill_point or self.rest_days >= 0:
             return 0.0
@@ -78,10 +78,10 @@ def calendars() -> dict[str, Callable[[Known], Policy]]:
 
 
 def _calendar(mm: float, days: int) -> Callable[[Known], Policy]:
-    return lambda _known: Calendar(mm, days)
+    return lambda _setup: Calendar(mm, days)
 
 
 SIMPLE: dict[str, Callable[[Known], Policy]] = {
-    "calendar_eto": lambda known: CalendarEto(known.normal_et0_mm),
-    "shallow": lambda known: Shallow(known.field_capacity, known.wilting_point),
+    "calendar_eto": lambda setup: CalendarEto(setup.normal_et0_mm),
+    "shallow": lambda setup: Shallow(setup.field_capacity, setup.wilting_point),
 }

@@ -14,37 +14,37 @@ FAULT_HEAD = (
 POLICIES = ("rainfed", "calendar_eto", "shallow", "fao56", "fused")
 
 
-def text(found: list[Row]) -> str:
+def text(rows: list[Row]) -> str:
     """All tables and verdicts, as Markdown."""
-    every = sheets(found)
-    reported, tuned = ([sheet for sheet in every if sheet.site.tuned_on is on] for on in (False, True))
+    every = sheets(rows)
+    judged, tuned = ([sheet for sheet in every if sheet.site.tuned_on is on] for on in (False, True))
     parts = []
-    for title, some in (("Reported: not tuned on", reported), ("Tuned on", tuned)):
+    for title, some in (("Reported: not tuned on", judged), ("Tuned on", tuned)):
         if some:
             parts += [f"\n## {title}\n", *policy_table(some), "", *fault_table(some)]
     parts += [
         "\n## By site\n",
         *site_table(every),
         "\n## Judgement, over the sites not tuned on\n",
-        *verdicts(reported),
+        *verdicts(judged),
     ]
     return "\n".join(parts)
 
 
 def policy_table(some: list[Sheet]) -> list[str]:
     """A line for each policy, over the sites; the smallest calendar and the oracle are chosen site by site."""
-    chosen = {name: [row for sheet in some if (row := sheet.get(name))] for name in POLICIES}
-    chosen["smallest calendar"] = [row for sheet in some if (row := sheet.calendar())]
-    chosen["oracle_smt"] = [row for sheet in some if (row := sheet.oracle())]
-    return [HEAD, _rule(HEAD), *(_policy_line(name, own) for name, own in chosen.items() if own)]
+    own_rows = {name: [row for sheet in some if (row := sheet.get(name))] for name in POLICIES}
+    own_rows["smallest calendar"] = [row for sheet in some if (row := sheet.calendar())]
+    own_rows["oracle_smt"] = [row for sheet in some if (row := sheet.oracle())]
+    return [HEAD, _rule(HEAD), *(_policy_line(name, own) for name, own in own_rows.items() if own)]
 
 
 def _policy_line(name: str, own: list[Row]) -> str:
-    kept = sum(row.keeps for row in own)
+    keepers = sum(row.keeps for row in own)
     return (
         f"| {name} | {len(own)} | {fmean(row.mean for row in own):.2%} | {min(row.worst for row in own):.2%}"
         f" | {_mean(own, 'irrigation_mm'):.0f} | {_mean(own, 'drainage_mm'):.0f} | {_mean(own, 'events'):.1f}"
-        f" | {kept} of {len(own)} |"
+        f" | {keepers} of {len(own)} |"
     )
 
 
@@ -82,23 +82,25 @@ def _site_line(sheet: Sheet, names: tuple[str, ...]) -> str:
     seasons = max((row.seasons for row in plain if row), default=0)
     calendar, oracle = sheet.calendar(), sheet.oracle()
     cells = [_cell(row) for row in (*plain, calendar, oracle)]
-    named = f"{calendar.policy.removeprefix('calendar_').replace('_', ' mm / ')} d: {cells[-2]}" if calendar else "-"
-    return f"| {sheet.site.name} | {seasons} | {' | '.join(cells[:-2])} | {named} | {cells[-1]} |"
+    calendar_cell = (
+        f"{calendar.policy.removeprefix('calendar_').replace('_', ' mm / ')} d: {cells[-2]}" if calendar else "-"
+    )
+    return f"| {sheet.site.name} | {seasons} | {' | '.join(cells[:-2])} | {calendar_cell} | {cells[-1]} |"
 
 
 def _cell(row: Row | None) -> str:
     return "-" if row is None else f"{row.irrigation_mm:.0f} ({row.mean:.1%}, {row.worst:.1%})"
 
 
-def verdicts(reported: list[Sheet]) -> list[str]:
+def verdicts(some: list[Sheet]) -> list[str]:
     """What is asked of `fused`, line by line."""
-    lines = [f"- {'yes' if verdict.passed else 'NO '}  {verdict.asked}: {verdict.found}" for verdict in judge(reported)]
-    return [*lines, *_at_equal_yield(reported)] or ["- nothing that is asked of was tried"]
+    lines = [f"- {'yes' if verdict.passed else 'NO '}  {verdict.demand}: {verdict.outcome}" for verdict in judge(some)]
+    return [*lines, *_at_equal_yield(some)] or ["- nothing that is asked of was tried"]
 
 
-def _at_equal_yield(reported: list[Sheet]) -> list[str]:
+def _at_equal_yield(some: list[Sheet]) -> list[str]:
     """The oracle at exactly the yield of `fused`, for what it is worth: information, not a condition."""
-    pairs = [(row, mm) for sheet in reported if (row := sheet.get("fused")) and (mm := sheet.oracle_mm_at(row.mean))]
+    pairs = [(row, mm) for sheet in some if (row := sheet.get("fused")) and (mm := sheet.oracle_mm_at(row.mean))]
     if not pairs:
         return []
     middle = median(row.irrigation_mm / mm - 1 for row, mm in pairs)
@@ -107,9 +109,9 @@ def _at_equal_yield(reported: list[Sheet]) -> list[str]:
     ]
 
 
-def frontier(found: list[Row]) -> list[dict[str, Any]]:
+def frontier(rows: list[Row]) -> list[dict[str, Any]]:
     """Every row without faults, the oracle's grid and rain alone too, with the worst season: what the plot needs."""
-    return [{**row.document(), "worst_season": round(row.worst, 4)} for row in found if row.fault == NONE]
+    return [{**row.document(), "worst_season": round(row.worst, 4)} for row in rows if row.fault == NONE]
 
 
 def _mean(own: list[Row], quantity: str) -> float:

@@ -19,7 +19,7 @@ LESS_THAN_CALENDAR, OVER_ORACLE = 0.30, 0.35  # what is asked of `fused`
 NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A policy on a site with a fault: means over the seasons, and the worst season's share of its full yield."""
 
@@ -76,34 +76,34 @@ def rows(results: Iterable[Result]) -> list[Row]:
 def _row(site: Site, policy: str, fault: str, group: list[Result]) -> Row:
     yields = [result.outcome.yield_t_ha for result in group]
     return Row(
-        site,
-        policy,
-        fault,
-        len(group),
-        fmean(yields),
-        min(yields),
-        fmean(result.full_yield_t_ha for result in group),
-        fmean(result.outcome.irrigation_mm for result in group),
-        fmean(result.outcome.drainage_mm for result in group),
-        fmean(result.outcome.events for result in group),
-        min(result.outcome.yield_t_ha / result.full_yield_t_ha for result in group),
+        site=site,
+        policy=policy,
+        fault=fault,
+        seasons=len(group),
+        yield_t_ha_mean=fmean(yields),
+        yield_t_ha_min=min(yields),
+        full_yield_t_ha=fmean(result.full_yield_t_ha for result in group),
+        irrigation_mm=fmean(result.outcome.irrigation_mm for result in group),
+        drainage_mm=fmean(result.outcome.drainage_mm for result in group),
+        events=fmean(result.outcome.events for result in group),
+        worst=min(result.outcome.yield_t_ha / result.full_yield_t_ha for result in group),
     )
 
 
 class Sheet:
     """The rows of one site."""
 
-    def __init__(self, site: Site, found: list[Row]) -> None:
+    def __init__(self, site: Site, rows: list[Row]) -> None:
         self.site = site
-        self._found = {(row.policy, row.fault): row for row in found}
+        self._rows = {(row.policy, row.fault): row for row in rows}
 
     def get(self, policy: str, fault: str = NONE) -> Row | None:
         """A row, if it was tried."""
-        return self._found.get((policy, fault))
+        return self._rows.get((policy, fault))
 
     def faults(self, policy: str) -> list[Row]:
         """The rows of a policy with faults."""
-        return [row for (name, fault), row in self._found.items() if name == policy and fault != NONE]
+        return [row for (name, fault), row in self._rows.items() if name == policy and fault != NONE]
 
     def calendar(self) -> Row | None:
         """The fixed calendar with the least water of those that keep the harvest."""
@@ -133,47 +133,47 @@ class Sheet:
         return None
 
     def _clean(self, begin: str) -> list[Row]:
-        return [row for (name, fault), row in self._found.items() if fault == NONE and name.startswith(begin)]
+        return [row for (name, fault), row in self._rows.items() if fault == NONE and name.startswith(begin)]
 
     @staticmethod
-    def _least(found: Iterable[Row]) -> Row | None:
-        return min((row for row in found if row.keeps), key=lambda row: row.irrigation_mm, default=None)
+    def _least(rows: Iterable[Row]) -> Row | None:
+        return min((row for row in rows if row.keeps), key=lambda row: row.irrigation_mm, default=None)
 
 
-def sheets(found: Iterable[Row]) -> list[Sheet]:
+def sheets(rows: Iterable[Row]) -> list[Sheet]:
     """The rows by site."""
     by_site: dict[Site, list[Row]] = defaultdict(list)
-    for row in found:
+    for row in rows:
         by_site[row.site].append(row)
     return [Sheet(site, own) for site, own in by_site.items()]
 
 
-def published(found: list[Row]) -> list[dict[str, Any]]:
+def published(rows: list[Row]) -> list[dict[str, Any]]:
     """The scorecard's file: every row, the oracle's grid and rain alone left out but for the oracle that was chosen."""
-    plain = [row for row in found if not row.policy.startswith(ORACLE) and row.policy != "rainfed"]
-    chosen = [oracle for sheet in sheets(found) if (oracle := sheet.oracle())]
-    return [row.document() for row in (*plain, *chosen)]
+    plain = [row for row in rows if not row.policy.startswith(ORACLE) and row.policy != "rainfed"]
+    oracles = [oracle for sheet in sheets(rows) if (oracle := sheet.oracle())]
+    return [row.document() for row in (*plain, *oracles)]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One thing that is asked, what was found, and whether that will do."""
 
-    asked: str
-    found: str
+    demand: str
+    outcome: str
     passed: bool
 
 
-def judge(reported: list[Sheet], policy: str = "fused") -> list[Verdict]:
+def judge(some: list[Sheet], policy: str = "fused") -> list[Verdict]:
     """What is asked of a policy, over sites that it was not tuned on; nothing where what it needs was not tried."""
     verdicts: list[Verdict] = []
     for part in (_harvest, _against_calendar, _against_fao56, _against_oracle, _with_faults):
-        verdicts += part(reported, policy)
+        verdicts += part(some, policy)
     return verdicts
 
 
-def _harvest(reported: list[Sheet], policy: str) -> list[Verdict]:
-    own = [row for sheet in reported if (row := sheet.get(policy))]
+def _harvest(some: list[Sheet], policy: str) -> list[Verdict]:
+    own = [row for sheet in some if (row := sheet.get(policy))]
     if not own:
         return []
     mean, worst = min(own, key=lambda row: row.mean), min(own, key=lambda row: row.worst)
@@ -191,24 +191,24 @@ def _harvest(reported: list[Sheet], policy: str) -> list[Verdict]:
     ]
 
 
-def _against_calendar(reported: list[Sheet], policy: str) -> list[Verdict]:
-    pairs = [(row, calendar) for sheet in reported if (row := sheet.get(policy)) and (calendar := sheet.calendar())]
+def _against_calendar(some: list[Sheet], policy: str) -> list[Verdict]:
+    pairs = [(row, calendar) for sheet in some if (row := sheet.get(policy)) and (calendar := sheet.calendar())]
     if not pairs:
         return []
-    saved = [(1 - row.irrigation_mm / calendar.irrigation_mm, row.site.name) for row, calendar in pairs]
-    middle, least = median(part for part, _ in saved), min(saved)
+    savings = [(1 - row.irrigation_mm / calendar.irrigation_mm, row.site.name) for row, calendar in pairs]
+    middle, least = median(part for part, _ in savings), min(savings)
     return [
         Verdict(
             f"{policy} uses {LESS_THAN_CALENDAR:.0%} less than the smallest calendar that keeps the harvest (median)",
-            f"{middle:.1%} less over {len(saved)} sites",
+            f"{middle:.1%} less over {len(savings)} sites",
             middle >= LESS_THAN_CALENDAR,
         ),
         Verdict(f"{policy} never uses more than it", f"least saving {least[0]:.1%} ({least[1]})", least[0] >= 0),
     ]
 
 
-def _against_fao56(reported: list[Sheet], policy: str) -> list[Verdict]:
-    pairs = [(row, book) for sheet in reported if (row := sheet.get(policy)) and (book := sheet.get("fao56"))]
+def _against_fao56(some: list[Sheet], policy: str) -> list[Verdict]:
+    pairs = [(row, book) for sheet in some if (row := sheet.get(policy)) and (book := sheet.get("fao56"))]
     if not pairs or policy == "fao56":
         return []
     more = [(row.irrigation_mm / book.irrigation_mm - 1, row.site.name) for row, book in pairs]
@@ -221,8 +221,8 @@ def _against_fao56(reported: list[Sheet], policy: str) -> list[Verdict]:
     ]
 
 
-def _against_oracle(reported: list[Sheet], policy: str) -> list[Verdict]:
-    pairs = [(row, oracle) for sheet in reported if (row := sheet.get(policy)) and (oracle := sheet.oracle())]
+def _against_oracle(some: list[Sheet], policy: str) -> list[Verdict]:
+    pairs = [(row, oracle) for sheet in some if (row := sheet.get(policy)) and (oracle := sheet.oracle())]
     if not pairs:
         return []
     over = [(row.irrigation_mm / oracle.irrigation_mm - 1, row.site.name) for row, oracle in pairs]
@@ -236,19 +236,19 @@ def _against_oracle(reported: list[Sheet], policy: str) -> list[Verdict]:
     ]
 
 
-def _with_faults(reported: list[Sheet], policy: str) -> list[Verdict]:
-    own = [(row, sheet.calendar()) for sheet in reported for row in sheet.faults(policy)]
+def _with_faults(some: list[Sheet], policy: str) -> list[Verdict]:
+    own = [(row, sheet.calendar()) for sheet in some for row in sheet.faults(policy)]
     return [_fault(fault, policy, own) for fault in dict.fromkeys(row.fault for row, _ in own)]
 
 
 def _fault(fault: str, policy: str, own: list[tuple[Row, Row | None]]) -> Verdict:
     mine = [(row, calendar) for row, calendar in own if row.fault == fault]
-    kept = fmean(row.mean for row, _ in mine)
+    mean = fmean(row.mean for row, _ in mine)
     least = min(mine, key=lambda pair: pair[0].mean)[0]
     over = max(row.irrigation_mm / calendar.irrigation_mm - 1 for row, calendar in mine if calendar)
     return Verdict(
         f"{policy}, {fault}: {MEAN_KEPT_FAULTY:.0%} of the full yield, never above that calendar",
-        f"{kept:.2%} in the mean, least {least.mean:.2%} ({least.site.name}); {over:+.1%} of the calendar at most",
+        f"{mean:.2%} in the mean, least {least.mean:.2%} ({least.site.name}); {over:+.1%} of the calendar at most",
         least.mean >= MEAN_KEPT_FAULTY and over <= 0,
     )
 

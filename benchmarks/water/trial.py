@@ -17,14 +17,14 @@ from benchmarks.water.instruments import FAULTS, NONE, Fault, Instruments, Known
 from benchmarks.water.policies import SIMPLE, Policy, calendars
 from benchmarks.water.sites import Site, with_faults
 
-KEPT = (0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)  # of TAW, the oracle's grid
+ORACLE_TAW = (0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)  # of TAW, the oracle's grid
 STAGES = 4
 LOG_LINES = 20  # in all, where no bar can be drawn
 ORACLE, RAINFED, FULL = "oracle_smt", "rainfed", "full"
 FAULTY = ("fused", "fao56", "shallow")  # the policies that faults are tried on
 
 POLICIES: dict[str, Callable[[Known], Policy]] = {**calendars(), **SIMPLE, **CONTROLLERS}
-ORACLES = {f"{ORACLE}_{kept * 100:.0f}": kept for kept in KEPT}
+ORACLES = {f"{ORACLE}_{taw_share * 100:.0f}": taw_share for taw_share in ORACLE_TAW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Task:
     trials: tuple[tuple[str, Fault], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What one trial came to, beside the yield of the same season without any shortage of water."""
 
@@ -48,9 +48,9 @@ class Result:
     full_yield_t_ha: float
 
 
-def tasks(sites: Iterable[Site], wanted: Iterable[str], seasons: int | None = None) -> list[Task]:
+def tasks(sites: Iterable[Site], policies: Iterable[str], seasons: int | None = None) -> list[Task]:
     """All trials of the policies that match a pattern of `wanted`, of so many seasons of each site, spread evenly."""
-    names = [name for name in (*POLICIES, *ORACLES, RAINFED) if any(fnmatch(name, pattern) for pattern in wanted)]
+    names = [name for name in (*POLICIES, *ORACLES, RAINFED) if any(fnmatch(name, pattern) for pattern in policies)]
     return [
         Task(site, sown, tuple(_trials(site, names))) for site in sites for sown in _spread(site.seasons(), seasons)
     ]
@@ -75,8 +75,8 @@ def carried_out(work: list[Task], jobs: int | None) -> Iterator[Result]:
     context = multiprocessing.get_context("spawn")
     with Progress(*columns, console=console) as bar, ProcessPoolExecutor(jobs, context) as pool:
         running = bar.add_task("", total=len(work))
-        for number, done in enumerate(as_completed([pool.submit(carry_out, task) for task in work])):
-            yield from done.result()
+        for number, future in enumerate(as_completed([pool.submit(carry_out, task) for task in work])):
+            yield from future.result()
             bar.advance(running)
             if not console.is_terminal and number * LOG_LINES % len(work) < LOG_LINES:
                 print(f"{number + 1} of {len(work)} seasons", file=sys.stderr, flush=True)
@@ -84,16 +84,23 @@ def carried_out(work: list[Task], jobs: int | None) -> Iterator[Result]:
 
 def carry_out(task: Task) -> list[Result]:
     """Live the season once for each trial."""
-    frozen = field.sow(task.site.climate.name, task.site.soil, task.site.crop, task.sown)
-    full = _live(frozen, task, FULL, NONE).yield_t_ha
+    seed = field.sow(task.site.climate.name, task.site.soil, task.site.crop, task.sown)
+    full = _live(seed, task, FULL, NONE).yield_t_ha
     return [
-        Result(task.site, task.sown, policy, fault.name, _live(frozen, task, policy, fault), full)
+        Result(
+            site=task.site,
+            sown=task.sown,
+            policy=policy,
+            fault=fault.name,
+            outcome=_live(seed, task, policy, fault),
+            full_yield_t_ha=full,
+        )
         for policy, fault in task.trials
     ]
 
 
-def _live(frozen: bytes, task: Task, policy: str, fault: Fault) -> field.Outcome:
-    season = field.Season(frozen)
+def _live(seed: bytes, task: Task, policy: str, fault: Fault) -> field.Outcome:
+    season = field.Season(seed)
     if policy in ORACLES:
         season.live_by_oracle([ORACLES[policy]] * STAGES)
     elif policy in POLICIES:
@@ -106,6 +113,6 @@ def _live(frozen: bytes, task: Task, policy: str, fault: Fault) -> field.Outcome
 
 def _live_by(season: field.Season, policy: Policy, fault: Fault, luck: str) -> None:
     installation = Instruments(season, fault, luck)
-    wanted = 0.0
+    mm = 0.0
     while not season.over:
-        wanted = policy.water(installation.live(wanted))
+        mm = policy.water(installation.live(mm))

@@ -44,7 +44,7 @@ def crash(error: BaseException) -> NoReturn:
     os._exit(1)
 
 
-class Link:
+class MqttConnection:
     """A connection for the thing whose certificates are in `folder`; close it when done.
 
     `fatal` is called in awscrt's thread when a handler fails. It must not return: its return would acknowledge the

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from compute_service.adapters.values import did_you_mean
-from compute_service.adapters.zones_file import plain, read_yaml
+from checked_yaml import document
+from checked_yaml.checks import did_you_mean
+from checked_yaml.errors import CheckedYamlError
 from compute_service.errors import ConfigError
 from protocol import messages, topics
 from protocol.errors import MessageError
@@ -14,20 +15,23 @@ _KEYS = ("device_id", "settings")
 
 def load(path: Path) -> tuple[str, dict[str, int]]:
     """Read `{device_id: all, settings: {...}}` from YAML or JSON; raises ConfigError."""
-    document = plain(read_yaml(path), path)
-    if not isinstance(document, dict):
+    try:
+        update = document.plain(document.read(path, "docs/compute.md"), path)
+    except CheckedYamlError as error:
+        raise ConfigError(path, error.mistakes) from error
+    if not isinstance(update, dict):
         raise ConfigError(path, [f"{path}: want the keys {' and '.join(_KEYS)}"])
-    unknown = [f"{path}: unknown key {key!r}{did_you_mean(str(key), _KEYS)}" for key in document if key not in _KEYS]
-    unknown += _unknown_settings(path, document.get("settings"))
+    unknown = [f"{path}: unknown key {key!r}{did_you_mean(str(key), _KEYS)}" for key in update if key not in _KEYS]
+    unknown += _unknown_settings(path, update.get("settings"))
     if unknown:
         raise ConfigError(path, unknown)
-    sample = {"update_id": "check", "device_id": document.get("device_id"), "issued_at": messages.EARLIEST}
+    sample = {"update_id": "check", "device_id": update.get("device_id"), "issued_at": messages.EARLIEST}
     try:
-        messages.check("update", {**sample, "settings": document.get("settings")})
+        messages.check("update", {**sample, "settings": update.get("settings")})
     except MessageError as error:
         remedy = f" (such as {topics.GROUP_ALL})" if error.field == "device_id" else ""
         raise ConfigError(path, [f"{path}: {error.field}: {error.why}{remedy}"]) from error
-    return document["device_id"], document["settings"]
+    return update["device_id"], update["settings"]
 
 
 def _unknown_settings(path: Path, settings: Any) -> list[str]:

@@ -1,54 +1,19 @@
-"""What a value of a configuration file may be: each check says in words what is wrong with one, or None.
-
-A check names the remedy; who calls it knows the file, the line and the name.
-"""
+"""What a value of a zones file may be: checks as those of checked_yaml."""
 
 import re
-import zoneinfo
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date, datetime
-from difflib import get_close_matches
 from typing import Any
 
 import yaml
 
+from checked_yaml import checks
 from compute_service.domain import crops
 from compute_service.domain.crops import CropError
 from protocol import topics
 
-Check = Callable[[Any], str | None]
 HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
 YEARS = range(2000, 2100)
-
-
-def measure(least: float, most: float, unit: str, slip: tuple[str, float] | None = None) -> Check:
-    """A check for a number of `unit`; `slip` is the unit that people write by mistake, and its factor."""
-
-    def check(value: Any) -> str | None:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return f"want a number of {unit} from {least:g} to {most:g}, without quotes"
-        if least <= value <= most:
-            return None
-        if slip and least <= value * slip[1] <= most:
-            return f"looks like {slip[0]}; write {value * slip[1]:g}"
-        return f"want {least:g} to {most:g} {unit}"
-
-    return check
-
-
-def seconds(least: int, most: int) -> Check:
-    """A check for whole seconds."""
-    whole = measure(least, most, "seconds", ("minutes", 60))
-
-    def check(value: Any) -> str | None:
-        return "want whole seconds, such as 1800" if not isinstance(value, int) else whole(value)
-
-    return check
-
-
-def text(value: Any) -> str | None:
-    """Any text that says something."""
-    return None if isinstance(value, str) and value.strip() else "want a text, in quotes if it looks like a number"
 
 
 def word(value: Any) -> str | None:
@@ -68,17 +33,9 @@ def sensor(value: Any) -> str | None:
     return None if topics.is_sensor_id(value) else "want <gateway_id>.<sensor>, such as irrigation-gateway-1.soil-a"
 
 
-def timezone(value: Any) -> str | None:
-    """An IANA time zone."""
-    known = zoneinfo.available_timezones()
-    if value in known:
-        return None
-    return f"is no time zone{did_you_mean(str(value), known)}; want an IANA name such as America/Toronto"
-
-
 def crop(value: Any) -> str | None:
     """A crop of the tables, by its English or Brazilian name."""
-    why = text(value)
+    why = checks.text(value)
     if why:
         return why
     try:
@@ -122,19 +79,3 @@ def hours_of(nodes: Iterable[yaml.Node]) -> tuple[tuple[int, int], ...]:
     found = (HOURS.fullmatch(node.value) for node in nodes)
     spans = ([int(part) for part in match.groups()] for match in found if match)
     return tuple((h1 * 3600 + m1 * 60, min(h2 * 3600 + m2 * 60, 86400)) for h1, m1, h2, m2 in spans)
-
-
-def list_of(what: str) -> Check:
-    """A check for a list; `what` completes `want a list of`."""
-    return lambda value: None if isinstance(value, list) and (value or "one" not in what) else f"want a list of {what}"
-
-
-def mapping_of(what: str) -> Check:
-    """A check for a mapping; `what` completes `want`."""
-    return lambda value: None if isinstance(value, dict) else f"want {what}"
-
-
-def did_you_mean(name: str, known: Any) -> str:
-    """`, did you mean X?` if a known name is near, else nothing."""
-    near = get_close_matches(name, list(known), n=1)
-    return f", did you mean {near[0]!r}?" if near else ""

@@ -11,19 +11,30 @@ from typing import Any
 
 import yaml
 
+from checked_yaml import checks, document
+from checked_yaml.checks import Check, did_you_mean
+from checked_yaml.errors import CheckedYamlError
+from checked_yaml.mapping import Cell, Mistakes, cells
 from compute_service.adapters import values
-from compute_service.adapters.values import Check, did_you_mean
 from compute_service.domain import crops
 from compute_service.domain.zone import MIN_RUN_S, POLAR_DEG, Config, Limits, Probe, Site, Zone
 from compute_service.errors import ConfigError
 from protocol import topics
 from protocol.messages import MAX_RUN_S
 
+GUIDE = "docs/compute.md"
+
 
 def load(path: Path) -> Config:
     """Read a zones file; raises ConfigError with every mistake in it."""
-    mistakes = _Mistakes(path)
-    farm = _mapping(read_yaml(path), _FARM_FIELDS, "", mistakes)
+    try:
+        return _config(Mistakes(path, GUIDE))
+    except CheckedYamlError as error:
+        raise ConfigError(path, error.mistakes) from error
+
+
+def _config(mistakes: Mistakes) -> Config:
+    farm = _mapping(document.read(mistakes.path, GUIDE), _FARM_FIELDS, "", mistakes)
     zones = [_zone(node, place, mistakes) for place, node in _zone_nodes(farm)]
     _check_duplicates(zones, mistakes)
     _check_pump(farm, zones, mistakes)
@@ -34,51 +45,12 @@ def load(path: Path) -> Config:
     return Config(told["farm"], told["timezone"], site, made, told.get("pump_l_min"), told.get("forecast"))
 
 
-def read_yaml(path: Path) -> yaml.Node:
-    """The root node of a YAML (or JSON) file; raises ConfigError if the file cannot be read or is not YAML."""
-    try:
-        root = yaml.compose(path.read_bytes(), Loader=yaml.SafeLoader)
-    except OSError as error:
-        raise ConfigError(path, [f"{path}: cannot be read: {error.strerror}; give the path of a YAML file"]) from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(path, [_yaml_mistake(path, error)]) from error
-    if root is None:
-        raise ConfigError(path, [f"{path}: is empty; docs/compute.md has an example"])
-    return root
-
-
-def _yaml_mistake(path: Path, error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    line = f":{mark.line + 1}" if mark else ""
-    return f"{path}{line}: not valid YAML: {getattr(error, 'problem', None) or error}; check indentation and quotes"
-
-
-class _Mistakes:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.lines: list[tuple[int, str]] = []
-
-    def add(self, node: yaml.Node, place: str, why: str) -> None:
-        line = node.start_mark.line + 1
-        self.lines.append((line, f"{self.path}:{line}: {place}: {why}"))
-
-    def raise_if_any(self) -> None:
-        if self.lines:
-            raise ConfigError(self.path, [text for _, text in sorted(self.lines)])
-
-
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    node: yaml.Node
-    value: Any
-
-
 @dataclass(frozen=True, slots=True)
 class _ZoneCells:
     place: str
-    cells: dict[str, _Cell]
-    probes: list[dict[str, _Cell]]
-    limits: dict[str, _Cell]
+    cells: dict[str, Cell]
+    probes: list[dict[str, Cell]]
+    limits: dict[str, Cell]
 
     def made(self, timezone: str) -> Zone:
         """The zone, once no mistake was found."""
@@ -90,7 +62,7 @@ class _ZoneCells:
         made = {"timezone": timezone, "probes": probes, "limits": Limits(**limits)}
         return Zone(**{**row, **made, "sown": values.day_of(row["sown"])})
 
-    def sensors(self) -> list[_Cell]:
+    def sensors(self) -> list[Cell]:
         """The cells that name a sensor of this zone."""
         return [row["sensor_id"] for row in (self.cells, *self.probes) if "sensor_id" in row]
 
@@ -102,48 +74,48 @@ class _ZoneCells:
 
 
 _FARM_FIELDS: dict[str, Check] = {
-    "farm": values.text,
-    "timezone": values.timezone,
-    "latitude": values.measure(-POLAR_DEG, POLAR_DEG, "degrees, north is positive"),
-    "longitude": values.measure(-180, 180, "degrees, east is positive"),
-    "elevation_m": values.measure(-450, 6000, "metres above the sea"),
-    "pump_l_min": values.measure(1, 1_000_000, "litres a minute"),
-    "forecast": values.text,
-    "zones": values.list_of("one zone or more, each starting with '- '"),
+    "farm": checks.text,
+    "timezone": checks.timezone,
+    "latitude": checks.measure(-POLAR_DEG, POLAR_DEG, "degrees, north is positive"),
+    "longitude": checks.measure(-180, 180, "degrees, east is positive"),
+    "elevation_m": checks.measure(-450, 6000, "metres above the sea"),
+    "pump_l_min": checks.measure(1, 1_000_000, "litres a minute"),
+    "forecast": checks.text,
+    "zones": checks.list_of("one zone or more, each starting with '- '"),
 }
-_MOISTURE = values.measure(0.01, 0.9, "m3 of water per m3 of soil", ("percent", 0.01))
-_DEPTH = values.measure(0.01, 5, "metres", ("centimetres", 0.01))
+_MOISTURE = checks.measure(0.01, 0.9, "m3 of water per m3 of soil", ("percent", 0.01))
+_DEPTH = checks.measure(0.01, 5, "metres", ("centimetres", 0.01))
 _ZONE_FIELDS: dict[str, Check] = {
     "zone_id": values.word,
     "gateway_id": values.gateway,
     "sensor_id": values.sensor,
     "crop": values.crop,
     "sown": values.day,
-    "soil": values.text,
+    "soil": checks.text,
     "field_capacity": _MOISTURE,
     "wilting_point": _MOISTURE,
-    "root_depth_m": values.measure(0.02, 5, "metres", ("centimetres", 0.01)),
-    "area_m2": values.measure(0.1, 10_000_000, "square metres"),
-    "application_rate_mm_h": values.measure(0.1, 500, "millimetres an hour"),
-    "efficiency": values.measure(0.05, 1, "(a fraction)", ("percent", 0.01)),
-    "max_run_s": values.seconds(MIN_RUN_S, MAX_RUN_S),
-    "cooldown_s": values.seconds(0, 30 * 86400),
-    "daily_cap_s": values.seconds(MIN_RUN_S, 86400),
-    "max_reading_age_s": values.seconds(60, 86400),
-    "calendar": values.text,
-    "allowed_depletion": values.measure(0.1, 0.8, "(a fraction)", ("percent", 0.01)),
-    "infiltration_mm_h": values.measure(0.1, 500, "millimetres an hour"),
+    "root_depth_m": checks.measure(0.02, 5, "metres", ("centimetres", 0.01)),
+    "area_m2": checks.measure(0.1, 10_000_000, "square metres"),
+    "application_rate_mm_h": checks.measure(0.1, 500, "millimetres an hour"),
+    "efficiency": checks.measure(0.05, 1, "(a fraction)", ("percent", 0.01)),
+    "max_run_s": checks.seconds(MIN_RUN_S, MAX_RUN_S),
+    "cooldown_s": checks.seconds(0, 30 * 86400),
+    "daily_cap_s": checks.seconds(MIN_RUN_S, 86400),
+    "max_reading_age_s": checks.seconds(60, 86400),
+    "calendar": checks.text,
+    "allowed_depletion": checks.measure(0.1, 0.8, "(a fraction)", ("percent", 0.01)),
+    "infiltration_mm_h": checks.measure(0.1, 500, "millimetres an hour"),
     "probe_depth_m": _DEPTH,
-    "limits": values.mapping_of("a mapping, such as {daily_l: 5000}"),
-    "probes": values.list_of("probes, each as {sensor_id: ..., depth_m: ...}"),
+    "limits": checks.mapping_of("a mapping, such as {daily_l: 5000}"),
+    "probes": checks.list_of("probes, each as {sensor_id: ..., depth_m: ...}"),
 }
 _PROBE_FIELDS: dict[str, Check] = {"sensor_id": values.sensor, "depth_m": _DEPTH}
 _LIMIT_FIELDS: dict[str, Check] = {
-    "daily_l": values.measure(0, 1e9, "litres a day"),
-    "seasonal_l": values.measure(0, 1e12, "litres a season"),
+    "daily_l": checks.measure(0, 1e9, "litres a day"),
+    "seasonal_l": checks.measure(0, 1e12, "litres a season"),
     "hours": values.hours,
-    "frost_c": values.measure(-20, 20, "degrees Celsius"),
-    "wind_m_s": values.measure(0.5, 40, "metres a second"),
+    "frost_c": checks.measure(-20, 20, "degrees Celsius"),
+    "wind_m_s": checks.measure(0.5, 40, "metres a second"),
 }
 _OPTIONAL_ZONE = {"calendar", "allowed_depletion", "infiltration_mm_h", "probe_depth_m", "limits", "probes"}
 _OPTIONAL = {*_OPTIONAL_ZONE, *_LIMIT_FIELDS, "pump_l_min", "forecast"}
@@ -157,7 +129,7 @@ _ORDER = (
 )
 
 
-def _zone_nodes(farm: Mapping[str, _Cell]) -> Iterator[tuple[str, yaml.Node]]:
+def _zone_nodes(farm: Mapping[str, Cell]) -> Iterator[tuple[str, yaml.Node]]:
     if "zones" in farm:
         for index, node in enumerate(farm["zones"].node.value):
             yield f"zone {_name_of(node) or index + 1}", node
@@ -168,7 +140,7 @@ def _name_of(node: yaml.Node) -> str:
     return next((str(value.value) for key, value in pairs if key.value == "zone_id"), "")
 
 
-def _zone(node: yaml.Node, place: str, mistakes: _Mistakes) -> _ZoneCells:
+def _zone(node: yaml.Node, place: str, mistakes: Mistakes) -> _ZoneCells:
     cells = _mapping(node, _ZONE_FIELDS, place, mistakes)
     rows = enumerate(cells["probes"].value if "probes" in cells else (), 1)
     probes = [_mapping(row, _PROBE_FIELDS, f"{place}, probe {number}", mistakes) for number, row in rows]
@@ -191,7 +163,7 @@ def _holds(lesser: float, relation: str, greater: float) -> bool:
     return lesser < greater or (relation == "<=" and lesser == greater)
 
 
-def _check_calendar(zone: _ZoneCells, mistakes: _Mistakes) -> None:
+def _check_calendar(zone: _ZoneCells, mistakes: Mistakes) -> None:
     if zone.good("crop", "calendar"):
         crop, calendar = zone.value("crop"), zone.value("calendar")
         known = crops.calendars(crop)
@@ -202,7 +174,7 @@ def _check_calendar(zone: _ZoneCells, mistakes: _Mistakes) -> None:
             mistakes.add(zone.cells["calendar"].node, f"{zone.place}, calendar", told)
 
 
-def _check_pump(farm: Mapping[str, _Cell], zones: list[_ZoneCells], mistakes: _Mistakes) -> None:
+def _check_pump(farm: Mapping[str, Cell], zones: list[_ZoneCells], mistakes: Mistakes) -> None:
     """A zone that takes more than the pump gives would never be watered."""
     if "pump_l_min" not in farm:
         return
@@ -216,7 +188,7 @@ def _check_pump(farm: Mapping[str, _Cell], zones: list[_ZoneCells], mistakes: _M
                 mistakes.add(zone.cells["application_rate_mm_h"].node, f"{zone.place}, application_rate_mm_h", told)
 
 
-def _check_duplicates(zones: list[_ZoneCells], mistakes: _Mistakes) -> None:
+def _check_duplicates(zones: list[_ZoneCells], mistakes: Mistakes) -> None:
     seen = Counter[tuple[str, str]]()
     for zone in zones:
         named = [("sensor_id", cell) for cell in zone.sensors()]
@@ -229,75 +201,5 @@ def _check_duplicates(zones: list[_ZoneCells], mistakes: _Mistakes) -> None:
                 mistakes.add(cell.node, f"{zone.place}, {name}", told)
 
 
-def _mapping(node: yaml.Node, checks: Mapping[str, Check], place: str, mistakes: _Mistakes) -> dict[str, _Cell]:
-    """The good cells of a mapping; everything else about it becomes a mistake."""
-    where = place or "file"
-    if not isinstance(node, yaml.MappingNode):
-        mistakes.add(node, where, f"want the keys {', '.join(checks)}")
-        return {}
-    _check_keys(node, checks, where, mistakes)
-    cells: dict[str, _Cell] = {}
-    bad: set[str] = set()
-    for name, value_node in _pairs(node, mistakes.path).items():
-        if name not in checks:
-            continue
-        cells[name] = _Cell(value_node, _value(value_node, mistakes.path))
-        why = checks[name](cells[name].value)
-        if why:
-            mistakes.add(value_node, f"{place}, {name}" if place else name, f"{_short(cells[name].value)}: {why}")
-            bad.add(name)
-    for name in checks.keys() - cells.keys() - _OPTIONAL:
-        mistakes.add(node, where, f"{name} is missing")
-    return {name: cell for name, cell in cells.items() if name not in bad}
-
-
-def _value(node: yaml.Node, path: Path) -> Any:
-    """A scalar's value, its text if it is no date that ever was; the nodes of a list, or of a mapping."""
-    if isinstance(node, yaml.ScalarNode):
-        return node.value if _is_no_date(node) else plain(node, path)
-    return node.value if isinstance(node, yaml.SequenceNode) else dict(node.value)
-
-
-def _is_no_date(node: yaml.ScalarNode) -> bool:
-    if node.tag != "tag:yaml.org,2002:timestamp":
-        return False
-    try:
-        yaml.SafeLoader("").construct_object(node)
-    except ValueError:
-        return True
-    return False
-
-
-def _check_keys(node: yaml.MappingNode, checks: Mapping[str, Check], where: str, mistakes: _Mistakes) -> None:
-    seen: set[str] = set()
-    for key, _ in node.value:
-        name = str(key.value)
-        if name in seen:
-            mistakes.add(key, where, f"{name} is written twice; keep one")
-        elif name not in checks and name != "<<":
-            mistakes.add(key, where, f"unknown key {name!r}{did_you_mean(name, checks)}; known: {', '.join(checks)}")
-        seen.add(name)
-
-
-def _pairs(node: yaml.MappingNode, path: Path) -> dict[str, yaml.Node]:
-    """Keys and value nodes, with `<<: *anchor` merged in; what the mapping says itself comes last, and so wins."""
-    try:
-        yaml.SafeLoader("").flatten_mapping(node)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(path, [_yaml_mistake(path, error)]) from error
-    return {str(key.value): value for key, value in node.value}
-
-
-def plain(node: yaml.Node, path: Path) -> Any:
-    """What a node stands for: texts, numbers, lists and dicts; raises ConfigError for anything else."""
-    try:
-        return yaml.SafeLoader("").construct_object(node, deep=True)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:  # an unknown tag; a loop; 2026-13-45
-        raise ConfigError(path, [_yaml_mistake(path, error)]) from error
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, (list, dict)):
-        return f"{type(value).__name__} of {len(value)}"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _mapping(node: yaml.Node, fields: Mapping[str, Check], place: str, mistakes: Mistakes) -> dict[str, Cell]:
+    return cells(node, fields, place, mistakes, _OPTIONAL)

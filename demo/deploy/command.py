@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import shutil
 import sys
 import tempfile
 import time
@@ -16,20 +15,16 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from certs.errors import CertsError
-from compute_service.errors import ComputeError
-from demo.deploy.orchestrator import Plan, play
-from field_time.clock import FieldClockError
-from gateway_sim.errors import SimError
-from local_cloud.errors import LocalCloudError
+from demo.deploy.orchestrator import Deployment, run_deployment
+from demo.errors import KNOWN_TROUBLE
+from demo.output import fresh_folder
 
 LEFT_BY_A_RUN = ("summary.json", "logs")
-KNOWN_TROUBLE = (CertsError, ComputeError, SimError, LocalCloudError, FieldClockError, OSError)
 MOST_GATEWAYS = 200
 LEAST_RESOURCES = 60
 
 
-class Row(NamedTuple):
+class FactRow(NamedTuple):
     """A fact, what it says to people, and whether it is as it has to be."""
 
     key: str
@@ -39,16 +34,16 @@ class Row(NamedTuple):
 
 
 ROWS = (
-    Row("resources", "resources applied", lambda n: n >= LEAST_RESOURCES),
-    Row("resource_types", "their types", lambda n: n > 0),
-    Row("plan_after_apply_changes", "changes in later plans", lambda n: n == 0),
-    Row("commands_done", "commands obeyed by gateways", lambda n: n > 0, in_summary=False),
-    Row("samples_in_lake", "samples in the lake", lambda n: n > 0),
-    Row("samples_lost", "samples lost", lambda n: n == 0),
-    Row("revoked_thing_refused", "revoked gateway is refused", bool),
-    Row("leftovers", "left after destroy", lambda names: not names),
-    Row("private_keys_in_state", "states and plans with a key", lambda n: n == 0),
-    Row("seconds", "seconds", lambda _: True),
+    FactRow("resources", "resources applied", lambda n: n >= LEAST_RESOURCES),
+    FactRow("resource_types", "their types", lambda n: n > 0),
+    FactRow("plan_after_apply_changes", "changes in later plans", lambda n: n == 0),
+    FactRow("commands_done", "commands obeyed by gateways", lambda n: n > 0, in_summary=False),
+    FactRow("samples_in_lake", "samples in the lake", lambda n: n > 0),
+    FactRow("samples_lost", "samples lost", lambda n: n == 0),
+    FactRow("revoked_thing_refused", "revoked gateway is refused", bool),
+    FactRow("leftovers", "left after destroy", lambda names: not names),
+    FactRow("private_keys_in_state", "states and plans with a key", lambda n: n == 0),
+    FactRow("seconds", "seconds", lambda _: True),
 )
 
 
@@ -68,9 +63,9 @@ def main(words: list[str] | None = None) -> int:
 def deploy(out: Path, gateways: int, console: Console) -> dict[str, Any]:
     """Deploy, use and destroy; gives every fact, and leaves summary.json and logs/ in `out`."""
     began = time.monotonic()
-    out = _fresh_folder(out)
+    out = fresh_folder(out, LEFT_BY_A_RUN)
     with tempfile.TemporaryDirectory(prefix="pythoflow-", ignore_cleanup_errors=True) as work, _steps(console) as tell:
-        facts = asyncio.run(play(Plan(gateways, Path(work), out), tell))
+        facts = asyncio.run(run_deployment(Deployment(gateways, Path(work), out), tell))
     facts["seconds"] = round(time.monotonic() - began, 1)
     summary = {row.key: facts[row.key] for row in ROWS if row.in_summary}
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
@@ -90,14 +85,6 @@ def _steps(console: Console) -> Iterator[Callable[[str], None]]:
             status.update(text, spinner="dots")
 
         yield tell
-
-
-def _fresh_folder(out: Path) -> Path:
-    out.mkdir(parents=True, exist_ok=True)
-    for name in LEFT_BY_A_RUN:  # and nothing else: the folder may be anyone's
-        for path in out.glob(name):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return out.resolve()
 
 
 def _table(facts: dict[str, Any]) -> Table:

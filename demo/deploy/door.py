@@ -29,17 +29,17 @@ async def is_admitted(identity: Path, port: int) -> bool:
         writer.transport.abort()
 
 
-async def revoking_shuts_out(cloud: Cloud, revoked: Path, other: Path) -> bool:
+async def revoking_shuts_out(cloud: Cloud, one: Path, other: Path) -> bool:
     """Revoke one thing's certificate: True if it was admitted before and is not now, while another still is."""
-    admitted = await is_admitted(revoked, cloud.port)
-    await asyncio.to_thread(_revoke, revoked.name)
+    was_admitted = await is_admitted(one, cloud.port)
+    await asyncio.to_thread(_revoke, one.name)
     try:
         async with asyncio.timeout(NOTICED_WITHIN_S):
-            while await is_admitted(revoked, cloud.port):
+            while await is_admitted(one, cloud.port):
                 await asyncio.sleep(0.2)
     except TimeoutError:
         return False
-    return admitted and await is_admitted(other, cloud.port)
+    return was_admitted and await is_admitted(other, cloud.port)
 
 
 def _revoke(thing_name: str) -> None:

@@ -1,9 +1,9 @@
 """What can keep a deployment from being tried."""
 
-from local_cloud.errors import LocalCloudError
+from demo.errors import DemoError
 
 
-class DeployError(LocalCloudError):
+class DeployError(DemoError):
     """The deployment cannot be tried as it was asked for."""
 
 

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import boto3
 import yaml
 
 from compute_service.adapters import zones_file as farm_config
-from compute_service.adapters.mqtt import Link
-from compute_service.adapters.sqlite import Store
-from compute_service.service import Service
+from demo.job import DAY_S
 from demo.lake_facts import lake_facts
-from demo.participants import CloudPart, ComputePart, FleetPart, Recorder
+from demo.orchestrator import bring_home
+from demo.processes.cloud import CloudPart
+from demo.processes.compute import ComputePlace, connected
+from demo.processes.fleet import FleetPart
+from demo.recorder import Recorder
 from field_time.clock import FieldClock
 from field_time.participant import Part, VirtualTime, take_part
 from gateway_sim import farm as farms
@@ -25,18 +28,17 @@ from gateway_sim.farm import Farm
 from gateway_sim.fleet import Fleet
 from lambda_functions.aggregate import index as aggregate
 from local_cloud.cloud import Cloud, serve
+from local_cloud.gate import Record
 
 ORDER = ("fleet", "compute", "cloud")
-DAY_S = 24 * 3600
-LAST_EXPIRY_S = 2 * 3600  # field time after which no command can be answered any more
 SEED = 1
-LEFT = 0.25  # of the available water in every zone: there is but one day to be thirsty on
+REST_SHARE = 0.25  # of the available water in every zone: there is but one day to be thirsty on
 
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Site:
+@dataclass(frozen=True, kw_only=True)
+class DeployedSite:
     """What was deployed, as the farm needs it. `function` holds the variables of the function's environment."""
 
     gateways: int
@@ -59,9 +61,7 @@ class Harvest:
 
 
 @asynccontextmanager
-async def iot_core(
-    site: Site, record: Callable[[dict[str, Any]], None], now: Callable[[], int]
-) -> AsyncIterator[Cloud]:
+async def iot_core(site: DeployedSite, record: Record, now: Callable[[], int]) -> AsyncIterator[Cloud]:
     """Gate, broker and topic rule; who may do what, and where readings go, is as Terraform made it."""
     async with serve(
         certs=site.gate,
@@ -75,12 +75,12 @@ async def iot_core(
         yield cloud
 
 
-async def irrigate(site: Site, tell: Tell) -> Harvest:
+async def irrigate(site: DeployedSite, tell: Tell) -> Harvest:
     """Run the farm for a day; raises what one of its rooms died of.
 
     The function runs in this process, whose environment has to be that of the deployed one: `site.function`.
     """
-    farm = _dried(farms.build(site.gateways, SEED))
+    farm = _after_a_dry_week(farms.build(site.gateways, SEED))
     weather = weathers.load(days=1)
     time = VirtualTime(weather.start * 1000)
     clock = FieldClock(weather.start, ORDER)
@@ -90,54 +90,48 @@ async def irrigate(site: Site, tell: Tell) -> Harvest:
         record = stack.enter_context(contextlib.closing(Recorder(site.work / "events.jsonl")))
         cloud = await stack.enter_async_context(iot_core(site, record, time.now))
         fleet = Fleet(farm, weather, site.identities, "127.0.0.1", cloud.port, time, record)
+        place = _place(site, farm, farms.local_day(time.now(), farm.timezone), cloud.port)
         parts = {
             "fleet": await _fleet(stack, fleet, time, record),
-            "compute": await _compute(stack, site, farm, cloud.port, time, record),
+            "compute": await stack.enter_async_context(connected(place, time, record)),
             "cloud": CloudPart(cloud, record),
         }
-        playing = [asyncio.create_task(take_part(port, name, time, part)) for name, part in parts.items()]
-        stack.push_async_callback(_end, playing)
+        tasks = [asyncio.create_task(take_part(port, name, time, part)) for name, part in parts.items()]
+        stack.push_async_callback(_end, tasks)
         await clock.joined(*ORDER)
         runs = [run async for run in _days_work(clock, weather.start, site, tell)]
-        home = {name: await _bring_home(clock, name) for name in ORDER}
+        home = {name: await bring_home(clock, name, is_last_gateway=name == "fleet") for name in ORDER}
     runs.append(await asyncio.to_thread(aggregate.handler, {}, None))
     return _harvest(home, runs, await asyncio.to_thread(_samples_in_lake, site))
 
 
-def _dried(farm: Farm) -> Farm:
+def _after_a_dry_week(farm: Farm) -> Farm:
     """The same farm after a week without water."""
 
-    def left(soil: farms.Soil) -> float:
-        return soil.wilting_point + LEFT * (soil.field_capacity - soil.wilting_point)
+    def vwc(soil: farms.Soil) -> float:
+        return soil.wilting_point + REST_SHARE * (soil.field_capacity - soil.wilting_point)
 
-    dried = [tuple(replace(zone, initial_vwc=left(zone.soil)) for zone in gateway.zones) for gateway in farm.gateways]
-    pairs = zip(farm.gateways, dried, strict=True)
-    return replace(farm, gateways=tuple(replace(gateway, zones=zones) for gateway, zones in pairs))
+    gateways = [
+        replace(gateway, zones=tuple(replace(zone, initial_vwc=vwc(zone.soil)) for zone in gateway.zones))
+        for gateway in farm.gateways
+    ]
+    return replace(farm, gateways=tuple(gateways))
 
 
-async def _days_work(clock: FieldClock, start: int, site: Site, tell: Tell) -> AsyncIterator[dict[str, Any]]:
+async def _days_work(clock: FieldClock, start: int, site: DeployedSite, tell: Tell) -> AsyncIterator[dict[str, Any]]:
     """Field time from one run of the function to the next; gives what each run returns."""
     for due in range(start + site.period_s, start + DAY_S + 1, site.period_s):
         await clock.run_until(due, lambda _now, news: tell(news) if news else None)
         yield await asyncio.to_thread(aggregate.handler, {}, None)
 
 
-async def _bring_home(clock: FieldClock, name: str) -> dict[str, Any]:
-    last_words = await clock.stop(name)
-    await clock.quiet()
-    if name == "fleet":  # nobody can answer a command any more: let the open ones expire
-        await clock.advance(clock.now_ms // 1000 + LAST_EXPIRY_S)
-    return last_words
-
-
 def _harvest(home: dict[str, Any], runs: list[dict[str, Any]], in_lake: int) -> Harvest:
-    taken, dropped = home["fleet"]["samples_taken"], home["fleet"]["samples_dropped"]
-    quarantined = sum(run["quarantined"] for run in runs)
-    lost = taken - dropped - quarantined - in_lake
-    return Harvest(taken, in_lake, lost, home["compute"]["commands"].get("done", 0))
+    fleet, quarantine = home["fleet"], sum(run["quarantined"] for run in runs)
+    missing = fleet["samples_taken"] - fleet["samples_dropped"] - quarantine - in_lake
+    return Harvest(fleet["samples_taken"], in_lake, missing, home["compute"]["commands"].get("done", 0))
 
 
-def _samples_in_lake(site: Site) -> int:
+def _samples_in_lake(site: DeployedSite) -> int:
     """Distinct samples, read from the table's own files."""
     s3 = boto3.client("s3")
     bucket, prefix = site.function["DEST_BUCKET"], site.function["DEST_PREFIX"]
@@ -162,16 +156,8 @@ async def _fleet(stack: AsyncExitStack, fleet: Fleet, time: VirtualTime, record:
     return FleetPart(fleet, time, record)
 
 
-async def _compute(  # noqa: PLR0913, PLR0917  # what a service is made of
-    stack: AsyncExitStack, site: Site, farm: Farm, port: int, time: VirtualTime, record: Recorder
-) -> Part:
+def _place(site: DeployedSite, farm: Farm, first_day: date, gate_port: int) -> ComputePlace:
+    """Where the compute service starts from: a zones file, as a person would have it."""
     zones = site.work / "zones.yaml"
-    first_day = farms.local_day(time.now(), farm.timezone)
     zones.write_text(yaml.safe_dump(farms.zones_document(farm, first_day), sort_keys=False))
-    store = stack.enter_context(contextlib.closing(Store(site.work / "compute.sqlite")))
-    link = Link(site.compute, "localhost", port)
-    service = Service(farm_config.load(zones), store, link.publish, time.now, record)
-    await asyncio.to_thread(link.connect, service.handle)  # in a thread, as the gate that answers is on this loop
-    stack.push_async_callback(asyncio.to_thread, link.close, 0)
-    service.start()
-    return ComputePart(service, store, link, record)
+    return ComputePlace(farm_config.load(zones), site.work / "compute.sqlite", site.compute, gate_port)

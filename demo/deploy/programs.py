@@ -19,7 +19,7 @@ REMEDIES = {
 }
 # Of the environment, what may lead these programs elsewhere than we say; the mirror is where this machine has it.
 STRAY = ("AWS_", "TF_")
-KEPT = ("TF_MIRROR",)
+OWN = ("TF_MIRROR",)
 
 
 def require(*names: str) -> None:
@@ -36,8 +36,8 @@ def search_path() -> str:
 
 def surroundings(aws: Mapping[str, str]) -> dict[str, str]:
     """This process's environment without anything that speaks of another AWS or Terraform, and with `aws`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(STRAY) or name in KEPT}
-    return {**kept, **aws, "PATH": search_path(), "AWS_MAX_ATTEMPTS": "2", "AWS_PAGER": ""}
+    own = {name: value for name, value in os.environ.items() if not name.startswith(STRAY) or name in OWN}
+    return {**own, **aws, "PATH": search_path(), "AWS_MAX_ATTEMPTS": "2", "AWS_PAGER": ""}
 
 
 @contextlib.contextmanager

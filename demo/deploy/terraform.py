@@ -73,16 +73,16 @@ class Terraform:
 
     async def outputs(self) -> dict[str, Any]:
         """The outputs, by name."""
-        shown = json.loads("\n".join(await self._run("output", "-json")))
-        return {name: output["value"] for name, output in shown.items()}
+        document = json.loads("\n".join(await self._run("output", "-json")))
+        return {name: output["value"] for name, output in document.items()}
 
     async def resources(self) -> list[Resource]:
         """The managed resources of the state."""
         return list(_resources((await self._show()).get("values", {}).get("root_module", {})))
 
     async def _show(self, *what: str) -> dict[str, Any]:
-        shown: dict[str, Any] = json.loads("\n".join(await self._run("show", "-json", *what)))
-        return shown
+        document: dict[str, Any] = json.loads("\n".join(await self._run("show", "-json", *what)))
+        return document
 
     async def _run(self, verb: str, *options: str, tell: Callable[[str], None] = lambda _line: None) -> list[str]:
         lines: list[str] = []
@@ -108,13 +108,13 @@ def _changes(change: dict[str, Any]) -> bool:
 
 
 def _counting(kind: str, tell: Tell) -> Callable[[str], None]:
-    done = 0
+    count = 0
 
     def hear(line: str) -> None:
-        nonlocal done
+        nonlocal count
         if f'"type":"{kind}"' in line:
-            done += 1
-            tell(done)
+            count += 1
+            tell(count)
 
     return hear
 
@@ -130,8 +130,8 @@ def _resources(module: dict[str, Any]) -> Any:
 def _complaint(lines: list[str]) -> str:
     """The first error among Terraform's JSON messages, and how many more there are."""
     messages = [json.loads(line) for line in lines if line.startswith("{")]
-    told = [m["diagnostic"] for m in messages if m.get("type") == "diagnostic"]
-    errors = [d for d in told if d["severity"] == "error"]
+    diagnostics = [m["diagnostic"] for m in messages if m.get("type") == "diagnostic"]
+    errors = [d for d in diagnostics if d["severity"] == "error"]
     if not errors:
         return ""
     detail = errors[0].get("detail", "").split("\n\n")[0]

@@ -4,16 +4,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
-from protocol.messages import FINAL_STATES
+from views.events import Document, settling_acks
+from views.trouble import is_target
 
-Document = Mapping[str, Any]
-DAY_S = 24 * 3600
 AFTERWARDS_S = 2 * 3600  # how long after its end a fault may still be heard of: a board boots, an outbox drains
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Fault:
     """A fault as it was injected, from `begin` to before `end` (Unix s; inf: it stays); its kind gives `amount` a unit.
 
@@ -29,24 +27,24 @@ class Fault:
     amount: float
 
     @classmethod
-    def read(cls, row: Document) -> "Fault":
+    def from_row(cls, row: Document) -> "Fault":
         """A row of the truth document, in which an `end` of null means that the fault stays."""
         end = math.inf if row["end"] is None else float(row["end"])
         return cls(
-            row["name"],
-            row["kind"],
-            tuple(row["targets"]),
-            row.get("quantity", "vwc"),
-            row["begin"],
-            end,
-            float(row.get("amount") or 0.0),
+            name=row["name"],
+            kind=row["kind"],
+            targets=tuple(row["targets"]),
+            quantity=row.get("quantity", "vwc"),
+            begin=row["begin"],
+            end=end,
+            amount=float(row.get("amount") or 0.0),
         )
 
     def active(self, at: float) -> bool:
         """True while it lasts."""
         return self.begin <= at < self.end
 
-    def heard(self, at: float) -> bool:
+    def may_show(self, at: float) -> bool:
         """True while it lasts, and for a while after."""
         return self.begin <= at < self.end + AFTERWARDS_S
 
@@ -80,23 +78,18 @@ class Notice:
 class Evidence:
     """The documents that a run leaves. `samples` by (sensor or gateway id, quantity), in the order of receipt.
 
-    `quarantined` gives for a sensor when each of its samples in quarantine was received (Unix s).
+    `quarantine` gives for a sensor when each of its samples in there was received (Unix s).
     """
 
     zones: Sequence[Document] = ()
     events: Sequence[Document] = ()
     samples: Mapping[tuple[str, str], Sequence[Sample]] = field(default_factory=dict)
-    quarantined: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    quarantine: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @cached_property
     def runs(self) -> Sequence[Document]:
-        """The last ack of every open command, once, in order of receipt."""
-        finals = {
-            event["command_id"]: event
-            for event in reversed(self.events)
-            if event["kind"] == "ack" and event["state"] in FINAL_STATES
-        }
-        return sorted(finals.values(), key=lambda ack: float(ack["received_at"]))
+        """The ack that settled each command, in order of receipt."""
+        return list(settling_acks(self.events).values())
 
     def of_kind(self, kind: str, **fields: object) -> Iterator[Document]:
         """The events of a kind whose fields are these."""
@@ -106,14 +99,8 @@ class Evidence:
 
     def zones_of(self, fault: Fault) -> list[Document]:
         """The zones that a fault can touch: struck themselves, or by their own probe, or by their gateway."""
-        return [zone for zone in self.zones if fault_touches(fault, zone)]
+        return [zone for zone in self.zones if is_target(zone, fault.targets)]
 
     def values(self, fault: Fault, target: str) -> Sequence[Sample]:
         """The samples of one target of a fault."""
         return self.samples.get((target, fault.quantity), ())
-
-
-def fault_touches(fault: Fault, zone: Document) -> bool:
-    """True if a zone, one of its probes or its gateway is a target."""
-    probes = (zone.get("sensor_id"), *(probe["sensor_id"] for probe in zone.get("probes") or ()))
-    return any(target in {zone["zone_id"], zone["gateway_id"], *probes} for target in fault.targets)

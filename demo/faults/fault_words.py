@@ -4,15 +4,21 @@ from collections.abc import Callable, Mapping
 
 from demo.faults.evidence import Fault
 from views.language import Language
+from views.trouble import Trouble
 from views.zone_chart import Frame
 
-Told = Callable[[Fault, Language], str]
+InWords = Callable[[Fault, Language], str]
 
 
 def kind_of(fault: Fault, language: Language) -> str:
     """The name of its kind; a dead valve is one that does not open, or one that does not close."""
     ending = "" if fault.kind != "dead_valve" else "_open" if fault.amount else "_shut"
     return language.say(f"kind_{fault.kind}{ending}")
+
+
+def trouble_of(fault: Fault, language: Language) -> Trouble:
+    """The same for the views, which know of no faults."""
+    return Trouble(fault.begin, fault.end, f"{kind_of(fault, language)}: {', '.join(fault.targets)}", fault.targets)
 
 
 def amount_of(fault: Fault, language: Language) -> str:
@@ -59,7 +65,7 @@ def _clock(fault: Fault, language: Language) -> str:
     return language.tell(f"what_wrong_clock_{'ahead' if fault.amount > 0 else 'behind'}", span=abs(fault.amount))
 
 
-AMOUNTS: Mapping[str, Told] = {
+AMOUNTS: Mapping[str, InWords] = {
     "noise": _value,
     "bias": _signed,
     "drift": _signed,

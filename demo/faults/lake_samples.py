@@ -24,24 +24,24 @@ def struck_samples(lake: Path, faults: Iterable[Fault], sensor_ids: Iterable[str
     if not files:
         return {}
     table = pl.concat([pl.scan_parquet(file) for file in files], how="diagonal_relaxed")
-    wanted = {(target, fault.quantity) for fault in faults for target in fault.targets}
-    wanted |= {(sensor_id, "vwc") for sensor_id in sensor_ids}
-    sensors = sorted((name, quantity) for name, quantity in wanted if "." in name)  # the dot makes it a sensor
-    gateways = sorted({name for name, _ in wanted if "." not in name})
-    found = {place: _rows(table.filter(pl.col("sensor_id") == place[0]), place[1]) for place in sensors}
-    return found | {(name, ""): _rows(_first_sensor(table, name), "") for name in gateways}
+    places = {(target, fault.quantity) for fault in faults for target in fault.targets}
+    places |= {(sensor_id, "vwc") for sensor_id in sensor_ids}
+    sensors = sorted((name, quantity) for name, quantity in places if "." in name)  # the dot makes it a sensor
+    gateways = sorted({name for name, _ in places if "." not in name})
+    rows = {place: _rows(table.filter(pl.col("sensor_id") == place[0]), place[1]) for place in sensors}
+    return rows | {(name, ""): _rows(_first_sensor(table, name), "") for name in gateways}
 
 
-def quarantined(lake: Path) -> dict[str, list[float]]:
+def quarantine_of(lake: Path) -> dict[str, list[float]]:
     """When the samples in quarantine were received (Unix s), by sensor id; what names no sensor is under ``""``."""
-    found: dict[str, list[float]] = {}
+    times: dict[str, list[float]] = {}
     for file in sorted((lake / "quarantine").rglob("*.jsonl")):
         for line in file.read_text(encoding="utf-8").splitlines():
             reading = _reading(json.loads(line).get("raw"))
             received_at = reading.get("received_at")
             at = float(received_at) if isinstance(received_at, int) else 0.0
-            found.setdefault(str(reading.get("sensor_id") or ""), []).append(at)
-    return found
+            times.setdefault(str(reading.get("sensor_id") or ""), []).append(at)
+    return times
 
 
 def _first_sensor(table: pl.LazyFrame, gateway_id: str) -> pl.LazyFrame:
@@ -50,8 +50,8 @@ def _first_sensor(table: pl.LazyFrame, gateway_id: str) -> pl.LazyFrame:
 
 
 def _rows(table: pl.LazyFrame, quantity: str) -> list[Sample]:
-    known = quantity in table.collect_schema().names()
-    value = pl.col(quantity).cast(pl.Float64) if known else pl.lit(None, pl.Float64)
+    is_there = quantity in table.collect_schema().names()
+    value = pl.col(quantity).cast(pl.Float64) if is_there else pl.lit(None, pl.Float64)
     times = [pl.col(name).dt.epoch("s") for name in COLUMNS[:2]]
     rows = table.select(*times, *COLUMNS[2:], value.alias("value")).collect().sort("received_at", "measured_at")
     return [Sample(*row) for row in rows.iter_rows()]

@@ -67,7 +67,7 @@ def noticed(faults: Iterable[Fault], evidence: Evidence) -> list[Verdict]:
 
 
 def _verdict(fault: Fault, evidence: Evidence) -> Verdict:
-    found = [notice for sense in SENSES.get(fault.kind, ()) for notice in sense(fault, evidence)]
-    found.sort(key=lambda notice: (not notice.raised, notice.at))
+    notices = [notice for sense in SENSES.get(fault.kind, ()) for notice in sense(fault, evidence)]
+    notices.sort(key=lambda notice: (not notice.raised, notice.at))
     idle = fault.kind in NEED_A_RUN and not water.had_a_run(fault, evidence)
-    return Verdict(fault, tuple(found), idle)
+    return Verdict(fault, tuple(notices), idle)

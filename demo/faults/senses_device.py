@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from compute_service.domain.decide import FUTURE_S
-from demo.faults.evidence import AFTERWARDS_S, DAY_S, Document, Evidence, Fault, Notice, Sample
+from demo.faults.evidence import AFTERWARDS_S, Evidence, Fault, Notice, Sample
+from demo.job import DAY_S
+from views.diary import CLOCK_CODES
+from views.events import Document
 
-CLOCK_CODES = ("expired", "clock_untrusted", "fenced", "stale_epoch")
 PUBLISHED_EVERY_S = 3600  # what arrives within it may have been measured before
 LATE_S = 2 * PUBLISHED_EVERY_S  # what is older on arrival was kept back
 
@@ -39,7 +41,7 @@ def stale(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
         for event in evidence.of_kind("decision")
         for check in event["checks"]
         if check["name"] == "fresh_reading" and not check["passed"]
-        if event["zone_id"] in zone_ids and fault.heard(event["at"])
+        if event["zone_id"] in zone_ids and fault.may_show(event["at"])
     ]
     if times:
         yield Notice("compute", "stale", times[0], True, {"decisions": len(times)})
@@ -60,13 +62,13 @@ def shifted(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
 def last_will(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
     """The broker told of a gateway that was gone without a word."""
     for target in fault.targets:
-        told = [
+        wills = [
             event["at"]
             for event in evidence.of_kind("status", gateway_id=target, state="offline")
             if fault.begin <= event["at"] < min(fault.end, _until(fault))
         ]
-        if told:
-            yield Notice("broker", "last_will", told[0], True, {"times": len(told)})
+        if wills:
+            yield Notice("broker", "last_will", wills[0], True, {"times": len(wills)})
 
 
 def power_cut(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
@@ -89,10 +91,12 @@ def new_boot(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
 
 def late(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
     """Samples arrived hours after they were measured."""
-    kept = [s for s in _all(fault, evidence) if fault.active(s.measured_at) and s.received_at - s.measured_at > LATE_S]
-    if kept:
-        longest = max(s.received_at - s.measured_at for s in kept)
-        yield Notice("lake", "late", kept[0].received_at, False, {"span": longest, "samples": len(kept)})
+    overdue = [
+        s for s in _all(fault, evidence) if fault.active(s.measured_at) and s.received_at - s.measured_at > LATE_S
+    ]
+    if overdue:
+        longest = max(s.received_at - s.measured_at for s in overdue)
+        yield Notice("lake", "late", overdue[0].received_at, False, {"span": longest, "samples": len(overdue)})
 
 
 def _until(fault: Fault) -> float:

@@ -5,8 +5,9 @@ from itertools import groupby, pairwise
 from statistics import median
 
 from compute_service.domain.probes import HEALTHY
-from demo.faults.evidence import DAY_S, Evidence, Fault, Notice, Sample
-from views.decided import receipt_of
+from demo.faults.evidence import Evidence, Fault, Notice, Sample
+from demo.job import DAY_S
+from views.decisions import receipt_of
 
 SCATTER_SAMPLES = 12  # enough of them to judge how a probe scatters
 SAME_VALUES = 4  # a probe in soil scatters: so many equal values in a row are no measurement
@@ -18,31 +19,31 @@ LEAST_STEP = 0.015  # m3/m3; less than that, weather and water do within an hour
 def bad_value(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
     """The gateway reported a value that its quantity cannot have, and sent none instead."""
     for target in fault.targets:
-        told = [
+        times = [
             event["at"]
             for event in evidence.of_kind("error", code="bad_value")
-            if event["text"].startswith(f"{target}: {fault.quantity} ") and fault.heard(event["at"])
+            if event["text"].startswith(f"{target}: {fault.quantity} ") and fault.may_show(event["at"])
         ]
-        if told:
-            yield Notice("gateway", "bad_value", told[0], True, {"times": len(told)})
+        if times:
+            yield Notice("gateway", "bad_value", times[0], True, {"times": len(times)})
 
 
 def doubted(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
     """The compute service judged the probe by what a soil and a probe can do, and said what is wrong with it."""
     for target in fault.targets:
-        found: dict[str, list[float]] = {}
+        doubts: dict[str, list[float]] = {}
         for event in evidence.of_kind("decision"):
             verdict = receipt_of(event).get("probes", {}).get(target, HEALTHY)
-            if verdict != HEALTHY and fault.heard(event["at"]):
-                found.setdefault(verdict, []).append(event["at"])
-        for verdict, times in found.items():
+            if verdict != HEALTHY and fault.may_show(event["at"]):
+                doubts.setdefault(verdict, []).append(event["at"])
+        for verdict, times in doubts.items():
             yield Notice("compute", f"doubted_{verdict}", times[0], True, {"decisions": len(times)})
 
 
 def quarantined(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
     """The lake set samples aside."""
-    ids = [sensor_id for sensor_id in evidence.quarantined for target in fault.targets if _is_or_has(target, sensor_id)]
-    times = sorted(at for sensor_id in ids for at in evidence.quarantined[sensor_id] if fault.heard(at))
+    ids = [sensor_id for sensor_id in evidence.quarantine for target in fault.targets if _is_or_has(target, sensor_id)]
+    times = sorted(at for sensor_id in ids for at in evidence.quarantine[sensor_id] if fault.may_show(at))
     if times:
         yield Notice("lake", "quarantined", times[0], True, {"samples": len(times)})
 
@@ -70,7 +71,7 @@ def stepped(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
     """The values jumped when the fault came, more than water does."""
     for target in fault.targets:
         during, before = _halves(fault, evidence.values(fault, target))
-        after, ahead = _known(during)[:STEP_SAMPLES], _known(before)[-STEP_SAMPLES:]
+        after, ahead = _values(during)[:STEP_SAMPLES], _values(before)[-STEP_SAMPLES:]
         if len(after) < STEP_SAMPLES or len(ahead) < STEP_SAMPLES:
             continue
         step = median(after) - median(ahead)
@@ -101,11 +102,11 @@ def _halves(fault: Fault, samples: Sequence[Sample]) -> tuple[list[Sample], list
     return during, before
 
 
-def _known(samples: Sequence[Sample]) -> list[float]:
+def _values(samples: Sequence[Sample]) -> list[float]:
     return [sample.value for sample in samples if sample.value is not None]
 
 
 def _scatter(samples: Sequence[Sample]) -> float | None:
     """Standard deviation about a slow course, by the median step between neighbours; None of too few."""
-    steps = [abs(later - earlier) for earlier, later in pairwise(_known(samples))]
+    steps = [abs(later - earlier) for earlier, later in pairwise(_values(samples))]
     return 1.4826 * median(steps) / 2**0.5 if len(steps) >= SCATTER_SAMPLES - 1 else None

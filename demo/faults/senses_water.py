@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from statistics import median
 
-from demo.faults.evidence import Document, Evidence, Fault, Notice
-from views.decided import receipt_of
+from demo.faults.evidence import Evidence, Fault, Notice
+from views.decisions import receipt_of
+from views.events import Document
 
 NOTHING = 0.1  # of the expected volume: less is no water
 LESS, MORE = 0.85, 1.15  # of the zone's usual flow
@@ -13,17 +14,17 @@ SOAKED = 0.02  # m3/m3 above field capacity: more than a probe errs
 
 def valve_fault(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
     """The gateway found out that a valve does not obey."""
-    told = [ack for ack in _struck(fault, evidence) if ack["code"] == "valve_fault"]
-    if told:
-        yield Notice("gateway", "valve_fault", told[0]["received_at"], True, {"runs": len(told)})
+    acks = [ack for ack in _struck(fault, evidence) if ack["code"] == "valve_fault"]
+    if acks:
+        yield Notice("gateway", "valve_fault", acks[0]["received_at"], True, {"runs": len(acks)})
 
 
 def cut_by_volume(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
     """The gateway ended runs at their bound of litres: too much water came through the meter."""
-    cut = [ack for ack in _struck(fault, evidence) if ack.get("end_reason") == "volume"]
-    if cut:
-        litres = sum(ack.get("volume_l") or 0.0 for ack in cut) / len(cut)
-        yield Notice("gateway", "cut_by_volume", cut[0]["received_at"], True, {"runs": len(cut), "litres": litres})
+    acks = [ack for ack in _struck(fault, evidence) if ack.get("end_reason") == "volume"]
+    if acks:
+        litres = sum(ack.get("volume_l") or 0.0 for ack in acks) / len(acks)
+        yield Notice("gateway", "cut_by_volume", acks[0]["received_at"], True, {"runs": len(acks), "litres": litres})
 
 
 def leak(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
@@ -39,25 +40,25 @@ def unusual_flow(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
 def not_seen(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
     """The compute service said that the zone's probes did not see a run."""
     for zone in evidence.zones_of(fault):
-        said = [
+        unseen = [
             (event["at"], unseen_mm)
             for event in evidence.of_kind("decision", zone_id=zone["zone_id"])
-            if (unseen_mm := receipt_of(event).get("unseen_mm")) and fault.heard(event["at"])
+            if (unseen_mm := receipt_of(event).get("unseen_mm")) and fault.may_show(event["at"])
         ]
-        if said:
-            yield Notice("compute", "not_seen", said[0][0], True, {"mm": said[0][1], "decisions": len(said)})
+        if unseen:
+            yield Notice("compute", "not_seen", unseen[0][0], True, {"mm": unseen[0][1], "decisions": len(unseen)})
 
 
 def dry_runs(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
     """Acks of runs in which next to nothing passed the meter."""
     dry = []
     for ack in _measured(fault, evidence):
-        expected = _expected_l(ack, evidence)
-        if expected and ack["volume_l"] < NOTHING * expected:
-            dry.append((ack, expected))
+        nominal_l = _nominal_l(ack, evidence)
+        if nominal_l and ack["volume_l"] < NOTHING * nominal_l:
+            dry.append((ack, nominal_l))
     if dry:
-        litres, expected = sum(ack["volume_l"] for ack, _ in dry), sum(expected for _, expected in dry)
-        figures = {"runs": len(dry), "litres": litres, "expected": expected}
+        litres, nominal_l = sum(ack["volume_l"] for ack, _ in dry), sum(nominal for _, nominal in dry)
+        figures = {"runs": len(dry), "litres": litres, "expected": nominal_l}
         yield Notice("acks", "dry_runs", dry[0][0]["received_at"], False, figures)
 
 
@@ -81,7 +82,7 @@ def soaked(fault: Fault, evidence: Evidence) -> Iterator[Notice]:
     for zone in evidence.zones_of(fault):
         samples = evidence.samples.get((zone.get("sensor_id", ""), "vwc"), ())
         limit = zone["field_capacity"]
-        wet = [s for s in samples if s.value is not None and s.value > limit + SOAKED and fault.heard(s.measured_at)]
+        wet = [s for s in samples if s.value is not None and s.value > limit + SOAKED and fault.may_show(s.measured_at)]
         if wet:
             most = max(sample.value or 0.0 for sample in wet)
             yield Notice("lake", "soaked", wet[0].received_at, False, {"moisture": most, "before": limit})
@@ -97,13 +98,13 @@ def had_a_run(fault: Fault, evidence: Evidence) -> bool:
 
 
 def _reported(fault: Fault, evidence: Evidence, code: str, how: str) -> Iterator[Notice]:
-    told = [
+    times = [
         event["at"]
         for event in evidence.of_kind("error", code=code)
-        if event["text"].partition(":")[0] in fault.targets and fault.heard(event["at"])
+        if event["text"].partition(":")[0] in fault.targets and fault.may_show(event["at"])
     ]
-    if told:
-        yield Notice("gateway", how, told[0], True, {"times": len(told)})
+    if times:
+        yield Notice("gateway", how, times[0], True, {"times": len(times)})
 
 
 def _struck(fault: Fault, evidence: Evidence) -> list[Document]:
@@ -119,7 +120,7 @@ def _began(ack: Document) -> float:
     return float(ack["received_at"]) - (ack.get("duration_s") or 0.0)
 
 
-def _expected_l(ack: Document, evidence: Evidence) -> float:
+def _nominal_l(ack: Document, evidence: Evidence) -> float:
     """Litres that the zone's pipes pass in the time that a run lasted, when nothing else is open."""
     zone = next((zone for zone in evidence.zones if zone["zone_id"] == ack["zone_id"]), None)
     if zone is None or "application_rate_mm_h" not in zone:
@@ -128,8 +129,8 @@ def _expected_l(ack: Document, evidence: Evidence) -> float:
 
 
 def _flow(ack: Document, evidence: Evidence) -> float | None:
-    expected = _expected_l(ack, evidence)
-    return ack["volume_l"] / expected if expected else None
+    nominal_l = _nominal_l(ack, evidence)
+    return ack["volume_l"] / nominal_l if nominal_l else None
 
 
 def _usual(fault: Fault, evidence: Evidence) -> float:

@@ -1,40 +1,104 @@
 """The compute service of a demonstration, subscribed."""
 
+import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from compute_service.adapters import zones_file as farm_config
-from compute_service.adapters.mqtt import Link
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.mqtt import MqttConnection
+from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.forecast import Forecast
+from compute_service.domain.zone import Config
 from compute_service.service import Service
 from demo.forecaster import Forecaster
 from demo.job import COMPUTE, ZONE_FILE, Job
-from demo.participants import ComputePart, Recorder, perform
-from demo.scenery import scenario_of
+from demo.processes.part import serve_part
+from demo.recorder import Recorder
+from demo.scenario import scenario_of
 from field_time.participant import Part, VirtualTime
 
 
+@dataclass(frozen=True)
+class ComputePlace:
+    """What a compute service of this machine starts from: its zones file as read, its store, who it is, the gate."""
+
+    farm: Config
+    store: Path
+    identity: Path
+    gate_port: int
+
+
+class ComputePart:
+    """The compute service."""
+
+    def __init__(self, service: Service, store: SqliteStore, connection: MqttConnection, record: Recorder) -> None:
+        self._service, self._store, self._connection = service, store, connection
+        self.news = record.news
+
+    def idle(self) -> bool:
+        """True if every command is acknowledged by the broker and no message is being handled."""
+        return self._service.idle()
+
+    def why_busy(self) -> str:
+        """Publishes wait for the broker, or a message is being handled."""
+        return f"{self._connection.un_acked()} publishes wait for their acknowledgement"
+
+    def activity(self) -> int:
+        """The gate counts what the service sends and receives."""
+        return 0
+
+    def due_ms(self) -> int | None:
+        """When a decision or an expiry is due."""
+        due = self._service.next_due()
+        return None if due is None else due * 1000
+
+    async def run_due(self) -> None:
+        """Decide."""
+        self._service.tick()
+
+    async def stop(self) -> dict[str, Any]:
+        """Close what is overdue, disconnect; gives the commands by state and what was settled."""
+        self._service.give_up()
+        await asyncio.to_thread(self._connection.close)
+        litres = sum(delivery.volume_l or 0 for delivery in self._store.commands.deliveries())
+        return {"commands": self._store.commands.counts(), "litres_settled": litres}
+
+
 @asynccontextmanager
-async def role(job: Job, time: VirtualTime, record: Recorder) -> AsyncIterator[tuple[Part, dict[str, Any]]]:
-    """The service, going on from its store."""
-    farm = farm_config.load(Path(job.out) / ZONE_FILE)
-    forecaster = Forecaster(scenario_of(job), Path(job.out) / farm.forecast) if farm.forecast else None
+async def connected(
+    place: ComputePlace, time: VirtualTime, record: Recorder, forecast: Callable[[], Forecast | None] = lambda: None
+) -> AsyncIterator[ComputePart]:
+    """The service, subscribed, going on from its store. Raises ComputeError."""
+    with contextlib.closing(SqliteStore(place.store)) as store:
+        connection = MqttConnection(place.identity, "localhost", place.gate_port)
+        service = Service(place.farm, store, connection.publish, time.now, record, forecast)
+        await asyncio.to_thread(connection.connect, service.handle)  # in a thread, as the gate may be on this loop
+        try:
+            service.start()
+            yield ComputePart(service, store, connection, record)
+        finally:
+            await asyncio.to_thread(connection.close, 0)
+
+
+@asynccontextmanager
+async def open_part(job: Job, time: VirtualTime, record: Recorder) -> AsyncIterator[tuple[Part, dict[str, Any]]]:
+    """The service; if the scenario has one, with the forecast that a weather service would give."""
+    out, identity = Path(job.out), Path(job.work) / "certs" / COMPUTE
+    farm = farm_config.load(out / ZONE_FILE)
+    forecaster = Forecaster(scenario_of(job), out / farm.forecast) if farm.forecast else None
 
     def forecast() -> Forecast | None:
         return forecaster.newest(time.now()) if forecaster else None
 
-    with contextlib.closing(Store(Path(job.out) / "compute.sqlite")) as store:
-        link = Link(Path(job.work) / "certs" / COMPUTE, "localhost", job.gate_port)
-        service = Service(farm, store, link.publish, time.now, record, forecast)
-        link.connect(service.handle)
-        service.start()
-        yield ComputePart(service, store, link, record), {}
+    place = ComputePlace(farm, out / "compute.sqlite", identity, job.gate_port)
+    async with connected(place, time, record, forecast) as part:
+        yield part, {}
 
 
 if __name__ == "__main__":
-    sys.exit(perform("compute", role, sys.argv[1]))
+    sys.exit(serve_part("compute", open_part, sys.argv[1]))

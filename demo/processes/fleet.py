@@ -7,14 +7,51 @@ from pathlib import Path
 from typing import Any
 
 from demo.job import Job
-from demo.participants import FleetPart, Recorder, perform
-from demo.scenery import scenario_of
+from demo.processes.part import serve_part
+from demo.recorder import Recorder
+from demo.scenario import scenario_of
 from field_time.participant import Part, VirtualTime
 from gateway_sim.fleet import Fleet
 
 
+class FleetPart:
+    """The gateways."""
+
+    def __init__(self, fleet: Fleet, time: VirtualTime, record: Recorder) -> None:
+        self._fleet, self._time = fleet, time
+        self.news = record.news
+
+    def idle(self) -> bool:
+        """True if every gateway is connected with nothing to send, nothing un-acknowledged."""
+        return self._fleet.idle()
+
+    def why_busy(self) -> str:
+        """Gateways are offline, or have messages that the broker did not acknowledge."""
+        return "gateways are offline, or wait for acknowledgements"
+
+    def activity(self) -> int:
+        """The gate counts what gateways send and receive."""
+        return 0
+
+    def due_ms(self) -> int | None:
+        """When the next gateway wakes."""
+        return self._time.due_ms()
+
+    async def run_due(self) -> None:
+        """Wake the gateways whose time has come."""
+        self._time.wake()
+
+    async def stop(self) -> dict[str, Any]:
+        """Close the valves, empty the outboxes; gives what the fleet saw, and the true moisture of its zones."""
+        await self._fleet.mend()
+        await self._fleet.stop()
+        zones = self._fleet.summary()["zones"]
+        moisture = {zone_id: truth["moisture"] for zone_id, truth in zones.items()}
+        return self._fleet.last_words() | {"moisture": moisture}
+
+
 @asynccontextmanager
-async def role(job: Job, time: VirtualTime, record: Recorder) -> AsyncIterator[tuple[Part, dict[str, Any]]]:
+async def open_part(job: Job, time: VirtualTime, record: Recorder) -> AsyncIterator[tuple[Part, dict[str, Any]]]:
     """The fleet, going on from what a killed one kept."""
     scenario, work = scenario_of(job), Path(job.work)
     fleet = Fleet(
@@ -37,4 +74,4 @@ async def role(job: Job, time: VirtualTime, record: Recorder) -> AsyncIterator[t
 
 
 if __name__ == "__main__":
-    sys.exit(perform("fleet", role, sys.argv[1]))
+    sys.exit(serve_part("fleet", open_part, sys.argv[1]))

@@ -12,7 +12,8 @@ from typing import Any
 import boto3
 
 from demo.job import BUCKET, RAW_PREFIX, Job
-from demo.participants import Recorder, perform
+from demo.processes.part import serve_part
+from demo.recorder import Recorder
 from field_time.participant import Part, VirtualTime
 from lambda_functions.aggregate import index as aggregate
 from local_cloud.schedule import Schedule
@@ -71,7 +72,7 @@ class SchedulePart:
 
 
 @asynccontextmanager
-async def role(job: Job, time: VirtualTime, _record: Recorder) -> AsyncIterator[tuple[Part, dict[str, Any]]]:
+async def open_part(job: Job, time: VirtualTime, _record: Recorder) -> AsyncIterator[tuple[Part, dict[str, Any]]]:
     """The schedule, going on from its last period."""
     os.environ.update(AGGREGATE_ENVIRONMENT)
     yield SchedulePart(job, Schedule(AGGREGATE_EVERY_S, _invoke, _last_period(job, time)), time), {}
@@ -106,4 +107,4 @@ def _download_catalogue(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(perform("schedule", role, sys.argv[1]))
+    sys.exit(serve_part("schedule", open_part, sys.argv[1]))

@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from demo.faults.evidence import Document
 from demo.faults.noticed import Verdict
+from views.events import Document
 from views.language import Language
 from views.zone_chart import Frame, Plot
 
 GOOD = {True: "good", False: "bad"}
 HECTARE_M2 = 1e4
 
-Row = tuple[str, str, bool]
+TableRow = tuple[str, str, bool]
 
 
 def headline(summary: Document, language: Language, verdicts: Sequence[Verdict] = ()) -> str:
@@ -72,14 +72,14 @@ def safety(summary: Document, events: Iterable[Document], language: Language) ->
 
 def records(summary: Document, language: Language) -> str:
     """The table of where every sample is."""
-    lost = summary["samples_lost"]
+    missing = summary["samples_lost"]
     return table(
         [
             (language.say("samples_taken"), language.number(summary["samples_taken"]), True),
             (language.say("samples_in_lake"), language.number(summary["samples_in_lake"]), True),
             (language.say("samples_quarantined"), language.number(summary["samples_quarantined"]), True),
             (language.say("samples_dropped"), language.number(summary["samples_dropped_by_outbox"]), True),
-            (language.say("samples_lost"), language.number(lost), lost == 0),
+            (language.say("samples_lost"), language.number(missing), missing == 0),
             (language.say("duplicates"), language.number(summary["duplicates_dropped"]), True),
             (language.say("tables"), f"{summary['glue_database']}: {', '.join(summary['glue_tables'])}", True),
             (language.say("fingerprint"), str(summary["lake_sha256"])[:12] + "…", True),
@@ -87,7 +87,7 @@ def records(summary: Document, language: Language) -> str:
     )
 
 
-def table(rows: Iterable[Row]) -> str:
+def table(rows: Iterable[TableRow]) -> str:
     """Names and values, the bad ones marked."""
     lines = (
         f'<tr class="{GOOD[good]}"><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
@@ -117,6 +117,6 @@ def _valves(summary: Document, language: Language, verdicts: Sequence[Verdict]) 
 
 
 def _noticed(verdicts: Sequence[Verdict], language: Language) -> str:
-    noticed = sum(verdict.level == "noticed" for verdict in verdicts)
+    count = sum(verdict.level == "noticed" for verdict in verdicts)
     faults = language.count(len(verdicts), "fault")
-    return language.say("faults_noticed", noticed=language.number(noticed), faults=faults)
+    return language.say("faults_noticed", noticed=language.number(count), faults=faults)

@@ -6,6 +6,7 @@ from html import escape
 from demo.faults.evidence import Notice
 from demo.faults.fault_words import amount_of, kind_of, times_of
 from demo.faults.noticed import Verdict
+from views.language import Language
 from views.zone_chart import Frame
 
 LEVELS = ("noticed", "recorded", "unnoticed")
@@ -41,14 +42,19 @@ def _notices(verdict: Verdict, axis: Frame) -> str:
     if not verdict.notices:
         return f"<li>{escape(language.say('nobody_idle' if verdict.idle else 'nobody'))}</li>"
     return "".join(
-        f"<li><b>{escape(_who(verdict, notice, axis))}:</b> "
-        f"{escape(language.tell(notice.how, **_only_places(language.words[notice.how], notice)))}</li>"
+        f"<li><b>{escape(_who(verdict, notice, axis))}:</b> {escape(_how(notice, language))}</li>"
         for notice in verdict.notices
     )
 
 
-def _only_places(words: str, notice: Notice) -> dict[str, float]:
-    return {name: value for name, value in notice.figures.items() if f"{{{name}}}" in words}
+def _how(notice: Notice, language: Language) -> str:
+    """A notice in words, with the figures that they have places for; what has no words is told by its name."""
+    if notice.how not in language.words:
+        return language.say("otherwise", how=notice.how.replace("_", " "))
+    words = language.words[notice.how]
+    return language.tell(
+        notice.how, **{name: value for name, value in notice.figures.items() if f"{{{name}}}" in words}
+    )
 
 
 def _who(verdict: Verdict, notice: Notice, axis: Frame) -> str:

@@ -1,103 +1,106 @@
 """A whole page of the report, for screen, telephone and printer: what a run left, put together in each language."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from string import Template
 from zoneinfo import ZoneInfo
 
-from demo.faults.evidence import Document, Evidence, Fault
-from demo.faults.lake_samples import quarantined, struck_samples
+from demo.faults.evidence import Evidence, Fault
+from demo.faults.fault_words import trouble_of
+from demo.faults.lake_samples import quarantine_of, struck_samples
 from demo.faults.noticed import Verdict, noticed
 from demo.report import boxes
 from demo.report.fault_list import fault_list, lead
-from views.decided import decided_by_zone
+from demo.report.languages import FILES, LANGUAGES, REPORT_ENGLISH
+from views.decisions import decisions_by_zone
+from views.events import Document
 from views.farm_map import farm_map, legend
 from views.language import Language
-from views.plots import cards, plots_of, runs_by_zone
+from views.plots import FarmHistory, cards, plots_of, runs_by_zone
+from views.trouble import Trouble
 from views.water_balance import balance_table, balances, by_calendar, largest_error_mm
-from views.words_en import ENGLISH
-from views.words_pt import PORTUGUESE
 from views.zone_chart import Frame, Plot, frame
 
 TEMPLATE = Path(__file__).with_name("page.html")
-LANGUAGES = (ENGLISH, PORTUGUESE)
 
 Traces = Mapping[str, Sequence[Sequence[float]]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Season:
-    """The documents that a run leaves, and what was made of its faults."""
+    """The documents that a run leaves.
+
+    `summary` has the keys of docs/summary.schema.json; `zones` is the document of zones.yaml; `traces` gives each
+    zone's readings as (Unix s, m3/m3); `weather` is hourly, with `at` (Unix s) and `rain_mm`. `truth`, what no probe
+    sees: `balance` by zone id (mm), `moisture` by zone id (Unix s, m3/m3), `faults` (name, kind, targets, quantity,
+    begin, end, amount), `layout` (m) and `scenario` (name, description by language); any of them may be missing.
+    """
 
     summary: Document
     zones: Document
     events: Sequence[Document]
     traces: Traces
     weather: Sequence[Document]
-    truth: Document
-    verdicts: Sequence[Verdict]
+    truth: Document = field(default_factory=dict)
 
-    @property
-    def faults(self) -> list[Fault]:
-        """All that were injected."""
-        return [verdict.fault for verdict in self.verdicts]
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """On every fault that was injected: who noticed it, by all that the season left behind."""
+        faults = [Fault.from_row(row) for row in self.truth.get("faults") or ()]
+        if not faults:
+            return []
+        lake, zones = Path(self.summary["parquet_dir"]), self.zones["zones"]
+        samples = struck_samples(lake, faults, [zone["sensor_id"] for zone in zones])
+        return noticed(faults, Evidence(zones, self.events, samples, quarantine_of(lake)))
+
+    def troubles(self, language: Language) -> list[Trouble]:
+        """The faults as the views tell of them."""
+        return [trouble_of(verdict.fault, language) for verdict in self.verdicts]
 
     def plots(self, language: Language) -> list[Plot]:
         """Every zone and what happened to it."""
-        true = self.truth.get("moisture") or {}
-        runs, decided = runs_by_zone(self.events), decided_by_zone(self.events)
-        return plots_of(self.zones["zones"], self.traces, runs, self.faults, decided, true, language)
+        history = FarmHistory(
+            self.traces,
+            runs_by_zone(self.events),
+            decisions_by_zone(self.events),
+            self.troubles(language),
+            self.truth.get("moisture") or {},
+        )
+        return plots_of(self.zones["zones"], history)
 
     def axis(self, language: Language) -> Frame:
         """The time of all charts: from the first reading to the last."""
         rain = [(int(hour["at"]), float(hour["rain_mm"] or 0.0)) for hour in self.weather]
-        read = [int(at) for trace in self.traces.values() for at, _ in trace]
-        moments = read or [at for at, _ in rain] or [0]
+        readings = [int(at) for trace in self.traces.values() for at, _ in trace]
+        moments = readings or [at for at, _ in rain] or [0]
         return frame(min(moments), max(moments), ZoneInfo(self.zones["timezone"]), rain, language)
 
 
-def write_report(  # noqa: PLR0913, PLR0917 - the documents that a run leaves
-    folder: Path,
-    summary: Document,
-    zones: Document,
-    events: Iterable[Document],
-    traces: Traces,
-    weather: Iterable[Document],
-    truth: Document | None = None,
-) -> Path:
-    """Write `report.html` and `report.pt-BR.html` into the folder; returns the path of the first.
-
-    `summary` has the keys of docs/summary.schema.json; `zones` is the document of zones.yaml; `traces` gives each
-    zone's readings as (Unix s, m3/m3); `weather` is hourly, with `at` (Unix s) and `rain_mm`. `truth`, what no probe
-    sees: `balance` by zone id (mm), `moisture` by zone id (Unix s, m3/m3), `faults` (name, kind, targets, quantity,
-    begin, end, amount), `layout` (m) and `scenario` (name, description by language); any of them may be missing.
-    Raises OSError.
-    """
-    truth, events = truth or {}, list(events)
-    verdicts = _verdicts(truth.get("faults") or (), summary, zones, events)
-    season = Season(summary, zones, events, traces, list(weather), truth, verdicts)
+def write_report(folder: Path, season: Season) -> Path:
+    """Write `report.html` and `report.pt-BR.html` into the folder; returns the path of the first. Raises OSError."""
     for language in LANGUAGES:
-        (folder / language.file).write_text(page(season, language), encoding="utf-8")
-    return folder / ENGLISH.file
+        (folder / FILES[language.code]).write_text(page(season, language), encoding="utf-8")
+    return folder / FILES[REPORT_ENGLISH.code]
 
 
 def page(season: Season, language: Language) -> str:
     """The report in one language."""
     axis, plots = season.axis(language), season.plots(language)
-    told = boxes.headline(season.summary, language, season.verdicts)
+    drawing = _map(season, plots, language)
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         {f"say_{key}": escape(words) for key, words in language.words.items()},
         lang=language.code,
         other=_other(language),
         farm=escape(season.zones["farm"]),
-        headline=escape(told),
+        headline=escape(boxes.headline(season.summary, language, season.verdicts)),
         period=escape(_period(axis, season.zones["timezone"])),
         scenario=_scenario(season.truth, language),
         figures=boxes.figures(season.summary, plots, axis),
-        map=(drawn := _map(season, plots, language)),
-        mapped=" mapped" if drawn else "",
+        map=drawing,
+        mapped=" mapped" if drawing else "",
         safety=boxes.safety(season.summary, season.events, language),
         records=boxes.records(season.summary, language),
         balance=_balance(season, plots, language),
@@ -109,23 +112,11 @@ def page(season: Season, language: Language) -> str:
     )
 
 
-def _verdicts(
-    rows: Iterable[Document], summary: Document, zones: Document, events: Sequence[Document]
-) -> list[Verdict]:
-    faults = [Fault.read(row) for row in rows]
-    if not faults:
-        return []
-    lake = Path(summary["parquet_dir"])
-    own_probes = [zone["sensor_id"] for zone in zones["zones"]]
-    return noticed(
-        faults, Evidence(zones["zones"], events, struck_samples(lake, faults, own_probes), quarantined(lake))
-    )
-
-
 def _other(language: Language) -> str:
     others = (other for other in LANGUAGES if other is not language)
     return "".join(
-        f'<a href="{other.file}" hreflang="{other.code}" lang="{other.code}">{other.name}</a>' for other in others
+        f'<a href="{FILES[other.code]}" hreflang="{other.code}" lang="{other.code}">{other.name}</a>'
+        for other in others
     )
 
 
@@ -135,17 +126,18 @@ def _period(axis: Frame, timezone: str) -> str:
 
 
 def _scenario(truth: Document, language: Language) -> str:
-    described = (truth.get("scenario") or {}).get("description") or {}
-    words = described.get(language.code.partition("-")[0], "")
+    descriptions = (truth.get("scenario") or {}).get("description") or {}
+    words = descriptions.get(language.code.partition("-")[0], "")
     return f'<p class="scenario">{escape(words)}</p>' if words else ""
 
 
 def _map(season: Season, plots: Sequence[Plot], language: Language) -> str:
     layout = season.truth.get("layout")
-    drawing = farm_map(layout, plots, season.faults, language) if layout else ""
+    troubles = season.troubles(language)
+    drawing = farm_map(layout, plots, troubles, language) if layout else ""
     if not layout or not drawing:
         return ""
-    keys = legend(plots, layout, season.faults, language)
+    keys = legend(plots, layout, troubles, language)
     return (
         f'<div class="box map-box"><h2>{escape(language.say("map"))}</h2>{drawing}<ul class="legend">{keys}</ul></div>'
     )

@@ -63,8 +63,8 @@ class RainGauge:
     def __init__(self, pulses: "Pulses", mm_per_tip: float) -> None:
         self._pulses = pulses
         self._mm_per_tip = mm_per_tip
-        self._told = 0
-        self._shown = 0
+        self._base = 0
+        self._last = 0
 
     async def measure(self) -> "dict[str, float | None]":
         """`rain_mm` since the sample before."""
@@ -72,9 +72,9 @@ class RainGauge:
 
     def fresh(self) -> "dict[str, float | None]":
         """`rain_mm` that no sample has yet, as of this moment."""
-        self._shown = self._pulses.value()
-        return {"rain_mm": round((self._shown - self._told) * self._mm_per_tip, 3)}
+        self._last = self._pulses.value()
+        return {"rain_mm": round((self._last - self._base) * self._mm_per_tip, 3)}
 
     def taken(self) -> None:
         """A sample has what was shown last."""
-        self._told = self._shown
+        self._base = self._last

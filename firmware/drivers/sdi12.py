@@ -62,15 +62,15 @@ class Sdi12:
 
     async def _ask(self, command: str) -> str:
         """The answer without its end of line; asked again if none comes. Raises OSError, ValueError."""
-        sent = (self._address + command).encode()
+        frame = (self._address + command).encode()
         for _ in range(ATTEMPTS):
-            self._speak(sent)
-            answer = await self._heard(sent)
-            if answer.endswith(b"\r\n") and answer[:1] == sent[:1]:
+            self._speak(frame)
+            answer = await self._heard(frame)
+            if answer.endswith(b"\r\n") and answer[:1] == frame[:1]:
                 return answer[:-2].decode()
         raise OSError("no answer")
 
-    def _speak(self, sent: bytes) -> None:
+    def _speak(self, frame: bytes) -> None:
         """Blocks for 50 ms: the probe answers 9 ms after our last bit, and has to find the line free."""
         self._enable.value(1)
         try:
@@ -78,18 +78,18 @@ class Sdi12:
             self._uart_at(BAUD)
             time.sleep_ms(MARK_MS)
             self._uart.read()  # what came in late, and the break's echo
-            self._uart.write(sent)
-            time.sleep_ms(len(sent) * CHARACTER_MS)
+            self._uart.write(frame)
+            time.sleep_ms(len(frame) * CHARACTER_MS)
         finally:
             self._enable.value(0)
 
-    async def _heard(self, sent: bytes) -> bytes:
+    async def _heard(self, frame: bytes) -> bytes:
         answer = b""
         for turn in range(LINE_MS // TURN_MS):
             await asyncio.sleep(TURN_MS / 1000)
             answer = (answer + (self._uart.read() or b"")).lstrip(b"\x00")
-            if answer.startswith(sent):  # on one wire our own words come back
-                answer = answer[len(sent) :]
+            if answer.startswith(frame):  # on one wire our own words come back
+                answer = answer[len(frame) :]
             if answer.endswith(b"\r\n") or (turn * TURN_MS > SILENCE_MS and not answer):
                 break
         return answer

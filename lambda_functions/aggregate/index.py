@@ -49,10 +49,10 @@ def aggregate(to: settings.Settings, at: store.Store) -> tuple[Counter[str], str
     """Commit every raw object that the journal does not know; gives the counts and the newest key."""
     counts: Counter[str] = Counter()
     head = commit.recover(at, to)
-    found = at.list(to.source_bucket, to.source_prefix, after=to.source_prefix + head.journal.checkpoint.since)
-    for keys in batches(list(unknown(found, head, to)), BATCH_BYTES):
-        head, counted = bring(keys, head, to, at)
-        counts += counted
+    objects = at.list(to.source_bucket, to.source_prefix, after=to.source_prefix + head.journal.checkpoint.since)
+    for keys in batches(list(unknown(objects, head, to)), BATCH_BYTES):
+        head, more = bring(keys, head, to, at)
+        counts += more
     return counts, head.journal.checkpoint.newest
 
 
@@ -65,8 +65,8 @@ def bring(
         head, counts = commit.commit(at, to, head, batch, [key.removeprefix(to.source_prefix) for key in keys])
     except errors.LostRaceError:
         head = commit.recover(at, to)
-        left = [key for key, _ in unknown(((key, 0) for key in keys), head, to)]
-        return bring(left, head, to, at) if left else (head, Counter())
+        rest = [key for key, _ in unknown(((key, 0) for key in keys), head, to)]
+        return bring(rest, head, to, at) if rest else (head, Counter())
     return head, counts + Counter(objects_read=len(keys))
 
 

@@ -51,9 +51,9 @@ def location(settings: Settings, table: str, day: str | None = None) -> str:
 def register(glue: "GlueClient", settings: Settings, days: list[str]) -> None:
     """See to it that database and tables are there and right, and partitions for the new `days`. Raises StoreError."""
     with refusals(f"Glue database {settings.glue_database}"):
-        known = _tables(glue, settings.glue_database)
+        there = _tables(glue, settings.glue_database)
         for name in COLUMNS:
-            _see_to_table(glue, settings, name, known.get(name))
+            _see_to_table(glue, settings, name, there.get(name))
         for name in TABLES:
             for start in range(0, len(days), PARTITIONS_A_CALL):
                 _see_to_partitions(glue, settings, name, days[start : start + PARTITIONS_A_CALL])
@@ -79,32 +79,32 @@ def _another_run_may_be_first() -> Iterator[None]:
             raise
 
 
-def _see_to_table(glue: "GlueClient", settings: Settings, name: str, known: dict[str, Any] | None) -> None:
-    wanted: Any = definition(settings, name)
+def _see_to_table(glue: "GlueClient", settings: Settings, name: str, there: dict[str, Any] | None) -> None:
+    table: Any = definition(settings, name)
     with _another_run_may_be_first():
-        if known is None:
-            glue.create_table(DatabaseName=settings.glue_database, TableInput=wanted)
-        elif not _holds(known, wanted):
-            glue.update_table(DatabaseName=settings.glue_database, TableInput=_mended(known, wanted))
+        if there is None:
+            glue.create_table(DatabaseName=settings.glue_database, TableInput=table)
+        elif not _holds(there, table):
+            glue.update_table(DatabaseName=settings.glue_database, TableInput=_mended(there, table))
 
 
-def _holds(known: Any, wanted: Any) -> bool:
-    """True if `known` says all that is wanted; Glue adds fields of its own, and a newer version adds columns."""
-    if isinstance(wanted, dict):
-        return isinstance(known, dict) and all(_holds(known.get(key), value) for key, value in wanted.items())
-    if isinstance(wanted, list):
-        return isinstance(known, list) and all(any(_holds(one, other) for one in known) for other in wanted)
-    return bool(known == wanted)
+def _holds(there: Any, part: Any) -> bool:
+    """True if `there` says all that `part` says; Glue adds fields of its own, and a newer version adds columns."""
+    if isinstance(part, dict):
+        return isinstance(there, dict) and all(_holds(there.get(key), value) for key, value in part.items())
+    if isinstance(part, list):
+        return isinstance(there, list) and all(any(_holds(one, other) for one in there) for other in part)
+    return bool(there == part)
 
 
-def _mended(known: dict[str, Any], wanted: dict[str, Any]) -> Any:
-    """What is wanted, and the parameters and columns that somebody else has added."""
-    storage = wanted["StorageDescriptor"]
+def _mended(there: dict[str, Any], table: dict[str, Any]) -> Any:
+    """The table, and the parameters and columns that somebody else has added."""
+    storage = table["StorageDescriptor"]
     names = {column["Name"] for column in storage["Columns"]}
-    more = [column for column in known["StorageDescriptor"].get("Columns", []) if column["Name"] not in names]
+    more = [column for column in there["StorageDescriptor"].get("Columns", []) if column["Name"] not in names]
     return {
-        **wanted,
-        "Parameters": {**known.get("Parameters", {}), **wanted["Parameters"]},
+        **table,
+        "Parameters": {**there.get("Parameters", {}), **table["Parameters"]},
         "StorageDescriptor": {**storage, "Columns": [*storage["Columns"], *more]},
     }
 

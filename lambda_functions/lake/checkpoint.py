@@ -38,9 +38,9 @@ class Checkpoint:
         return {**vars(self), "processed": sorted(self.processed)}
 
     @classmethod
-    def from_dict(cls, stored: dict[str, Any]) -> Self:
+    def from_dict(cls, row: dict[str, Any]) -> Self:
         """Read what is stored. Raises KeyError, TypeError."""
-        return cls(str(stored["since"]), str(stored["newest"]), frozenset(map(str, stored["processed"])))
+        return cls(str(row["since"]), str(row["newest"]), frozenset(map(str, row["processed"])))
 
 
 def _close(key: str) -> str:
@@ -49,7 +49,7 @@ def _close(key: str) -> str:
     if not hour:
         return ""
     try:
-        arrived = datetime.strptime(hour[0], "%Y/%m/%d/%H").replace(tzinfo=UTC)
+        arrival = datetime.strptime(hour[0], "%Y/%m/%d/%H").replace(tzinfo=UTC)
     except ValueError:
         return ""
-    return (arrived - timedelta(hours=OPEN_HOURS)).strftime("%Y/%m/%d/%H")
+    return (arrival - timedelta(hours=OPEN_HOURS)).strftime("%Y/%m/%d/%H")

@@ -48,12 +48,12 @@ def recover(store: Store, settings: Settings) -> Head:
 
 
 def _read(store: Store, settings: Settings) -> Head:
-    stored = store.get(settings.dest_bucket, settings.dest_prefix + KEY)
-    if stored is None and store.list(settings.dest_bucket, catalog.location(settings, "samples"), after=""):
-        stored = store.get(settings.dest_bucket, settings.dest_prefix + KEY)  # another run may just have made both
-        if stored is None:
+    item = store.get(settings.dest_bucket, settings.dest_prefix + KEY)
+    if item is None and store.list(settings.dest_bucket, catalog.location(settings, "samples"), after=""):
+        item = store.get(settings.dest_bucket, settings.dest_prefix + KEY)  # another run may just have made both
+        if item is None:
             raise JournalError(f"there is a lake, but its journal is missing; {REMEDY}")
-    return Head(Journal(), None) if stored is None else Head(Journal.from_bytes(stored.body), stored.etag)
+    return Head(Journal(), None) if item is None else Head(Journal.from_bytes(item.body), item.etag)
 
 
 def commit(store: Store, settings: Settings, head: Head, batch: Batch, keys: list[str]) -> tuple[Head, Counter[str]]:
@@ -62,16 +62,16 @@ def commit(store: Store, settings: Settings, head: Head, batch: Batch, keys: lis
     Raises LostRaceError if another run committed since `head` was read: nothing has changed then. Raises StoreError.
     """
     _quarantine(store, settings, batch)
-    arrived = tables.distinct(batch.samples)
-    found = _pages(store, settings, head, arrived)
-    changes = tables.changes(arrived, [page.samples for page in found])
+    samples = tables.distinct(batch.samples)
+    day_pages = _pages(store, settings, head, samples)
+    changes = tables.changes(samples, [page.samples for page in day_pages])
     journal = _next(store, settings, head.journal, changes, keys)
     head = _write(store, settings, journal, head.etag)
     counts = Counter(rows_read=batch.rows_read, quarantined=len(batch.bad))
     counts["samples_written"] = int((~changes["gone"]).sum()) - int(changes["known"].sum())
     counts["duplicates_dropped"] = len(batch.samples) - counts["samples_written"]
     if journal.changes is not None:
-        counts += _bring_in(store, settings, journal, found)
+        counts += _bring_in(store, settings, journal, day_pages)
         head = _settle(store, settings, head)
     return head, counts
 
@@ -80,21 +80,21 @@ def _next(store: Store, settings: Settings, last: Journal, changes: pl.DataFrame
     checkpoint = last.checkpoint.after(keys)
     if changes.is_empty():
         return Journal(last.version + 1, checkpoint, last.spans)
-    added = spans.add(last.spans, changes.filter(~pl.col("gone")), last.version + 1)
-    return Journal(last.version + 1, checkpoint, spans.retire(store, settings, added), changes)
+    entries = spans.add(last.spans, changes.filter(~pl.col("gone")), last.version + 1)
+    return Journal(last.version + 1, checkpoint, spans.retire(store, settings, entries), changes)
 
 
-def _pages(store: Store, settings: Settings, head: Head, arrived: pl.DataFrame) -> list[pages.Page]:
+def _pages(store: Store, settings: Settings, head: Head, samples: pl.DataFrame) -> list[pages.Page]:
     """The days that the samples belong to, and the others that may hold a copy of one."""
-    found = _load(store, settings, arrived["day"].unique().to_list())
-    if head.journal.version and not arrived.is_empty():
-        there = pl.concat([page.samples.lazy().select(tables.IDENTITY) for page in found])
-        strangers = arrived.lazy().join(there, on=tables.IDENTITY, how="anti")
-        days = set(spans.other_days(store, settings, head.journal.spans, strangers)) - {page.day for page in found}
-        found += _load(store, settings, days)
-    if max((page.version for page in found), default=0) > head.journal.version:
+    day_pages = _load(store, settings, samples["day"].unique().to_list())
+    if head.journal.version and not samples.is_empty():
+        there = pl.concat([page.samples.lazy().select(tables.IDENTITY) for page in day_pages])
+        strangers = samples.lazy().join(there, on=tables.IDENTITY, how="anti")
+        days = set(spans.other_days(store, settings, head.journal.spans, strangers)) - {page.day for page in day_pages}
+        day_pages += _load(store, settings, days)
+    if max((page.version for page in day_pages), default=0) > head.journal.version:
         _explain_newer(store, settings, head)
-    return found
+    return day_pages
 
 
 def _explain_newer(store: Store, settings: Settings, head: Head) -> None:
@@ -109,14 +109,14 @@ def _load(store: Store, settings: Settings, days: Iterable[date]) -> list[pages.
     return store.map(lambda day: pages.load(store, settings, day), sorted(days), DAYS_AT_ONCE)
 
 
-def _bring_in(store: Store, settings: Settings, journal: Journal, found: list[pages.Page]) -> Counter[str]:
+def _bring_in(store: Store, settings: Settings, journal: Journal, day_pages: list[pages.Page]) -> Counter[str]:
     changes = journal.changes
     assert changes is not None
     days = set(changes["day"].unique())
-    todo = [page for page in found if page.day in days]
+    todo = [page for page in day_pages if page.day in days]
     catalog.register(store.glue, settings, [str(page.day) for page in todo if page.etag is None])
-    written = store.map(lambda page: pages.apply(store, settings, page, changes, journal.version), todo, DAYS_AT_ONCE)
-    return Counter(partitions_written=2 * len(todo), windows_written=sum(written))
+    counts = store.map(lambda page: pages.apply(store, settings, page, changes, journal.version), todo, DAYS_AT_ONCE)
+    return Counter(partitions_written=2 * len(todo), windows_written=sum(counts))
 
 
 def _write(store: Store, settings: Settings, journal: Journal, etag: str | None) -> Head:
@@ -125,10 +125,10 @@ def _write(store: Store, settings: Settings, journal: Journal, etag: str | None)
         etag = store.replace(settings.dest_bucket, settings.dest_prefix + KEY, body, journal.version, etag)
     except LostRaceError:
         # A write whose answer was lost is repeated by the client, and then meets itself.
-        stored = store.get(settings.dest_bucket, settings.dest_prefix + KEY)
-        if stored is None or stored.body != body:
+        item = store.get(settings.dest_bucket, settings.dest_prefix + KEY)
+        if item is None or item.body != body:
             raise
-        etag = stored.etag
+        etag = item.etag
     return Head(journal, etag)
 
 

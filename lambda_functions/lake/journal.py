@@ -48,8 +48,8 @@ class Journal:
             if head["block"] != spans.BLOCK:
                 raise ValueError("of another version")
             changes = tables.narrow(pl.read_parquet(io.BytesIO(rest[spans_end:]))) if changes_end > spans_end else None
-            known = pl.read_parquet(io.BytesIO(rest[:spans_end]))
-            return cls(int(head["version"]), Checkpoint.from_dict(head), known, changes)
+            entries = pl.read_parquet(io.BytesIO(rest[:spans_end]))
+            return cls(int(head["version"]), Checkpoint.from_dict(head), entries, changes)
         except (ValueError, TypeError, KeyError, pl.exceptions.PolarsError) as error:
             raise JournalError(f"the journal cannot be understood ({error!r}); {REMEDY}") from error
 

@@ -31,10 +31,10 @@ class Page:
 
 def load(store: Store, settings: Settings, day: date) -> Page:
     """Read the samples of a day. Raises StoreError."""
-    stored = store.get(settings.dest_bucket, _key(settings, "samples", day))
-    if stored is None:
+    item = store.get(settings.dest_bucket, _key(settings, "samples", day))
+    if item is None:
         return Page(day, tables.NOTHING, -1, None)
-    return Page(day, tables.narrow(pl.read_parquet(io.BytesIO(stored.body))), stored.version, stored.etag)
+    return Page(day, tables.narrow(pl.read_parquet(io.BytesIO(item.body))), item.version, item.etag)
 
 
 def apply(store: Store, settings: Settings, page: Page, changes: pl.DataFrame, version: int) -> int:

@@ -10,7 +10,7 @@ DAY_MINUTES = 24 * 60
 DATABASE = re.compile(r"[a-z0-9_-]{1,255}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Prefixes end with `/` or are empty; `interval_minutes` is the length of a window and divides a day."""
 

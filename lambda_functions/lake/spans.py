@@ -33,8 +33,8 @@ EMPTY = pl.DataFrame(schema=SCHEMA)
 def add(spans: pl.DataFrame, samples: pl.DataFrame, version: int) -> pl.DataFrame:
     """The spans once `samples` (with `day`) are in the lake, by commit `version`."""
     seq = pl.col("seq")
-    found = _places(samples.lazy()).select(*PLACE, lo=seq, hi=seq, touched=pl.lit(version, pl.Int64))
-    return _merge(spans.lazy(), found)
+    ranges = _places(samples.lazy()).select(*PLACE, lo=seq, hi=seq, touched=pl.lit(version, pl.Int64))
+    return _merge(spans.lazy(), ranges)
 
 
 def _places(samples: pl.LazyFrame) -> pl.LazyFrame:
@@ -66,32 +66,32 @@ def other_days(store: Store, settings: Settings, spans: pl.DataFrame, samples: p
     if doubtful.is_empty():
         return []
     files = store.map(lambda file: _read_file(store, settings, file)[0], _by_file(doubtful))
-    known = pl.concat([part.lazy().select(SCHEMA.names()) for part in (spans, *files)])
-    near = doubtful.lazy().join(known, on=[*BOOT, "block"], suffix="_there")
+    every = pl.concat([part.lazy().select(SCHEMA.names()) for part in (spans, *files)])
+    near = doubtful.lazy().join(every, on=[*BOOT, "block"], suffix="_there")
     hits = near.filter(pl.col("seq").is_between("lo", "hi"), pl.col("day") != pl.col("day_there"))
     return hits.select(pl.col("day_there").unique()).collect().to_series().to_list()
 
 
 def _by_file(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
     gateway = pl.col("sensor_id").str.split(".").list.first()
-    named = rows.with_columns(file=pl.format("{}/{}/{}.parquet", gateway, "boot_id", "block"))
-    parts = named.partition_by("file", as_dict=True, include_key=False, maintain_order=True)
+    rows_with_file = rows.with_columns(file=pl.format("{}/{}/{}.parquet", gateway, "boot_id", "block"))
+    parts = rows_with_file.partition_by("file", as_dict=True, include_key=False, maintain_order=True)
     return {str(file): part for (file,), part in sorted(parts.items())}
 
 
 def _read_file(store: Store, settings: Settings, file: str) -> tuple[pl.DataFrame, str | None]:
-    stored = store.get(settings.dest_bucket, settings.dest_prefix + FOLDER + file)
-    return (EMPTY, None) if stored is None else (pl.read_parquet(io.BytesIO(stored.body)), stored.etag)
+    item = store.get(settings.dest_bucket, settings.dest_prefix + FOLDER + file)
+    return (EMPTY, None) if item is None else (pl.read_parquet(io.BytesIO(item.body)), item.etag)
 
 
 def _add_to_file(store: Store, settings: Settings, file: str, spans: pl.DataFrame) -> None:
     while True:
-        stored, etag = _read_file(store, settings, file)
-        merged = _merge(stored.lazy(), spans.lazy())
-        if merged.drop("touched").equals(stored.drop("touched")):
+        before, etag = _read_file(store, settings, file)
+        union = _merge(before.lazy(), spans.lazy())
+        if union.drop("touched").equals(before.drop("touched")):
             return
         body = io.BytesIO()
-        merged.write_parquet(body)
+        union.write_parquet(body)
         try:
             store.replace(settings.dest_bucket, settings.dest_prefix + FOLDER + file, body.getvalue(), 0, etag)
             return

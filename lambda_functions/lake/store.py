@@ -41,8 +41,8 @@ def refusals(place: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        told = error.response.get("Error", {})
-        raise StoreError(f"{place}: {told.get('Code')}: {told.get('Message')}") from error
+        details = error.response.get("Error", {})
+        raise StoreError(f"{place}: {details.get('Code')}: {details.get('Message')}") from error
     except BotoCoreError as error:
         raise StoreError(f"{place}: {error}") from error
 
@@ -81,8 +81,8 @@ class Store:
         """Keys under `prefix` and after `after`, in order, with their sizes in bytes; folder markers left out."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after)
         with refusals(f"s3://{bucket}/{prefix}"):
-            found = [(entry["Key"], entry["Size"]) for page in pages for entry in page.get("Contents", [])]
-        return [(key, size) for key, size in found if not key.endswith("/")]
+            entries = [(entry["Key"], entry["Size"]) for page in pages for entry in page.get("Contents", [])]
+        return [(key, size) for key, size in entries if not key.endswith("/")]
 
     def get(self, bucket: str, key: str) -> Stored | None:
         """An object; None if there is none."""
@@ -95,8 +95,8 @@ class Store:
 
     def get_many(self, bucket: str, keys: Sequence[str]) -> dict[str, bytes | None]:
         """The bodies of objects by key, in the order of `keys`; None for an object that is gone."""
-        found = self.map(lambda key: self.get(bucket, key), keys)
-        return {key: stored and stored.body for key, stored in zip(keys, found, strict=True)}
+        bodies = self.map(lambda key: self.get(bucket, key), keys)
+        return {key: item and item.body for key, item in zip(keys, bodies, strict=True)}
 
     def head(self, bucket: str, key: str) -> tuple[str | None, int]:
         """An object's etag and version; None and -1 if there is none."""

@@ -67,30 +67,32 @@ NOTHING = narrow(pl.DataFrame(schema=SAMPLES))
 def distinct(samples: pl.DataFrame) -> pl.DataFrame:
     """Each identity once, with the `day` of `measured_at` in UTC."""
     dated = _dated(samples.lazy()).collect()
-    repeated = dated.select(IDENTITY).is_duplicated()
-    if not repeated.any():
+    is_repeat = dated.select(IDENTITY).is_duplicated()
+    if not is_repeat.any():
         return dated
-    best = dated.filter(repeated).sort(_received_first(dated)).unique(IDENTITY, keep="first", maintain_order=True)
-    return pl.concat([dated.filter(~repeated), best])
+    best = dated.filter(is_repeat).sort(_received_first(dated)).unique(IDENTITY, keep="first", maintain_order=True)
+    return pl.concat([dated.filter(~is_repeat), best])
 
 
-def changes(arrived: pl.DataFrame, stored: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """What `arrived`, distinct, changes in a lake of which `stored` has every copy: rows of `samples` with their `day`.
+def changes(new_samples: pl.DataFrame, old_pages: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """What `new_samples`, distinct, change in a lake of which `old_pages` have every copy: rows with their `day`.
 
     `gone` marks rows that leave their day, because the copy that stays is on another; `known` marks rows that come
     instead of a copy. Rows that change nothing are left out.
     """
-    there = pl.concat([part.lazy() for part in stored] or [arrived.lazy().clear()], how="diagonal")
-    old = _dated(there.join(arrived.lazy(), on=IDENTITY, how="semi")).collect()
+    there = pl.concat([part.lazy() for part in old_pages] or [new_samples.lazy().clear()], how="diagonal")
+    old = _dated(there.join(new_samples.lazy(), on=IDENTITY, how="semi")).collect()
     if old.is_empty():
-        return arrived.with_columns(gone=pl.lit(False), known=pl.lit(False))
-    rivals = arrived.join(old, on=IDENTITY, how="semi")
+        return new_samples.with_columns(gone=pl.lit(False), known=pl.lit(False))
+    rivals = new_samples.join(old, on=IDENTITY, how="semi")
     contest = pl.concat([old.with_columns(new=pl.lit(False)), rivals.with_columns(new=pl.lit(True))], how="diagonal")
-    won = contest.sort([*_received_first(contest), "new"]).unique(IDENTITY, keep="first").filter("new").drop("new")
-    moved = old.join(won, on=IDENTITY, how="semi").join(won, on=[*IDENTITY, "day"], how="anti")
-    fresh = arrived.join(old, on=IDENTITY, how="anti")
-    marked = [(fresh, False, False), (won, False, True), (moved, True, False)]
-    return pl.concat([rows.with_columns(gone=gone, known=known) for rows, gone, known in marked], how="diagonal")
+    winners = contest.sort([*_received_first(contest), "new"]).unique(IDENTITY, keep="first").filter("new").drop("new")
+    elsewhere = old.join(winners, on=IDENTITY, how="semi").join(winners, on=[*IDENTITY, "day"], how="anti")
+    fresh = new_samples.join(old, on=IDENTITY, how="anti")
+    marked = [(fresh, False, False), (winners, False, True), (elsewhere, True, False)]
+    return pl.concat(
+        [rows.with_columns(gone=is_gone, known=is_known) for rows, is_gone, is_known in marked], how="diagonal"
+    )
 
 
 def _received_first(copies: pl.DataFrame) -> list[str]:

@@ -80,15 +80,15 @@ def read(texts: list[str]) -> tuple[pl.DataFrame, list[int]]:
     if not is_usual.any():
         return NOTHING, others
     heads, samples = _flatten(lines if is_usual.all() else lines.filter(is_usual))
-    refused = _refused(heads, samples)
-    if refused:
-        keep = ~samples["row"].is_in(refused)
+    refusals = _refused(heads, samples)
+    if refusals:
+        keep = ~samples["row"].is_in(refusals)
         samples = samples.filter(keep)
-    found = pl.concat(
+    rows = pl.concat(
         [narrow(heads.drop("line", "many", "v", "client_id"))[samples["row"]], samples.drop("row")], how="horizontal"
     )
-    columns = [column(name) for name in SAMPLES if name in found.columns]
-    return found.select(columns), others + heads["line"].gather(refused).to_list()
+    columns = [column(name) for name in SAMPLES if name in rows.columns]
+    return rows.select(columns), others + heads["line"].gather(refusals).to_list()
 
 
 def _flatten(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

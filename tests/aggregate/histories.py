@@ -31,7 +31,14 @@ from tests.aggregate.fake_aws import AFTER, S3, Glue
 T0 = 1717200000  # 2024-06-01 00:00 UTC
 DAY = 86400
 MEASURED = ("vwc", "volume_l", "flow_l_min", "rain_mm")
-SETTINGS = Settings("bucket", "raw/", "bucket", "lake/", "lake", 60)
+SETTINGS = Settings(
+    source_bucket="bucket",
+    source_prefix="raw/",
+    dest_bucket="bucket",
+    dest_prefix="lake/",
+    glue_database="lake",
+    interval_minutes=60,
+)
 SENSORS = ("g1.soil", "g1.flow", "g10.soil")
 
 

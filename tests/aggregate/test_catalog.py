@@ -81,7 +81,14 @@ def tables_of_terraform(lake: Any) -> Iterator[Any]:
 def test_terraform_has_the_same_tables() -> None:
     """tables.json says, to the letter and in order, what the function would make."""
     tables = json.loads(TABLES.read_text())
-    settings = Settings("farm", "raw/", "farm", "lake/", "farm", 15)
+    settings = Settings(
+        source_bucket="farm",
+        source_prefix="raw/",
+        dest_bucket="farm",
+        dest_prefix="lake/",
+        glue_database="farm",
+        interval_minutes=15,
+    )
     assert list(tables) == list(catalog.COLUMNS)
     for name, table in tables.items():
         assert of_terraform(name, table, "farm", "lake/") == catalog.definition(settings, name)

@@ -258,7 +258,19 @@ def test_no_weather_is_both_tuned_on_and_reported() -> None:
 
 
 def _row(policy: str, mm: float, mean: float = 1.0, worst: float = 1.0, fault: str = "none") -> Row:
-    return Row(SITE, policy, fault, 2, 8 * mean, 8 * worst, 8.0, mm, 0.0, 5.0, worst)
+    return Row(
+        site=SITE,
+        policy=policy,
+        fault=fault,
+        seasons=2,
+        yield_t_ha_mean=8 * mean,
+        yield_t_ha_min=8 * worst,
+        full_yield_t_ha=8.0,
+        irrigation_mm=mm,
+        drainage_mm=0.0,
+        events=5.0,
+        worst=worst,
+    )
 
 
 def _sheet(*own: Row) -> Sheet:
@@ -306,7 +318,7 @@ def test_a_policy_that_does_all_that_is_asked_passes() -> None:
 def test_a_policy_that_fails_in_one_thing_is_told_so(worse: Row, asked: str) -> None:
     """The verdict about that thing, at least, is no."""
     kept = [row for row in _good() if (row.policy, row.fault) != (worse.policy, worse.fault)]
-    (verdict,) = [verdict for verdict in judge([_sheet(*kept, worse)]) if asked in verdict.asked]
+    (verdict,) = [verdict for verdict in judge([_sheet(*kept, worse)]) if asked in verdict.demand]
     assert not verdict.passed
 
 
@@ -323,7 +335,14 @@ def test_a_season_is_held_against_its_own_full_yield() -> None:
 
 
 def _result(year: int, dry_yield: float, full: float) -> Result:
-    return Result(SITE, date(year, 4, 1), "fused", "none", field.Outcome(dry_yield, 100, 0, 4), full)
+    return Result(
+        site=SITE,
+        sown=date(year, 4, 1),
+        policy="fused",
+        fault="none",
+        outcome=field.Outcome(dry_yield, 100, 0, 4),
+        full_yield_t_ha=full,
+    )
 
 
 def test_one_oracle_is_published() -> None:

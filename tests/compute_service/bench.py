@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from compute_service.adapters.sqlite import Store
 from compute_service.domain.forecast import Forecast
+from compute_service.domain.ports import Store
 from compute_service.domain.zone import Config, Site, Zone
 from compute_service.service import Service
 from protocol import messages, topics
@@ -73,8 +73,8 @@ class Bench:
     store: Store
     zones: tuple[Zone, ...]
     now: int = NOON
-    published: list[tuple[str, dict[str, Any], Callable[[], None]]] = field(default_factory=list)
-    events: list[dict[str, Any]] = field(default_factory=list)
+    published: list[tuple[str, Any, Callable[[], None]]] = field(default_factory=list)
+    events: list[Any] = field(default_factory=list)
     pump_l_min: float | None = None
     forecast: Forecast | None = None
 
@@ -116,6 +116,6 @@ class Bench:
         return [event for event in self.events if event["kind"] == kind]
 
     def state_of(self, command: dict[str, Any]) -> str:
-        row = self.store.command(command["command_id"])
+        row = self.store.commands.get(command["command_id"])
         assert row is not None
         return row.state

@@ -1,4 +1,4 @@
-"""A service on a store of its own, and a real broker with throw-away certificates."""
+"""A service on a store of its own, in memory or in a file, and a real broker with throw-away certificates."""
 
 import datetime
 import ipaddress
@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.in_memory.store import InMemoryStore
+from compute_service.adapters.sqlite.store import SqliteStore
 from tests.compute_service.bench import GATEWAY, Bench, zone
 from tests.processes import end
 from tests.waiting import free_port, until_true
@@ -24,14 +25,25 @@ MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"  # Debian keeps i
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(Store(tmp_path / "compute.sqlite")) as store:
+def store() -> InMemoryStore:
+    """For what has nothing to do with files; see test_ports.py for how true it is."""
+    return InMemoryStore()
+
+
+@pytest.fixture
+def bench(store: InMemoryStore) -> Bench:
+    return Bench(store, (zone("a"), zone("b")))
+
+
+@pytest.fixture
+def file_store(tmp_path: Path) -> Iterator[SqliteStore]:
+    with closing(SqliteStore(tmp_path / "compute.sqlite")) as store:
         yield store
 
 
 @pytest.fixture
-def bench(store: Store) -> Bench:
-    return Bench(store, (zone("a"), zone("b")))
+def file_bench(file_store: SqliteStore) -> Bench:
+    return Bench(file_store, (zone("a"), zone("b")))
 
 
 class Broker:

@@ -8,11 +8,12 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from compute_service.__main__ import main
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.sqlite.store import SqliteStore
 from protocol import messages, topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, ack, zone
 from tests.compute_service.conftest import Broker, until
@@ -28,7 +29,7 @@ def test_zones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_decisions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`decisions` prints the sentences of a zone, and every check when asked."""
-    with closing(Store(tmp_path / "store")) as store:
+    with closing(SqliteStore(tmp_path / "store")) as store:
         bench = Bench(store, (zone("a"), zone("b")), now=NOON)
         bench.water("a")
         bench.water("b")
@@ -67,7 +68,7 @@ def test_user_errors(
 ) -> None:
     """Bad input ends with one line on stderr that names it, and exit code 2."""
     monkeypatch.chdir(tmp_path)
-    with closing(Store("store")) as store, closing(Store("new")):
+    with closing(SqliteStore("store")) as store, closing(SqliteStore("new")):
         Bench(store, (zone("a"),)).hear_reading("a")
     Path("zones.yaml").write_text(GOOD)
     Path("percent.yaml").write_text(GOOD.replace("0.29", "29"))
@@ -82,18 +83,18 @@ def test_user_errors(
 
 def test_update_waits_in_the_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An update is kept for a service that does not run at the moment."""
-    Store(tmp_path / "store").close()
+    SqliteStore(tmp_path / "store").close()
     path = write(tmp_path, "{device_id: all, settings: {sample_interval_s: 600}}")
     assert main(["update", str(path), "--store", str(tmp_path / "store"), "--wait", "0"]) == 0
     assert "queued; it is published as soon as the service runs" in capsys.readouterr().out
-    with closing(Store(tmp_path / "store")) as store:
-        assert store.updates_in("queued")[0]["settings"] == {"sample_interval_s": 600}
+    with closing(SqliteStore(tmp_path / "store")) as store:
+        assert store.updates.in_states("queued")[0]["settings"] == {"sample_interval_s": 600}
 
 
 def test_a_service_from_start_to_end(broker: Broker, tmp_path: Path) -> None:
     """The real process waters a dry zone, settles it, publishes an update handed to it, and stops on SIGTERM."""
     zones, events, store_path = write(tmp_path, GOOD), tmp_path / "events.jsonl", tmp_path / "store"
-    with closing(Store(store_path)) as store:  # heard ten seconds ago by the process before
+    with closing(SqliteStore(store_path)) as store:  # heard ten seconds ago by the process before
         Bench(store, (zone("a"),), now=int(time.time()) - 10).hear_reading("a", vwc=0.15)
     python = [sys.executable, "-m", "compute_service"]
     options = ["--certs", str(tmp_path / "irrigation-compute"), "--port", str(broker.port), "--store", str(store_path)]
@@ -102,7 +103,7 @@ def test_a_service_from_start_to_end(broker: Broker, tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "Test farm: serving, zones: 1; Ctrl-C stops\n"
         until(lambda: len(heard) == 1)
-        command = messages.decode(heard[0].topic, heard[0].payload)[1]
+        command: Any = messages.decode(heard[0].topic, heard[0].payload)[1]
         done = messages.encode("ack", ack(command, "done"))
         client.publish(topics.ack(GATEWAY), done, 1).wait_for_publish(10)
         client.subscribe(topics.UPDATES, 1)
@@ -112,10 +113,11 @@ def test_a_service_from_start_to_end(broker: Broker, tmp_path: Path) -> None:
         until(lambda: len(heard) == 2)
         process.send_signal(signal.SIGTERM)
         assert process.wait(120) == 0
-    assert messages.decode(heard[1].topic, heard[1].payload)[1]["settings"] == {"sample_interval_s": 600}
+    update: Any = messages.decode(heard[1].topic, heard[1].payload)[1]
+    assert update["settings"] == {"sample_interval_s": 600}
     assert (command["action"], command["duration_s"]) == ("open", 1800)
     kinds = [json.loads(line)["kind"] for line in events.read_text().splitlines()]
     assert kinds == ["decision", "command", "ack"]
     assert not Path(f"{store_path}-wal").exists()
-    with closing(Store(store_path)) as store:
-        assert [delivery.volume_l for delivery in store.deliveries()] == [300.0]
+    with closing(SqliteStore(store_path)) as store:
+        assert [delivery.volume_l for delivery in store.commands.deliveries()] == [300.0]

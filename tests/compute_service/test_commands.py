@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.in_memory.store import InMemoryStore
+from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.commands import ACK_GRACE_S, LIFE_S, SETTLED, TRANSITIONS, ulid
 from compute_service.domain.decide import Run
 from compute_service.errors import StoreError
@@ -15,7 +16,7 @@ from protocol.messages import ACK_STATES, FINAL_STATES
 from tests.compute_service.bench import NOON, Bench, zone
 
 
-def test_command_is_on_the_disk_before_it_is_published(bench: Bench, tmp_path: Path) -> None:
+def test_command_is_on_the_disk_before_it_is_published(file_bench: Bench, tmp_path: Path) -> None:
     """Whoever opens the store at the moment of the publish finds the command and its decision there."""
     found = []
 
@@ -24,9 +25,9 @@ def test_command_is_on_the_disk_before_it_is_published(bench: Bench, tmp_path: P
             query = "SELECT c.state, d.command_id = c.command_id FROM commands c JOIN decisions d USING (command_id)"
             found.extend(other.execute(query).fetchall())
 
-    bench.service._publish = publish
-    bench.hear_reading("a")
-    bench.tick(10)
+    file_bench.service._publish = publish
+    file_bench.hear_reading("a")
+    file_bench.tick(10)
     assert found == [("pending", 1)]
 
 
@@ -41,7 +42,7 @@ def test_the_usual_walk(bench: Bench) -> None:
         bench.hear_ack(command, state)
         states.append(bench.state_of(command))
     assert states == ["pending", "sent", "received", "started", "done"]
-    [delivery] = bench.store.deliveries()
+    [delivery] = bench.store.commands.deliveries()
     assert (delivery.duration_s, delivery.volume_l, delivery.source) == (600, 300.0, "measured")
     assert delivery.ended_at == bench.now
     assert bench.service.next_due() is None
@@ -63,8 +64,8 @@ def test_settled_once(bench: Bench, first: str, second: str) -> None:
     for _ in range(3):
         bench.hear_ack(command, second, duration_s=999, volume_l=999)
     assert bench.state_of(command) == first
-    assert [delivery.duration_s for delivery in bench.store.deliveries()] == [100]
-    assert bench.store.counters()["acks_without_effect"] == 3
+    assert [delivery.duration_s for delivery in bench.store.commands.deliveries()] == [100]
+    assert bench.store.updates.counters()["acks_without_effect"] == 3
     assert len(bench.events_of("ack")) == 4
 
 
@@ -72,7 +73,7 @@ def test_rejected_delivers_nothing(bench: Bench) -> None:
     """A rejected command gave no water, starts no cooldown, and the next reading may try again."""
     command = bench.water("a")
     bench.hear_ack(command, "rejected", code="stale_epoch", epoch=7)
-    assert bench.store.deliveries()[0].duration_s == 0
+    assert bench.store.commands.deliveries()[0].duration_s == 0
     bench.now += 60
     assert bench.water("a")["epoch"] == 8
 
@@ -81,7 +82,7 @@ def test_done_without_duration_counts_in_full(bench: Bench) -> None:
     """A run whose ack tells no duration counts with its bound against the day."""
     command = bench.water("a")
     bench.hear_ack(command, "done", duration_s=None)
-    assert bench.store.deliveries()[0].duration_s == command["duration_s"]
+    assert bench.store.commands.deliveries()[0].duration_s == command["duration_s"]
 
 
 @pytest.mark.parametrize(("claimed", "booked"), [(NOON - 10**7, NOON + 10), (NOON + 10**7, NOON + 700)])
@@ -90,7 +91,7 @@ def test_wrong_clock_does_not_escape_the_day(bench: Bench, claimed: int, booked:
     command = bench.water("a")
     bench.now = NOON + 700
     bench.hear_ack(command, "done", at=claimed)
-    assert bench.store.deliveries()[0].ended_at == booked
+    assert bench.store.commands.deliveries()[0].ended_at == booked
 
 
 def test_cooldown_and_cap_follow_what_was_settled(bench: Bench) -> None:
@@ -116,17 +117,17 @@ def test_no_second_command_while_one_is_under_way(bench: Bench) -> None:
         assert len(bench.commands()) == 1
 
 
-def test_unanswered_command_expires(bench: Bench) -> None:
+def test_unanswered_command_expires(file_bench: Bench) -> None:
     """A command that nobody answers is given up after its expiry and a grace, and that moment is due."""
-    command = bench.water("a")
-    bench.published[-1][2]()
-    issued = bench.now
-    assert bench.service.next_due() == issued + LIFE_S + ACK_GRACE_S
-    bench.tick(LIFE_S + ACK_GRACE_S - 1)
-    assert bench.state_of(command) == "sent"
-    bench.tick(1)
-    assert bench.state_of(command) == "expired"
-    assert bench.service.next_due() is None
+    command = file_bench.water("a")
+    file_bench.published[-1][2]()
+    issued = file_bench.now
+    assert file_bench.service.next_due() == issued + LIFE_S + ACK_GRACE_S
+    file_bench.tick(LIFE_S + ACK_GRACE_S - 1)
+    assert file_bench.state_of(command) == "sent"
+    file_bench.tick(1)
+    assert file_bench.state_of(command) == "expired"
+    assert file_bench.service.next_due() is None
 
 
 def test_started_command_has_the_time_of_its_run(bench: Bench) -> None:
@@ -139,17 +140,17 @@ def test_started_command_has_the_time_of_its_run(bench: Bench) -> None:
     assert bench.state_of(command) == "expired"
 
 
-def test_unknown_end_counts_as_given(bench: Bench) -> None:
+def test_unknown_end_counts_as_given(file_bench: Bench) -> None:
     """Water that may have flowed counts against cooldown and cap until an ack tells better, and is never settled."""
-    command = bench.water("a")
-    bench.tick(LIFE_S + ACK_GRACE_S)
-    closed = bench.now
-    assert bench.store.zone_state(bench.zones[0], 0, 0, 0).runs == (Run(closed, command["duration_s"]),)
-    assert bench.store.deliveries() == []
-    bench.hear_reading("a")
-    bench.tick(10)
-    assert len(bench.commands()) == 1
-    assert "the last run ended" in bench.store.decisions()[-1]["sentence"]
+    command = file_bench.water("a")
+    file_bench.tick(LIFE_S + ACK_GRACE_S)
+    closed = file_bench.now
+    assert file_bench.store.zones.zone_state(file_bench.zones[0], 0, 0, 0).runs == (Run(closed, command["duration_s"]),)
+    assert file_bench.store.commands.deliveries() == []
+    file_bench.hear_reading("a")
+    file_bench.tick(10)
+    assert len(file_bench.commands()) == 1
+    assert "the last run ended" in file_bench.store.decisions.last()[-1]["sentence"]
 
 
 def test_late_ack_settles_an_expired_command(bench: Bench) -> None:
@@ -158,18 +159,18 @@ def test_late_ack_settles_an_expired_command(bench: Bench) -> None:
     started = bench.now
     bench.tick(86400)
     assert bench.state_of(command) == "expired"
-    assert bench.store.zone_state(bench.zones[0], 0, 0, 0).used_season_l == 1800 * 200 / 60
+    assert bench.store.zones.zone_state(bench.zones[0], 0, 0, 0).used_season_l == 1800 * 200 / 60
     for _ in range(2):
         bench.hear_ack(command, "started", at=started + 1)
         bench.hear_ack(command, "done", at=started + 601)
     assert bench.state_of(command) == "done"
-    assert bench.store.zone_state(bench.zones[0], 0, 0, 0).runs == (Run(started + 601, 600),)
-    assert bench.store.zone_state(bench.zones[0], 0, 0, 0).under_way is None
-    assert bench.store.zone_state(bench.zones[0], 0, 0, 0).used_season_l == 300
-    assert sum(water.litres for water in bench.store.new_water(bench.zones[0])) == 300
+    assert bench.store.zones.zone_state(bench.zones[0], 0, 0, 0).runs == (Run(started + 601, 600),)
+    assert bench.store.zones.zone_state(bench.zones[0], 0, 0, 0).under_way is None
+    assert bench.store.zones.zone_state(bench.zones[0], 0, 0, 0).used_season_l == 300
+    assert sum(water.litres for water in bench.store.zones.news(bench.zones[0]).water) == 300
 
 
-def test_daily_cap_holds_without_any_ack(store: Store) -> None:
+def test_daily_cap_holds_without_any_ack(store: InMemoryStore) -> None:
     """Even if no ack ever comes back, the commands of a day stay below its cap."""
     bench = Bench(store, (zone("a", application_rate_mm_h=12.0),))  # a run brings little of what is missing
     for _ in range(100):
@@ -179,7 +180,7 @@ def test_daily_cap_holds_without_any_ack(store: Store) -> None:
     assert sum(command["duration_s"] for command in bench.commands()) <= 2 * 5400  # the 17 hours touch two local days
 
 
-def test_epochs_rise_over_restarts(store: Store) -> None:
+def test_epochs_rise_over_restarts(store: InMemoryStore) -> None:
     """Every command of a zone has a larger epoch than the one before, also after a restart."""
     epochs = []
     for turn in range(3):
@@ -193,10 +194,10 @@ def test_epochs_rise_over_restarts(store: Store) -> None:
 def test_crash_before_the_puback(tmp_path: Path) -> None:
     """After a crash between commit and PUBACK the same command is published again, to the letter, and no other."""
     path = tmp_path / "store"
-    with closing(Store(path)) as store:
+    with closing(SqliteStore(path)) as store:
         before = Bench(store, (zone("a"),))
         command = before.water("a")
-    with closing(Store(path)) as store:
+    with closing(SqliteStore(path)) as store:
         after = Bench(store, (zone("a"),), now=before.now + 5)
         after.service.start()
         assert after.commands() == [command]
@@ -206,7 +207,7 @@ def test_crash_before_the_puback(tmp_path: Path) -> None:
         assert after.commands() == [command]
         after.published[-1][2]()
         assert after.state_of(command) == "sent"
-    with closing(Store(path)) as store:
+    with closing(SqliteStore(path)) as store:
         again = Bench(store, (zone("a"),), now=before.now + 20)
         again.service.start()
         assert again.commands() == []
@@ -215,9 +216,9 @@ def test_crash_before_the_puback(tmp_path: Path) -> None:
 def test_crash_before_the_decision(tmp_path: Path) -> None:
     """A reading that was acknowledged to the broker gets its decision after a crash."""
     path = tmp_path / "store"
-    with closing(Store(path)) as store:
+    with closing(SqliteStore(path)) as store:
         Bench(store, (zone("a"),)).hear_reading("a")
-    with closing(Store(path)) as store:
+    with closing(SqliteStore(path)) as store:
         after = Bench(store, (zone("a"),), now=NOON + 60)
         after.tick()
         assert len(after.commands()) == 1
@@ -227,10 +228,10 @@ def test_crash_before_the_decision(tmp_path: Path) -> None:
 def test_expired_command_is_not_published_again(tmp_path: Path, later_s: int) -> None:
     """A command that expired while the service was down is not published, and is closed."""
     path = tmp_path / "store"
-    with closing(Store(path)) as store:
+    with closing(SqliteStore(path)) as store:
         before = Bench(store, (zone("a"),))
         command = before.water("a")
-    with closing(Store(path)) as store:
+    with closing(SqliteStore(path)) as store:
         after = Bench(store, (zone("a"),), now=before.now + later_s)
         after.service.start()
         assert after.published == []
@@ -238,17 +239,18 @@ def test_expired_command_is_not_published_again(tmp_path: Path, later_s: int) ->
         assert after.state_of(command) == "expired"
 
 
-def test_failed_transaction_leaves_nothing(bench: Bench) -> None:
+def test_failed_transaction_leaves_nothing(file_bench: Bench, file_store: SqliteStore) -> None:
     """If a decision cannot be kept, neither is its command, and nothing is published."""
-    bench.hear_reading("a")
-    bench.store._run("CREATE TRIGGER full BEFORE INSERT ON decisions BEGIN SELECT RAISE(ROLLBACK, 'disk full'); END")
+    file_bench.hear_reading("a")
+    disk_full = "CREATE TRIGGER full BEFORE INSERT ON decisions BEGIN SELECT RAISE(ROLLBACK, 'disk full'); END"
+    file_store.database.run(disk_full)
     with pytest.raises(sqlite3.IntegrityError):
-        bench.tick(10)
-    assert bench.store.commands_in("pending") == []
-    assert bench.published == []
-    bench.store._run("DROP TRIGGER full")
-    bench.tick()
-    assert len(bench.commands()) == 1
+        file_bench.tick(10)
+    assert file_store.commands.in_states("pending") == []
+    assert file_bench.published == []
+    file_store.database.run("DROP TRIGGER full")
+    file_bench.tick()
+    assert len(file_bench.commands()) == 1
 
 
 def test_table_knows_every_ack() -> None:
@@ -269,7 +271,7 @@ def test_ulid() -> None:
 
 def test_store_in_memory() -> None:
     """A store without a file works, for demonstrations."""
-    with closing(Store(":memory:")) as store:
+    with closing(SqliteStore(":memory:")) as store:
         assert Bench(store, (zone("a"),)).water("a")["epoch"] == 1
 
 
@@ -281,7 +283,7 @@ def test_bad_store(tmp_path: Path, content: bytes | None) -> None:
         path.parent.mkdir()
         path.write_bytes(content)
     with pytest.raises(StoreError, match=r"nowhere/store: .*check the path"):
-        Store(path)
+        SqliteStore(path)
 
 
 def test_newer_store(tmp_path: Path) -> None:
@@ -289,4 +291,4 @@ def test_newer_store(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "store")) as newer:
         newer.execute("PRAGMA user_version=99")
     with pytest.raises(StoreError, match="has schema 99"):
-        Store(tmp_path / "store")
+        SqliteStore(tmp_path / "store")

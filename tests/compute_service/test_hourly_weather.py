@@ -79,15 +79,15 @@ def test_the_weather_outside_is_that_of_the_last_hour() -> None:
 
 def test_reports_are_read_as_gateways_write_them() -> None:
     """Flow through a shut valve, and a moisture that was held back; any other words say nothing."""
-    shut = {"code": "flow_while_shut", "text": "plot-1a: 450 l in 900 s"}
+    shut: Any = {"code": "flow_while_shut", "text": "plot-1a: 450 l in 900 s"}
     assert untrusted_reports.unasked_water(shut) == ("plot-1a", 450.0, 900)
-    held = {"code": "bad_value", "text": f"{GATEWAY}.soil-a: vwc of 25.1, it can be 0.0 to 1.0"}
+    held: Any = {"code": "bad_value", "text": f"{GATEWAY}.soil-a: vwc of 25.1, it can be 0.0 to 1.0"}
     assert untrusted_reports.held_back(held) == (f"{GATEWAY}.soil-a", 25.1)
     for report in (shut, held):
-        assert untrusted_reports.unasked_water({**report, "code": "other"}) is None
-        assert untrusted_reports.held_back({**report, "code": "other"}) is None
-        assert untrusted_reports.unasked_water({**report, "text": "hello: 1e9 l"}) is None
-        assert untrusted_reports.held_back({**report, "text": "x: rain_mm of 9, it can be 0"}) is None
+        assert untrusted_reports.unasked_water(report | {"code": "other"}) is None
+        assert untrusted_reports.held_back(report | {"code": "other"}) is None
+        assert untrusted_reports.unasked_water(report | {"text": "hello: 1e9 l"}) is None
+        assert untrusted_reports.held_back(report | {"text": "x: rain_mm of 9, it can be 0"}) is None
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from compute_service.adapters import mqtt as link_module
-from compute_service.adapters.mqtt import Link
+from compute_service.adapters import mqtt
+from compute_service.adapters.mqtt import MqttConnection
 from compute_service.errors import CertificateError, ConnectError
 from protocol import topics
 from tests.compute_service.bench import GATEWAY
@@ -28,8 +28,8 @@ def never(error: BaseException) -> NoReturn:
     raise AssertionError("must not fail") from error
 
 
-def open_link(broker: Broker, host: str = "localhost") -> Link:
-    return Link(broker.folder / "irrigation-compute", host, broker.port, fatal=never)
+def open_connection(broker: Broker, host: str = "localhost") -> MqttConnection:
+    return MqttConnection(broker.folder / "irrigation-compute", host, broker.port, fatal=never)
 
 
 @contextmanager
@@ -58,14 +58,14 @@ def test_round_trip(broker: Broker, host: str) -> None:
     """What a gateway publishes arrives, what is published reaches the gateway, and every PUBACK is told."""
     arrived: list[tuple[str, bytes]] = []
     acked = threading.Event()
-    with closing(open_link(broker, host)) as link, gateway(broker) as (client, heard):
-        link.connect(lambda topic, payload: arrived.append((topic, payload)))
+    with closing(open_connection(broker, host)) as connection, gateway(broker) as (client, heard):
+        connection.connect(lambda topic, payload: arrived.append((topic, payload)))
         for topic in (TOPIC, topics.ack(GATEWAY), topics.STATUS, topics.ERRORS, topics.DIAGNOSTICS):
             client.publish(topic, b"up", 1).wait_for_publish(LAST_RESORT_S)
-        link.publish(topics.command(GATEWAY), b"down", acked.set)
+        connection.publish(topics.command(GATEWAY), b"down", acked.set)
         assert acked.wait(LAST_RESORT_S)
         until(lambda: len(arrived) == 5 and len(heard) == 1)
-        assert link.un_acked() == 0
+        assert connection.un_acked() == 0
     assert arrived[0] == (TOPIC, b"up")
     assert heard[0].payload == b"down"
 
@@ -73,25 +73,25 @@ def test_round_trip(broker: Broker, host: str) -> None:
 def test_close_waits_for_pubacks(broker: Broker) -> None:
     """Closing right after many publishes loses none of them."""
     acked: list[int] = []
-    with closing(open_link(broker)) as link:
-        link.connect(lambda *_: None)
+    with closing(open_connection(broker)) as connection:
+        connection.connect(lambda *_: None)
         for number in range(300):
-            link.publish(topics.UPDATES, b"x" * 100, lambda number=number: acked.append(number))  # type: ignore[misc] # bound now
+            connection.publish(topics.UPDATES, b"x" * 100, lambda number=number: acked.append(number))  # type: ignore[misc] # bound now
     assert sorted(acked) == list(range(300))
 
 
 def test_broker_restart(broker: Broker) -> None:
-    """After a restart of the broker the link is back by itself, and what was published meanwhile arrives."""
+    """After a restart of the broker the connection is back by itself, and what was published meanwhile arrives."""
     arrived: list[bytes] = []
     acked = threading.Event()
-    with closing(open_link(broker)) as link:
-        link.connect(lambda _topic, payload: arrived.append(payload))
+    with closing(open_connection(broker)) as connection:
+        connection.connect(lambda _topic, payload: arrived.append(payload))
         broker.stop()
-        link.publish(topics.command(GATEWAY), b"meanwhile", acked.set)
-        assert link.un_acked() == 1
+        connection.publish(topics.command(GATEWAY), b"meanwhile", acked.set)
+        assert connection.un_acked() == 1
         broker.start()
         assert acked.wait(LAST_RESORT_S)
-        assert link.un_acked() == 0
+        assert connection.un_acked() == 0
         with gateway(broker) as (client, _):
             client.publish(TOPIC, b"after", 1).wait_for_publish(LAST_RESORT_S)
             until(lambda: arrived == [b"after"])
@@ -100,8 +100,8 @@ def test_broker_restart(broker: Broker) -> None:
 def test_forgotten_session_is_subscribed_again(broker: Broker) -> None:
     """A broker that lost its sessions is subscribed to again, without a restart of the service."""
     arrived: list[bytes] = []
-    with closing(open_link(broker)) as link:
-        link.connect(lambda _topic, payload: arrived.append(payload))
+    with closing(open_connection(broker)) as connection:
+        connection.connect(lambda _topic, payload: arrived.append(payload))
         broker.stop()
         (broker.folder / "mosquitto.db").unlink()
         broker.start()
@@ -118,12 +118,12 @@ def test_forgotten_session_is_subscribed_again(broker: Broker) -> None:
 def test_messages_wait_for_an_absent_service(broker: Broker) -> None:
     """What gateways publish while the service is down is delivered when it is back."""
     arrived: list[bytes] = []
-    with closing(open_link(broker)) as link:
-        link.connect(lambda *_: None)
+    with closing(open_connection(broker)) as connection:
+        connection.connect(lambda *_: None)
     with gateway(broker) as (client, _):
         client.publish(TOPIC, b"waited", 1).wait_for_publish(LAST_RESORT_S)
-    with closing(open_link(broker)) as link:
-        link.connect(lambda _topic, payload: arrived.append(payload))
+    with closing(open_connection(broker)) as connection:
+        connection.connect(lambda _topic, payload: arrived.append(payload))
         until(lambda: arrived == [b"waited"])
 
 
@@ -141,8 +141,8 @@ def test_puback_follows_the_handling(broker: Broker) -> None:
     with (broker.folder / "mosquitto.conf").open("a") as config:
         config.write("log_type all\n")
     broker.start()
-    with closing(open_link(broker)) as link, gateway(broker) as (client, _):
-        link.connect(slow)
+    with closing(open_connection(broker)) as connection, gateway(broker) as (client, _):
+        connection.connect(slow)
         client.publish(TOPIC, b"one", 1).wait_for_publish(LAST_RESORT_S)
         assert entered.wait(LAST_RESORT_S)
         assert not seen.wait(0.3)
@@ -155,13 +155,13 @@ FAILING = """
 import sys, threading
 from pathlib import Path
 from compute_service.errors import StoreError
-from compute_service.adapters.mqtt import Link
+from compute_service.adapters.mqtt import MqttConnection
 
 def fail(topic, payload):
     raise {error}
 
-link = Link(Path(sys.argv[1]), "localhost", int(sys.argv[2]))
-link.connect(fail)
+connection = MqttConnection(Path(sys.argv[1]), "localhost", int(sys.argv[2]))
+connection.connect(fail)
 print("connected", flush=True)
 threading.Event().wait(20)
 """
@@ -188,8 +188,8 @@ def test_failing_handler_ends_the_process(broker: Broker, error: str, code: int,
     assert process.returncode == code
     assert told in stderr
     arrived: list[bytes] = []
-    with closing(open_link(broker)) as link:
-        link.connect(lambda _topic, payload: arrived.append(payload))
+    with closing(open_connection(broker)) as connection:
+        connection.connect(lambda _topic, payload: arrived.append(payload))
         until(lambda: arrived == [b"precious"])
 
 
@@ -197,19 +197,19 @@ def test_no_broker(broker: Broker) -> None:
     """A broker that does not answer is named, with the remedy."""
     broker.stop()
     with (
-        closing(open_link(broker)) as link,
+        closing(open_connection(broker)) as connection,
         pytest.raises(ConnectError, match=f"localhost:{broker.port}: cannot connect"),
     ):
-        link.connect(lambda *_: None)
+        connection.connect(lambda *_: None)
 
 
 def test_foreign_broker(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker whose certificate is of another authority gets nothing."""
-    monkeypatch.setattr(link_module, "CONNECT_S", 1)
+    monkeypatch.setattr(mqtt, "CONNECT_S", 1)
     other = Broker(tmp_path / "other")
     other.port = broker.port
-    with closing(open_link(other)) as link, pytest.raises(ConnectError, match="no answer in 1 s"):
-        link.connect(lambda *_: None)
+    with closing(open_connection(other)) as connection, pytest.raises(ConnectError, match="no answer in 1 s"):
+        connection.connect(lambda *_: None)
 
 
 @pytest.mark.parametrize("name", ["thing_name.txt", "certificate.pem", "private_key.pem", "root_ca.pem"])
@@ -217,11 +217,11 @@ def test_missing_certificate(broker: Broker, name: str) -> None:
     """A missing file of the identity is named, with the remedy."""
     (broker.folder / "irrigation-compute" / name).unlink()
     with pytest.raises(CertificateError, match=f"{name} is missing; run 'python -m certs issue'"):
-        open_link(broker)
+        open_connection(broker)
 
 
 def test_broken_certificate(broker: Broker) -> None:
     """A certificate that is none is told as such."""
     (broker.folder / "irrigation-compute" / "certificate.pem").write_text("hello")
     with pytest.raises(CertificateError, match="issue the certificates of this thing again"):
-        open_link(broker)
+        open_connection(broker)

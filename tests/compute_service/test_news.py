@@ -1,10 +1,12 @@
 """What the service tells of its gateways: one that is gone or back, one that booted, one that reports an error."""
 
+import json
 from typing import Any
 
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.in_memory.store import InMemoryStore
 from protocol import messages, topics
 from tests.compute_service.bench import GATEWAY, Bench, zone
+from tests.protocol.types import events, flaws
 
 NOW = 1_700_000_000
 
@@ -39,7 +41,22 @@ def test_an_error_report_is_told(bench: Bench) -> None:
     assert told(bench, "error") == [("bad_value", "vwc of 25.1, it can be 0.0 to 1.0")]
 
 
-def test_strangers_make_no_news(store: Store) -> None:
+def test_news_are_events_as_they_are_defined(bench: Bench) -> None:
+    """A change of state, an error, a refusal, a decision, a command, an ack: all as protocol/events.pyi says."""
+    hear(bench, "status", topics.STATUS, state="online")
+    hear(bench, "error", topics.ERRORS, code="bad_value", text="x")
+    bench.service.handle("irrigation/nonsense", b"")
+    bench.hear_ack(bench.water("a"), "done")
+    shapes = events()
+    assert [event["kind"] for event in bench.events] == ["status", "error", "refusal", "decision", "command", "ack"]
+    assert [flaw for event in bench.events for flaw in flaws(as_read(event), shapes[event["kind"]])] == []
+
+
+def as_read(event: Any) -> Any:
+    return json.loads(json.dumps(event))
+
+
+def test_strangers_make_no_news(store: InMemoryStore) -> None:
     """A gateway of no farm is refused, and nothing of it is told as news."""
     bench = Bench(store, (zone("a"),))
     hear(bench, "status", topics.STATUS, gateway_id="irrigation-gateway-99", state="offline")

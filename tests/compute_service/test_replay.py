@@ -11,7 +11,7 @@ import pytest
 
 from compute_service.__main__ import main
 from compute_service.adapters.packing import pack, unpack
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.forecast import Forecast, Hour
 from compute_service.domain.inputs import zone_from, zone_text
 from compute_service.domain.zone import Limits, Probe
@@ -27,7 +27,7 @@ ZONES = (
 DAYS = ("2025-06-15", "2025-06-16", "2025-06-17")
 
 
-def live(store: Store, hours: int = 48) -> Bench:
+def live(store: SqliteStore, hours: int = 48) -> Bench:
     """Two zones through dry days, with weather, forecasts, runs that are acked or not, a restart, manual water."""
     chance = random.Random(5)
     bench = Bench(store, ZONES, pump_l_min=390)
@@ -63,7 +63,7 @@ def live(store: Store, hours: int = 48) -> Bench:
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("replay") / "store"
-    with closing(Store(path)) as store:
+    with closing(SqliteStore(path)) as store:
         bench = live(store)
         assert len(bench.commands()) > 6
     yield path
@@ -99,8 +99,8 @@ def test_a_decision_that_was_changed_is_found(lived: Path, tmp_path: Path, capsy
 
 def test_every_decision_explains_itself(lived: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A run and a refusal print what they went by, each check, and what would have changed them."""
-    with closing(Store(lived)) as store:
-        rows = store.decisions("plot-1a", last=1000)
+    with closing(SqliteStore(lived)) as store:
+        rows = store.decisions.last(1000, "plot-1a")
     run = next(row for row in rows if row["intent"])
     none = next(row for row in rows if not row["intent"])
     for row, ending in ((run, "then it would have waited"), (none, "there would have been water")):
@@ -125,7 +125,7 @@ def test_zones_and_models_survive_being_kept(lived: Path) -> None:
     """Settings and beliefs are the same after they were a text."""
     for one in ZONES:
         assert zone_from(zone_text(one)) == one
-        with closing(Store(lived)) as store:
-            model = store.model(one)
+        with closing(SqliteStore(lived)) as store:
+            model = store.zones.model(one)
         assert model is not None
         assert ZoneModel.from_json(one, json.loads(json.dumps(model.to_json()))) == model

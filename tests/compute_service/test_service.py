@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from compute_service.adapters.in_memory.store import InMemoryStore
 from compute_service.adapters.schema import SCHEMAS
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.decide import Run
 from compute_service.domain.zone import Probe
+from compute_service.service import ROUTES
 from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, reading, zone
+from tests.safety.garbage import TOPICS, documents
 
 
 def test_dry_reading_becomes_a_command(bench: Bench) -> None:
@@ -39,7 +42,7 @@ def test_wet_reading_keeps_its_reasons(bench: Bench) -> None:
     bench.hear_reading("a", vwc=0.25)
     bench.tick(10)
     assert bench.published == []
-    [decision] = bench.store.decisions()
+    [decision] = bench.store.decisions.last()
     lacks, due = (decision["receipt"][name] for name in ("depletion_mm", "due_mm"))
     assert (
         decision["sentence"]
@@ -55,7 +58,7 @@ def test_one_decision_per_moment(bench: Bench) -> None:
     bench.now += 5
     bench.hear_reading("a", at=NOON, vwc=0.18)
     bench.tick(5)
-    assert len(bench.store.decisions()) == 1
+    assert len(bench.store.decisions.last()) == 1
     assert len(bench.commands()) == 1
 
 
@@ -69,7 +72,7 @@ def test_order_of_arrival_does_not_matter(bench: Bench) -> None:
         for at, seq, vwc in (*order, *order):
             one.hear_reading("a", at, vwc, sample={"seq": seq}, sensor_id=sensor, zone_id=None)
         one.tick(10)
-        model = one.store.model(one.zones[0])
+        model = one.store.zones.model(one.zones[0])
         assert model is not None
         assert model.probes[sensor].vwc == 0.21
         found.add(json.dumps(model.to_json()).replace(sensor, "soil"))
@@ -83,7 +86,7 @@ def test_old_reading_asks_for_no_decision(bench: Bench) -> None:
     bench.hear_reading("a", at=NOON, vwc=0.25)
     bench.hear_reading("a", at=NOON - 600, vwc=0.1)
     assert bench.service.next_due() is None
-    assert bench.store.counters()["readings_not_newer"] == 2
+    assert bench.store.updates.counters()["readings_not_newer"] == 2
 
 
 @pytest.mark.parametrize(
@@ -97,13 +100,13 @@ def test_unusable_samples(bench: Bench, sample: dict[str, object], counter: str)
     """A sample of unsure time, or from the future, feeds no decision, and is counted."""
     bench.hear_reading("a", sample=sample)
     assert bench.service.next_due() is None
-    assert bench.store.counters()[counter] == 1
+    assert bench.store.updates.counters()[counter] == 1
 
 
 def test_weather_station_is_welcome(bench: Bench) -> None:
     """A known gateway's sensor without a zone is no stranger."""
     bench.hear_reading("a", sensor_id=f"{GATEWAY}.weather", zone_id=None, vwc=None)
-    assert bench.store.counters() == {"reading_messages": 1, "readings_without_zone": 1}
+    assert bench.store.updates.counters() == {"reading_messages": 1, "readings_without_zone": 1}
 
 
 @pytest.mark.parametrize("told", [{"flow_l_min": 12.0}, {"soil_temperature_c": 18.5}])
@@ -114,9 +117,9 @@ def test_a_zones_other_sensors_are_welcome(bench: Bench, told: dict[str, float])
         "samples": [{"seq": 1, "measured_at": NOON, "clock": "synced", **told}],
     }
     bench.hear(topics.data(f"{GATEWAY}.beside"), message)
-    assert bench.store.counters() == {"reading_messages": 1, "readings_without_zone": 1}
+    assert bench.store.updates.counters() == {"reading_messages": 1, "readings_without_zone": 1}
     bench.hear(topics.data(f"{GATEWAY}.beside"), {**message, "zone_id": "plot-9z"})
-    assert bench.store.counters()["refusals"] == 1
+    assert bench.store.updates.counters()["refusals"] == 1
 
 
 def test_a_probe_without_a_value_is_told(bench: Bench) -> None:
@@ -126,10 +129,10 @@ def test_a_probe_without_a_value_is_told(bench: Bench) -> None:
         bench.hear_reading("a", vwc=None)
         bench.tick(60)
     assert bench.commands() == []
-    last = bench.store.decisions()[-1]
+    last = bench.store.decisions.last()[-1]
     assert "its last 3 readings are none that soil can give; look at its cable" in last["sentence"]
     assert last["receipt"]["probes"] == {f"{GATEWAY}.soil-a": "dead"}
-    assert bench.store.counters()["samples_without_vwc"] == 3
+    assert bench.store.updates.counters()["samples_without_vwc"] == 3
 
 
 def test_percent_is_told_by_a_refused_reading(bench: Bench) -> None:
@@ -137,7 +140,7 @@ def test_percent_is_told_by_a_refused_reading(bench: Bench) -> None:
     bench.hear_reading("a", vwc=18.0)
     bench.tick(10)
     assert bench.commands() == []
-    assert "it reports percent where a fraction is wanted" in bench.store.decisions()[-1]["sentence"]
+    assert "it reports percent where a fraction is wanted" in bench.store.decisions.last()[-1]["sentence"]
 
 
 def test_percent_is_told_by_the_gateways_report(bench: Bench) -> None:
@@ -149,13 +152,13 @@ def test_percent_is_told_by_the_gateways_report(bench: Bench) -> None:
         assert bench.service.next_due() is None
         bench.hear_reading("a", vwc=None)
         bench.tick(60)
-        assert bench.store.decisions()[-1]["receipt"]["probes"] == {f"{GATEWAY}.soil-a": "percent"}
+        assert bench.store.decisions.last()[-1]["receipt"]["probes"] == {f"{GATEWAY}.soil-a": "percent"}
     bench.now += 900
     bench.hear_reading("a")
     bench.now += 3
     bench.hear(topics.ERRORS, {**report, "at": bench.now})  # anyone can write so: the probe's own reading counts
     bench.tick(7)
-    assert bench.store.decisions()[-1]["receipt"]["probes"] == {f"{GATEWAY}.soil-a": "healthy"}
+    assert bench.store.decisions.last()[-1]["receipt"]["probes"] == {f"{GATEWAY}.soil-a": "healthy"}
 
 
 def test_weather_moves_the_balance(bench: Bench) -> None:
@@ -171,11 +174,11 @@ def test_weather_moves_the_balance(bench: Bench) -> None:
     bench.hear_reading("a", vwc=0.28)
     bench.hear_reading("b", vwc=0.28)
     bench.tick(10)
-    receipt = next(row["receipt"] for row in reversed(bench.store.decisions("plot-1a")))
+    receipt = next(row["receipt"] for row in reversed(bench.store.decisions.last(zone_id="plot-1a")))
     assert receipt["weather"] == {"measured": 5}
     assert receipt["rain_mm_24h"] == pytest.approx(10)
     assert receipt["et0_mm_24h"] == pytest.approx(5, abs=1)
-    assert bench.store.counters()["weather_readings"] == 40
+    assert bench.store.updates.counters()["weather_readings"] == 40
 
 
 def test_water_that_nobody_asked_for_is_counted(bench: Bench) -> None:
@@ -189,19 +192,22 @@ def test_water_that_nobody_asked_for_is_counted(bench: Bench) -> None:
     bench.now += 900
     bench.hear_reading("a", vwc=0.27)
     bench.tick(10)
-    assert bench.store.decisions()[-1]["receipt"]["irrigation_mm_24h"] == pytest.approx((2000 + 300) / 100 * 0.75)
+    assert bench.store.decisions.last()[-1]["receipt"]["irrigation_mm_24h"] == pytest.approx((2000 + 300) / 100 * 0.75)
     bench.hear(topics.ERRORS, {**report, "at": bench.now, "text": "plot-9z: 20 l in 60 s"})
     bench.hear(topics.ERRORS, {**report, "at": bench.now, "text": "somebody is at the tap"})
 
 
-def test_one_pump_waters_the_driest_first(store: Store) -> None:
+def test_one_pump_waters_the_driest_first(store: InMemoryStore) -> None:
     """Where the pump is enough for one zone only, the driest gets it, and the next as soon as it is done."""
     bench = Bench(store, (zone("a"), zone("b")), pump_l_min=399)
     bench.hear_reading("a", vwc=0.18)
     bench.hear_reading("b", vwc=0.15)
     bench.tick(10)
     assert [command["zone_id"] for command in bench.commands()] == ["plot-1a"]  # nothing was known of b before
-    assert "the pump has 199 l/min left while other zones run" in bench.store.decisions("plot-1b")[-1]["sentence"]
+    assert (
+        "the pump has 199 l/min left while other zones run"
+        in bench.store.decisions.last(zone_id="plot-1b")[-1]["sentence"]
+    )
     bench.hear_ack(bench.commands()[0], "done")
     bench.now += 3600
     for letter in "ab":
@@ -210,7 +216,7 @@ def test_one_pump_waters_the_driest_first(store: Store) -> None:
     assert [command["zone_id"] for command in bench.commands()] == ["plot-1a", "plot-1b"]
 
 
-def test_every_probe_of_a_zone_counts(store: Store) -> None:
+def test_every_probe_of_a_zone_counts(store: InMemoryStore) -> None:
     """A reading of any of them is reason to decide, and where the zone's own is dead the others are gone by."""
     deep = tuple(Probe(f"{GATEWAY}.soil-a-{depth}cm", depth / 100) for depth in (20, 40))
     bench = Bench(store, (zone("a", probes=deep),))
@@ -221,12 +227,12 @@ def test_every_probe_of_a_zone_counts(store: Store) -> None:
     bench.hear_reading("a-40cm", NOON, 0.18, zone_id=None)
     bench.tick(10)
     assert len(bench.commands()) == 1
-    assert bench.store.decisions()[-1]["receipt"]["probes"] == {
+    assert bench.store.decisions.last()[-1]["receipt"]["probes"] == {
         f"{GATEWAY}.soil-a": "dead",
         f"{GATEWAY}.soil-a-20cm": "healthy",
         f"{GATEWAY}.soil-a-40cm": "healthy",
     }
-    model = bench.store.model(bench.zones[0])
+    model = bench.store.zones.model(bench.zones[0])
     assert model is not None
     assert (model.probes[deep[0].sensor_id].vwc, model.belief.used) == (0.16, tuple(one.sensor_id for one in deep))
 
@@ -244,12 +250,12 @@ def test_a_store_of_a_version_before_is_brought_up_to_date(tmp_path: Path, versi
             f"INSERT INTO decisions VALUES ('D1', 'plot-1a', {NOON - 60}, 'C1', 'It is dry.', '[]')"
         )
     for _ in range(2):
-        with closing(Store(path)) as after:
-            assert after.epoch("plot-1a") == 7
-            state = after.zone_state(zone("a"), 0, NOON - 3600, NOON - 3600)
+        with closing(SqliteStore(path)) as after:
+            assert after.commands.epoch("plot-1a") == 7
+            state = after.zones.zone_state(zone("a"), 0, NOON - 3600, NOON - 3600)
             assert (state.used_today_l, state.runs) == (2000.0, (Run(NOON - 60, 600),))
-            assert [row["sentence"] for row in after.decisions()] == ["It is dry."]
-            assert after.new_water(zone("a")) == []
+            assert [row["sentence"] for row in after.decisions.last()] == ["It is dry."]
+            assert after.zones.news(zone("a")).water == ()
 
 
 @pytest.mark.parametrize(
@@ -277,8 +283,32 @@ def test_refusals(bench: Bench, topic: str, message: dict[str, object], thing: s
     [event] = bench.events_of("refusal")
     assert (event["by"], event["thing"]) == ("compute", thing)
     assert why in event["why"]
-    assert bench.store.counters()["refusals"] == 3
+    assert bench.store.updates.counters()["refusals"] == 3
     assert bench.service.next_due() is None
+
+
+def test_every_message_of_a_gateway_has_a_route() -> None:
+    """Each kind that gateways publish has its handler in the service, and the service waits for no other kind."""
+    filters = [name.replace("+/data", "gw.soil/data").replace("+", "gw") for name in topics.FROM_GATEWAYS]
+    kinds = {topics.parse(name)[0] for name in filters}
+    assert sorted(kinds - set(ROUTES)) == [], "gateways publish these, and the service has no route for them"
+    assert sorted(set(ROUTES) - kinds) == [], "the service has a route for these, and subscribes to none of them"
+
+
+@pytest.mark.parametrize("kind", sorted(ROUTES))
+def test_a_message_without_a_route_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """A kind that this service cannot take changes nothing: it is counted, told once, and the service goes on."""
+    command = bench.water("a")
+    message = documents(NOON, command["command_id"])[kind]
+    monkeypatch.delitem(ROUTES, kind)
+    counters, due = bench.store.updates.counters(), bench.service.next_due()
+    for _ in range(2):
+        bench.hear(TOPICS[kind], message)
+    [event] = bench.events_of("refusal")
+    assert (event["by"], event["thing"], event["what"]) == ("compute", GATEWAY, kind)
+    assert "nothing that a gateway may send" in event["why"]
+    assert bench.store.updates.counters() == {**counters, "refusals": 2}
+    assert (bench.state_of(command), bench.service.next_due()) == ("pending", due)
 
 
 def test_garbage_never_raises(bench: Bench) -> None:
@@ -303,7 +333,7 @@ def test_strangers_are_told_at_least_once(bench: Bench) -> None:
     """Every stranger is counted and told, the latest 1000 only once, and no flood of names hides a later one."""
     for number in (*range(1100), *range(100, 1100), 0):
         bench.hear(topics.STATUS, {"gateway_id": f"fake-{number}", "boot_id": "b", "state": "online", "at": NOON})
-    assert bench.store.counters() == {"refusals": 2101}
+    assert bench.store.updates.counters() == {"refusals": 2101}
     assert [event["thing"] for event in bench.events_of("refusal")] == [*(f"fake-{n}" for n in range(1100)), "fake-0"]
 
 
@@ -322,7 +352,7 @@ def test_false_epoch_is_refused(bench: Bench, claimed: int, zone_id: str) -> Non
     two = Bench(bench.store, (zone("a"), zone(zone_id="plot-2a", gateway_id="gw-2", sensor_id="gw-2.soil-a")))
     status = {"gateway_id": GATEWAY, "boot_id": "b", "state": "online", "at": NOON, "epochs": {zone_id: claimed}}
     two.hear(topics.STATUS, status)
-    assert bench.store.epoch(zone_id) == 0
+    assert bench.store.commands.epoch(zone_id) == 0
     assert two.events_of("refusal")[0]["what"] == "status"
 
 
@@ -334,7 +364,7 @@ def test_status_settles_nothing(bench: Bench) -> None:
             topics.STATUS, {"gateway_id": GATEWAY, "boot_id": "b", "state": state, "at": bench.now, "open_valves": []}
         )
     assert bench.state_of(command) == "pending"
-    assert bench.store.gateways() == [{"gateway_id": GATEWAY, "state": "online", "at": bench.now}]
+    assert bench.store.updates.gateways() == [{"gateway_id": GATEWAY, "state": "online", "at": bench.now}]
 
 
 def test_ack_of_another_gateway_is_refused(bench: Bench) -> None:
@@ -345,14 +375,14 @@ def test_ack_of_another_gateway_is_refused(bench: Bench) -> None:
     two.hear_ack(command, "done", zone_id="plot-2a")
     two.hear_ack(command, "done", command_id="unknown")
     assert two.state_of(command) == "pending"
-    assert bench.store.deliveries() == []
-    assert bench.store.counters()["refusals"] == 3
+    assert bench.store.commands.deliveries() == []
+    assert bench.store.updates.counters()["refusals"] == 3
 
 
 def test_update_is_published(bench: Bench) -> None:
     """Settings reach the updates topic, from this process and from another one's queue."""
     bench.service.update("all", {"sample_interval_s": 600})
-    bench.store.add_update("U2", GATEWAY, {"publish_interval_s": 900})
+    bench.store.updates.add("U2", GATEWAY, {"publish_interval_s": 900})
     bench.tick()
     bench.tick()
     assert [(topic, update["device_id"], update["settings"]) for topic, update, _ in bench.published] == [
@@ -361,19 +391,19 @@ def test_update_is_published(bench: Bench) -> None:
     ]
     for _, _, on_acked in bench.published:
         on_acked()
-    assert len(bench.store.updates_in("sent")) == 2
+    assert len(bench.store.updates.in_states("sent")) == 2
 
 
 def test_idle(bench: Bench) -> None:
-    """The service is idle unless a publish waits for its PUBACK; a command stays unanswered until its ack."""
+    """The service is idle unless a publish waits for its PUBACK; a command stays sent until its ack."""
     assert bench.service.idle()
     command = bench.water("a")
     assert not bench.service.idle()
     bench.published[0][2]()
     assert bench.service.idle()
-    assert bench.service.unanswered() == 1
+    assert [row.command_id for row in bench.store.commands.in_states("pending", "sent")] == [command["command_id"]]
     bench.hear_ack(command, "received")
-    assert bench.service.unanswered() == 0
+    assert bench.store.commands.in_states("pending", "sent") == []
 
 
 def test_zones_are_decided_by_name(bench: Bench) -> None:
@@ -392,19 +422,19 @@ def test_ack_event_is_what_the_gateway_said(bench: Bench) -> None:
     assert (event["at"], event["received_at"], event["state"]) == (NOON + 11, NOON + 10, "received")
 
 
-def test_threads_take_turns(bench: Bench) -> None:
+def test_threads_take_turns(file_bench: Bench) -> None:
     """Readings from several threads, while the main one ticks, are all handled, and each zone gets one command."""
 
     def hear(letter: str) -> None:
         for seq in range(100):
-            bench.hear_reading(letter, sample={"seq": seq})
+            file_bench.hear_reading(letter, sample={"seq": seq})
 
     threads = [threading.Thread(target=hear, args=(letter,)) for letter in "abab"]
     for thread in threads:
         thread.start()
-    bench.now += 10
+    file_bench.now += 10
     while any(thread.is_alive() for thread in threads):
-        bench.service.tick()
-    bench.tick(10)
-    assert bench.store.counters()["reading_messages"] == 400
-    assert sorted(command["zone_id"] for command in bench.commands()) == ["plot-1a", "plot-1b"]
+        file_bench.service.tick()
+    file_bench.tick(10)
+    assert file_bench.store.updates.counters()["reading_messages"] == 400
+    assert sorted(command["zone_id"] for command in file_bench.commands()) == ["plot-1a", "plot-1b"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from compute_service.__main__ import main
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.sqlite import SqliteStore
 from tests.compute_service.bench import GATEWAY, Bench
 from tests.compute_service.test_replay import DAYS, ZONES
 
@@ -30,7 +30,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bench(path: Path) -> Iterator[Bench]:
-    with closing(Store(path)) as store:
+    with closing(SqliteStore(path)) as store:
         yield Bench(store, ZONES, now=THEN["now"], pump_l_min=390)
 
 
@@ -66,11 +66,11 @@ def without_ids(event: dict[str, Any]) -> dict[str, Any]:
 
 def test_what_waited_is_there(bench: Bench) -> None:
     """The command without its PUBACK, the samples without their decision, and the epochs are those that were kept."""
-    assert [row.message for row in bench.store.commands_in("pending")] == THEN["pending"]
-    assert bench.store.command_counts() == THEN["states"]
+    assert [row.message for row in bench.store.commands.in_states("pending")] == THEN["pending"]
+    assert bench.store.commands.counts() == THEN["states"]
     for zone in ZONES:
-        assert [list(sample) for sample in bench.store.samples(zone.zone_id)] == THEN["waiting"][zone.zone_id]
-        assert bench.store.epoch(zone.zone_id) == THEN["epochs"][zone.zone_id]
+        assert [list(sample) for sample in bench.store.zones.news(zone).samples] == THEN["waiting"][zone.zone_id]
+        assert bench.store.commands.epoch(zone.zone_id) == THEN["epochs"][zone.zone_id]
 
 
 def test_the_command_under_way_is_published_again_unchanged(bench: Bench) -> None:
@@ -84,8 +84,8 @@ def test_it_goes_on_as_the_old_version_did(bench: Bench) -> None:
     went_on(bench)
     events = [without_ids(event) for event in json.loads(json.dumps(bench.events))]
     assert events == [without_ids(event) for event in THEN["events"]]
-    assert bench.store.command_counts() == THEN["states_after"]
-    deliveries = bench.store.deliveries()
+    assert bench.store.commands.counts() == THEN["states_after"]
+    deliveries = bench.store.commands.deliveries()
     assert sum(delivery.volume_l or 0 for delivery in deliveries) == THEN["litres"]
 
 

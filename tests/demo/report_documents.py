@@ -1,28 +1,16 @@
-"""Documents of seasons that nobody played, for the tests of the report."""
+"""Documents of seasons that never were, for the tests of the report."""
 
 import math
 import random
 from typing import Any
 
+from compute_service.domain.decide import decide
+from tests.compute_service.bench import NOON, zone
+from tests.compute_service.test_decide import state
+
 START = 1593576000  # 2020-07-01 00:00 in Montreal
 HOUR = 3600
-CHECKS = (
-    "fresh_reading",
-    "believable_probes",
-    "nothing_under_way",
-    "cooled_down",
-    "needs_water",
-    "within_daily_cap",
-    "daily_budget",
-    "seasonal_budget",
-    "allowed_hour",
-    "no_frost",
-    "calm",
-    "no_rain_now",
-    "no_rain_ahead",
-    "pump_free",
-    "bounded_run",
-)
+CHECKS = tuple(check.name for check in decide(zone(), state(), NOON).checks)  # all that the service makes, in order
 CROPS = (("maize", "sandy loam", 0.22, 0.10), ("potato", "loam", 0.30, 0.14), ("tomato", "clay loam", 0.36, 0.20))
 
 
@@ -104,7 +92,7 @@ def decision(  # a decision has that many sides
     due_mm = 0.5 * available_mm
     rows = [("needs_water", depletion_mm, due_mm, waters or bool(failed))]
     rows += [(failed, receipt.pop("value", None), None, False)] if failed else []
-    rows.sort(key=lambda row: CHECKS.index(row[0]))
+    rows.sort(key=lambda row: CHECKS.index(row[0]) if row[0] in CHECKS else len(CHECKS))
     names = ("name", "value", "threshold", "passed")
     spare_mm = due_mm - depletion_mm
     usual = {
@@ -133,8 +121,8 @@ def decision(  # a decision has that many sides
 def command(decision: dict[str, Any]) -> dict[str, Any]:
     """The command of a decision that waters."""
     zone_id, at = decision["zone_id"], decision["at"]
-    told = {"kind": "command", "command_id": f"{zone_id}-{at + 2700}", "decision_id": decision["decision_id"]}
-    return {**told, "at": at, "issued_at": at, "zone_id": zone_id, "action": "open", "duration_s": 2700}
+    identity = {"kind": "command", "command_id": f"{zone_id}-{at + 2700}", "decision_id": decision["decision_id"]}
+    return {**identity, "at": at, "issued_at": at, "zone_id": zone_id, "action": "open", "duration_s": 2700}
 
 
 def _ack(zone: dict[str, Any], at: int, chance: random.Random) -> dict[str, Any]:
@@ -199,7 +187,7 @@ def _summary(
 
 
 def truth(documents: dict[str, Any], faults: list[dict[str, Any]]) -> dict[str, Any]:
-    """What no probe sees of such a farm: an account that closes, these faults, a map, a story."""
+    """What no probe sees of such a farm: an account that closes, these faults, a map, a description."""
     zones = documents["zones"]["zones"]
     gateways = sorted({zone["gateway_id"] for zone in zones})
     places = [{"gateway_id": name, "x_m": 0.0, "y_m": 60.0 * n, "kind": "simulated"} for n, name in enumerate(gateways)]
@@ -214,7 +202,7 @@ def truth(documents: dict[str, Any], faults: list[dict[str, Any]]) -> dict[str, 
     }
 
 
-def account(**changed: float) -> dict[str, float]:
+def account(**changes: float) -> dict[str, float]:
     """A zone's water in mm, which closes."""
     flows = {
         "stored_at_start_mm": 100.0,
@@ -226,7 +214,7 @@ def account(**changed: float) -> dict[str, float]:
         "runoff_mm": 8.0,
         "lost_mm": 6.0,
     }
-    return flows | changed
+    return flows | changes
 
 
 def _place(zone: dict[str, Any], y_m: float) -> dict[str, Any]:

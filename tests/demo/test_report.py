@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 import jsonschema
 
-from demo.report import write_report
+from demo.report import Season, write_report
 from demo.report.boxes import headline
+from demo.report.languages import REPORT_ENGLISH
 from tests.demo.report_documents import START, farm
 from views.plots import runs_by_zone
-from views.words_en import ENGLISH
 from views.zone_chart import MOST_BINS, MOST_POINTS, Plot, Run, draw, frame, thinned
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ def shapes(chart: ET.Element, tag: str, kind: str) -> list[ET.Element]:
 def test_the_report_says_what_happened(tmp_path: Path) -> None:
     """The headline, the figures and each plot's line are words that a grower reads."""
     documents = farm()
-    path = write_report(tmp_path, **documents)
+    path = write_report(tmp_path, Season(**documents))
     words = Page(path).words.replace("\u00a0", " ")
     assert path == tmp_path / "report.html"
     assert "5 days, 24 plots: " in words
@@ -71,7 +71,7 @@ def test_the_report_takes_what_the_schema_promises() -> None:
 
 def test_the_report_needs_no_other_file(tmp_path: Path) -> None:
     """No link, script, picture or font is fetched: the page works without a network, and on paper."""
-    path = write_report(tmp_path, **farm(gateways=1))
+    path = write_report(tmp_path, Season(**farm(gateways=1)))
     page = Page(path)
     assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
     links = [value for name, value in page.attributes if name in ("src", "href", "srcset")]
@@ -86,12 +86,12 @@ def test_the_report_needs_no_other_file(tmp_path: Path) -> None:
 def test_every_zone_has_a_chart_with_its_runs(tmp_path: Path) -> None:
     """A chart holds one bar and one shade for each run, and the three limits of its soil."""
     documents = farm()
-    path = write_report(tmp_path, **documents)
+    path = write_report(tmp_path, Season(**documents))
     runs = runs_by_zone(documents["events"])
-    drawn = charts(path)
-    assert len(drawn) == 24
-    assert sum(len(found) for found in runs.values()) > 0
-    for zone, chart in zip(documents["zones"]["zones"], drawn, strict=True):
+    pictures = charts(path)
+    assert len(pictures) == 24
+    assert sum(len(own) for own in runs.values()) > 0
+    for zone, chart in zip(documents["zones"]["zones"], pictures, strict=True):
         own = runs.get(zone["zone_id"], [])
         assert len(shapes(chart, "rect", "water")) == len(shapes(chart, "rect", "run")) == len(own)
         assert len(shapes(chart, "line", "limit")) == 3
@@ -102,7 +102,7 @@ def test_every_zone_has_a_chart_with_its_runs(tmp_path: Path) -> None:
 
 def test_a_season_stays_light_and_readable(tmp_path: Path) -> None:
     """Sixty days of quarter-hours: at most 2 MB, and no chart with more shapes than a screen can show."""
-    path = write_report(tmp_path, **farm(days=60))
+    path = write_report(tmp_path, Season(**farm(days=60)))
     assert path.stat().st_size < 2_000_000
     for chart in charts(path):
         assert len(shapes(chart, "rect", "hover")) < MOST_BINS + 60
@@ -118,10 +118,10 @@ def test_thinning_keeps_the_extremes() -> None:
     """The driest and the wettest reading survive, and time goes forward."""
     chance = random.Random(3)
     readings = [(START + number * 900, chance.random()) for number in range(5760)]
-    kept = thinned(readings, 60 * 86400)
-    assert len(kept) <= 2 * (MOST_POINTS + 1)
-    assert kept == sorted(kept)
-    assert {min(readings, key=lambda r: r[1]), max(readings, key=lambda r: r[1])} <= set(kept)
+    thin = thinned(readings, 60 * 86400)
+    assert len(thin) <= 2 * (MOST_POINTS + 1)
+    assert thin == sorted(thin)
+    assert {min(readings, key=lambda r: r[1]), max(readings, key=lambda r: r[1])} <= set(thin)
 
 
 def test_a_gap_in_the_readings_is_a_gap_in_the_line(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_gap_in_the_readings_is_a_gap_in_the_line(tmp_path: Path) -> None:
     documents = farm(gateways=1)
     trace = documents["traces"]["plot-1a"]
     documents["traces"]["plot-1a"] = trace[:100] + trace[160:]
-    first, second, _ = charts(write_report(tmp_path, **documents))
+    first, second, _ = charts(write_report(tmp_path, Season(**documents)))
     assert len(shapes(first, "path", "moisture")) == 2
     assert len(shapes(second, "path", "moisture")) == 1
 
@@ -139,7 +139,7 @@ def test_a_zone_without_readings_says_so(tmp_path: Path) -> None:
     documents = farm(gateways=1)
     del documents["traces"]["plot-1b"]
     documents["events"] = []
-    path = write_report(tmp_path, **documents)
+    path = write_report(tmp_path, Season(**documents))
     assert shapes(charts(path)[1], "text", "nothing")[0].text == "no readings"
     assert "no readings" in Page(path).words
 
@@ -148,7 +148,7 @@ def test_nothing_at_all_is_still_a_report(tmp_path: Path) -> None:
     """A run that was too short for any reading, weather or event gives a page, not a crash."""
     documents = farm(gateways=1)
     documents |= {"events": [], "traces": {}, "weather": []}
-    assert len(charts(write_report(tmp_path, **documents))) == 3
+    assert len(charts(write_report(tmp_path, Season(**documents)))) == 3
 
 
 def test_all_text_is_escaped(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_all_text_is_escaped(tmp_path: Path) -> None:
     documents["zones"]["farm"] = documents["zones"]["zones"][0]["crop"] = documents["summary"]["broker"] = evil
     zone_id = documents["zones"]["zones"][1]["zone_id"] = '"><b>'
     documents["traces"][zone_id] = documents["traces"]["plot-1b"]
-    page = Page(write_report(tmp_path, **documents))
+    page = Page(write_report(tmp_path, Season(**documents)))
     assert "script" not in page.tags
     assert page.words.count(evil) == 3
     assert zone_id in page.words
@@ -169,9 +169,9 @@ def test_bad_news_is_in_the_headline_and_marked(tmp_path: Path) -> None:
     """A valve that stood open too long, a dry plot and lost samples are said first, and in the boxes in red."""
     documents = farm(gateways=1)
     documents["summary"] |= {"valve_bound_violations": 1, "zones_below_wilting_point": 2, "samples_lost": 1}
-    said = headline(documents["summary"], ENGLISH)
-    assert said.endswith("1 valve opening beyond the bound, 2 plots below the wilting point, 1 sample lost")
-    path = write_report(tmp_path, **documents)
+    sentence = headline(documents["summary"], REPORT_ENGLISH)
+    assert sentence.endswith("1 valve opening beyond the bound, 2 plots below the wilting point, 1 sample lost")
+    path = write_report(tmp_path, Season(**documents))
     assert path.read_text(encoding="utf-8").count('class="bad"') == 3
 
 
@@ -197,7 +197,7 @@ def test_the_days_are_the_farms_own() -> None:
     spring = 1583643600  # 2020-03-08 00:00 in Toronto, the day of 23 hours
     axis = frame(spring - 86400, spring + 3 * 86400, toronto, [])
     zone = {"zone_id": "z", "field_capacity": 0.3, "wilting_point": 0.1}
-    chart = ET.fromstring(draw(Plot(zone, [], []), axis))
+    chart = ET.fromstring(draw(Plot(zone=zone, readings=[], runs=[]), axis))
     places = [float(line.get("x1", "0")) for line in shapes(chart, "line", "day")]
     hour = axis.x(spring + 3600) - axis.x(spring)
     hours = [round((later - earlier) / hour) for earlier, later in pairwise(places)]

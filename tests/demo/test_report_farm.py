@@ -1,6 +1,7 @@
 """The farm's map and its water in the report."""
 
 import re
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from demo.faults.evidence import Fault
-from demo.report import write_report
+from demo.report import Season, write_report
 from gateway_sim.farm import build, layout, zones_document
 from tests.demo.report_documents import START, account, farm, fault, truth
 from views.farm_map import farm_map
+from views.trouble import Trouble
 from views.water_balance import (
     COLUMNS,
     Balance,
@@ -24,16 +25,21 @@ from views.water_balance import (
 )
 from views.words_en import ENGLISH
 from views.words_pt import PORTUGUESE
-from views.zone_chart import Plot, Run, Trouble
+from views.zone_chart import Plot, Run
 
 ZONES = farm(gateways=2)["zones"]["zones"]
 PLOTS = [
-    Plot(zone, [(START, zone["field_capacity"])], [Run(START, START + 60, 40.0 * zone["area_m2"])]) for zone in ZONES
+    Plot(
+        zone=zone,
+        readings=[(START, zone["field_capacity"])],
+        runs=[Run(START, START + 60, 40.0 * zone["area_m2"])],
+    )
+    for zone in ZONES
 ]
 
 
-def rows(**changed: float) -> list[Balance]:
-    return balances({zone["zone_id"]: account(**changed) for zone in ZONES}, PLOTS)
+def rows(**changes: float) -> list[Balance]:
+    return balances({zone["zone_id"]: account(**changes) for zone in ZONES}, PLOTS)
 
 
 def test_in_less_out_is_the_change() -> None:
@@ -50,8 +56,8 @@ def test_a_calendar_is_told_beside_what_was_given() -> None:
     """In mm over the farm: 25 mm a week for a week, and the account's own figures."""
     area = sum(zone["area_m2"] for zone in ZONES)
     assert "would have given 25.0 mm in" in by_calendar(rows(), 25 * area, ENGLISH).replace("\u00a0", " ")
-    told = by_calendar(rows(), 25 * area, PORTUGUESE).replace("\u00a0", " ")
-    assert "receberam 40,0 mm e 1.030,6 mm de chuva; as culturas e o solo usaram 48,1 mm." in told
+    sentence = by_calendar(rows(), 25 * area, PORTUGUESE).replace("\u00a0", " ")
+    assert "receberam 40,0 mm e 1.030,6 mm de chuva; as culturas e o solo usaram 48,1 mm." in sentence
 
 
 def test_an_account_that_does_not_close_is_marked() -> None:
@@ -69,7 +75,7 @@ def test_both_bars_of_a_zone_are_equally_long() -> None:
         lengths = [sum(float(width) for width in re.findall(r"width:([\d.]+)%", bar)) for bar in bars]
         assert len(lengths) == 2 * (len(ZONES) + 1)
         assert all(
-            came == pytest.approx(went, abs=0.05) for came, went in zip(lengths[::2], lengths[1::2], strict=True)
+            upper == pytest.approx(lower, abs=0.05) for upper, lower in zip(lengths[::2], lengths[1::2], strict=True)
         )
 
 
@@ -111,15 +117,15 @@ def test_the_table_carries_a_label_for_each_figure() -> None:
     assert "1.030,6" in balance_table(rows(), PORTUGUESE)
 
 
-def drawn(plots: list[Plot], where: Any, faults: list[Fault] | None = None) -> ET.Element:
-    return ET.fromstring(farm_map(where, plots, faults or [], ENGLISH))
+def picture_of(plots: list[Plot], where: Any, troubles: Sequence[Trouble] = ()) -> ET.Element:
+    return ET.fromstring(farm_map(where, plots, troubles, ENGLISH))
 
 
 def test_the_map_has_every_zone_and_gateway() -> None:
     """Each zone is a rectangle of its size that leads to its card, named and coloured by its state."""
     where = truth(farm(gateways=2), [])["layout"]
-    dry = Plot(ZONES[0], [(START, 0.01)], [])
-    picture = drawn([dry, *PLOTS[1:]], where)
+    dry = Plot(zone=ZONES[0], readings=[(START, 0.01)], runs=[])
+    picture = picture_of([dry, *PLOTS[1:]], where)
     links = [link.get("href") for link in picture.iter("a")]
     assert links == [f"#zone-{zone['zone_id']}" for zone in ZONES]
     zones = [shape for shape in picture.iter("rect") if "plot" in shape.get("class", "").split()]
@@ -130,14 +136,15 @@ def test_the_map_has_every_zone_and_gateway() -> None:
     assert gateways == ["gateway simulated", "gateway process"]
 
 
-def test_faults_are_marked_on_the_map() -> None:
-    """A triangle on each zone that a fault touched, and on each gateway that one struck."""
+def test_troubles_are_marked_on_the_map() -> None:
+    """A triangle on each zone that a trouble touched, and on each gateway that has one."""
     where = truth(farm(gateways=2), [])["layout"]
-    plots = [Plot(ZONES[0], [], [], [Trouble(START, START + 60, "Stuck probe")]), *PLOTS[1:]]
-    reboot = Fault.read(fault("reboot", "irrigation-gateway-2"))
-    marks = [shape for shape in drawn(plots, where, [reboot]).iter("path") if shape.get("class") == "mark"]
+    stuck = Trouble(START, START + 60, "Stuck probe")
+    plots = [Plot(zone=ZONES[0], readings=[], runs=[], troubles=[stuck]), *PLOTS[1:]]
+    reboot = Trouble(START, START + 60, "Power cut", ("irrigation-gateway-2",))
+    marks = [shape for shape in picture_of(plots, where, [reboot]).iter("path") if shape.get("class") == "mark"]
     assert len(marks) == 2
-    titles = [title.text or "" for title in drawn(plots, where).iter("title")]
+    titles = [title.text or "" for title in picture_of(plots, where).iter("title")]
     assert titles[0].endswith("; Stuck probe")
 
 
@@ -145,8 +152,10 @@ def test_the_map_of_a_drawn_farm_fits_its_frame() -> None:
     """Everything that the simulator lays out is within the picture, for small farms and large."""
     for gateways in (1, 8, 60):
         drawn_farm = build(gateways, seed=1)
-        plots = [Plot(zone, [], []) for zone in zones_document(drawn_farm, date(2020, 6, 9))["zones"]]
-        picture = drawn(plots, layout(drawn_farm))
+        plots = [
+            Plot(zone=zone, readings=[], runs=[]) for zone in zones_document(drawn_farm, date(2020, 6, 9))["zones"]
+        ]
+        picture = picture_of(plots, layout(drawn_farm))
         left, top, width, height = (float(part) for part in picture.get("viewBox", "").split())
         for shape in picture.iter("rect"):
             x, y = float(shape.get("x", 0)), float(shape.get("y", 0))
@@ -156,7 +165,7 @@ def test_the_map_of_a_drawn_farm_fits_its_frame() -> None:
 
 def test_without_the_truth_there_is_no_such_chapter(tmp_path: Path) -> None:
     """A report of a run whose truth nobody knows has neither map nor balance nor faults, and no empty titles."""
-    page = write_report(tmp_path, **farm(gateways=1)).read_text(encoding="utf-8")
+    page = write_report(tmp_path, Season(**farm(gateways=1))).read_text(encoding="utf-8")
     for chapter in ("The farm<", "Water balance", "Faults injected", "fault injected"):
         assert chapter not in page
 
@@ -167,10 +176,10 @@ def test_names_in_map_and_faults_are_escaped(tmp_path: Path) -> None:
     evil = '"><script>x</script>'
     documents["zones"]["zones"][0]["zone_id"] = evil
     documents["summary"]["parquet_dir"] = str(tmp_path)
-    told = truth(documents | {"zones": {"zones": documents["zones"]["zones"][1:]}}, [fault("dead_valve", evil)])
-    told["layout"]["zones"][0]["zone_id"] = evil
-    told["balance"][evil] = account()
-    told["scenario"]["description"]["en"] = evil
-    page = write_report(tmp_path, **documents, truth=told).read_text(encoding="utf-8")
+    hidden = truth(documents | {"zones": {"zones": documents["zones"]["zones"][1:]}}, [fault("dead_valve", evil)])
+    hidden["layout"]["zones"][0]["zone_id"] = evil
+    hidden["balance"][evil] = account()
+    hidden["scenario"]["description"]["en"] = evil
+    page = write_report(tmp_path, Season(**documents, truth=hidden)).read_text(encoding="utf-8")
     assert "<script" not in page
     assert page.count("&lt;script") >= 6

@@ -11,17 +11,17 @@ import polars as pl
 import pytest
 
 from demo.faults.evidence import Evidence, Fault, Sample
-from demo.faults.lake_samples import quarantined, struck_samples
+from demo.faults.lake_samples import quarantine_of, struck_samples
 from demo.faults.noticed import SENSES, Verdict, noticed
-from demo.report import write_report
+from demo.report import Season, write_report
 from demo.report.boxes import headline
 from demo.report.fault_list import fault_list
+from demo.report.languages import LANGUAGES, REPORT_ENGLISH, REPORT_PORTUGUESE
 from gateway_sim.faults import KINDS
 from tests.demo import report_documents
 from tests.demo.report_documents import HOUR, START, farm, fault, truth
-from views.words_en import ENGLISH
-from views.words_pt import PORTUGUESE
-from views.zone_chart import Frame
+from views.language import Language
+from views.zone_chart import Frame, frame
 
 GATEWAY, ZONE, PROBE = "irrigation-gateway-1", "plot-1a", "irrigation-gateway-1.soil-a"
 ZONES = farm(gateways=1)["zones"]["zones"]
@@ -49,8 +49,8 @@ def series(change: Any = lambda at, value: value) -> list[Sample]:
 def run(at: int, litres: float, **more: Any) -> dict[str, Any]:
     """The last ack of a run of an hour on plot-1a, of 12 mm/h on its 1,500 m2: 18,000 L are nominal."""
     ack = {"kind": "ack", "command_id": f"c{at}", "gateway_id": GATEWAY, "zone_id": ZONE, "state": "done", "code": "ok"}
-    told = {"duration_s": 3600.0, "volume_l": litres, "volume_source": "measured", "end_reason": "duration"}
-    return {**ack, **told, "at": at, "received_at": at, **more}
+    outcome = {"duration_s": 3600.0, "volume_l": litres, "volume_source": "measured", "end_reason": "duration"}
+    return {**ack, **outcome, "at": at, "received_at": at, **more}
 
 
 def opening(at: int) -> dict[str, Any]:
@@ -97,9 +97,13 @@ def season(events: Sequence[dict[str, Any]] = (), **samples: list[Sample]) -> Ev
     return Evidence(ZONES, events, {places[name]: series for name, series in samples.items()})
 
 
+def axis_in(language: Language) -> Frame:
+    return frame(START, START + 3 * DAY, UTC, [], language)
+
+
 def judge(kind: str, evidence: Evidence, amount: float = 0.0, end: float | None = END) -> Verdict:
     targets = STRUCK[KINDS[kind].strikes][: KINDS[kind].targets]
-    [verdict] = noticed([Fault.read(fault(kind, *targets, begin=BEGIN, end=end, amount=amount))], evidence)
+    [verdict] = noticed([Fault.from_row(fault(kind, *targets, begin=BEGIN, end=end, amount=amount))], evidence)
     return verdict
 
 
@@ -134,7 +138,7 @@ CASES = {
         [("gateway", "bad_value", 0, True), ("lake", "missing", 0, False)],
     ),
     "percent in quarantine": (
-        "percent", 2.0, Evidence(ZONES, quarantined={PROBE: [BEGIN + HOUR, BEGIN - HOUR]}),
+        "percent", 2.0, Evidence(ZONES, quarantine={PROBE: [BEGIN + HOUR, BEGIN - HOUR]}),
         [("lake", "quarantined", 1, True)],
     ),
     "noise scatters": ("noise", 0.05, season(probe=RIPPLE), [("lake", "scattered", 2.75, False)]),
@@ -227,20 +231,20 @@ def test_a_fault_is_noticed_by_whom_and_when(case: str) -> None:
     """What the season left of a fault gives the right notices, and what was raised comes first."""
     kind, amount, evidence, expected = CASES[case]
     verdict = judge(kind, evidence, amount)
-    found = [(one.by, one.how, pytest.approx(verdict.delay_s(one) / HOUR), one.raised) for one in verdict.notices]
-    assert found == expected
+    notices = [(one.by, one.how, pytest.approx(verdict.delay_s(one) / HOUR), one.raised) for one in verdict.notices]
+    assert notices == expected
     assert verdict.level == ("noticed" if expected[0][3] else "recorded")
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("language", [ENGLISH, PORTUGUESE], ids=lambda one: str(one.code))
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda one: str(one.code))
 def test_every_notice_can_be_told(case: str, language: Any) -> None:
     """Each notice becomes a sentence, with all its places filled, in both languages."""
     kind, amount, evidence, _ = CASES[case]
-    axis = Frame(START, START + 3 * DAY, UTC, [], 0.0, HOUR, language)
-    told = fault_list([judge(kind, evidence, amount)], axis)
-    assert "{" not in told
-    assert language.say("noticed" if judge(kind, evidence, amount).level == "noticed" else "recorded") in told
+    axis = axis_in(language)
+    items = fault_list([judge(kind, evidence, amount)], axis)
+    assert "{" not in items
+    assert language.say("noticed" if judge(kind, evidence, amount).level == "noticed" else "recorded") in items
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -267,14 +271,14 @@ def test_what_is_before_or_after_a_fault_is_not_its_trace() -> None:
 def test_a_drift_is_said_to_be_unnoticed() -> None:
     """A slow drift hides in what soil does: the report says plainly that nobody noticed."""
     verdict = judge("drift", season(probe=series(lambda at, value: value + 0.01 * (at - BEGIN) / DAY)), amount=0.01)
-    axis = Frame(START, START + 3 * DAY, UTC, [], 0.0, HOUR, PORTUGUESE)
+    axis = axis_in(REPORT_PORTUGUESE)
     assert verdict.level == "unnoticed"
     assert "Ninguém notou, e as leituras parecem normais." in fault_list([verdict], axis)
 
 
 def test_a_fault_that_met_no_run_could_not_be_noticed() -> None:
     """A dead valve that nobody told to open is not held against anybody."""
-    axis = Frame(START, START + 3 * DAY, UTC, [], 0.0, HOUR, ENGLISH)
+    axis = axis_in(REPORT_ENGLISH)
     idle, not_idle = judge("dead_valve", season()), judge("clogged", season([opening(BEGIN + 60)]))
     assert (idle.idle, not_idle.idle) == (True, False)
     assert "no valve of the plot was told to open" in fault_list([idle], axis)
@@ -282,10 +286,10 @@ def test_a_fault_that_met_no_run_could_not_be_noticed() -> None:
 
 def test_two_valves_that_share_a_pump_are_not_clogged() -> None:
     """Less flow is held against the zone alone at the pump, where it had a run alone."""
-    shared = run(BEGIN + HOUR, 9_000.0), run(BEGIN + HOUR, 9_000.0, zone_id="plot-1b", command_id="other")
+    together = run(BEGIN + HOUR, 9_000.0), run(BEGIN + HOUR, 9_000.0, zone_id="plot-1b", command_id="other")
     alone = run(BEGIN + 4 * HOUR, 17_900.0)
-    assert not judge("clogged", season([*shared, alone]), amount=0.6).notices
-    assert judge("clogged", season([*shared, run(BEGIN + 4 * HOUR, 7_000.0)]), amount=0.6).notices
+    assert not judge("clogged", season([*together, alone]), amount=0.6).notices
+    assert judge("clogged", season([*together, run(BEGIN + 4 * HOUR, 7_000.0)]), amount=0.6).notices
 
 
 def test_an_ack_that_came_twice_is_counted_once() -> None:
@@ -298,12 +302,12 @@ def test_an_ack_that_came_twice_is_counted_once() -> None:
 def test_the_headline_counts_what_was_noticed() -> None:
     """With faults the headline says how many were noticed, and does not praise a valve that did not obey."""
     summary = farm(gateways=1)["summary"]
-    said = headline(
-        summary, ENGLISH, [judge("dead_valve", season(), amount=1.0), judge("percent", season([error(BEGIN)]))]
+    sentence = headline(
+        summary, REPORT_ENGLISH, [judge("dead_valve", season(), amount=1.0), judge("percent", season([error(BEGIN)]))]
     )
-    assert "every valve was told to close on time" in said
-    assert said.endswith("1 of 2 faults noticed")
-    assert "faults" not in headline(summary, ENGLISH)
+    assert "every valve was told to close on time" in sentence
+    assert sentence.endswith("1 of 2 faults noticed")
+    assert "faults" not in headline(summary, REPORT_ENGLISH)
 
 
 def lake(folder: Path, rows: list[dict[str, Any]]) -> Path:
@@ -333,12 +337,12 @@ def test_a_lake_gives_the_samples_that_faults_may_show_in(tmp_path: Path) -> Non
         row(one, START + n, vwc=0.2, soil_temperature_c=21.5) for n in range(3) for one in (*STRUCK["sensor"], other)
     ]
     faults = [
-        Fault.read(fault("stuck", PROBE, quantity="soil_temperature_c")),
-        Fault.read(fault("wifi_loss", GATEWAY)),
-        Fault.read(fault("noise", other, quantity="battery_v")),
+        Fault.from_row(fault("stuck", PROBE, quantity="soil_temperature_c")),
+        Fault.from_row(fault("wifi_loss", GATEWAY)),
+        Fault.from_row(fault("noise", other, quantity="battery_v")),
     ]
-    found = struck_samples(lake(tmp_path, rows), faults, [PROBE])
-    assert {place: [one.value for one in samples] for place, samples in found.items()} == {
+    samples_of = struck_samples(lake(tmp_path, rows), faults, [PROBE])
+    assert {place: [one.value for one in samples] for place, samples in samples_of.items()} == {
         (PROBE, "soil_temperature_c"): [21.5] * 3,
         (PROBE, "vwc"): [0.2] * 3,
         (other, "battery_v"): [None] * 3,
@@ -353,8 +357,8 @@ def test_a_quarantine_gives_when_and_of_whom(tmp_path: Path) -> None:
     (tmp_path / "quarantine" / "2020").mkdir(parents=True)
     lines = [json.dumps({"object": "o", "line": 1, "sample": None, "reason": "r", "raw": raw}) for raw in raws]
     (tmp_path / "quarantine" / "2020" / "o.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    assert quarantined(tmp_path) == {PROBE: [START], "": [0.0, 0.0, 0.0]}
-    assert quarantined(tmp_path / "nowhere") == {}
+    assert quarantine_of(tmp_path) == {PROBE: [START], "": [0.0, 0.0, 0.0]}
+    assert quarantine_of(tmp_path / "nowhere") == {}
 
 
 def test_the_report_tells_of_a_fault_out_of_the_lake(tmp_path: Path) -> None:
@@ -363,8 +367,8 @@ def test_the_report_tells_of_a_fault_out_of_the_lake(tmp_path: Path) -> None:
     rows = [row(PROBE, START + n * 900, vwc=0.2) for n in range(96)]
     documents["summary"]["parquet_dir"] = str(lake(tmp_path / "lake", rows))
     stuck = fault("stuck", PROBE, begin=START + 6 * HOUR, end=START + 12 * HOUR, amount=0.2)
-    page = write_report(tmp_path, **documents, truth=truth(documents, [stuck])).read_text(encoding="utf-8")
+    page = write_report(tmp_path, Season(**documents, truth=truth(documents, [stuck]))).read_text(encoding="utf-8")
     assert "the same value 24 times in a row" in page
     assert "1 fault injected: 0 noticed, 1 only on record for who looks, 0 not noticed." in page
-    [shown] = re.findall(r'<rect class="trouble"[^>]*><title>([^<]*)', page)
-    assert shown == f"Stuck probe: {PROBE}"
+    [title] = re.findall(r'<rect class="trouble"[^>]*><title>([^<]*)', page)
+    assert title == f"Stuck probe: {PROBE}"

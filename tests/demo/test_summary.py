@@ -11,10 +11,11 @@ import pytest
 
 from demo.job import Job
 from demo.lake_facts import lake_facts
-from demo.orchestrator import Company, Member, member_job
+from demo.participants import Member, Participants, member_job
 from demo.summary import balance_error_mm, brought_home
+from field_time.participant import ANSWERS
 from gateway_sim import scenario as scenarios
-from gateway_sim.member import ANSWERS, season
+from gateway_sim.member import season
 
 GUIDE = Path(__file__).parents[2] / "docs" / "field.md"
 BALANCE = {
@@ -36,14 +37,14 @@ def words(zone_id: str, **more: Any) -> dict[str, Any]:
 
 def test_the_words_of_all_gateways_are_one_account() -> None:
     """Counters add up, zones stand side by side, and a board without a soil to know brings counters alone."""
-    company = Company(True, {"board": Member(("node",), {}), "other": Member(("python",), {})})
+    participants = Participants(True, {"board": Member(("node",), {}), "other": Member(("python",), {})})
     home = {
         "fleet": words("one", zones_below_wilting_point=["one"]),
         "other": words("two"),
         "board": {name: value for name, value in words("three").items() if isinstance(value, int)},
         "compute": {"commands": {}},
     }
-    together = brought_home(company, home)
+    together = brought_home(participants, home)
     assert (together["samples_taken"], together["samples_dropped"], together["messages_acked"]) == (30, 3, 12)
     assert together["litres"] == {"one": 2.5, "two": 2.5}
     assert set(together["balance"]) == {"one", "two"}
@@ -53,16 +54,26 @@ def test_the_words_of_all_gateways_are_one_account() -> None:
 def test_gateways_act_before_what_they_talk_to() -> None:
     """The fleet, if there is one, then the processes, then the services."""
     board = {"board": Member(("node",), {})}
-    assert Company(True, board).order == ("fleet", "board", "compute", "cloud", "schedule")
-    assert Company(False, board).order == ("board", "compute", "cloud", "schedule")
+    assert Participants(True, board).order == ("fleet", "board", "compute", "cloud", "schedule")
+    assert Participants(False, board).order == ("board", "compute", "cloud", "schedule")
 
 
 def test_the_guide_names_all_of_a_job_and_of_what_is_asked(tmp_path: Path) -> None:
     """Whoever writes a gateway of his own finds every entry of the job, and every question, in the guide."""
     hard = scenarios.load("hard-season")
-    company = Member(("node",), season(hard, hard.farm.gateways[0]))
-    job = Job("", None, 1, None, "embedded", 0, 1, str(tmp_path), str(tmp_path))
-    document = json.loads(Path(member_job(job, "irrigation-gateway-1", company)).read_text())
+    member = Member(("node",), season(hard, hard.farm.gateways[0]))
+    job = Job(
+        scenario="",
+        gateways=None,
+        seed=1,
+        weather=None,
+        broker="embedded",
+        start=0,
+        end=1,
+        work=str(tmp_path),
+        out=str(tmp_path),
+    )
+    document = json.loads(Path(member_job(job, "irrigation-gateway-1", member)).read_text())
     section = GUIDE.read_text().split("### A gateway that is any process")[1]
     table = section.split("The field clock's lines")[0]
     told = {name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}

@@ -13,9 +13,11 @@ import psutil
 import pytest
 
 from tests.end_to_end.conftest import Demo, Play
+from tests.protocol.types import events, flaws
 from tests.waiting import LAST_RESORT_S
 
 ROOT = Path(__file__).parents[2]
+RARE_EVENTS = {"error", "refusal", "kill"}  # on a farm where nothing goes wrong
 SAME = ("commands_sent", "commands_done", "litres_delivered", "samples_taken", "lake_sha256")
 
 
@@ -49,6 +51,15 @@ def test_mosquitto_changes_nothing_on_the_farm(small: Demo, play: Play) -> None:
     assert other.summary["broker"] == "mosquitto"
     assert told(other) == told(small)
     assert {name: other.summary[name] for name in SAME} == {name: small.summary[name] for name in SAME}
+
+
+def test_every_event_is_as_it_is_defined(small: Demo) -> None:
+    """Whoever reads events.jsonl finds in each line what protocol/events.pyi says of its kind, and nothing else."""
+    shapes = events()
+    lines = [json.loads(line) for line in (small.out / "events.jsonl").read_text().splitlines()]
+    assert {event["kind"] for event in lines} == set(shapes) - RARE_EVENTS
+    wrong = [(event["kind"], flaw) for event in lines for flaw in flaws(event, shapes[event["kind"]])]
+    assert wrong[:5] == []
 
 
 @pytest.mark.parametrize("after_s", [0.0, 1.0, 3.5, 6.5])

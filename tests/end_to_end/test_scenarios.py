@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from compute_service.adapters import zones_file
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.sqlite.store import SqliteStore
 from demo.summary import balance_error_mm
 from tests.end_to_end.conftest import Demo, Play
 
@@ -68,9 +68,9 @@ def test_a_farm_of_processes_alone(play: Play, tmp_path: Path) -> None:
 
 def test_every_probe_of_a_zone_is_kept_by_compute(beside: Demo) -> None:
     """Each depth is remembered in its store, beside the zone's own, and all are believed."""
-    with contextlib.closing(Store(beside.out / "compute.sqlite", must_exist=True)) as store:
-        models = {zone.zone_id: store.model(zone) for zone in zones_file.load(beside.out / "zones.yaml").zones}
-        refusals = store.counters().get("refusals", 0)
+    with contextlib.closing(SqliteStore(beside.out / "compute.sqlite", must_exist=True)) as store:
+        models = {zone.zone_id: store.zones.model(zone) for zone in zones_file.load(beside.out / "zones.yaml").zones}
+        refusals = store.updates.counters().get("refusals", 0)
     one, two = "irrigation-gateway-1.soil-a", "irrigation-gateway-2.soil-b"
     own = "irrigation-gateway-2.soil-a"
     assert {zone_id: set(model.verdicts) for zone_id, model in models.items() if model} == {

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from field_time import participant
-from field_time.clock import FieldClock, FieldClockError
+from field_time.clock import FieldClock
+from field_time.errors import FieldClockError
 from field_time.participant import VirtualTime, take_part
 
 START = 1_591_700_000

@@ -13,7 +13,7 @@ import pytest
 
 from firmware import __main__ as command_line
 from firmware import build, flash
-from firmware.config import ConfigError
+from gateway.errors import ConfigError
 from tests.firmware.rom import Rom
 from tests.firmware.serial_board import carrying, pseudo_terminal, serial_board
 
@@ -263,7 +263,8 @@ def test_mistakes_are_found_before_the_board_is_touched(tmp_path: Path, identity
 def test_the_log_is_followed(tmp_path: Path) -> None:
     """What the board says is shown as it comes, and does not disturb it; Ctrl-X ends that."""
     put(tmp_path / "flash", {"main.py": b""})
-    code = "import sys; from firmware import flash; sys.exit(flash.follow(flash.Order(sys.argv[1], *'abc')))"
+    order = "flash.Order(port=sys.argv[1], config='a', pins='b', certs='c')"
+    code = f"import sys; from firmware import flash; sys.exit(flash.follow({order}))"
     with serial_board(tmp_path, says="event: a line of the gateway") as board:
         command = [sys.executable, "-c", code, str(board.port)]
         ours, theirs = os.openpty()

@@ -61,7 +61,7 @@ class World:
         radio = Radio("localhost", broker.port)
         self.device = Device(GATEWAY, boot, MemoryStore(), self.clock, faults, radio)
         self.board.device = self.device
-        self.heard: list[tuple[str, dict[str, Any]]] = []
+        self.heard: list[tuple[str, Any]] = []
         self.compute = Client(
             "compute",
             ("localhost", broker.port, "localhost"),
@@ -85,7 +85,7 @@ class World:
         command = {"command_id": f"open-{now}", "device_id": GATEWAY, "zone_id": "plot-1a", "action": "open"}
         times = {"duration_s": seconds, "issued_at": now, "expires_at": now + 900, "epoch": now - T0 + 1}
         edges, acks = len(self.board.edges), len(self.of("ack"))
-        await self.compute.publish(topics.command(GATEWAY), messages.encode("command", command | times))
+        await self.compute.publish(topics.command(GATEWAY), messages.encode("command", {**command, **times}))
         await eventually(lambda: len(self.board.edges) > edges or len(self.of("ack")) > acks)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway_sim.faults import KINDS, FaultError, Faults, parse
+from gateway_sim.errors import FaultError
+from gateway_sim.faults import KINDS, Faults, parse
 from gateway_sim.hydraulics import Supply
 from gateway_sim.soil import STEP_S, Column, Plants, uniform
 

@@ -8,7 +8,7 @@ from gateway_sim import weather as weathers
 
 FIRST_DAY = "2020-06-09"
 MEASURED = field.excerpt()
-DAYS = field.simulate(weathers.load(), field.FOUND, MEASURED.vwc[FIRST_DAY])[field.WARM_UP_DAYS :]
+DAYS = field.simulate(weathers.load(), field.BEST, MEASURED.vwc[FIRST_DAY])[field.WARM_UP_DAYS :]
 
 
 def test_moisture_at_7_5_cm_follows_the_probes() -> None:
@@ -31,7 +31,17 @@ def test_percolation_comes_when_the_lysimeters_say() -> None:
 
 def test_a_wrong_soil_would_be_noticed() -> None:
     """The bounds above tell this soil from a clay: with other constants they do not hold."""
-    clay = field.Constants(0.9, 0.22, 0.36, 0.50, 2.0, 0.9, 0.9, 0.5, 1.0)
+    clay = field.Constants(
+        root_beta=0.9,
+        wilting_point=0.22,
+        field_capacity=0.36,
+        saturation=0.50,
+        conductivity_mm_h=2.0,
+        kc=0.9,
+        cover=0.9,
+        depletion=0.5,
+        rain_catch=1.0,
+    )
     days = field.simulate(weathers.load(), clay, MEASURED.vwc[FIRST_DAY])[field.WARM_UP_DAYS :]
     assert field.errors(MEASURED.moisture_pairs(days)).rmse > 0.03
 

@@ -5,7 +5,8 @@ import random
 
 import pytest
 
-from gateway_sim.hydraulics import Defect, HydraulicsError, Supply, pump_for
+from gateway_sim.errors import HydraulicsError
+from gateway_sim.hydraulics import Defect, Supply, pump_for
 
 NOMINAL = {"a": 100.0, "b": 60.0, "c": 100.0}
 MINUTE = 60_000.0
@@ -80,7 +81,7 @@ def test_a_meter_counts_whole_pulses() -> None:
 
 def test_a_clogged_line_passes_less_and_leaves_more_for_the_others() -> None:
     """At nominal pressure the share is lost exactly; a pump that works less pushes a little harder."""
-    pipes = supply(Defect("a", 2 * MINUTE, 4 * MINUTE, clogged=0.6))
+    pipes = supply(Defect(zone_id="a", begin_ms=2 * MINUTE, end_ms=4 * MINUTE, clogged=0.6))
     pipes.set_valve("a", 0, True)
     assert pipes.flow("a", 1 * MINUTE).metered == pytest.approx(100.0)
     assert 40.0 < pipes.flow("a", 3 * MINUTE).metered < 50.0
@@ -90,7 +91,7 @@ def test_a_clogged_line_passes_less_and_leaves_more_for_the_others() -> None:
 
 def test_a_burst_line_meters_more_and_waters_less() -> None:
     """The meter counts what escapes, the roots do not get it, and they get less than before for want of pressure."""
-    pipes = supply(Defect("a", 0, math.inf, burst=1.0))
+    pipes = supply(Defect(zone_id="a", begin_ms=0, end_ms=math.inf, burst=1.0))
     pipes.set_valve("a", 0, True)
     flow = pipes.flow("a", 0)
     assert flow.metered > 130
@@ -100,7 +101,7 @@ def test_a_burst_line_meters_more_and_waters_less() -> None:
 
 def test_a_valve_that_does_not_open_lets_nothing_through() -> None:
     """Until it is mended, which is then in time for a run that still goes on."""
-    pipes = supply(Defect("a", 0, 5 * MINUTE, does_not_open=True))
+    pipes = supply(Defect(zone_id="a", begin_ms=0, end_ms=5 * MINUTE, does_not_open=True))
     assert pipes.set_valve("a", 1 * MINUTE, True)
     assert pipes.litres("a", 5 * MINUTE) == 0.0
     assert pipes.litres("a", 6 * MINUTE) == pytest.approx(100.0)
@@ -108,7 +109,10 @@ def test_a_valve_that_does_not_open_lets_nothing_through() -> None:
 
 def test_a_valve_that_does_not_close_goes_on() -> None:
     """It was told to close, and its meter runs on until somebody mends it; a shut valve stays shut."""
-    pipes = supply(Defect("a", 0, 30 * MINUTE, does_not_close=True), Defect("b", 0, 30 * MINUTE, does_not_close=True))
+    pipes = supply(
+        Defect(zone_id="a", begin_ms=0, end_ms=30 * MINUTE, does_not_close=True),
+        Defect(zone_id="b", begin_ms=0, end_ms=30 * MINUTE, does_not_close=True),
+    )
     pipes.set_valve("a", 0, True)
     pipes.set_valve("a", 10 * MINUTE, False)
     assert not pipes.is_told_open("a")
@@ -137,12 +141,12 @@ def test_edges_do_not_go_back_in_time() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: Defect("a", 0, 1, clogged=1.0),
-        lambda: Defect("a", 0, 1, burst=-0.1),
-        lambda: Defect("a", 2, 1),
+        lambda: Defect(zone_id="a", begin_ms=0, end_ms=1, clogged=1.0),
+        lambda: Defect(zone_id="a", begin_ms=0, end_ms=1, burst=-0.1),
+        lambda: Defect(zone_id="a", begin_ms=2, end_ms=1),
         lambda: Supply({"a": 0.0}, 0, pump_for(NOMINAL)),
         lambda: Supply({"a": 500.0}, 0, pump_for(NOMINAL)),
-        lambda: supply(Defect("z", 0, 1)),
+        lambda: supply(Defect(zone_id="z", begin_ms=0, end_ms=1)),
     ],
 )
 def test_pipes_that_cannot_be(wrong: object) -> None:

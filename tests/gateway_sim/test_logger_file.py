@@ -136,7 +136,7 @@ def test_more_rows_than_passes_cannot_be_told_apart(logger: Logger) -> None:
     recording = logger.read(WIDE, "time,moisture", *rows)
     assert moisture(recording) == [0.09, 0.2, 0.23, 0.24]
     assert aside(recording) == [(4, "repeated hour"), (6, "repeated hour")]
-    assert recording.ledger.repeated == [5]
+    assert recording.ledger.repeated_lines == [5]
     assert told(recording)["repeated_local_hours"] == {"rows": 3, "told_apart": 0, "not_told_apart": 3}
     assert [step["elapsed_hours"] for step in told(recording)["second_pass_absent"]] == [2.0]
 

@@ -90,7 +90,7 @@ class Farm:
 
     def _hear(self, topic: str, payload: bytes) -> None:
         kind, message = messages.decode(topic, payload)
-        {"reading": self.readings, "ack": self.acks}.get(kind, []).append(message)
+        {"reading": self.readings, "ack": self.acks}.get(kind, []).append(dict(message))
 
     async def start(self) -> None:
         path = job(self.folder, self.pki, self.broker.port, self.clock_port, self.clock.now_ms)
@@ -140,7 +140,9 @@ async def test_it_keeps_time_obeys_and_brings_home(tmp_path: Path, broker: Broke
         now = START + 2 * HOUR_S
         command = {"command_id": "c1", "device_id": GATEWAY.gateway_id, "zone_id": zone.zone_id, "action": "open"}
         times = {"duration_s": 600, "issued_at": now, "expires_at": now + 300, "epoch": 1}
-        await world.compute.publish(topics.command(GATEWAY.gateway_id), messages.encode("command", command | times))
+        await world.compute.publish(
+            topics.command(GATEWAY.gateway_id), messages.encode("command", {**command, **times})
+        )
         await eventually(lambda: bool(world.acks))
         await world.until(4 * HOUR_S)
         words = await world.clock.stop(GATEWAY.gateway_id)

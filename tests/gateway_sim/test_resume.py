@@ -179,7 +179,7 @@ class Observer:
     """Compute's place at the broker: every sample and every ack that ever arrived."""
 
     def __init__(self, broker: Broker, pki: Pki) -> None:
-        self.heard: list[tuple[str, dict[str, Any]]] = []
+        self.heard: list[tuple[str, Any]] = []
         self.heard_before = 0
         self.client = Client(
             "irrigation-compute",

@@ -164,37 +164,53 @@ def test_a_season_can_be_moved(tmp_path: Path) -> None:
 
 MISTAKES = [
     ("seed: 7", "seed: -1", ":2: seed: -1: want a whole number from 0"),
-    ("seed: 7", "sead: 7", ":2: sead: 7: unknown key; did you mean 'seed'?"),
-    ("days: 3", "days: 3\ndays: 4", ":4: not valid YAML: 'days' stands twice"),
-    ("2020-07-01", "July", ":4: weather.start: 'July': want a day as 2020-07-01"),
-    ("conductivity_mm_h: 20", "conductivity_mm_h: fast", ":6: soils 1.conductivity_mm_h: 'fast': want a number from"),
-    ("0.3, saturation", "30, saturation", ":6: soils 1.field_capacity: 30: want a number from 0.01 to 0.9"),
-    ("saturation: 0.5", "saturation: 0.25", "soils 1.field_capacity: 0.3: want wilting_point < field_capacity < sat"),
-    ("gateway: north", "gateway: north east", ":8: gateways 1.gateway: 'north east': want 1 to 64 letters"),
-    ("gateway: north", "gateway: all", ":8: gateways 1.gateway: 'all': is the group of all gateways"),
-    ("gateway: south", "gateway: north", ":12: gateways 2.gateway: 'north': stands before"),
-    ("[10, 20.5]", "[10]", ":9: gateways 1.at: [10.0]: want [metres east, metres south]"),
-    ("my silt, crop", "mud, crop", ":11: gateways 1.zones 1.soil: 'mud': not known here; known: sand, sandy loam"),
-    ("crop: maize", "crop: maiz", ":11: gateways 1.zones 1.crop: 'maiz': not known here; did you mean 'maize'?"),
-    ("area_m2: 96", "area: 96", "area_m2: None: missing; did you mean it by 'area'?"),
-    ("[0.1, 0.3]", "[10, 30]", ":11: gateways 1.zones 1.probe_depths_m: 10: want a number from 0.01 to 0.45"),
-    ("[0.1, 0.3]", "[0.1, 0.101]", "gateways 1.zones: 'north.soil-a-10cm': two sensors of that name"),
-    ("zone_id: two", "zone_id: one", ":15: gateways 2.zones 1.zone_id: 'one': stands before; give each its own name"),
-    ("depletion: 0.4", "depletion: 40", ":17: gateways 2.zones 1.crop.depletion: 40: want a number from 0.15 to 0.8"),
-    ("depletion: 0.4}", "depletion: 0.4, grown_days: 5.5}", "crop.grown_days: 5.5: want a whole number from 0 to 3650"),
-    ("{name: olive, kc", "{kc", ":17: gateways 2.zones 1.crop.name: None: missing; add it"),
-    ("area_m2: 96", "area_m2: 96\n        sown: 2020-07-02", "1.sown: '2020-07-02': want a day as 2020-05-01, at most"),
-    ("area_m2: 96", "area_m2: 96\n        sown: May", "1.sown: 'May': want a day as 2020-05-01, at most the season's"),
+    ("seed: 7", "sead: 7", ":2: the scenario: unknown key 'sead', did you mean 'seed'?"),
+    ("days: 3", "days: 3\ndays: 4", ":4: the scenario: days is written twice; keep one"),
+    ("2020-07-01", "July", ":4: weather, start: 'July': want a day as 2020-07-01"),
+    ("conductivity_mm_h: 20", "conductivity_mm_h: fast", ":6: soils 1, conductivity_mm_h: 'fast': want a number from"),
+    ("0.3, saturation", "30, saturation", ":6: soils 1, field_capacity: 30: want a number from 0.01 to 0.9"),
+    ("saturation: 0.5", "saturation: 0.25", "soils 1, field_capacity: 0.3: want wilting_point < field_capacity < sat"),
+    ("gateway: north", "gateway: north east", ":8: gateways 1, gateway: 'north east': want 1 to 64 letters"),
+    ("gateway: north", "gateway: all", ":8: gateways 1, gateway: 'all': is the group of all gateways"),
+    ("gateway: south", "gateway: north", ":12: gateways 2, gateway: 'north': stands before"),
+    ("[10, 20.5]", "[10]", ":9: gateways 1, at: list of 1: want [metres east, metres south]"),
+    ("my silt, crop", "mud, crop", ":11: gateways 1, zones 1, soil: 'mud': not known here; known: sand, sandy loam"),
+    ("crop: maize", "crop: maiz", ":11: gateways 1, zones 1, crop: 'maiz': not known here; did you mean 'maize'?"),
+    ("area_m2: 96", "area: 96", "unknown key 'area', did you mean 'area_m2'?"),
+    (
+        "[0.1, 0.3]",
+        "[10, 30]",
+        ":11: gateways 1, zones 1, probe_depths_m: list of 2: 10: want a number from 0.01 to 0.45",
+    ),
+    ("[0.1, 0.3]", "[0.1, 0.101]", "gateways 1, zones: 'north.soil-a-10cm': two sensors of that name"),
+    ("zone_id: two", "zone_id: one", ":15: gateways 2, zones 1, zone_id: 'one': stands before; give each its own name"),
+    (
+        "depletion: 0.4",
+        "depletion: 40",
+        ":17: gateways 2, zones 1, crop, depletion: 40: want a number from 0.15 to 0.8",
+    ),
+    (
+        "depletion: 0.4}",
+        "depletion: 0.4, grown_days: 5.5}",
+        "crop, grown_days: 5.5: want a whole number from 0 to 3650",
+    ),
+    ("{name: olive, kc", "{kc", ":17: gateways 2, zones 1, crop: name is missing"),
+    ("area_m2: 96", "area_m2: 96\n        sown: 2020-07-02", "1, sown: 2020-07-02: want a day as 2020-05-01, at most"),
+    ("area_m2: 96", "area_m2: 96\n        sown: May", "1, sown: 'May': want a day as 2020-05-01, at most the season's"),
     ("seed: 7", "seed: 7\nforecast: god", ":3: forecast: 'god': not known here; did you mean 'good'?"),
     ("seed: 7", "seed: 7\nlatitude: 4588", ":3: latitude: 4588: want a number from -66 to 66"),
-    ("sensor: deep", "salt: deep", ":19: gateways 2.zones 1.salt: 'deep': unknown key"),
+    ("sensor: deep", "salt: deep", ":19: gateways 2, zones 1: unknown key 'salt'"),
     ("kind: bias", "kind: bais", ":21: fault 1: unknown kind 'bais'; there are noise, bias"),
     ("soil-a-10cm", "soil-z", ":21: fault 1 (bias): no sensor 'north.soil-z'; there are north.soil-a"),
     ("soil-a-30cm]", "weather]", ":22: fault 2 (swapped): north.soil-a and north.weather; want two moisture probes"),
     ("north.soil-a-30cm]", "south.deep]", ":22: fault 2 (swapped): north.soil-a and south.deep; want two moisture"),
     ("until: 2d", "until: 2d, quantity: ph", ":21: fault 1 (bias): no quantity 'ph'; there are"),
     ("- gateway: north", "- north\n  - gateway: x", "gateways 1: 'north': write keys and values under it"),
-    (GOOD[GOOD.index("gateways:") : GOOD.index("faults:")], "gateways: []\n", ":7: gateways: []: want a gateway"),
+    (
+        GOOD[GOOD.index("gateways:") : GOOD.index("faults:")],
+        "gateways: []\n",
+        ":7: gateways: list of 0: want a gateway",
+    ),
 ]
 
 
@@ -205,10 +221,20 @@ def test_a_mistake_is_one_line(tmp_path: Path, old: str, new: str, said: str) ->
     path = write(tmp_path, GOOD.replace(old, new, 1))
     with pytest.raises(ScenarioError) as caught:
         scenarios.load(path)
-    text = str(caught.value)
-    assert text.startswith(f"{path}:")
-    assert said in text
-    assert "\n" not in text
+    lines = str(caught.value).splitlines()
+    assert all(line.startswith(f"{path}:") for line in lines)
+    assert any(said in line for line in lines), lines
+    assert len(lines) == (2 if "unknown key 'area'" in said else 1), "a mistake invents no other; a wrong name is two"
+
+
+def test_every_mistake_of_a_scenario_is_told_at_once(tmp_path: Path) -> None:
+    """From top to bottom, so that a file is mended in one go."""
+    text = (
+        GOOD.replace("seed: 7", "seed: -7").replace("my silt, crop", "mud, crop").replace("area_m2: 96", "area_m2: x")
+    )
+    with pytest.raises(ScenarioError) as caught:
+        scenarios.load(write(tmp_path, text.replace("saturation: 0.5", "saturation: 0.25")))
+    assert [line.split(":")[1] for line in str(caught.value).splitlines()] == ["2", "6", "11", "18"]
 
 
 def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
@@ -223,7 +249,7 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
 
 def test_a_listed_farm_has_the_gateways_that_it_lists(tmp_path: Path) -> None:
     """Another number of them cannot be asked for."""
-    with pytest.raises(ScenarioError, match=r"farm\.yaml:8: gateways: 'list of 2': its gateways are listed: leave"):
+    with pytest.raises(ScenarioError, match=r"farm\.yaml:8: gateways: list of 2: its gateways are listed: leave"):
         scenarios.load(write(tmp_path), gateways=5)
 
 

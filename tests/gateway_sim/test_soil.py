@@ -19,6 +19,7 @@ from gateway_sim.soil import (
 )
 
 GRASS = Plants(kc=1.0, depletion=0.5)
+CONSTANTS = ("wilting_point", "field_capacity", "saturation", "conductivity_mm_h")
 LOAM = (0.13, 0.27, 0.46, 15.0)  # wilting point, field capacity, saturation; mm/h
 SOILS = {
     "sand": (0.05, 0.12, 0.40, 120.0),
@@ -160,7 +161,7 @@ def test_depth_is_read_between_layers() -> None:
 
 def test_campbell_meets_the_points_that_define_it() -> None:
     """Tension is 33 kPa at field capacity and 1500 kPa at wilting; conductivity is full at saturation only."""
-    layer = Layer(150.0, *LOAM, roots=1.0)
+    layer = Layer(thickness_mm=150.0, roots=1.0, **dict(zip(CONSTANTS, LOAM, strict=True)))
     assert layer.head_mm(0.27) / layer.head_mm(0.13) == pytest.approx(33 / 1500)
     assert layer.conductivity(0.46) == pytest.approx(15.0)
     assert layer.conductivity(0.27) < 0.2

@@ -27,7 +27,7 @@ class World:
             pki.issue(row.gateway_id)
         self.clock = StepClock(WEATHER.start)
         self.events: list[dict[str, Any]] = []
-        self.heard: list[tuple[str, dict[str, Any]]] = []
+        self.heard: list[tuple[str, Any]] = []
         self.heard_at: list[int] = []  # field time, for each of them
         address = ("localhost", broker.port)
         targets = {

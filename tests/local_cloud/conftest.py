@@ -242,7 +242,7 @@ class World:
 
     cloud: Cloud
     certs: Path
-    records: list[dict[str, Any]]
+    records: list[Any]
     clients: list[Client]
 
     async def open(self, identity: Path | str | None) -> Client:
@@ -289,7 +289,7 @@ def world(aws: Callable[[str], Any], certs: Path, tmp_path: Path) -> Start:
 
     @asynccontextmanager
     async def start(broker: str = "embedded", certs: Path = usual) -> AsyncIterator[World]:
-        records: list[dict[str, Any]] = []
+        records: list[Any] = []
         clients: list[Client] = []
         try:
             async with serve(

@@ -14,8 +14,8 @@ import boto3
 import pytest
 
 from certs.authority import Authority
-from local_cloud.aws import READY, Aws, AwsError, environment
-from local_cloud.errors import LocalCloudError
+from local_cloud.aws import READY, Aws, environment
+from local_cloud.errors import AwsError, LocalCloudError
 
 ROOT = Path(__file__).parents[2]
 

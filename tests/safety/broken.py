@@ -1,5 +1,6 @@
 """Valve supervisors that each lack one mechanism: the explorer must catch every one of them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.valves import Valves
@@ -15,7 +16,7 @@ def _without(state: Message, part: str) -> Message:
 class NoIdCheck(Valves):
     """Every open is a new one."""
 
-    def _open(self, command: Message, now: int, trusted: bool, ticks_ms: int) -> None:
+    def _open(self, command: Mapping[str, Any], now: int, trusted: bool, ticks_ms: int) -> None:
         known = {name: entry for name, entry in self._state["known"].items() if name != command["command_id"]}
         self._state = {**self._state, "known": known}
         super()._open(command, now, trusted, ticks_ms)
@@ -58,7 +59,7 @@ class NothingWritten(Valves):
 class _Lax(Valves):
     ignores = ""
 
-    def _why_not(self, command: Message, now: int, trusted: bool) -> str | None:
+    def _why_not(self, command: Mapping[str, Any], now: int, trusted: bool) -> str | None:
         code = super()._why_not(command, now, trusted)
         return None if code == self.ignores else code
 
@@ -90,7 +91,7 @@ class AnyClockWillDo(_Lax):
 class CloseKeepsTheEpoch(Valves):
     """close shuts the valve, and lets older opens pass."""
 
-    def _close(self, command: Message, ticks_ms: int) -> None:
+    def _close(self, command: Mapping[str, Any], ticks_ms: int) -> None:
         super()._close({**command, "epoch": 0}, ticks_ms)
 
 
@@ -112,7 +113,7 @@ class DeadlineByTheTimeOfDay(Valves):
 class NoClip(Valves):
     """The zone's own cap does not count."""
 
-    def _plan(self, command: Message, now: int, ticks_ms: int) -> Message:
+    def _plan(self, command: Mapping[str, Any], now: int, ticks_ms: int) -> Message:
         zones, self._zones = (
             self._zones,
             {name: {**zone, "hard_cap_s": MAX_RUN_S} for name, zone in self._zones.items()},
@@ -125,7 +126,7 @@ class NoClip(Valves):
 class NoVolumeBound(Valves):
     """Litres do not count."""
 
-    def _plan(self, command: Message, now: int, ticks_ms: int) -> Message:
+    def _plan(self, command: Mapping[str, Any], now: int, ticks_ms: int) -> Message:
         return super()._plan({**command, "max_volume_l": None}, now, ticks_ms)
 
 
@@ -157,7 +158,7 @@ class ResumesAfterBoot(Valves):
 class RejectionsAreForgotten(Valves):
     """What was rejected may come again."""
 
-    def _reject(self, command: Message, code: str, now: int, trusted: bool) -> None:
+    def _reject(self, command: Mapping[str, Any], code: str, now: int, trusted: bool) -> None:
         state = self._state
         super()._reject(command, code, now, trusted)
         self._state = state

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.service import Service
 from tests.safety.farm import CONFIG
 
@@ -29,7 +29,7 @@ def serve(path: str) -> None:
         waiting.append(on_acked)
         say("publish", topic, payload.decode(), len(waiting) - 1)
 
-    with closing(Store(path)) as store:
+    with closing(SqliteStore(path)) as store:
         service = Service(CONFIG, store, publish, lambda: clock[0], lambda event: say("record", event))
         verbs: dict[str, Callable[..., None]] = {
             "start": service.start,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from unittest.mock import patch
 
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.zone import Config, Zone
 from compute_service.service import Service
 from gateway.store import MemoryStore
@@ -194,11 +194,12 @@ class Farm:
 
     def publish(self, topic: str, payload: bytes, number: int) -> None:
         """The broker takes a message of the service; its PUBACK follows."""
-        kind, message = messages.decode(topic, payload)
-        assert kind == "command"
+        decoded = messages.decode(topic, payload)
+        assert decoded[0] == "command"
+        message = dict(decoded[1])
         self.published.append(message)
         for _ in range(self.luck.copies):
-            self._to_gateways[message["device_id"]].append(message)
+            self._to_gateways[decoded[1]["device_id"]].append(message)
         self._pubacks.append(number)
 
     def openings(self) -> list[Opening]:
@@ -304,7 +305,7 @@ class Fate:
     after: str = "kill"
     points: list[str] = field(default_factory=list)
     lives: int = 0
-    store: Store | None = None  # of the last life, at the story's end
+    store: SqliteStore | None = None  # of the last life, at the story's end
 
     @property
     def path(self) -> Path:
@@ -351,7 +352,7 @@ class InProcess:
         self._connections: list[sqlite3.Connection] = []
         with self._dying():
             with patch("sqlite3.connect", self._connect):
-                self._store = Store(fate.path)
+                self._store = SqliteStore(fate.path)
             self._service = Service(CONFIG, self._store, self._publish, lambda: farm.now, self._record)
             self._service.start()
 
@@ -384,7 +385,7 @@ class InProcess:
         self._farm.publish(topic, payload, number)
         self._fate.point("after a publish")
 
-    def _record(self, event: Message) -> None:
+    def _record(self, event: Any) -> None:
         self._fate.point("before a record")
         self._farm.events.append(event)
 
@@ -434,11 +435,11 @@ _CONNECT = sqlite3.connect
 # What must hold
 
 
-def breaches(farm: Farm, store: Store) -> list[str]:
+def breaches(farm: Farm, store: SqliteStore) -> list[str]:
     """A sentence for everything that no death of the service may cause."""
     commands = {command["command_id"]: command for command in farm.published}
     told = {event["command_id"]: event for event in farm.events if event["kind"] == "command"}
-    found = [f"{row.command_id} ended as {row.state}" for row in store.commands_in(*_UNFINISHED)]
+    found = [f"{row.command_id} ended as {row.state}" for row in store.commands.in_states(*_UNFINISHED)]
     decided: set[str] = set()
     for opening in farm.openings():
         command = commands[opening.command_id]
@@ -462,9 +463,9 @@ def breaches(farm: Farm, store: Store) -> list[str]:
 _UNFINISHED = ("pending", "sent", "received", "started")
 
 
-def balance(farm: Farm, store: Store) -> list[str]:
+def balance(farm: Farm, store: SqliteStore) -> list[str]:
     """What the store says was delivered, where it differs from what the pins did."""
-    booked = {row.command_id: row.duration_s for row in store.deliveries()}
+    booked = {row.command_id: row.duration_s for row in store.commands.deliveries()}
     done = {opening.command_id: opening.seconds for opening in farm.openings()}
     names = sorted(booked.keys() | done.keys())
     return [
@@ -479,7 +480,7 @@ def story(farm: Farm) -> list[tuple[str, int, int]]:
     return [(opening.zone_id, opening.opened_at - NOON, opening.seconds) for opening in farm.openings()]
 
 
-def lived(fate: Fate, luck: Luck = Luck(), down_s: int = 0) -> tuple[Farm, Store]:
+def lived(fate: Fate, luck: Luck = Luck(), down_s: int = 0) -> tuple[Farm, SqliteStore]:
     """A farm after its whole story, and its store."""
     farm = Farm(fate.start, luck, down_s)
     farm.forgetful = fate.after == "loss"

@@ -8,10 +8,10 @@ import asyncio
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from compute_service import commands
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.decide import Decision, Open
 from gateway.gateway import Gateway
 from gateway.valves import Valves
@@ -54,7 +54,7 @@ class House(World):
 
     def __init__(self, orders: tuple[dict[str, Any], ...], copies: int) -> None:
         self._loop = asyncio.new_event_loop()
-        self._store = Store(":memory:")
+        self._store = SqliteStore(":memory:")
         self._given = orders
         self._copies = copies
         self._sleepers: list[tuple[int, asyncio.Future[None]]] = []
@@ -66,7 +66,9 @@ class House(World):
         self.orders = list(self._given)
         self.uplink: list[tuple[Ack, Callable[[], None]]] = []  # acks that compute has not heard yet
         self.heard_twice = 0
-        self._store._db.execute("BEGIN")  # one transaction: whatever compute writes is taken back at once
+        self._store.database.connection.execute(
+            "BEGIN"
+        )  # one transaction: whatever compute writes is taken back at once
         super().__init__((), self._copies)
         self.on_issue(None)
 
@@ -83,7 +85,7 @@ class House(World):
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Begin anew and let it happen again."""
         self._forget_device()
-        self._store._db.execute("ROLLBACK")
+        self._store.database.connection.execute("ROLLBACK")
         self._begin()
         for event in snapshot[1:]:  # the first is the boot
             self.apply(event)
@@ -92,7 +94,7 @@ class House(World):
         """Let an event happen; compute gives up what is overdue. Raises BrokenPromiseError."""
         self._past.append(event)
         super().apply(event)
-        commands.give_up(self._store, self.truth)
+        commands.give_up(self._store.commands, self._store.zones, self.truth)
 
     # the events that only a house has
 
@@ -104,9 +106,9 @@ class House(World):
             self.issue(self._decide(order, zone_id, now), self._copies)
             return
         # An operator's: no decision stands behind it, so the log of commands does not know it.
-        epoch = self._store.epoch(zone_id) + 1 if order["action"] == "close" else 0
+        epoch = self._store.commands.epoch(zone_id) + 1 if order["action"] == "close" else 0
         if epoch:
-            self._store.raise_epoch(zone_id, epoch)
+            self._store.commands.raise_epoch(zone_id, epoch)
         self.issue(
             {
                 "command_id": f"{order['action']}-{len(self.commands) + 1}",
@@ -124,10 +126,10 @@ class House(World):
         intent = Open(order["duration_s"], order.get("max_volume_l", 1e6), 1.0)
         decision = Decision(zone_id, now, intent, (), "it is dry", {})
         command_id = f"open-{len(self.commands) + 1}"
-        command = commands.remember(self._store, FARM_ZONES[zone_id], decision, "decision", command_id)
+        command = commands.remember(self._store.commands, FARM_ZONES[zone_id], decision, "decision", command_id)
         assert command
-        commands.sent(self._store, command_id)
-        return command
+        commands.on_puback(self._store.commands, command_id)
+        return dict(command)
 
     def on_hear(self, what: tuple[int, bool]) -> None:
         """Compute hears an ack; its PUBACK comes back, or is lost, so that the ack comes again."""
@@ -141,9 +143,9 @@ class House(World):
         self._within(on_acked)
 
     def _hear_at_compute(self, ack: Ack) -> None:
-        command = self._store.command(ack["command_id"])
+        command = self._store.commands.get(ack["command_id"])
         if command:
-            commands.acknowledge(self._store, command, ack, self.truth)
+            commands.acknowledge(self._store.commands, self._store.zones, command, cast(Any, ack), self.truth)
 
     # the device
 
@@ -177,7 +179,7 @@ class House(World):
     def _publish(self, topic: str, payload: bytes, on_acked: Callable[[], None]) -> None:
         kind, message = messages.decode(topic, payload)
         if kind == "ack":
-            self.uplink.append((message, on_acked))
+            self.uplink.append((dict(message), on_acked))
         else:
             on_acked()
 
@@ -282,9 +284,9 @@ class House(World):
         super().run_out()
         while self.uplink:
             self.on_hear((0, True))
-        booked = {delivery.command_id: delivery.duration_s for delivery in self._store.deliveries()}
+        booked = {delivery.command_id: delivery.duration_s for delivery in self._store.commands.deliveries()}
         for command in self.commands:
-            row = self._store.command(command["command_id"])
+            row = self._store.commands.get(command["command_id"])
             if row:
                 self.oracle.booked(row.command_id, row.state, booked.get(row.command_id))
 

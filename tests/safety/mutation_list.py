@@ -9,7 +9,8 @@ SLOTS = "firmware/lib/gateway/store.py"
 MESSAGES = "protocol/messages.py"
 SERVICE = "compute_service/service.py"
 COMMANDS = "compute_service/commands.py"
-STORE = "compute_service/adapters/sqlite.py"
+COMMAND_TABLES = "compute_service/adapters/sqlite/commands.py"
+ZONE_TABLES = "compute_service/adapters/sqlite/zones.py"
 DECIDE = "compute_service/domain/decide.py"
 DESK = "compute_service/zone_models.py"
 AGRONOMY = "compute_service/domain/zone_model.py"
@@ -39,7 +40,7 @@ MUTATIONS = (
     Mutation(
         "id check",
         VALVES,
-        "        if known:\n",
+        "        if entry:\n",
         "        if False:\n",
         _VALVES + "Rule4Repeats::test_a_repeat_moves_nothing_and_repeats_the_ack",
     ),
@@ -60,8 +61,8 @@ MUTATIONS = (
     Mutation(
         "epochs are persisted",
         VALVES,
-        "packed = dict(state)",
-        "packed = dict(state, epochs={})",
+        "record = dict(state)",
+        "record = dict(state, epochs={})",
         _VALVES + "Rule5Rejections::test_close_raises_the_epoch_of_a_shut_valve",
     ),
     Mutation(
@@ -74,8 +75,8 @@ MUTATIONS = (
     Mutation(
         "the fence is persisted",
         VALVES,
-        "packed = dict(state)",
-        "packed = dict(state, fence=0)",
+        "record = dict(state)",
+        "record = dict(state, fence=0)",
         _VALVES + "Rule5Rejections::test_stop_all_closes_and_fences",
     ),
     Mutation(
@@ -116,8 +117,8 @@ MUTATIONS = (
     Mutation(
         "boot closes every valve",
         VALVES,
-        "self._shut(zone_id)\n        saved",
-        "pass\n        saved",
+        "self._shut(zone_id)\n        record",
+        "pass\n        record",
         _VALVES + "Rule3Boot::test_boot_closes_everything_first",
     ),
     Mutation(
@@ -240,16 +241,16 @@ MUTATIONS = (
     Mutation(
         "refused as a whole",
         SERVICE,
-        "        for zone_id, epoch in ours.items():\n            if ",
+        "        for zone_id, epoch in ours.items():\n            is_its_own",
         "        for zone_id, epoch in ours.items():\n"
-        "            commands.hear_epoch(self._store, zone_id, epoch)\n            if ",
+        "            commands.hear_epoch(self._store.commands, zone_id, epoch)\n            is_its_own",
         _STRANGERS + "test_compute_takes_no_garbage[status-unknown zone]",
     ),
     Mutation(
         "a command is stored before it is published",
         SERVICE,
-        "            self._store.forget_due(zone_id)\n        self._desk.done(work)",
-        "            self._store.forget_due(zone_id)\n"
+        "            self._desk.keep(work)\n        self._desk.done(work)",
+        "            self._desk.keep(work)\n"
         "            command = self._send_command(command) if command else None\n        self._desk.done(work)",
         _COMPUTE + "test_commands.py::test_command_is_on_the_disk_before_it_is_published",
     ),
@@ -277,8 +278,8 @@ MUTATIONS = (
     Mutation(
         "epochs are learnt from the status",
         SERVICE,
-        "            commands.hear_epoch(self._store, zone_id, epoch)\n        self._store.save_gateway",
-        "            pass\n        self._store.save_gateway",
+        "            commands.hear_epoch(self._store.commands, zone_id, epoch)\n        self._store.updates",
+        "            pass\n        self._store.updates",
         _CRASHES + "test_a_lost_store_learns_the_epochs_again",
     ),
     Mutation(
@@ -297,7 +298,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a command that nobody answers ends",
-        STORE,
+        COMMAND_TABLES,
         '"give_up_at <= ?"',
         '"give_up_at <= -?"',
         _COMPUTE + "test_commands.py::test_unanswered_command_expires",
@@ -305,8 +306,8 @@ MUTATIONS = (
     Mutation(
         "epochs rise",
         COMMANDS,
-        "store.epoch(zone.zone_id) + 1",
-        "store.epoch(zone.zone_id)",
+        "log.epoch(zone.zone_id) + 1",
+        "log.epoch(zone.zone_id)",
         _COMPUTE + "test_commands.py::test_epochs_rise_over_restarts",
     ),
     Mutation(
@@ -318,7 +319,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an untold end counts as watered",
-        STORE,
+        ZONE_TABLES,
         "AND state = 'expired'",
         "AND state = 'never'",
         _COMPUTE + "test_commands.py::test_unknown_end_counts_as_given",
@@ -368,8 +369,8 @@ MUTATIONS = (
     Mutation(
         "water is booked once",
         COMMANDS,
-        'back_s=command.message["duration_s"])',
-        "back_s=0)",
+        "back_s=_bound_s(command)))",
+        "back_s=0))",
         _COMPUTE + "test_commands.py::test_late_ack_settles_an_expired_command",
     ),
     Mutation(

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.commands import ACK_GRACE_S, LIFE_S
 from protocol.messages import FINAL_STATES
 from tests.compute_service.bench import NOON
@@ -80,7 +80,7 @@ class Case:
         folder.mkdir()
         return folder
 
-    def die(self, *points: int, down_s: int = 0, after: str = "kill") -> tuple[Farm, Store]:
+    def die(self, *points: int, down_s: int = 0, after: str = "kill") -> tuple[Farm, SqliteStore]:
         """Live the story again with deaths at these points, counted from 1."""
         fate = Fate(self._new_folder(), points, after)
         farm, store = lived(fate, self.luck, down_s)
@@ -127,7 +127,7 @@ def test_a_death_at_any_moment_changes_nothing(case: Case) -> None:
             assert breaches(farm, store) == [], case.name(point)
             assert balance(farm, store) == [], case.name(point)
             assert story(farm) == case.story, case.name(point)
-            assert set(store.command_counts()) <= {*FINAL_STATES}, case.name(point)
+            assert set(store.commands.counts()) <= {*FINAL_STATES}, case.name(point)
 
 
 @pytest.mark.parametrize("down_s", [7, LIFE_S + ACK_GRACE_S, 8000])
@@ -140,7 +140,7 @@ def test_a_long_absence_loses_no_run(case: Case, down_s: int) -> None:
             assert breaches(farm, store) == [], case.name(point)
             assert balance(farm, store) == [], case.name(point)
             assert {zone_id for zone_id, _, _ in story(farm)} == {zone.zone_id for zone in ZONES}, case.name(point)
-            assert set(store.command_counts()) <= {*FINAL_STATES, "expired"}, case.name(point)
+            assert set(store.commands.counts()) <= {*FINAL_STATES, "expired"}, case.name(point)
 
 
 @pytest.mark.parametrize("case", ["all twice, PUBACKs last"], indirect=True)
@@ -162,7 +162,7 @@ def test_a_power_cut_loses_only_what_may_be_lost(case: Case) -> None:
         farm, store = case.die(point, after="power")
         with closing(store):
             assert breaches(farm, store) == [], case.name(point)
-            untold = {row.command_id for row in store.commands_in("expired")}
+            untold = {row.command_id for row in store.commands.in_states("expired")}
             assert all(line.split(":")[0] in untold for line in balance(farm, store)), case.name(point)
 
 
@@ -179,7 +179,7 @@ def test_a_lost_store_learns_the_epochs_again(case: Case) -> None:
             answers = [ack for gateway in farm.gateways for ack in gateway.said if ack["command_id"] in later]
             assert "rejected" not in {ack["state"] for ack in answers}, case.name(point)
             obeyed += any(ack["state"] == "done" for ack in answers)
-            epochs = {zone.zone_id: store.epoch(zone.zone_id) for zone in ZONES}
+            epochs = {zone.zone_id: store.commands.epoch(zone.zone_id) for zone in ZONES}
             if heard_at < farm.now:
                 assert all(
                     epochs[gateway.zone.zone_id] >= max(gateway.valves.epochs.values()) for gateway in farm.gateways
@@ -199,7 +199,7 @@ def test_a_late_ack_settles_once(tmp_path: Path) -> None:
             assert balance(farm, store) == [], case.name(point)
             given_up = [event for event in farm.events if event["kind"] == "ack" and event["received_at"] > NOON + 5000]
             expired += bool(given_up)
-            assert len(store.deliveries()) == len({row.command_id for row in store.deliveries()}) == 4
+            assert len(store.commands.deliveries()) == len({row.command_id for row in store.commands.deliveries()}) == 4
     assert expired == len(case.moments) > 20
 
 
@@ -282,9 +282,9 @@ def test_a_real_process_killed_at_random(tmp_path: Path, seed: int) -> None:
     farm = Farm(lambda farm: Process(farm, path, chance, kills, 12))
     farm.live()
     (tmp_path / "case").mkdir()
-    with closing(Store(path)) as store:
+    with closing(SqliteStore(path)) as store:
         assert len(kills) == farm.deaths == 12
         assert breaches(farm, store) == balance(farm, store) == []
         assert story(farm) == Case(tmp_path / "case", Luck()).story
-        assert store.command_counts() == {"done": 4}
-        assert store.counters().get("refusals", 0) == 0
+        assert store.commands.counts() == {"done": 4}
+        assert store.updates.counters().get("refusals", 0) == 0

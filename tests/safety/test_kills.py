@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.sqlite.store import SqliteStore
 from demo.audit import open_spans
 from tests.safety.accidents import Event, events_of, play, summary_of
 
@@ -70,8 +70,8 @@ def test_no_decision_is_watered_twice(events: list[Event]) -> None:
 
 def test_every_command_comes_to_an_end(summary: dict[str, Any], killed: Path) -> None:
     """Each command is done, rejected, failed or expired; none is left open."""
-    with contextlib.closing(Store(killed / "compute.sqlite", must_exist=True)) as store:
-        states = store.command_counts()
+    with contextlib.closing(SqliteStore(killed / "compute.sqlite", must_exist=True)) as store:
+        states = store.commands.counts()
     assert set(states) <= FINAL
     assert sum(states.values()) == summary["commands_sent"] > 0
     assert states["done"] > 0

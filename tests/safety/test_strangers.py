@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.sqlite.store import SqliteStore
 from protocol import messages, topics
 from protocol.errors import ProtocolError
 from tests.compute_service.bench import NOON, Bench, zone
@@ -52,7 +52,7 @@ def test_the_table_is_whole() -> None:
 class Compute:
     """A service with a command under way, and everything that it keeps, says and publishes."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: SqliteStore) -> None:
         self.store = store
         self.command = Bench(store, ZONES).water("a")
         self.renew()
@@ -63,7 +63,7 @@ class Compute:
 
     def kept(self) -> list[str]:
         """A full dump of the store, its counters apart."""
-        return [line for line in self.store._db.iterdump() if '"counters"' not in line]
+        return [line for line in self.store.database.connection.iterdump() if '"counters"' not in line]
 
     def hear(self, row: Row) -> None:
         self.bench.service.handle(row.topic, row.payload)
@@ -71,7 +71,7 @@ class Compute:
 
 @pytest.fixture(scope="module")
 def compute() -> Iterator[Compute]:
-    with closing(Store(":memory:")) as store:
+    with closing(SqliteStore(":memory:")) as store:
         yield Compute(store)
 
 
@@ -80,7 +80,7 @@ PERCENT = ("reading", "percent for a fraction")
 
 def test_compute_learns_one_thing_from_a_reading_in_percent() -> None:
     """It is refused like any garbage, and opens nothing; but the zone's decision says what is wrong with its probe."""
-    with closing(Store(":memory:")) as store:
+    with closing(SqliteStore(":memory:")) as store:
         compute = Compute(store)
         for row in table(NOON + 10, compute.command["command_id"])[PERCENT]:
             compute.renew()
@@ -98,11 +98,11 @@ def test_compute_takes_no_garbage(compute: Compute, caplog: pytest.LogCaptureFix
     for row in table(NOON + 10, compute.command["command_id"])[case]:
         compute.renew()
         caplog.clear()
-        kept, counters = compute.kept(), compute.store.counters()
+        kept, counters = compute.kept(), compute.store.updates.counters()
         compute.hear(row)
         compute.bench.tick(300)
         assert compute.kept() == kept, row
-        assert compute.store.counters() == {**counters, "refusals": counters.get("refusals", 0) + 1}, row
+        assert compute.store.updates.counters() == {**counters, "refusals": counters.get("refusals", 0) + 1}, row
         assert compute.bench.published == [], row
         [event] = compute.bench.events
         assert (event["kind"], event["by"], event["at"]) == ("refusal", "compute", NOON + 10), row
@@ -115,11 +115,11 @@ def test_compute_takes_no_garbage(compute: Compute, caplog: pytest.LogCaptureFix
 @pytest.mark.parametrize("kind", TOPICS)
 def test_what_compute_takes_if_it_is_in_order(kind: str) -> None:
     """The document that the garbage is made of does change what the service keeps, if gateways may send it."""
-    with closing(Store(":memory:")) as store:
+    with closing(SqliteStore(":memory:")) as store:
         compute = Compute(store)
         kept = compute.kept()
         compute.bench.hear(TOPICS[kind], documents(NOON + 10, compute.command["command_id"])[kind])
-        assert store.counters().get("refusals", 0) == (kind in LISTENS)
+        assert store.updates.counters().get("refusals", 0) == (kind in LISTENS)
         assert (compute.kept() != kept) == (kind in {"reading", "ack", "status"})
 
 

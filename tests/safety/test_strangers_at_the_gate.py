@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from compute_service.adapters.sqlite import Store
+from compute_service.adapters.sqlite.store import SqliteStore
 from local_cloud.gate import _admit, _Peer, _RefusedError
 from local_cloud.packets import Connect
 from local_cloud.policy import Policy
@@ -42,7 +42,11 @@ def test_a_certificate_is_good_for_its_own_name_only() -> None:
     both = Registration("arn", "f", frozenset({GATEWAY, OTHER}), {GATEWAY: policy, OTHER: policy})
 
     def admit(client_id: str, things: Registration | None) -> Policy:
-        return _admit(things, _Peer(OTHER, "f"), Connect("MQTT", 4, client_id, True, 30, None))
+        return _admit(
+            things,
+            _Peer(OTHER, "f"),
+            Connect(protocol="MQTT", level=4, client_id=client_id, clean=True, keepalive_s=30, will=None),
+        )
 
     assert admit(OTHER, both) is policy
     for client_id, things in ((GATEWAY, both), ("", both), (f"{OTHER}0", both), (OTHER, None)):
@@ -93,11 +97,11 @@ def test_what_the_gate_lets_pass_compute_holds_against_the_farm(world: Any) -> N
                 await sender.publish(row.topic, row.payload)
                 compute.bench.service.handle(*await heard.message())
                 assert compute.kept() == kept, row
-                assert compute.store.counters()["refusals"] == number, row
+                assert compute.store.updates.counters()["refusals"] == number, row
             assert w.refusals() == []
             assert len(passing) > 60
 
-    with closing(Store(":memory:")) as store:
+    with closing(SqliteStore(":memory:")) as store:
         asyncio.run(asyncio.wait_for(walk(Compute(store)), 2 * LAST_RESORT_S))
 
 

@@ -54,7 +54,7 @@ def test_every_price_is_dated_and_says_where_it_was_seen() -> None:
     assert re.fullmatch(r"20\d\d-\d\d-\d\d", READ_ON)
     assert READ_ON in price_table()
     for name, price in PRICES.items():
-        assert "cop" in price.seen or "guide" in price.seen or "not confirmed" in price.seen, name
+        assert "cop" in price.source or "guide" in price.source or "not confirmed" in price.source, name
 
 
 @pytest.mark.parametrize("gateways", FLEETS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local_cloud.policy import render
-from local_cloud.topic_rule import ADDED, TOPIC_FILTER
+from local_cloud.topic_rule import OWN_FIELDS, TOPIC_FILTER
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "terraform"
@@ -114,5 +114,5 @@ def test_the_topic_rule_is_the_local_clouds() -> None:
     facts = dict(re.findall(r'^  (\w+) += "(.*)"$', rule, re.MULTILINE))
     assert facts["readings"] == TOPIC_FILTER
     assert facts["who_when"] == "clientid() AS client_id, floor(timestamp() / 1000) AS received_at"  # IoT: milliseconds
-    assert re.findall(r" AS (\w+)", facts["who_when"]) == list(ADDED)
-    assert re.findall(r"isUndefined\((\w+)\)", facts["unforged"]) == list(ADDED)
+    assert re.findall(r" AS (\w+)", facts["who_when"]) == list(OWN_FIELDS)
+    assert re.findall(r"isUndefined\((\w+)\)", facts["unforged"]) == list(OWN_FIELDS)

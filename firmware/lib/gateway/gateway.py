@@ -15,13 +15,14 @@ from protocol.errors import ProtocolError
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
     from typing import Any
 
     from gateway.interfaces import Board, Clock, Random, Record, Store, Values
     from gateway.outbox import Entry
 
     Message = dict[str, Any]
+    Incoming = Mapping[str, Any]  # a message that `decode` has checked
     Job = Callable[[], Coroutine[Any, Any, None]]
 
 DEFAULTS = {
@@ -185,14 +186,14 @@ class Gateway:
 
     def _plausible(self, sensor_id: str, values: "Values") -> "Values":
         """The values, None for any that its quantity cannot have: percent for a fraction is caught, not clamped."""
-        checked = {}
+        good_values = {}
         for name, value in values.items():
             least, most = messages.QUANTITIES[name]
             good = value is None or least <= value <= most
-            checked[name] = value if good else None
+            good_values[name] = value if good else None
             if not good:
                 self._report("bad_value", f"{sensor_id}: {name} of {value}, it can be {least} to {most}")
-        return checked
+        return good_values
 
     def _watch_shut_valves(self) -> None:
         """Tell of water that runs through a valve which was shut all the time since the last sample."""
@@ -225,7 +226,7 @@ class Gateway:
 
     # Valves: the supervisor decides, this part gives it the time.
 
-    def _obey(self, command: "Message") -> None:
+    def _obey(self, command: "Incoming") -> None:
         zone_id = command.get("zone_id")
         if command["device_id"] != self.gateway_id and zone_id is not None and zone_id not in self._zone_ids:
             return  # to a group, and meant for a zone of another gateway in it
@@ -290,7 +291,7 @@ class Gateway:
         )
         self._report("refused_message", f"{topic}: {why}")
 
-    def _apply(self, update: "Message") -> None:
+    def _apply(self, update: "Incoming") -> None:
         if update["device_id"] not in (self.gateway_id, topics.GROUP_ALL) or update["issued_at"] <= self._settings_at:
             return
         self._settings.update(update["settings"])
@@ -409,8 +410,8 @@ class Gateway:
 
     def _load_settings(self, config: "Message") -> "tuple[dict[str, int], int]":
         settings = {name: config.get(name, DEFAULTS[name]) for name in DEFAULTS}
-        issued_at, saved = self._saved_settings.load() or (0, {})
-        settings.update(saved)
+        issued_at, newer = self._saved_settings.load() or (0, {})
+        settings.update(newer)
         return settings, issued_at
 
 

@@ -43,9 +43,9 @@ class Journal:
         """Find the segment that counts: the document of its snapshot, None if no snapshot is complete."""
         best: tuple[int, Any] = (0, None)
         for slot in (0, 1):
-            found = self._head(slot)
-            if found[0] > best[0]:
-                best, self._current = found, slot
+            head = self._head(slot)
+            if head[0] > best[0]:
+                best, self._current = head, slot
         self._generation = best[0]
         return best[1]
 
@@ -63,10 +63,10 @@ class Journal:
     def load(self) -> "tuple[Any, list[Any], list[Any]]":
         """All at once: `(document, snapshot, later)`, the document None if no snapshot is complete."""
         document = self.open()
-        found: tuple[list[Any], list[Any]] = ([], [])
+        parts: tuple[list[Any], list[Any]] = ([], [])
         for later, body in self.records():
-            found[later].append(json.loads(body))
-        return document, found[0], found[1]
+            parts[later].append(json.loads(body))
+        return document, parts[0], parts[1]
 
     def append(self, records: "Sequence[Text]") -> None:
         """Add records, given as JSON, in one write. Raises StorageError; part of them may then be there."""
@@ -100,15 +100,15 @@ class Journal:
 
     def _head(self, slot: int) -> "tuple[int, Any]":
         """`(generation, document)` of a segment's snapshot; generation 0 if it was cut short."""
-        found: tuple[int, Any] = (0, None)
+        head: tuple[int, Any] = (0, None)
         lines = self._lines(slot)
         for line in lines:
             if line[_CHECK_CHARS : _CHECK_CHARS + len(_HEAD_BEGINS)] == _HEAD_BEGINS and _body(line):
                 _, generation, document = json.loads(_body(line))
-                found = generation, document
+                head = generation, document
                 break
         lines.close()
-        return found
+        return head
 
     def _lines(self, slot: int) -> "Generator[bytes]":
         """The lines of a segment, up to where it cannot be read. From files, a line at a time is in memory."""

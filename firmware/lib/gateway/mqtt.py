@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gateway.interfaces import Random
 
     Message = tuple[str, bytes]
-    Job = Callable[["Link"], Coroutine[Any, Any, None]]
+    Job = Callable[["Connection"], Coroutine[Any, Any, None]]
 
 CONNECT_TIMEOUT_S = 20
 MAX_PACKET = 132 * 1024  # a message of 128 KB, AWS IoT Core's limit, and its topic
@@ -32,7 +32,7 @@ _PINGREQ = b"\xc0\x00"
 _DISCONNECT = b"\xe0\x00"
 
 
-class Link:
+class Connection:
     """One connection from open to broken. A single task writes, so packets never mix and nobody waits to send."""
 
     def __init__(
@@ -42,7 +42,7 @@ class Link:
         self._writer = writer
         self._most_bytes = most_bytes
         self._wake = asyncio.Event()
-        self._broken = asyncio.Event()
+        self._break = asyncio.Event()
         self._error: BaseException = MqttError("closed")
         self.waiting: list[bytes] = []
         self.heard = True
@@ -57,9 +57,9 @@ class Link:
 
     def fail(self, error: BaseException) -> None:
         """End the connection; `live` raises the first error that was given."""
-        if not self._broken.is_set():
+        if not self._break.is_set():
             self._error = error
-            self._broken.set()
+            self._break.set()
 
     async def read(self) -> "tuple[int, bytes]":
         """Receive one packet: its first byte and its body."""
@@ -89,9 +89,9 @@ class Link:
     async def live(self, *jobs: "Job") -> None:
         """Run each `job(link)` and the writer until one of them fails; raises what it raised."""
         tasks = [asyncio.create_task(self._guard(job)) for job in jobs]
-        tasks.append(asyncio.create_task(self._guard(Link._write)))
+        tasks.append(asyncio.create_task(self._guard(Connection._write)))
         try:
-            await self._broken.wait()
+            await self._break.wait()
         finally:
             for task in tasks:
                 task.cancel()
@@ -165,7 +165,7 @@ class Client:
         self._most_bytes = most_bytes
         self._open = open_connection
         self._random = random
-        self._link: Link | None = None
+        self._link: Connection | None = None
         self._in_flight: list[
             tuple[int, str, bytes, Callable[[], None]]
         ] = []  # a list: MicroPython's dict has no order
@@ -234,7 +234,7 @@ class Client:
             host, port, ssl=self._ssl, server_hostname=name if self._ssl else None
         )
         reader, writer = await _soon(opening)
-        link = Link(reader, writer, self._most_bytes)
+        link = Connection(reader, writer, self._most_bytes)
         try:
             if self._leaving:
                 return
@@ -245,7 +245,7 @@ class Client:
             self._link = None
             await link.close()
 
-    async def _connect(self, link: Link) -> None:
+    async def _connect(self, link: Connection) -> None:
         self.connects += 1
         link.post(_connect(self._id, self._keepalive_s, self._will and self._will()))
         self._link = link
@@ -260,7 +260,7 @@ class Client:
         else:
             self._go_online(link)
 
-    async def _receive(self, link: Link) -> None:
+    async def _receive(self, link: Connection) -> None:
         handlers = {
             _PUBLISH: self._on_publish,
             _PUBACK: self._on_puback,
@@ -274,7 +274,7 @@ class Client:
                 raise MqttPacketError(f"a packet of type {head >> 4}, which a broker does not send")
             handler(link, head, body)
 
-    async def _ping(self, link: Link) -> None:
+    async def _ping(self, link: Connection) -> None:
         while True:
             link.heard = False
             link.post(_PINGREQ)
@@ -282,14 +282,14 @@ class Client:
             if not link.heard or not self.online:
                 raise MqttSilence(f"no answer in {self._keepalive_s / 2:.0f} s")
 
-    def _on_publish(self, link: Link, head: int, body: bytes) -> None:
+    def _on_publish(self, link: Connection, head: int, body: bytes) -> None:
         topic, packet_id, payload = _parse_publish(head, body)
         if self._on_message:
             self._on_message(topic, payload)
         if packet_id:
             link.post(b"\x40\x02" + struct.pack(">H", packet_id))
 
-    def _on_puback(self, _link: Link, _head: int, body: bytes) -> None:
+    def _on_puback(self, _link: Connection, _head: int, body: bytes) -> None:
         if len(body) != 2:
             raise MqttPacketError("a malformed PUBACK")
         self._attempt = 0
@@ -301,16 +301,16 @@ class Client:
                 entry[3]()
                 return
 
-    def _on_suback(self, link: Link, _head: int, body: bytes) -> None:
+    def _on_suback(self, link: Connection, _head: int, body: bytes) -> None:
         for code in body[2:]:
             if code > 2:
                 raise MqttRefused("SUBSCRIBE", code)
         self._go_online(link)
 
-    def _on_pingresp(self, _link: Link, _head: int, _body: bytes) -> None:
+    def _on_pingresp(self, _link: Connection, _head: int, _body: bytes) -> None:
         self._attempt = 0
 
-    def _go_online(self, link: Link) -> None:
+    def _go_online(self, link: Connection) -> None:
         for packet_id, topic, payload, _ in self._in_flight:
             link.post(_publish(packet_id, topic, payload, again=True))
         self.online = True
@@ -318,10 +318,10 @@ class Client:
             self._on_online()
 
     def _next_id(self) -> int:
-        used = [entry[0] for entry in self._in_flight]
+        ids = [entry[0] for entry in self._in_flight]
         while True:
             self._packet_id = self._packet_id % 65535 + 1
-            if self._packet_id not in used:
+            if self._packet_id not in ids:
                 return self._packet_id
 
     def _backoff_s(self) -> float:

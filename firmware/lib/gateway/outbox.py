@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Message = dict[str, Any]
     Row = tuple[str, str | None, Message]
-    Taken = tuple[int, int, Message]  # number, bytes, sample
+    Waiting = tuple[int, int, Message]  # number, bytes, sample
 
 # Five days without a broker, for four sensors and quarters of an hour. All of it is in memory too: a board without
 # PSRAM is configured to a few kilobytes. The journal takes twice as much, thrice while it is rewritten.
@@ -37,8 +37,8 @@ _HEADER_BYTES = 512  # a reading without its samples is shorter
 # Records of the journal: [kind, ...].
 _SAMPLE = "s"  # number, sensor_id, zone_id, boot_id, sample
 _MESSAGE = "m"  # number, samples in it, topic, message
-_DONE = "d"  # ranges of numbers that the broker has
-_GONE = "x"  # ranges of numbers that had to make room, [messages, samples]
+_ACKS = "d"  # ranges of numbers that the broker has
+_DROPS = "x"  # ranges of numbers that had to make room, [messages, samples]
 
 
 class Entry:
@@ -65,13 +65,13 @@ class Outbox:
         self._urgent: list[Entry] = []
         self._ordinary: list[Entry] = []
         self._in_flight: list[Entry] = []
-        self._pending: dict[tuple[str, str], tuple[str | None, list[Taken]]] = {}
+        self._pending: dict[tuple[str, str], tuple[str | None, list[Waiting]]] = {}
         self._bytes = 0
         self._next_number = 0
-        self._done: list[int] = []
-        self._gone: list[int] = []
+        self._acks: list[int] = []
+        self._drops: list[int] = []
         self._gone_counts = [0, 0]
-        self._said: list[str] = []
+        self._final: list[str] = []
         self._behind = True  # the journal lacks something: only a snapshot brings it up to date
         self.samples_taken = 0
         self.dropped_messages = 0
@@ -115,7 +115,7 @@ class Outbox:
 
     def was_said(self, ack: "Message") -> bool:
         """True if this final ack, one of the last, is on record: it was sent, or will be."""
-        return ack["command_id"] in self._said
+        return ack["command_id"] in self._final
 
     def append(self, topic: str, payload: bytes, urgent: bool = False) -> None:
         """Add a message that a power cut may take."""
@@ -134,25 +134,25 @@ class Outbox:
         """The broker has it: forget it."""
         self._in_flight.remove(entry)
         self._bytes -= len(entry.payload)
-        self._done += entry.numbers
-        if len(self._done) >= _MOST_MARKS:
+        self._acks += entry.numbers
+        if len(self._acks) >= _MOST_MARKS:
             self._write([])
 
     def flush(self) -> None:
         """Record what is only noted so far, before an end in good order."""
-        if self._done or self._gone:
+        if self._acks or self._drops:
             self._write([])
 
     # From samples to readings.
 
-    def _wait(self, key: "tuple[str, str]", zone_id: "str | None", taken: "Taken") -> None:
-        self._pending.setdefault(key, (zone_id, []))[1].append(taken)
-        self._bytes += taken[1]
+    def _wait(self, key: "tuple[str, str]", zone_id: "str | None", row: "Waiting") -> None:
+        self._pending.setdefault(key, (zone_id, []))[1].append(row)
+        self._bytes += row[1]
 
     def _pack(self, key: "tuple[str, str]") -> None:
-        zone_id, taken = self._pending.pop(key)
-        self._bytes -= sum([size for _, size, _ in taken])
-        for batch in _batches(taken):
+        zone_id, rows = self._pending.pop(key)
+        self._bytes -= sum([size for _, size, _ in rows])
+        for batch in _batches(rows):
             reading = {
                 "gateway_id": topics.gateway_of(key[0]),
                 "sensor_id": key[0],
@@ -186,7 +186,7 @@ class Outbox:
         self._bytes -= len(entry.payload)
         self.dropped_messages += 1
         self.dropped_samples += entry.samples
-        self._gone += entry.numbers
+        self._drops += entry.numbers
         self._gone_counts[0] += 1
         self._gone_counts[1] += entry.samples
 
@@ -198,9 +198,9 @@ class Outbox:
 
     def _remember(self, ack: "Message") -> None:
         command_id = ack["command_id"]
-        if ack["state"] in messages.FINAL_STATES and command_id not in self._said:
-            self._said.append(command_id)
-            del self._said[:-KEPT_SAID]
+        if ack["state"] in messages.FINAL_STATES and command_id not in self._final:
+            self._final.append(command_id)
+            del self._final[:-KEPT_SAID]
 
     def _write(self, texts: "list[Text]") -> None:
         """Append records, and the marks after them: a mark may never be there without what it speaks of."""
@@ -220,16 +220,16 @@ class Outbox:
 
     def _marks(self) -> "list[str]":
         marks = []
-        if self._done:
-            marks.append(json.dumps([_DONE, _ranges(self._done)]))
-        if self._gone:
-            marks.append(json.dumps([_GONE, _ranges(self._gone), self._gone_counts]))
-        self._done, self._gone, self._gone_counts = [], [], [0, 0]
+        if self._acks:
+            marks.append(json.dumps([_ACKS, _ranges(self._acks)]))
+        if self._drops:
+            marks.append(json.dumps([_DROPS, _ranges(self._drops), self._gone_counts]))
+        self._acks, self._drops, self._gone_counts = [], [], [0, 0]
         return marks
 
     def _account(self) -> "list[Any]":
         counts = [self._next_number, self.samples_taken, self.dropped_messages, self.dropped_samples]
-        return [counts, self.last_sample_at, self._said]
+        return [counts, self.last_sample_at, self._final]
 
     def _snapshot(self) -> "Iterator[Text]":
         for queue in (self._in_flight, self._urgent, self._ordinary):
@@ -237,8 +237,8 @@ class Outbox:
                 if entry.numbers:
                     yield _text(entry)
         for sensor_id, boot_id in self._pending:
-            zone_id, taken = self._pending[sensor_id, boot_id]
-            for number, _, sample in taken:
+            zone_id, rows = self._pending[sensor_id, boot_id]
+            for number, _, sample in rows:
                 yield _sample_text(number, sensor_id, zone_id, boot_id, json.dumps(sample))
 
     def _fail(self, why: str) -> None:
@@ -251,11 +251,11 @@ class Outbox:
         account = self._journal.open()
         self._behind = account is None
         if account:
-            counts, self.last_sample_at, self._said = account
+            counts, self.last_sample_at, self._final = account
             self._next_number, self.samples_taken, self.dropped_messages, self.dropped_samples = counts
-        left = self._left()
-        for number in sorted(left):
-            self._restore(left.pop(number))
+        rest = self._left()
+        for number in sorted(rest):
+            self._restore(rest.pop(number))
         for key in list(self._pending):
             self._pack_recovered(key)
         self._ordinary.sort(key=_first_number)
@@ -267,26 +267,26 @@ class Outbox:
 
     def _left(self) -> "dict[int, bytes]":
         """The records that are still to be sent, by number; what else is there is counted."""
-        left: dict[int, bytes] = {}
+        rest: dict[int, bytes] = {}
         newest = b""
         for later, body in self._journal.records():
-            if _kind(body) in (_DONE, _GONE):
-                self._strike(json.loads(body), left)
+            if _kind(body) in (_ACKS, _DROPS):
+                self._strike(json.loads(body), rest)
                 continue
             number = int(body[6 : body.find(b",", 6)])
-            left[number] = body
+            rest[number] = body
             if later:
                 self._next_number = number
                 newest = self._count(body) or newest
         if newest:
             self.last_sample_at = json.loads(_parts(newest)[1])["measured_at"]
-        return left
+        return rest
 
-    def _strike(self, mark: "list[Any]", left: "dict[int, bytes]") -> None:
+    def _strike(self, mark: "list[Any]", rest: "dict[int, bytes]") -> None:
         for first, last in mark[1]:
             for number in range(first, last + 1):
-                left.pop(number, None)
-        if mark[0] == _GONE:
+                rest.pop(number, None)
+        if mark[0] == _DROPS:
             self.dropped_messages += mark[2][0]
             self.dropped_samples += mark[2][1]
 
@@ -315,13 +315,13 @@ class Outbox:
 
     def _pack_recovered(self, key: "tuple[str, str]") -> None:
         """A sample from before an update may be one that the protocol no longer has: it must not stop every boot."""
-        taken = self._pending[key][1]
+        rows = self._pending[key][1]
         try:
             self._pack(key)
         except ProtocolError as error:
-            self.dropped_samples += len(taken)
+            self.dropped_samples += len(rows)
             self._behind = True
-            self._fail(f"{len(taken)} samples on record are none to send: {error}")
+            self._fail(f"{len(rows)} samples on record are none to send: {error}")
 
 
 def _sample_text(number: int, sensor_id: str, zone_id: "str | None", boot_id: str, body: str) -> str:
@@ -349,22 +349,22 @@ def _parts(body: bytes) -> "tuple[list[Any], bytes]":
 
 def _ranges(numbers: "list[int]") -> "list[list[int]]":
     """The numbers as [first, last] of each unbroken run."""
-    found: list[list[int]] = []
+    runs: list[list[int]] = []
     for number in sorted(numbers):
-        if found and number == found[-1][1] + 1:
-            found[-1][1] = number
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
         else:
-            found.append([number, number])
-    return found
+            runs.append([number, number])
+    return runs
 
 
-def _batches(taken: "list[Taken]") -> "Iterable[list[Taken]]":
+def _batches(rows: "list[Waiting]") -> "Iterable[list[Waiting]]":
     """The samples in runs that each fit into one reading."""
-    fits = sum([size + 2 for _, size, _ in taken]) <= messages.READING_BYTES - _HEADER_BYTES
-    if fits or len(taken) == 1:
-        return [taken]
-    middle = len(taken) // 2
-    return list(_batches(taken[:middle])) + list(_batches(taken[middle:]))
+    fits = sum([size + 2 for _, size, _ in rows]) <= messages.READING_BYTES - _HEADER_BYTES
+    if fits or len(rows) == 1:
+        return [rows]
+    middle = len(rows) // 2
+    return list(_batches(rows[:middle])) + list(_batches(rows[middle:]))
 
 
 def _first_number(entry: Entry) -> int:

@@ -122,9 +122,9 @@ class TwoSlots:
         newest = None
         self.lost = False
         for slot in (0, 1):
-            found = self._read(slot)
-            if found and found["generation"] > self._generation:
-                self._generation, newest, self._target = found["generation"], found, 1 - slot
+            content = self._read(slot)
+            if content and content["generation"] > self._generation:
+                self._generation, newest, self._target = content["generation"], content, 1 - slot
         self.lost = self.lost and newest is None
         return newest and newest["document"]
 
@@ -147,5 +147,5 @@ class TwoSlots:
         if hashlib.sha256(body).digest() != digest:
             self.lost = True
             return None
-        found: dict[str, Any] = json.loads(body.decode())
-        return found
+        slot_document: dict[str, Any] = json.loads(body.decode())
+        return slot_document

@@ -11,17 +11,18 @@ from protocol.messages import MAX_RUN_S
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from gateway.interfaces import Board, Store
 
     Message = dict[str, Any]
+    Incoming = Mapping[str, Any]  # a message that `decode` has checked
     State = dict[str, Any]
 
 KEPT_COMMANDS = 32  # whose last ack is remembered; an open beyond them waits until one has expired
 RETRY_MS = 1000  # a valve that did not close, a state that could not be written
-_KEPT = ("command_id", "zone_id", "epoch", "state", "code", "duration_s", "volume_l", "volume_source", "end_reason")
+_FIELDS = ("command_id", "zone_id", "epoch", "state", "code", "duration_s", "volume_l", "volume_source", "end_reason")
 
 
 class Valves:
@@ -50,18 +51,18 @@ class Valves:
         self._state: State = {"epochs": {}, "fence": 0, "must_fence": False, "known": {}, "running": {}}
         self._unsaved = False
         self._runs: dict[str, Message] = {}
-        self._stuck: set[str] = set()
+        self._faulty: set[str] = set()
         self._retry_ms = 0
 
     @property
     def open_valves(self) -> "list[str]":
         """The zones whose valve is open, or did not close when it was told to."""
-        return sorted(set(self._runs) | self._stuck)
+        return sorted(set(self._runs) | self._faulty)
 
     @property
     def stuck(self) -> "list[str]":
         """The zones whose valve did not close when it was told to."""
-        return sorted(self._stuck)
+        return sorted(self._faulty)
 
     @property
     def epochs(self) -> "dict[str, int]":
@@ -73,11 +74,11 @@ class Valves:
         self._at = wire_time(now)
         for zone_id in sorted(self._zones):
             self._shut(zone_id)
-        saved = self._slots.load()
-        if saved is None:
+        record = self._slots.load()
+        if record is None:
             self._state["must_fence"] = self._slots.lost
             return
-        self._state = _unpack(saved)
+        self._state = _unpack(record)
         if not self._state["running"]:
             return
         state = self._copy()
@@ -92,7 +93,7 @@ class Valves:
             if not was_said(ack):
                 self._emit(ack)
 
-    def handle(self, command: "Message", now: int, trusted: bool, ticks_ms: int) -> None:
+    def handle(self, command: "Incoming", now: int, trusted: bool, ticks_ms: int) -> None:
         """Obey, repeat or reject one command."""
         self._at = wire_time(now)
         if command["action"] == "open":
@@ -105,7 +106,7 @@ class Valves:
     def tick(self, ticks_ms: int, now: int) -> None:
         """End the runs that have reached their bound; try again what failed."""
         self._at = wire_time(now)
-        for zone_id in sorted(self._stuck):
+        for zone_id in sorted(self._faulty):
             self._shut(zone_id)
         self._end(self._due(ticks_ms), ticks_ms)
         if self._unsaved:
@@ -115,7 +116,7 @@ class Valves:
     def next_deadline_ms(self) -> "int | None":
         """When `tick` is due next, in `ticks_ms`; None while nothing is open and nothing failed."""
         due = [run["check_ms"] for run in self._runs.values()]
-        if self._stuck or self._unsaved:
+        if self._faulty or self._unsaved:
             due.append(self._retry_ms)
         return min(due) if due else None
 
@@ -126,10 +127,10 @@ class Valves:
         for zone_id in sorted(self._zones):
             self._shut(zone_id)
 
-    def _open(self, command: "Message", now: int, trusted: bool, ticks_ms: int) -> None:
-        known = self._state["known"].get(command["command_id"])
-        if known:
-            self._emit(known[1])
+    def _open(self, command: "Incoming", now: int, trusted: bool, ticks_ms: int) -> None:
+        entry = self._state["known"].get(command["command_id"])
+        if entry:
+            self._emit(entry[1])
             return
         if trusted and self._state.get("must_fence"):
             self._fence_off(now)
@@ -139,7 +140,7 @@ class Valves:
         else:
             self._start(command, now, ticks_ms)
 
-    def _why_not(self, command: "Message", now: int, trusted: bool) -> "str | None":
+    def _why_not(self, command: "Incoming", now: int, trusted: bool) -> "str | None":
         zone_id = command["zone_id"]
         rules = (
             ("unknown_zone", zone_id not in self._zones),
@@ -147,7 +148,7 @@ class Valves:
             ("expired", now >= command["expires_at"]),
             ("fenced", command["issued_at"] <= self._state["fence"]),
             ("stale_epoch", command["epoch"] <= self._state["epochs"].get(zone_id, 0)),
-            ("valve_fault", zone_id in self._stuck),
+            ("valve_fault", zone_id in self._faulty),
             ("storage_fault", not self._room(self._state, now)),
         )
         for code, holds in rules:
@@ -155,7 +156,7 @@ class Valves:
                 return code
         return None
 
-    def _start(self, command: "Message", now: int, ticks_ms: int) -> None:
+    def _start(self, command: "Incoming", now: int, ticks_ms: int) -> None:
         zone_id = command["zone_id"]
         run = self._plan(command, now, ticks_ms)
         replaced = self._runs.get(zone_id)
@@ -181,7 +182,7 @@ class Valves:
         self._runs[zone_id] = run  # the deadline is armed; only now may the relay move
         self._watch(run, ticks_ms)
         try:
-            if zone_id in self._stuck:
+            if zone_id in self._faulty:
                 raise ValveError("the valve did not close after the run before")
             self._board.set_valve(zone_id, True)
         except ValveError:
@@ -189,7 +190,7 @@ class Valves:
             return
         self._emit(started)
 
-    def _close(self, command: "Message", ticks_ms: int) -> None:
+    def _close(self, command: "Incoming", ticks_ms: int) -> None:
         zone_id = command["zone_id"]
         if zone_id not in self._zones:
             self._answer(command, "rejected", "unknown_zone")
@@ -198,15 +199,15 @@ class Valves:
         state["epochs"][zone_id] = max(command["epoch"], state["epochs"].get(zone_id, 0))
         self._shut(zone_id)
         self._end([(zone_id, "close")], ticks_ms, state)
-        self._answer_stop(command, zone_id in self._stuck)
+        self._answer_stop(command, zone_id in self._faulty)
 
-    def _stop_all(self, command: "Message", ticks_ms: int) -> None:
+    def _stop_all(self, command: "Incoming", ticks_ms: int) -> None:
         state = self._copy()
         state["fence"] = max(command["issued_at"], state["fence"])
         for zone_id in sorted(self._zones):
             self._shut(zone_id)
         self._end([(zone_id, "stop_all") for zone_id in sorted(self._runs)], ticks_ms, state)
-        self._answer_stop(command, bool(self._stuck))
+        self._answer_stop(command, bool(self._faulty))
 
     def _end(self, endings: "Sequence[tuple[str, str]]", ticks_ms: int, state: "State | None" = None) -> None:
         """Close the valves of the runs in `endings`, write `state` with their acks, then send these."""
@@ -232,11 +233,11 @@ class Valves:
         try:
             self._board.set_valve(zone_id, False)
         except ValveError:
-            self._stuck.add(zone_id)
+            self._faulty.add(zone_id)
         else:
-            self._stuck.discard(zone_id)
+            self._faulty.discard(zone_id)
 
-    def _plan(self, command: "Message", now: int, ticks_ms: int) -> "Message":
+    def _plan(self, command: "Incoming", now: int, ticks_ms: int) -> "Message":
         cap_s = min(self._zones[command["zone_id"]]["hard_cap_s"], MAX_RUN_S)
         bound_s = min(command["duration_s"], cap_s)
         return {
@@ -296,7 +297,7 @@ class Valves:
 
     def _final(self, run: "Message", ticks_ms: int, reason: str) -> "Message":
         volume_l, source = self._delivered(run, ticks_ms)
-        stuck = run["saved"]["zone_id"] in self._stuck
+        stuck = run["saved"]["zone_id"] in self._faulty
         failed = stuck or reason == "fault"
         return _ack(
             run["saved"],
@@ -330,7 +331,7 @@ class Valves:
         state["fence"] = max(now, state["fence"])
         self._settle(state, [])
 
-    def _reject(self, command: "Message", code: str, now: int, trusted: bool) -> None:
+    def _reject(self, command: "Incoming", code: str, now: int, trusted: bool) -> None:
         """A rejection is final: it uses its epoch up, so that this holds even where its id finds no room."""
         ack = _ack(command, "rejected", code)
         zone_id = command["zone_id"]
@@ -346,11 +347,11 @@ class Valves:
             self._state = state
         self._emit(ack)
 
-    def _answer_stop(self, command: "Message", stuck: bool) -> None:
+    def _answer_stop(self, command: "Incoming", stuck: bool) -> None:
         code = "valve_fault" if stuck else "storage_fault" if self._unsaved else "ok"
         self._answer(command, "done" if code == "ok" else "failed", code)
 
-    def _answer(self, command: "Message", state: str, code: str) -> None:
+    def _answer(self, command: "Incoming", state: str, code: str) -> None:
         self._emit(_ack(command, state, code))
 
     def _emit(self, ack: "Message") -> None:
@@ -368,8 +369,8 @@ class Valves:
 
     def _forgettable(self, state: "State", now: int) -> "list[str]":
         running = [run["command_id"] for run in state["running"].values()]
-        known = state["known"]
-        return [name for name in known if known[name][0] < now and name not in running]
+        entries = state["known"]
+        return [name for name in entries if entries[name][0] < now and name not in running]
 
     def _copy(self) -> "State":
         old = self._state
@@ -387,7 +388,7 @@ class Valves:
         return True
 
 
-def _ack(run: "Message", state: str, code: str, **amounts: "Any") -> "Message":
+def _ack(run: "Incoming", state: str, code: str, **amounts: "Any") -> "Message":
     ack = {
         "command_id": run["command_id"],
         "zone_id": run.get("zone_id"),
@@ -410,12 +411,12 @@ def _remember(state: "State", ack: "Message", expires_at: "int | None" = None) -
 
 
 def _pack(state: "State") -> "State":
-    packed = dict(state)
-    packed["known"] = [[expires_at] + [ack[name] for name in _KEPT] for expires_at, ack in state["known"].values()]
-    return packed
+    record = dict(state)
+    record["known"] = [[expires_at] + [ack[name] for name in _FIELDS] for expires_at, ack in state["known"].values()]
+    return record
 
 
-def _unpack(saved: "State") -> "State":
-    state = dict(saved)
-    state["known"] = {row[1]: [row[0], {name: row[1 + n] for n, name in enumerate(_KEPT)}] for row in saved["known"]}
+def _unpack(record: "State") -> "State":
+    state = dict(record)
+    state["known"] = {row[1]: [row[0], {name: row[1 + n] for n, name in enumerate(_FIELDS)}] for row in record["known"]}
     return state

@@ -23,12 +23,12 @@ GOOD = {
 
 
 def end_with(facts: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the story come to these facts at once."""
+    """Let the deployment come to these facts at once."""
 
-    async def play(_plan: Any, _tell: Any) -> dict[str, Any]:
+    async def run_deployment(_deployment: Any, _tell: Any) -> dict[str, Any]:
         return dict(facts)
 
-    monkeypatch.setattr(command, "play", play)
+    monkeypatch.setattr(command, "run_deployment", run_deployment)
 
 
 def test_a_good_end_is_code_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,11 +72,11 @@ def test_trouble_is_one_line_and_no_summary(
 ) -> None:
     """What the user can mend ends with code 2, and an old summary cannot be taken for this run's."""
 
-    async def play(_plan: Any, _tell: Any) -> dict[str, Any]:
+    async def run_deployment(_deployment: Any, _tell: Any) -> dict[str, Any]:
         raise CommandError("the printed commands of irrigation-gateway-1 ended with 1:\n  no such secret")
 
     (tmp_path / "summary.json").write_text("old")
-    monkeypatch.setattr(command, "play", play)
+    monkeypatch.setattr(command, "run_deployment", run_deployment)
     assert command.main(["--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err.strip() == (
         "deploy: the printed commands of irrigation-gateway-1 ended with 1: no such secret"

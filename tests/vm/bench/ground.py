@@ -5,9 +5,10 @@ import math
 from pathlib import Path
 from typing import Any
 
+from field_time.participant import VirtualTime
 from gateway.store import FileStore
 from gateway_sim.board import SimBoard
-from gateway_sim.member import FieldTime, Record, faults_of, gateway_of, weather_of
+from gateway_sim.member import Record, faults_of, gateway_of, weather_of
 from tests.vm.bench.wiring import MM_PER_TIP, PULSES_PER_LITRE, Plumbing, wires
 
 LOOK_EVERY_S = 300  # the grid of the simulated soil
@@ -27,7 +28,7 @@ class Ground:
         state = Path(job["state"])
         (state / "field").mkdir(exist_ok=True)
         self._job, self._pins = job, pins
-        self._time = FieldTime(job["now_ms"])
+        self._time = VirtualTime(job["now_ms"])
         self._record = Record(Path(job["record"]))
         self._weather = weather_of(job)
         store = FileStore(str(state / "field"), sync=False)
@@ -59,9 +60,9 @@ class Ground:
 
     def wires(self, at_ms: int) -> Row:
         """The world at the board's pins, but for the meters; past the weather's end as it was then."""
-        self._time.ms = min(at_ms, self._weather.end * 1000)
+        self._time.set_ms(min(at_ms, self._weather.end * 1000))
         said = {name: values for name, _, values in self._field.read()}
-        self._time.ms = at_ms
+        self._time.set_ms(at_ms)
         return wires(self._pins, said)
 
     def meters(self, at_ms: int, origin_ms: int) -> Row:
@@ -91,7 +92,7 @@ class Ground:
 
     def advance(self, at_ms: int) -> None:
         """Let the field live on to a time."""
-        self._time.ms = at_ms
+        self._time.set_ms(at_ms)
         self._field.advance(min(at_ms // 1000, self._weather.end))
 
     def _tipped(self, at_ms: int) -> int:
@@ -99,7 +100,7 @@ class Ground:
         return math.floor(self._weather.rain_mm(self._job["start"], until) / MM_PER_TIP + 1e-9)
 
     def _flow(self, at_ms: int, changes: list[tuple[str, bool]]) -> list[bool]:
-        self._time.ms = at_ms
+        self._time.set_ms(at_ms)
         for zone_id, is_open in changes:
             self._field.set_valve(zone_id, is_open)
         return [is_open for _, is_open in changes]

@@ -15,11 +15,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from field_time.participant import until_let_go
 from gateway.outbox import Outbox
 from gateway.store import MemoryStore
 from gateway_sim.errors import SimError, StateError
 from gateway_sim.faults import Faults
-from gateway_sim.member import faults_of, read_job, until_let_go
+from gateway_sim.member import faults_of, read_job
 from tests.vm.bench.board import BenchError, Event, VmBoard, running
 from tests.vm.bench.field import MODULES, SMALL_BOARD, WORLD, flash
 from tests.vm.bench.ground import LOOK_EVERY_S, Ground

@@ -6,9 +6,13 @@ import json
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from demo.job import Job
 from field_time.clock import FieldClock
+
+if TYPE_CHECKING:
+    from protocol.events import Kill
 
 AT_WORK_S = 0.02  # real seconds within which what a participant does in its turn is mostly done
 LOOK_EVERY_S = 0.001  # real seconds between two looks for a moment; looking all the time would slow the demonstration
@@ -17,7 +21,7 @@ LOOK_EVERY_S = 0.001  # real seconds between two looks for a moment; looking all
 MOMENTS = (None, "turn", "command", "valve_edge", "ack")
 
 
-class Accidents:
+class Kills:
     """As many kills as the job orders, each process and each moment in turn. `kill(name)` returns when it is back."""
 
     def __init__(
@@ -28,8 +32,8 @@ class Accidents:
         self._random = random.Random(job.seed)  # noqa: S311  # no secret: a kill can be repeated
         self._plan = list(itertools.islice(itertools.cycle(itertools.product(MOMENTS, names)), job.kills))
 
-    async def happen(self) -> None:
-        """Let them happen, one after the other, spread over field time."""
+    async def run(self) -> None:
+        """Kill, one after the other, spread over field time."""
         span_ms = (self._job.end - self._job.start) * 1000 // (len(self._plan) + 1)
         for number, (moment, name) in enumerate(self._plan, start=1):
             await self._field_time(self._job.start * 1000 + number * span_ms)
@@ -43,11 +47,11 @@ class Accidents:
             await asyncio.sleep(AT_WORK_S / 4)
 
     async def _moment(self, moment: str | None, name: str, until_ms: int) -> bool:
-        """Wait for a chosen moment; False if it does not come before it is time for the next accident."""
+        """Wait for a chosen moment; False if it does not come before it is time for the next kill."""
         if moment is None:
             return False
-        came = self._turn_of(name) if moment == "turn" else self._event_of(moment)
-        while not came():
+        has_come = self._turn_of(name) if moment == "turn" else self._event_of(moment)
+        while not has_come():
             if self._clock.now_ms >= until_ms:
                 return False
             await asyncio.sleep(LOOK_EVERY_S)
@@ -59,15 +63,15 @@ class Accidents:
 
     def _event_of(self, kind: str) -> Callable[[], bool]:
         mark = f'"kind": "{kind}"'
-        seen = {path: path.stat().st_size for path in self._events.glob("*.jsonl")}
+        sizes = {path: path.stat().st_size for path in self._events.glob("*.jsonl")}
 
-        def came() -> bool:
-            return any(path.stat().st_size > size and mark in _tail(path, size) for path, size in seen.items())
+        def has_come() -> bool:
+            return any(path.stat().st_size > size and mark in _tail(path, size) for path, size in sizes.items())
 
-        return came
+        return has_come
 
     def _note(self, name: str, moment: str | None) -> None:
-        event = {"at": self._clock.now_ms // 1000, "kind": "kill", "process": name, "moment": moment or "any"}
+        event: Kill = {"at": self._clock.now_ms // 1000, "kind": "kill", "process": name, "moment": moment or "any"}
         with (self._events / "accidents.jsonl").open("a") as file:
             file.write(json.dumps(event) + "\n")
 

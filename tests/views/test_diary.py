@@ -7,10 +7,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from compute_service.domain.constraints import CONSTRAINTS
+from compute_service.domain.decide import FIRST
+from compute_service.domain.probes import HEALTHY, OUTLIER, VERDICTS
 from tests.demo import report_documents
 from tests.demo.report_documents import CHECKS, HOUR, START, command, decision
-from views.decided import Decided, decided_by_zone
-from views.diary import Entry, diary, diary_list
+from views.decisions import NO_DECISIONS, decisions_by_zone
+from views.diary import UNTRUSTED, Entry, diary, diary_list
 from views.language import Language
 from views.words_en import ENGLISH
 from views.words_pt import PORTUGUESE
@@ -24,15 +27,15 @@ TORONTO = ZoneInfo("America/Toronto")
 
 def watering(at: int, litres: float, **ack: Any) -> list[dict[str, Any]]:
     """A decision to water, its command, and the ack of 31 minutes."""
-    decided = decision(ZONE, at, 31.6, waters=True)
-    ordered = command(decided)
-    told = {"state": "done", "code": "ok", "duration_s": 1860, "volume_l": litres, "end_reason": "duration", **ack}
-    return [decided, ordered, {"kind": "ack", "at": at + 1860, "command_id": ordered["command_id"], **told}]
+    choice = decision(ZONE, at, 31.6, waters=True)
+    order = command(choice)
+    answer = {"state": "done", "code": "ok", "duration_s": 1860, "volume_l": litres, "end_reason": "duration", **ack}
+    return [choice, order, {"kind": "ack", "at": at + 1860, "command_id": order["command_id"], **answer}]
 
 
 def entries(events: Sequence[dict[str, Any]], days: int = 1, language: Language = ENGLISH) -> list[Entry]:
     axis = frame(START, START + days * DAY, TORONTO, [], language)
-    return diary(ZONE, decided_by_zone(events).get(ZONE["zone_id"], Decided()), axis)
+    return diary(ZONE, decisions_by_zone(events).get(ZONE["zone_id"], NO_DECISIONS), axis)
 
 
 def said(events: Sequence[dict[str, Any]], language: Language = ENGLISH) -> str:
@@ -65,6 +68,33 @@ def test_a_day_without_need_says_what_is_left() -> None:
 def test_the_last_decision_of_a_day_counts() -> None:
     """What a grower finds in the evening."""
     assert "another 5 mm" in said([decision(ZONE, START, 10.0), decision(ZONE, START + 20 * HOUR, 25.0)])
+
+
+@pytest.mark.parametrize("language", [ENGLISH, PORTUGUESE], ids=lambda one: str(one.code))
+def test_no_check_of_the_service_is_without_words(language: Language) -> None:
+    """All that a decision checks, as the service itself makes its decisions: what lacks its words is named."""
+    tables = {check.__name__.strip("_") for check in (*FIRST, *CONSTRAINTS)}
+    names = {*CHECKS, *tables} - {"needs_water"}
+    assert len(names) > 10
+    assert sorted(name for name in names if f"held_{name}" not in language.words) == []
+
+
+@pytest.mark.parametrize("language", [ENGLISH, PORTUGUESE], ids=lambda one: str(one.code))
+def test_no_verdict_on_a_probe_is_without_words(language: Language) -> None:
+    """A probe that the service leaves out for a reason of its own is named with that reason."""
+    lasting = set(VERDICTS) - {HEALTHY, OUTLIER}
+    assert set(UNTRUSTED) == lasting
+    assert sorted(verdict for verdict in lasting if f"verdict_{verdict}" not in language.words) == []
+
+
+@pytest.mark.parametrize("language", [ENGLISH, PORTUGUESE], ids=lambda one: str(one.code))
+def test_a_check_that_has_no_words_yet_is_told_as_the_service_does(language: Language) -> None:
+    """The report of a newer service is still written, and says that it quotes."""
+    heat = decision(ZONE, START, 33.0, failed="no_heat", value=41.0)
+    heat["sentence"] = "plot-1a gets no water: 41 degrees are measured, and <b>water</b> would burn the leaves."
+    words = "“plot-1a gets no water: 41 degrees are measured, and <b>water</b> would burn the leaves”."
+    assert said([heat], language).endswith(words)
+    assert said([decision(ZONE, START, 33.0, failed="no_heat")], language).endswith("“no_heat”.")
 
 
 @pytest.mark.parametrize("language", [ENGLISH, PORTUGUESE], ids=lambda one: str(one.code))
@@ -103,9 +133,9 @@ def test_what_held_water_back_most_of_the_day_is_the_reason() -> None:
 )
 def test_a_command_without_water_says_what_became_of_it(ack: dict[str, Any], words: str) -> None:
     """Whoever was to blame."""
-    told = said(watering(START, 0.0, **ack))
-    assert told.startswith("no water, though the roots had used 32 mm, and water is due at 30 mm: ")
-    assert words in told
+    entry = said(watering(START, 0.0, **ack))
+    assert entry.startswith("no water, though the roots had used 32 mm, and water is due at 30 mm: ")
+    assert words in entry
 
 
 def test_a_command_without_an_answer() -> None:
@@ -116,14 +146,14 @@ def test_a_command_without_an_answer() -> None:
 def test_a_probe_that_is_left_out_is_named() -> None:
     """With what is wrong with it; an outlier is over with the next reading, and no news."""
     verdicts = {PROBE: "healthy", f"{PROBE}-20cm": "percent", f"{PROBE}-30cm": "outlier"}
-    told = said([decision(ZONE, START, 20.8, probes=verdicts)])
-    assert told.endswith(" Left out: probe soil-a-20cm (looks like percent).")
+    words = said([decision(ZONE, START, 20.8, probes=verdicts)])
+    assert words.endswith(" Left out: probe soil-a-20cm (looks like percent).")
 
 
 def test_a_run_that_no_probe_saw_is_told() -> None:
     """With its millimetres; and the rest of a refill is told as such."""
-    told = said([decision(ZONE, START, 20.8, unseen_mm=11.7)])
-    assert told.endswith(" The probes did not see the last run of 11.7 mm: look at valve, pipes and probes.")
+    words = said([decision(ZONE, START, 20.8, unseen_mm=11.7)])
+    assert words.endswith(" The probes did not see the last run of 11.7 mm: look at valve, pipes and probes.")
     rest = watering(START + HOUR, 9000.0)
     rest[0]["receipt"]["refill_since"] = START - HOUR
     assert "6.0 mm in 31 min: a refill that had begun was still to be finished." in said(rest)
@@ -131,8 +161,8 @@ def test_a_run_that_no_probe_saw_is_told() -> None:
 
 def test_every_day_has_an_entry() -> None:
     """By the farm's own midnights; a day of which nothing is known says so."""
-    found = entries([decision(ZONE, START + 5 * 60, 20.8), decision(ZONE, START + 3 * DAY - 60, 20.8)], days=3)
-    assert [(entry.day.day, entry.kind) for entry in found] == [(1, "waited"), (2, "unheard"), (3, "waited")]
+    diary_of_three = entries([decision(ZONE, START + 5 * 60, 20.8), decision(ZONE, START + 3 * DAY - 60, 20.8)], days=3)
+    assert [(entry.day.day, entry.kind) for entry in diary_of_three] == [(1, "waited"), (2, "unheard"), (3, "waited")]
     assert entries([], days=3) == []
 
 
@@ -154,10 +184,10 @@ def test_the_diary_unfolds_and_is_escaped() -> None:
 def test_the_chart_shows_what_was_believed_and_what_was_true() -> None:
     """Both as lines between the zone's limits; water is due where the receipts say."""
     wetter = [decision(ZONE, START + n * HOUR, 10.0 + n, due_mm=15.0) for n in range(24)]
-    decided = decided_by_zone(wetter)[ZONE["zone_id"]]
-    plot = Plot(ZONE, [], [], (), decided, [(START, 0.2), (START + HOUR, 0.19)])
-    assert decided.believed(ZONE)[0][1] == pytest.approx(0.20)  # 10 of 60 mm between 0.22 and 0.10
+    decisions = decisions_by_zone(wetter)[ZONE["zone_id"]]
+    plot = Plot(zone=ZONE, readings=[], runs=[], decisions=decisions, true=[(START, 0.2), (START + HOUR, 0.19)])
+    assert decisions.beliefs(ZONE)[0][1] == pytest.approx(0.20)  # 10 of 60 mm between 0.22 and 0.10
     assert plot.due_below == pytest.approx(0.19)
-    drawn = draw(plot, frame(START, START + DAY, TORONTO, []))
-    assert drawn.count('<path class="belief"') == drawn.count('<path class="true"') == 1
-    assert Plot(ZONE, [], []).due_below == pytest.approx(0.16)
+    chart = draw(plot, frame(START, START + DAY, TORONTO, []))
+    assert chart.count('<path class="belief"') == chart.count('<path class="true"') == 1
+    assert Plot(zone=ZONE, readings=[], runs=[]).due_below == pytest.approx(0.16)

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-from demo.job import Job
+from demo.job import DAY_S, Job
 from gateway_sim import scenario as scenarios
 from gateway_sim.scenario import Scenario
-
-DAY_S = 24 * 3600
 
 
 def scenario_of(job: Job) -> Scenario:

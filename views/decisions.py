@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
 
-from protocol.messages import FINAL_STATES
+from views.events import Document, settling_acks
 
-Document = Mapping[str, Any]
 USUAL_SHARE = 0.5  # of the available water that crops may use, where no receipt tells
 
 
@@ -31,16 +29,16 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Decided:
+class ZoneDecisions:
     """All decisions about one zone, and all attempts to water it, by time."""
 
-    decisions: Sequence[Document] = ()
+    rows: Sequence[Document] = ()
     attempts: Sequence[Attempt] = ()
     by_id: Mapping[str, Document] = field(default_factory=dict)
 
     def due_share(self, zone: Document) -> float:
         """Of the available water, what may be used until water is due: as it was in the middle of the season."""
-        receipts = [receipt_of(decision) for decision in self.decisions]
+        receipts = [receipt_of(decision) for decision in self.rows]
         shares = [
             receipt["due_mm"] / receipt["available_mm"]
             for receipt in receipts
@@ -48,10 +46,10 @@ class Decided:
         ]
         return float(median(shares) if shares else zone.get("allowed_depletion") or USUAL_SHARE)
 
-    def believed(self, zone: Document) -> list[tuple[int, float]]:
+    def beliefs(self, zone: Document) -> list[tuple[int, float]]:
         """The moisture of the root zone that each decision went by: Unix s, m3/m3."""
         full, span = zone["field_capacity"], zone["field_capacity"] - zone["wilting_point"]
-        receipts = ((decision["at"], receipt_of(decision)) for decision in self.decisions)
+        receipts = ((decision["at"], receipt_of(decision)) for decision in self.rows)
         return [
             (int(at), full - receipt["depletion_mm"] / receipt["available_mm"] * span)
             for at, receipt in receipts
@@ -59,15 +57,19 @@ class Decided:
         ]
 
 
-def decided_by_zone(events: Iterable[Document]) -> dict[str, Decided]:
+NO_DECISIONS = ZoneDecisions()
+
+
+def decisions_by_zone(events: Iterable[Document]) -> dict[str, ZoneDecisions]:
     """Of every zone that was decided about."""
     events = list(events)
-    decisions: dict[str, dict[str, Document]] = {}
+    by_zone: dict[str, dict[str, Document]] = {}
     for event in sorted((event for event in events if event["kind"] == "decision"), key=lambda event: event["at"]):
-        decisions.setdefault(event["zone_id"], {})[event["decision_id"]] = event
+        by_zone.setdefault(event["zone_id"], {})[event["decision_id"]] = event
     attempts = _attempts(events)
     return {
-        zone_id: Decided(list(found.values()), attempts.get(zone_id, []), found) for zone_id, found in decisions.items()
+        zone_id: ZoneDecisions(list(by_id.values()), attempts.get(zone_id, []), by_id)
+        for zone_id, by_id in by_zone.items()
     }
 
 
@@ -82,17 +84,13 @@ def receipt_of(decision: Document) -> Document:
     return receipt
 
 
-def _attempts(events: Iterable[Document]) -> dict[str, list[Attempt]]:
-    """The commands to open, each once, however often it was told, with the last ack of each."""
-    commands: dict[str, Document] = {}
-    finals: dict[str, Document] = {}
-    for event in events:
-        if event["kind"] == "command" and event["action"] == "open":
-            commands[event["command_id"]] = event
-        elif event["kind"] == "ack" and event["state"] in FINAL_STATES:
-            finals[event["command_id"]] = event
-    found: dict[str, list[Attempt]] = {}
+def _attempts(events: Sequence[Document]) -> dict[str, list[Attempt]]:
+    """The commands to open, each once, however often it was told, with the ack that settled it."""
+    opens = (event for event in events if event["kind"] == "command" and event["action"] == "open")
+    commands = {event["command_id"]: event for event in opens}
+    acks = settling_acks(events)
+    attempts: dict[str, list[Attempt]] = {}
     for command_id, command in sorted(commands.items(), key=lambda item: int(item[1]["issued_at"])):
-        attempt = Attempt(command["issued_at"], command["decision_id"], finals.get(command_id))
-        found.setdefault(command["zone_id"], []).append(attempt)
-    return found
+        attempt = Attempt(command["issued_at"], command["decision_id"], acks.get(command_id))
+        attempts.setdefault(command["zone_id"], []).append(attempt)
+    return attempts

@@ -1,0 +1,102 @@
+"""A YAML (or JSON) file as nodes that know their line, and the plain values of nodes.
+
+What YAML lets pass without a word is refused: a key that stands twice, of which it would take the last. A date that
+never was stays the text that it is, for a check to refuse by name. `<<: *anchor` merges, and leaves the anchor's own
+mapping as it was written.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from checked_yaml.errors import CheckedYamlError
+
+_MERGE = "tag:yaml.org,2002:merge"
+_MAPPING = "tag:yaml.org,2002:map"
+_DATE = "tag:yaml.org,2002:timestamp"
+_TROUBLE = (yaml.YAMLError, RecursionError, TypeError, ValueError)  # an unknown tag, a loop, a key that is a list
+
+
+def read(path: Path, guide: str) -> yaml.Node:
+    """The root node of a file; `guide` is the page with an example. Raises CheckedYamlError."""
+    try:
+        root = yaml.compose(path.read_bytes(), Loader=yaml.SafeLoader)
+    except OSError as error:
+        why = f"cannot be read: {error.strerror}; give the path of a YAML file, as {guide} shows"
+        raise CheckedYamlError(path, [f"{path}: {why}"]) from error
+    except _TROUBLE as error:
+        raise CheckedYamlError(path, [_invalid(path, error)]) from error
+    if root is None:
+        raise CheckedYamlError(path, [f"{path}: is empty; {guide} has an example"])
+    return root
+
+
+def plain(node: yaml.Node, path: Path) -> Any:
+    """What a node stands for: texts, numbers, dates, lists and dicts. Raises CheckedYamlError for anything else."""
+    try:
+        return _Loader("").construct_object(node, deep=True)
+    except _TROUBLE as error:
+        raise CheckedYamlError(path, [_invalid(path, error)]) from error
+
+
+def entries(node: yaml.MappingNode, path: Path) -> dict[str, yaml.Node]:
+    """Keys and value nodes, those that are merged in among them; what the mapping says itself wins."""
+    try:
+        return {str(key.value): value for key, value in _merged(node)}
+    except _TROUBLE as error:
+        raise CheckedYamlError(path, [_invalid(path, error)]) from error
+
+
+def repeated_keys(node: yaml.MappingNode) -> Iterator[yaml.Node]:
+    """Each key that stands in a mapping before, as it is written there."""
+    before: set[str] = set()
+    for key, _ in node.value:
+        if key.tag != _MERGE:
+            if str(key.value) in before:
+                yield key
+            before.add(str(key.value))
+
+
+def _merged(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+    own = []
+    for key, value in node.value:
+        if key.tag == _MERGE:
+            sources = reversed(value.value) if isinstance(value, yaml.SequenceNode) else [value]  # the first one wins
+            for source in sources:
+                if not isinstance(source, yaml.MappingNode):
+                    raise yaml.MarkedYAMLError(problem="'<<' wants a mapping to merge", problem_mark=source.start_mark)
+                yield from _merged(source)
+        else:
+            own.append((key, value))
+    yield from own
+
+
+def _invalid(path: Path, error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    line = f":{mark.line + 1}" if mark else ""
+    why = " ".join(str(getattr(error, "problem", None) or error).split())
+    return f"{path}{line}: not valid YAML: {why}; check keys, indentation and quotes"
+
+
+class _Loader(yaml.SafeLoader):
+    """Makes plain values of nodes; stricter with keys, and milder with dates."""
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    for key in repeated_keys(node):
+        raise yaml.MarkedYAMLError(problem=f"{key.value} is written twice; keep one", problem_mark=key.start_mark)
+    flat = yaml.MappingNode(node.tag, list(_merged(node)), node.start_mark, node.end_mark)
+    return loader.construct_mapping(flat, deep=True)
+
+
+def _date(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+    try:
+        return loader.construct_yaml_timestamp(node)
+    except ValueError:
+        return node.value
+
+
+_Loader.add_constructor(_MAPPING, _mapping)
+_Loader.add_constructor(_DATE, _date)

@@ -1,0 +1,32 @@
+"""A store without a file, for tests of what has nothing to do with files. It forgets everything with the process.
+
+It is no kinder than SQLite: the same orders, the same ids that may be taken once, the same all or nothing, texts of
+JSON instead of the caller's own objects. `tests/compute_service/test_ports.py` holds the two side by side.
+"""
+
+from contextlib import AbstractContextManager
+
+from compute_service.adapters.in_memory.commands import CommandsInMemory
+from compute_service.adapters.in_memory.decisions import DecisionsInMemory
+from compute_service.adapters.in_memory.tables import Tables
+from compute_service.adapters.in_memory.updates import UpdatesInMemory
+from compute_service.adapters.in_memory.zones import ZonesInMemory
+
+
+class InMemoryStore:
+    """A `domain.ports.Store` that is gone with the process."""
+
+    def __init__(self) -> None:
+        tables = Tables()
+        self._transactions = tables.transactions
+        self.zones = ZonesInMemory(tables)
+        self.commands = CommandsInMemory(tables)
+        self.decisions = DecisionsInMemory(tables)
+        self.updates = UpdatesInMemory(tables)
+
+    def transaction(self, *, durable: bool = False) -> AbstractContextManager[None]:
+        """All or nothing. Nested, it joins the outer one."""
+        return self._transactions.transaction(durable=durable)
+
+    def close(self) -> None:
+        """There is nothing to close; so it can stand wherever a store of a file stands."""

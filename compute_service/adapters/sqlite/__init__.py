@@ -1,0 +1,1 @@
+"""The store of a real service: one SQLite file, see `store`."""

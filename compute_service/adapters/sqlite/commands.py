@@ -1,0 +1,109 @@
+"""Every command that was ever given, what became of it, and the epochs that were used."""
+
+import json
+from typing import TYPE_CHECKING
+
+from compute_service.adapters.sqlite.database import Database
+from compute_service.domain.ports import CommandRow, Delivery
+
+if TYPE_CHECKING:
+    from protocol.messages import Command
+
+_IS_BOOKED = "EXISTS (SELECT 1 FROM water WHERE water_id = command_id)"
+_ROW = f"command_id, zone_id, gateway_id, state, message, give_up_at, {_IS_BOOKED}"
+_DELIVERY = "command_id, zone_id, ended_at, duration_s, volume_l, source, end_reason"
+
+
+class CommandTables:
+    """A `domain.ports.CommandLog` over the tables commands and deliveries, and the epochs of zones."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, gateway_id: str, message: "Command", give_up_at: int) -> None:
+        """Remember a command before it is published, as `pending`."""
+        self._database.run(
+            "INSERT INTO commands (command_id, zone_id, gateway_id, state, message, issued_at, give_up_at)"
+            " VALUES (?, ?, ?, 'pending', ?, ?, ?)",
+            *(message["command_id"], message["zone_id"], gateway_id),
+            *(json.dumps(message), message["issued_at"], give_up_at),
+        )
+
+    def get(self, command_id: str) -> CommandRow | None:
+        """A remembered command, or None."""
+        rows = self._rows("command_id = ?", command_id)
+        return rows[0] if rows else None
+
+    def in_states(self, *states: str) -> list[CommandRow]:
+        """All commands in one of these states, the oldest first."""
+        return self._rows(f"state IN ({', '.join('?' * len(states))})", *states)
+
+    def open(self, overdue_at: int | None = None) -> list[CommandRow]:
+        """The commands whose end is not known yet; with a time, only those whose wait for an ack is over by then."""
+        return self._rows("give_up_at IS NOT NULL") if overdue_at is None else self._rows("give_up_at <= ?", overdue_at)
+
+    def _rows(self, where: str, *values: object) -> list[CommandRow]:
+        rows = self._database.all(
+            f"SELECT {_ROW} FROM commands WHERE {where} ORDER BY issued_at, command_id",  # noqa: S608 - our own words
+            *values,
+        )
+        return [
+            CommandRow(
+                command_id=command_id,
+                zone_id=zone_id,
+                gateway_id=gateway_id,
+                state=state,
+                message=json.loads(text),
+                give_up_at=give_up_at,
+                is_booked=bool(is_booked),
+            )
+            for command_id, zone_id, gateway_id, state, text, give_up_at, is_booked in rows
+        ]
+
+    def move(
+        self,
+        command_id: str,
+        state: str,
+        code: str | None,
+        *,
+        give_up_at: int | None = None,
+        closed_at: int | None = None,
+    ) -> None:
+        """The command is in another state: open until `give_up_at`, or closed. A code that is None leaves the last."""
+        self._database.run(
+            "UPDATE commands SET state = ?, code = coalesce(?, code), give_up_at = ?, closed_at = ?"
+            " WHERE command_id = ?",
+            *(state, code, give_up_at, closed_at, command_id),
+        )
+
+    def add_delivery(self, delivery: Delivery) -> None:
+        """Keep what a command delivered; a command can only be settled once."""
+        self._database.run(
+            f"INSERT INTO deliveries ({_DELIVERY}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own words
+            *(delivery.command_id, delivery.zone_id, delivery.ended_at, delivery.duration_s),
+            *(delivery.volume_l, delivery.source, delivery.end_reason),
+        )
+
+    def deliveries(self) -> list[Delivery]:
+        """All settled deliveries, the oldest first."""
+        names = _DELIVERY.split(", ")
+        query = f"SELECT {_DELIVERY} FROM deliveries ORDER BY ended_at, zone_id, command_id"  # noqa: S608 - our own words
+        rows = self._database.all(query)
+        return [Delivery(**dict(zip(names, row, strict=True))) for row in rows]
+
+    def counts(self) -> dict[str, int]:
+        """How many commands are in each state."""
+        return dict(self._database.all("SELECT state, count(*) FROM commands GROUP BY state"))
+
+    def epoch(self, zone_id: str) -> int:
+        """The largest epoch that was ever used for, or reported by, the zone; 0 if none was."""
+        row = self._database.one("SELECT epoch FROM zones WHERE zone_id = ?", zone_id)
+        return row[0] if row else 0
+
+    def raise_epoch(self, zone_id: str, epoch: int) -> None:
+        """Never use an epoch up to this one again."""
+        self._database.run(
+            "INSERT INTO zones (zone_id, epoch) VALUES (?, ?)"
+            " ON CONFLICT DO UPDATE SET epoch = max(epoch, excluded.epoch)",
+            *(zone_id, epoch),
+        )

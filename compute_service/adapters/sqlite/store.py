@@ -1,0 +1,29 @@
+"""Everything the service must still know after a crash, in one SQLite file."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from compute_service.adapters.sqlite.commands import CommandTables
+from compute_service.adapters.sqlite.database import Database
+from compute_service.adapters.sqlite.decisions import DecisionTables
+from compute_service.adapters.sqlite.updates import UpdateTables
+from compute_service.adapters.sqlite.zones import ZoneTables
+
+
+class SqliteStore:
+    """A `domain.ports.Store` on a file; raises StoreError for whatever goes wrong with it. Close it when done."""
+
+    def __init__(self, path: Path | str, *, must_exist: bool = False) -> None:
+        self.database = Database(path, must_exist=must_exist)
+        self.zones = ZoneTables(self.database)
+        self.commands = CommandTables(self.database)
+        self.decisions = DecisionTables(self.database)
+        self.updates = UpdateTables(self.database)
+
+    def transaction(self, *, durable: bool = False) -> AbstractContextManager[None]:
+        """All or nothing. Nested, it joins the outer one. `durable` waits for the disk (milliseconds)."""
+        return self.database.transaction(durable=durable)
+
+    def close(self) -> None:
+        """Close the file; nothing that was committed is lost."""
+        self.database.close()

@@ -1,0 +1,279 @@
+"""What the service must still know after a crash, as four ports named by their use, and the store that has them.
+
+Each method is all or nothing by itself. What belongs together is written inside one `Store.transaction`, which spans
+the four: that is why it is the store's, and none of theirs. Values go in and come out as copies, so whoever changes a
+message later does not change what was kept. An id that is taken is a mistake of the caller, and raises ValueError,
+except where a method says that it answers False, or leaves the row as it is.
+
+Two stores hold to all this, by one test: `adapters/sqlite` and `adapters/in_memory`.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
+
+from compute_service.domain.decide import ZoneState
+from compute_service.domain.hourly_weather import Reckoned
+from compute_service.domain.zone import Zone
+from compute_service.domain.zone_model import Sample, Water, ZoneModel
+
+if TYPE_CHECKING:
+    from protocol.messages import Command
+
+HOURS_KEPT_S, WEATHER_KEPT_S = 40 * 86400, 3 * 86400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRow:
+    """A remembered command: its state, and the message exactly as it was published.
+
+    `give_up_at` (Unix s) is None once it is closed. `is_booked`: its water is in the zone's book, be it assumed.
+    """
+
+    command_id: str
+    zone_id: str
+    gateway_id: str
+    state: str
+    message: "Command"
+    give_up_at: int | None
+    is_booked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What an ack said about a run; `volume_l` is None, and `source` none, where nothing measured or estimated it."""
+
+    command_id: str
+    zone_id: str
+    ended_at: int
+    duration_s: float
+    volume_l: float | None
+    source: str
+    end_reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaterRow:
+    """Water out of a zone's emitters: litres, or seconds at the nominal rate where they are None.
+
+    `back_s`: so many seconds were booked before, and are taken back.
+    """
+
+    water_id: str
+    zone_id: str
+    at: int
+    litres: float | None
+    duration_s: float
+    source: str
+    back_s: float = 0
+
+
+class News(NamedTuple):
+    """What the zone's model does not know yet, the oldest first."""
+
+    water: tuple[Water, ...]
+    samples: tuple[Sample, ...]
+
+
+class DecisionRow(TypedDict):
+    """A decision with its reasons as they were recorded; those of an old service have no receipt: an empty one."""
+
+    decision_id: str
+    zone_id: str
+    at: int
+    command_id: str | None
+    sentence: str
+    intent: dict[str, Any] | None
+    checks: list[dict[str, Any]]
+    receipt: dict[str, Any]
+
+
+class UpdateRow(TypedDict):
+    """Settings for a gateway or a group, and how far they are: `queued`, `pending` (published), `sent`."""
+
+    update_id: str
+    device_id: str
+    settings: dict[str, int]
+    state: str
+
+
+class GatewayRow(TypedDict):
+    """What the last status claimed of a gateway, at a time (Unix s)."""
+
+    gateway_id: str
+    state: str
+    at: int
+
+
+class ZoneMemory(Protocol):
+    """What is believed of the zones, and what waits to be taken into account: samples, water, the farm's weather."""
+
+    def save_sample(self, zone_id: str, sample: Sample, key: tuple[int, str], due_at: int | None) -> bool:
+        """Keep a sample for its zone's next decision, and when that is due unless it is settled; False if it is known.
+
+        `key` is the rest of its identity: seq and boot_id.
+        """
+
+    def due(self) -> dict[str, int]:
+        """When each zone that waits for a decision is to be decided about (Unix s), by name."""
+
+    def forget(self, zone_id: str) -> None:
+        """The zone is none any more, so its samples wait for nothing. Water and model stay, should it come back."""
+
+    def add_water(self, water: WaterRow) -> bool:
+        """Book water of a zone; False if that id is booked already."""
+
+    def news(self, zone: Zone) -> News:
+        """What is new about a zone: water, and of a sensor and time the newest of the samples that have a value."""
+
+    def zone_state(self, zone: Zone, runs_since: int, today: int, season: int) -> ZoneState:
+        """What `decide` wants to know of valves: a command under way, late runs, and litres since both times.
+
+        No ack ever said how an expired command ended, so its run counts as long as it was allowed to be.
+        """
+
+    def model(self, zone: Zone) -> ZoneModel | None:
+        """What is believed of a zone, or None."""
+
+    def save_model(self, zone_id: str, model: ZoneModel, hours: Mapping[int, tuple[str, Reckoned]]) -> None:
+        """Keep what is believed of a zone now that it is decided about: all its news is known, and nothing is due.
+
+        `hours`: the weather that it went through, by time, each with the gateway it is of. Kept once; what is too old
+        to be asked for is forgotten.
+        """
+
+    def save_weather(self, gateway_id: str, measured_at: int, key: tuple[int, str], quantities: dict[str, Any]) -> None:
+        """Keep a sample of a weather station, once; `key` is seq and boot_id."""
+
+    def weather(self, gateway_id: str, begin: int, end: int) -> list[dict[str, Any]]:
+        """A station's samples of a time (`end` is not in it), the oldest first, each with its `measured_at`."""
+
+    def stations(self, begin: int, end: int) -> list[str]:
+        """The gateways whose weather station reported in a time, by name."""
+
+    def hour(self, gateway_id: str, at: int) -> Reckoned | None:
+        """An hour of weather that was reckoned before, or None."""
+
+
+class CommandLog(Protocol):
+    """Every command that was ever given, what became of it, and the epochs that were used."""
+
+    def add(self, gateway_id: str, message: "Command", give_up_at: int) -> None:
+        """Remember a command before it is published, as `pending`."""
+
+    def get(self, command_id: str) -> CommandRow | None:
+        """A remembered command, or None."""
+
+    def in_states(self, *states: str) -> list[CommandRow]:
+        """All commands in one of these states, the oldest first."""
+
+    def open(self, overdue_at: int | None = None) -> list[CommandRow]:
+        """The commands whose end is not known yet; with a time, only those whose wait for an ack is over by then."""
+
+    def move(
+        self,
+        command_id: str,
+        state: str,
+        code: str | None,
+        *,
+        give_up_at: int | None = None,
+        closed_at: int | None = None,
+    ) -> None:
+        """The command is in another state: open until `give_up_at`, or closed. A code that is None leaves the last."""
+
+    def add_delivery(self, delivery: Delivery) -> None:
+        """Keep what a command delivered; a command can only be settled once."""
+
+    def deliveries(self) -> list[Delivery]:
+        """All settled deliveries, the oldest first."""
+
+    def counts(self) -> dict[str, int]:
+        """How many commands are in each state."""
+
+    def epoch(self, zone_id: str) -> int:
+        """The largest epoch that was ever used for, or reported by, the zone; 0 if none was."""
+
+    def raise_epoch(self, zone_id: str, epoch: int) -> None:
+        """Never use an epoch up to this one again."""
+
+
+class DecisionBook(Protocol):
+    """Every decision, with its reasons for people and its inputs for `replay`."""
+
+    def add(
+        self, decision_id: str, decision: Mapping[str, Any], command_id: str | None, inputs: Mapping[str, Any]
+    ) -> None:
+        """Keep a decision (its `to_json`) with all its reasons, and the inputs that it can be repeated from."""
+
+    def get(self, decision_id: str) -> DecisionRow | None:
+        """One decision, or None."""
+
+    def last(self, count: int = 20, zone_id: str | None = None) -> list[DecisionRow]:
+        """The last decisions, of one zone or of all, the oldest first."""
+
+    def with_inputs(self, begin: int, end: int) -> Iterator[tuple[DecisionRow, dict[str, Any]]]:
+        """The decisions of a time, zone by zone in the order they were made, each with its inputs."""
+
+    def zone_ids(self) -> list[str]:
+        """Every zone that was ever heard of, by name."""
+
+    def save_settings(self, digest: str, text: str) -> None:
+        """Keep a zone's settings, once, under the digest that decisions name them by."""
+
+    def settings(self, digest: str) -> str:
+        """A zone's settings as they were kept; raises StoreError if they are not there."""
+
+
+class Updates(Protocol):
+    """What other processes queue for the running service, and what it has to show: of its gateways, and how much."""
+
+    def add(self, update_id: str, device_id: str, settings: Mapping[str, int]) -> None:
+        """Queue an update of gateway settings for the running service to publish."""
+
+    def in_states(self, *states: str) -> list[UpdateRow]:
+        """The updates in one of these states, in the order of their ids, so of their times."""
+
+    def move(self, update_id: str, state: str) -> None:
+        """The update is `pending` (published) or `sent` (the broker has it)."""
+
+    def save_gateway(self, gateway_id: str, state: str, at: int) -> None:
+        """What a status claimed about a gateway."""
+
+    def gateways(self) -> list[GatewayRow]:
+        """What statuses claimed, by gateway: a hint, since anyone may claim anything there.
+
+        The service itself goes by none of it; it is for people.
+        """
+
+    def count(self, name: str) -> None:
+        """One more of what is counted under a name."""
+
+    def counters(self) -> dict[str, int]:
+        """How often each thing happened, by name: messages, refusals, samples of no use. For people, as `gateways`."""
+
+
+class Store(Protocol):
+    """The four in one place, and the transaction that spans them."""
+
+    @property
+    def zones(self) -> ZoneMemory:
+        """What is believed of the zones."""
+
+    @property
+    def commands(self) -> CommandLog:
+        """What was commanded."""
+
+    @property
+    def decisions(self) -> DecisionBook:
+        """What was decided."""
+
+    @property
+    def updates(self) -> Updates:
+        """What is queued, and what is to be shown."""
+
+    def transaction(self, *, durable: bool = False) -> AbstractContextManager[None]:
+        """All or nothing, whatever is raised inside. Nested, it joins the outer one.
+
+        `durable`: it survives a power cut, once it is over (that takes milliseconds on a disk).
+        """
