@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from compute_service.__main__ import main
-from compute_service.adapters.sqlite import SqliteStore
+from compute_service.adapters.sqlite.store import SqliteStore
 from tests.compute_service.bench import GATEWAY, Bench
 from tests.compute_service.test_replay import DAYS, ZONES
 
