@@ -120,13 +120,13 @@ def _counts(value, most):
             return "%s: %s" % (_short(name), why)
 
 
-def _settings(value, known):
+def _settings(value, limits):
     if not isinstance(value, dict) or not value:
         return "want an object with a setting or more, got %s" % _short(value)
     for name in value:
-        if name not in known:
-            return "unknown setting %s; known: %s" % (_short(name), ", ".join(sorted(known)))
-        why = _integer(value[name], known[name])
+        if name not in limits:
+            return "unknown setting %s; known: %s" % (_short(name), ", ".join(sorted(limits)))
+        why = _integer(value[name], limits[name])
         if why:
             return "%s: %s" % (name, why)
 
@@ -334,14 +334,14 @@ def _pairs_written(text):
 
 def _pairs_kept(message):
     pairs = 0
-    left = [message]  # a list, not recursion: the nesting is a stranger's
-    while left:
-        value = left.pop()
+    waiting = [message]  # a list, not recursion: the nesting is a stranger's
+    while waiting:
+        value = waiting.pop()
         if isinstance(value, dict):
             pairs += len(value)
-            left += value.values()
+            waiting += value.values()
         elif isinstance(value, list):
-            left += value
+            waiting += value
     return pairs
 
 
