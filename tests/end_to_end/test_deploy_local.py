@@ -98,7 +98,9 @@ def test_a_person_reads_the_same(deployed: Deployment) -> None:
 def test_nothing_could_have_been_overlooked(deployed: Deployment) -> None:
     """Every list that is empty at the end had something of Terraform's in it before."""
     made = json.loads((deployed.out / "logs" / "made.json").read_text())
-    assert {(service, call) for service, call, _ in made} == {(row.service, f"{row.call}: {row.names}") for row in LISTINGS}
+    assert {(service, call) for service, call, _ in made} == {
+        (row.service, f"{row.call}: {row.names}") for row in LISTINGS
+    }
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
