@@ -30,10 +30,10 @@ def _section(title: str, rows: Iterator[str]) -> Iterator[str]:
 
 def _book(receipt: Row) -> Iterator[str]:
     """The receipt's numbers, each beside the equation that it comes from."""
-    told = dict(receipt)
-    told["p"] = receipt["readily_available_mm"] / receipt["available_mm"]
-    told["sources"] = ", ".join(f"{count} h {source}" for source, count in receipt["weather"].items()) or "none"
-    yield from (line.format(**told) for line in _BOOK)
+    values = dict(receipt)
+    values["p"] = receipt["readily_available_mm"] / receipt["available_mm"]
+    values["sources"] = ", ".join(f"{count} h {source}" for source, count in receipt["weather"].items()) or "none"
+    yield from (line.format(**values) for line in _BOOK)
     for name, verdict in receipt["probes"].items():
         yield f"probe {name}: {verdict}"
     if receipt["unseen_mm"]:
@@ -58,9 +58,9 @@ _BOOK = (
 
 def _check(check: Row) -> str:
     mark = "passed" if check["passed"] else "FAILED"
-    held = "" if check["threshold"] is None else f", held against {check['threshold']}"
-    found = "nothing known" if check["value"] is None else check["value"]
-    return f"{mark} {check['name']}: {found}{held}{': ' + check['why'] if check['why'] else ''}"
+    limit = "" if check["threshold"] is None else f", held against {check['threshold']}"
+    value = "nothing known" if check["value"] is None else check["value"]
+    return f"{mark} {check['name']}: {value}{limit}{': ' + check['why'] if check['why'] else ''}"
 
 
 def _otherwise(decision: Row) -> Iterator[str]:

@@ -62,11 +62,11 @@ def base_of(room: str) -> type[BaseException]:
 @pytest.mark.parametrize("room", sorted(rooms()))
 def test_every_error_has_the_rooms_base(room: str) -> None:
     """No error of a room gets past whoever catches the room's base."""
-    found = list(errors(room))
-    strays = [kind for kind in found if room not in BASES or not issubclass(kind, base_of(room))]
+    kinds = list(errors(room))
+    strays = [kind for kind in kinds if room not in BASES or not issubclass(kind, base_of(room))]
     names = ", ".join(f"{kind.__module__}.{kind.__qualname__}" for kind in strays)
     assert not strays, f"{names}: not a {BASES.get(room, f'base of {room}: give it one, and name it in BASES')}"
-    assert found or room not in BASES
+    assert kinds or room not in BASES
 
 
 def test_the_walk_sees_every_module() -> None:

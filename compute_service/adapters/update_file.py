@@ -36,9 +36,9 @@ def load(path: Path) -> tuple[str, dict[str, int]]:
 
 def _unknown_settings(path: Path, settings: Any) -> list[str]:
     names = settings if isinstance(settings, dict) else ()
-    known = messages.SETTINGS
+    limits = messages.SETTINGS
     return [
-        f"{path}: settings: unknown {name!r}{did_you_mean(str(name), known)}; known: {', '.join(sorted(known))}"
+        f"{path}: settings: unknown {name!r}{did_you_mean(str(name), limits)}; known: {', '.join(sorted(limits))}"
         for name in names
-        if name not in known
+        if name not in limits
     ]

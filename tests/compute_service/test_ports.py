@@ -43,9 +43,9 @@ KEY = (1, "boot-1")
 
 @pytest.fixture(params=["sqlite", "in memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made = SqliteStore(tmp_path / "store") if request.param == "sqlite" else InMemoryStore()
-    with closing(made):
-        yield made
+    either = SqliteStore(tmp_path / "store") if request.param == "sqlite" else InMemoryStore()
+    with closing(either):
+        yield either
 
 
 def command(name: str = "C1", zone_id: str = A.zone_id, issued_at: int = NOON, duration_s: int = 600) -> Any:
@@ -125,14 +125,19 @@ def methods(kind: type) -> dict[str, list[str]]:
 
 def everything(store: Store) -> list[Any]:
     """All that can be asked of a store about two zones and one gateway."""
-    asked: list[Any] = [store.zones.due(), store.commands.deliveries(), store.commands.counts(), store.commands.open()]
+    answers: list[Any] = [
+        store.zones.due(),
+        store.commands.deliveries(),
+        store.commands.counts(),
+        store.commands.open(),
+    ]
     for one in ZONES.values():
-        asked += [store.zones.news(one), store.zones.zone_state(one, 0, 0, 0), store.zones.model(one)]
-        asked += [store.commands.epoch(one.zone_id), store.decisions.last(100, one.zone_id)]
-    asked += [store.zones.weather(GATEWAY, 0, 2 * NOON), store.zones.stations(0, 2 * NOON)]
-    asked += [store.zones.hour(GATEWAY, NOON), list(store.decisions.with_inputs(0, 2 * NOON))]
-    asked += [store.decisions.zone_ids(), store.updates.in_states("queued", "pending", "sent")]
-    return [*asked, store.updates.gateways(), store.updates.counters()]
+        answers += [store.zones.news(one), store.zones.zone_state(one, 0, 0, 0), store.zones.model(one)]
+        answers += [store.commands.epoch(one.zone_id), store.decisions.last(100, one.zone_id)]
+    answers += [store.zones.weather(GATEWAY, 0, 2 * NOON), store.zones.stations(0, 2 * NOON)]
+    answers += [store.zones.hour(GATEWAY, NOON), list(store.decisions.with_inputs(0, 2 * NOON))]
+    answers += [store.decisions.zone_ids(), store.updates.in_states("queued", "pending", "sent")]
+    return [*answers, store.updates.gateways(), store.updates.counters()]
 
 
 WRITES: dict[str, Callable[[Store], object]] = {

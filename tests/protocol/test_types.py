@@ -41,8 +41,8 @@ def test_every_kind_has_its_type() -> None:
     """The kinds of the tables, of the topics and of `decode`'s type are the same ones."""
     kinds = set(get_args(stub("topics")._Kind))
     assert set(SHAPES) == set(TABLES._FIELDS) == kinds
-    known = {kind for _, _, kind, _ in TOPICS._WITH_ID} | set(TOPICS._FIXED.values())
-    assert known == kinds
+    of_topics = {kind for _, _, kind, _ in TOPICS._WITH_ID} | set(TOPICS._FIXED.values())
+    assert of_topics == kinds
 
 
 @pytest.mark.parametrize("kind", sorted(TABLES._FIELDS))

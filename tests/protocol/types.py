@@ -79,11 +79,11 @@ def _flaws_of_fields(value: Any, shape: Any, place: str) -> Iterator[str]:
     if not isinstance(value, Mapping):
         yield f"{place}: {value!r} is no {shape.__name__}"
         return
-    known = fields(shape)
-    yield from (f"{place}.{name}: is unknown" for name in value if name not in known)
-    for name, wanted in known.items():
-        inner = get_args(wanted)[0] if get_origin(wanted) is NotRequired else wanted
+    types = fields(shape)
+    yield from (f"{place}.{name}: is unknown" for name in value if name not in types)
+    for name, written in types.items():
+        inner = get_args(written)[0] if get_origin(written) is NotRequired else written
         if name in value:
             yield from flaws(value[name], inner, f"{place}.{name}")
-        elif inner is wanted:
+        elif inner is written:
             yield f"{place}.{name}: is missing"

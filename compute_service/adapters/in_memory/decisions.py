@@ -51,8 +51,8 @@ class DecisionsInMemory:
 
     def zone_ids(self) -> list[str]:
         """Every zone that was ever heard of, by name."""
-        known = {zone_id for zone_id, _ in self._tables.zones.items()}
-        return sorted(known | {_decision(entry)["zone_id"] for _, entry in self._tables.decisions.items()})
+        in_use = {zone_id for zone_id, _ in self._tables.zones.items()}
+        return sorted(in_use | {_decision(entry)["zone_id"] for _, entry in self._tables.decisions.items()})
 
     def save_settings(self, digest: str, text: str) -> None:
         """Keep a zone's settings, once, under the digest that decisions name them by."""
