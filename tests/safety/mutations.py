@@ -21,7 +21,17 @@ from xml.etree import ElementTree
 from tests.safety.mutation_list import MUTATIONS, Mutation
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("firmware/lib", "protocol", "compute_service", "local_cloud", "certs", "tests", "pyproject.toml")
+COPIED = (
+    "firmware/lib",
+    "protocol",
+    "checked_yaml",
+    "compute_service",
+    "field_time",
+    "local_cloud",
+    "certs",
+    "tests",
+    "pyproject.toml",
+)
 WORKERS = 2
 LIMIT_S = 300  # for one test: a mutant that hangs is not caught, it wants a better test
 ALL_S = 900  # for all of them, unchanged
