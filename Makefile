@@ -10,7 +10,7 @@ WEATHER ?=
 BENCH ?= aggregate_engine
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench firmware deploy-local format requirements clean ready-demo ready-dev ready-checkov
+.PHONY: help demo test soak check bench firmware deploy-local format requirements clean ready-demo ready-dev ready-checkov
 
 help: ## what can be made
 	@echo "PythoFlow: the least water that keeps the harvest, and no valve left open."
@@ -30,6 +30,11 @@ test: ready-dev ready-checkov ## set up everything and run all tests (needs terr
 	@$(PYTHON) scripts/setup.py system mosquitto git terraform
 	@$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore=tests/terraform
 	@$(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/terraform
+
+# `-msoak` in one word: aquacrop's modules are not whole in a program that has a word `-m`.
+soak: ready-dev ## the tests that are longer, not stronger, with their figures; by hand, or nightly
+	@$(PYTHON) scripts/setup.py system terraform
+	@$(PY) -m pytest -msoak --numprocesses 0 --capture no --durations 0 --durations-min 1
 
 check: ready-dev ## format, lint, types, Terraform, budgets (needs terraform)
 	@$(PYTHON) scripts/setup.py system terraform git
