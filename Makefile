@@ -12,7 +12,7 @@ N ?= 10
 LOAD ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-often check bench findings firmware deploy-local format requirements clean ready-demo ready-dev ready-checkov
+.PHONY: help demo test test-often soak check bench findings firmware deploy-local format requirements clean ready-demo ready-dev ready-checkov
 
 help: ## what can be made
 	@echo "PythoFlow aims at the least water that keeps the harvest; docs/water.md says how near it comes."
@@ -37,6 +37,11 @@ test-often: ready-dev ## run what chance could break N=10 times beside a load of
 	@$(PYTHON) scripts/setup.py system mosquitto git
 	@exec $(PY) scripts/beside_load.py --load "$(LOAD)" --rounds "$(N)" --python-tests tests/often.txt \
 		$(PY) -m pytest --quiet --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+# `-msoak` in one word: aquacrop's modules are not whole in a program that has a word `-m`.
+soak: ready-dev ## the tests that are longer, not stronger, with their figures; by hand, or nightly
+	@$(PYTHON) scripts/setup.py system terraform
+	@$(PY) -m pytest -msoak --numprocesses 0 --capture no --durations 0 --durations-min 1
 
 check: ready-dev ## format, lint, types, Terraform, budgets (needs terraform)
 	@$(PYTHON) scripts/setup.py system terraform git

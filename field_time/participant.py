@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 LINE_LIMIT = 64 * 1024 * 1024  # a participant's last words can hold a season's traces
 RESTLESS_AFTER_S = 40  # real seconds in which a participant may come to rest; the owner gives up after 60
+LOOK_AFTER_S = (0.001, 0.01)  # real seconds between two looks: rest is near, or a process is on its way back
 SETTLING_TURNS = 12  # turns of the event loop after which a chain of woken tasks has come to rest
 
 
@@ -105,8 +106,10 @@ async def take_part(port: int, name: str, time: VirtualTime, part: Part, **facts
 
 async def _settle(_time: VirtualTime, part: Part, _question: dict[str, Any]) -> dict[str, Any]:
     patience = asyncio.get_running_loop().time() + RESTLESS_AFTER_S
+    nap_s = LOOK_AFTER_S[0]
     while not await _at_rest(part):
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(nap_s)
+        nap_s = min(nap_s * 1.1, LOOK_AFTER_S[1])
         if asyncio.get_running_loop().time() > patience:
             return {"restless": part.why_busy()}
     return {"activity": part.activity(), "due_ms": part.due_ms(), "news": part.news()}

@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes start; each would compile every module again
+
 SLOWEST_FIRST = (
     "safety/test_kills.py",
     "safety/test_kills_among_faults.py",

@@ -41,15 +41,17 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks water", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--sites", nargs="+", default=["*"], help="patterns such as tunis/*/Tomato (default: all)")
-    parser.add_argument("--policies", nargs="+", default=["*"], help="patterns such as calendar_*_7 (default: all)")
+    parser.add_argument("--sites", nargs="+", help="patterns such as tunis/*/Tomato (default: all)")
+    parser.add_argument("--policies", nargs="+", help="patterns such as calendar_*_7 (default: all)")
     parser.add_argument("--seasons", type=int, help="only so many of each site")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (default: one for each core)")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="folder (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="three sites, two seasons, fewer calendars")
+    parser.add_argument("--quick", action="store_true", help="three sites, two seasons, fewer calendars, if not given")
     options = parser.parse_args()
-    if options.quick:
-        options.sites, options.policies, options.seasons = QUICK_SITES, QUICK_POLICIES, QUICK_SEASONS
+    sites, policies, seasons = (QUICK_SITES, QUICK_POLICIES, QUICK_SEASONS) if options.quick else (["*"], ["*"], None)
+    options.sites = options.sites or sites
+    options.policies = options.policies or policies
+    options.seasons = options.seasons or seasons
     return options
 
 

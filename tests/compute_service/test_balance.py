@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -159,8 +160,8 @@ def their_season(season: list[Champion], constant_p: bool) -> Any:
     weather = TheirWeather()
     weather.rfcrp, weather.wndht = "S", 2.0
     keys = [f"{day.year}-{day.day_of_year:03d}" for day in season]
-    for key, day in zip(keys, season, strict=True):
-        weather.wdata.loc[key] = [*(float("nan"),) * 6, 45.0, 2.0, day.rain_mm, day.et0_mm, "M"]
+    rows = [[*(float("nan"),) * 6, 45.0, 2.0, day.rain_mm, day.et0_mm, "M"] for day in season]
+    weather.wdata = pd.DataFrame(rows, keys, weather.wdata.columns)  # row by row, pandas copies the table each time
     water = Irrigation()
     for day in season[4:120:9]:
         water.addevent(day.year, day.day_of_year, 18.0, 0.6)

@@ -1,10 +1,13 @@
-"""Whole demonstrations, each played once a session: every process, certificate, packet and Parquet file is real."""
+"""Whole demonstrations, each played once for all workers of a run: every process, packet and Parquet file is real."""
 
+import fcntl
+import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +55,20 @@ Play = Callable[..., Demo]
 
 @pytest.fixture(scope="session")
 def play(tmp_path_factory: pytest.TempPathFactory) -> Play:
-    """Gives a function that plays the demonstration with the options of its command line."""
-    played: dict[tuple[tuple[str, object], ...], Demo] = {}
+    """Gives a function that plays the demonstration with the options of its command line, once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def play_once(again: int = 0, **options: object) -> Demo:
-        key = (*sorted(options.items()), ("again", again))
-        if key not in played:
-            played[key] = _play(tmp_path_factory.mktemp("demo"), options)
-        return played[key]
+        key = hashlib.sha256(repr((sorted(options.items()), again)).encode()).hexdigest()[:12]
+        out, facts = shared / f"demo-{key}", shared / f"demo-{key}.json"
+        with (shared / f"demo-{key}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be playing it: that is awaited, not repeated
+            if not facts.exists():
+                demo = _play(out, options)
+                facts.write_text(json.dumps(asdict(demo), default=str))
+            told = json.loads(facts.read_text())
+        return Demo(told["code"], out, told["stdout"], told["stderr"])
 
     return play_once
 

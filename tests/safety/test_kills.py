@@ -1,4 +1,4 @@
-"""kill -9 of fleet, compute service, gate with rule, and schedule, 200 times in one demonstration: nothing is lost.
+"""kill -9 of fleet, compute service, gate with rule, and schedule, 100 times in one demonstration: nothing is lost.
 
 The inner broker dies with the gate and forgets what it held: such commands expire, and the service decides again.
 """
@@ -16,15 +16,32 @@ from compute_service.adapters.sqlite.store import SqliteStore
 from demo.audit import open_spans
 from tests.safety.accidents import Event, events_of, play, summary_of
 
-KILLS = 200
+KINDS = 20  # four processes, each at each of the five kinds of moments
+RUNS = [  # of kills and field days
+    pytest.param((5 * KINDS, 10), id="100"),
+    pytest.param((10 * KINDS, 10), id="200", marks=pytest.mark.soak),
+]
 SLOW_TO_IMPORT = {"boto3", "eto", "moto", "numpy", "pandas", "polars", "pyarrow", "rich"}
 FINAL = {"done", "rejected", "failed", "expired"}
 
 
+@pytest.fixture(scope="module", params=RUNS)
+def run(request: pytest.FixtureRequest) -> tuple[int, int]:
+    """How many kills, on how many field days."""
+    kills, days = request.param
+    return kills, days
+
+
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def kills(run: tuple[int, int]) -> int:
+    return run[0]
+
+
+@pytest.fixture(scope="module")
+def killed(run: tuple[int, int], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output of a demonstration with accidents."""
-    return play(tmp_path_factory.mktemp("killed"), gateways=4, days=10, kills=KILLS)
+    kills, days = run
+    return play(tmp_path_factory.mktemp("killed"), gateways=4, days=days, kills=kills)
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +55,14 @@ def events(killed: Path) -> list[Event]:
 
 
 @pytest.mark.timeout(900)
-def test_every_kill_happened(events: list[Event]) -> None:
+def test_every_kill_happened(events: list[Event], kills: int) -> None:
     """All four processes died, at every kind of moment: at any time, at work, and right after each kind of event."""
-    kills = [event for event in events if event["kind"] == "kill"]
-    assert len(kills) == KILLS
-    by_process = Counter(kill["process"] for kill in kills)
+    deaths = [event for event in events if event["kind"] == "kill"]
+    assert len(deaths) == kills
+    by_process = Counter(death["process"] for death in deaths)
     assert set(by_process) == {"fleet", "compute", "cloud", "schedule"}
-    assert min(by_process.values()) == KILLS // 4
-    assert {kill["moment"] for kill in kills} == {"any", "turn", "command", "valve_edge", "ack"}
+    assert min(by_process.values()) == kills // 4
+    assert {death["moment"] for death in deaths} == {"any", "turn", "command", "valve_edge", "ack"}
 
 
 def test_no_sample_is_lost(summary: dict[str, Any]) -> None:

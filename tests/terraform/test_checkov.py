@@ -80,13 +80,22 @@ def test_every_excuse_is_used_and_has_a_reason(report: Any) -> None:
     assert {(path, check) for path, check, _ in found} == used
 
 
+@pytest.fixture(scope="module")
+def faulty(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The report on a copy in which each of the protections is taken away; they stand in files of their own."""
+    folder = Path(shutil.copytree(copy, tmp_path_factory.mktemp("faulty") / "terraform"))
+    for path, text, _ in SWITCHED_OFF.values():
+        before = (folder / path).read_text()
+        after = before.replace(text, text.replace("true", "false").replace("IMMUTABLE", "MUTABLE"))
+        assert after != before
+        (folder / path).write_text(after)
+    return read(folder)
+
+
 @pytest.mark.parametrize("fault", SWITCHED_OFF)
-def test_a_fault_is_seen(fault: str, copy: Path, tmp_path: Path) -> None:
-    """With one protection taken away, checkov fails and names it."""
-    path, text, check = SWITCHED_OFF[fault]
-    faulty = Path(shutil.copytree(copy, tmp_path / "terraform"))
-    before = (faulty / path).read_text()
-    after = before.replace(text, text.replace("true", "false").replace("IMMUTABLE", "MUTABLE"))
-    assert after != before
-    (faulty / path).write_text(after)
-    assert check in [failed["check_id"] for failed in read(faulty)["results"]["failed_checks"]]
+def test_a_fault_is_seen(fault: str, faulty: Any, report: Any) -> None:
+    """With a protection taken away, checkov fails and names it, in its file; with it, it does not."""
+    path, _, check = SWITCHED_OFF[fault]
+    for judged, fails in ((faulty, True), (report, False)):
+        failed = [(entry["file_path"], entry["check_id"]) for entry in judged["results"]["failed_checks"]]
+        assert ((f"/{path}", check) in failed) is fails

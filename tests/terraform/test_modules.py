@@ -13,10 +13,12 @@ import pytest
 
 from certs.authority import Authority
 
+pytestmark = pytest.mark.timeout(900)  # Terraform on a busy machine
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "terraform"
 GATEWAYS = 50
-NATIVE_TESTS_S = 120  # of work, the whole of them, by promise
+NATIVE_TESTS_S = 120  # of CPU for the whole of them, by promise
+PATIENCE_S = 600  # for one command beside whatever else this machine does
 SOUND = {
     "environment": "dev",
     "iot_vpc_cidr": "10.0.0.0/16",
@@ -93,11 +95,15 @@ def terraform(folder: Path, *arguments: str, typed: str = "", **account: str) ->
         **account,
     }
     command = [str(ROOT / "scripts" / "terraform"), f"-chdir={folder}", *arguments]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, input=typed, capture_output=True, text=True, env=environment, check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < NATIVE_TESTS_S
-    return done
+    return subprocess.run(
+        command, input=typed, capture_output=True, text=True, timeout=PATIENCE_S, env=environment, check=False
+    )
+
+
+def cpu_s() -> float:
+    """Seconds of CPU that this process's ended children took, and theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def values(certs: Path, **changed: Any) -> list[str]:
@@ -110,10 +116,11 @@ def events(output: str) -> list[dict[str, Any]]:
 
 
 def test_every_native_test_passes(folder: Path, certs: Path) -> None:
-    """`terraform test` runs every `run` block of every file, within two minutes, and none fails or is left out."""
+    """`terraform test` runs every `run` block of every file, in two minutes of CPU, and none fails or is left out."""
     written = sum(
         len(re.findall(r'^run "', path.read_text(), re.MULTILINE)) for path in SOURCE.glob("tests/*.tftest.hcl")
     )
+    before_s = cpu_s()
     done = terraform(folder, "test", "-json", f"-var=certs_dir={certs}")
     told = events(done.stdout)
     trouble = "\n".join(f"{e['@message']} {e['diagnostic'].get('detail', '')}" for e in told if "diagnostic" in e)
@@ -121,6 +128,7 @@ def test_every_native_test_passes(folder: Path, certs: Path) -> None:
     (summary,) = [event["test_summary"] for event in told if "test_summary" in event]
     assert (summary["passed"], summary["failed"], summary["errored"], summary["skipped"]) == (written, 0, 0, 0), trouble
     assert written >= 40
+    assert cpu_s() - before_s < NATIVE_TESTS_S
 
 
 def test_every_variable_of_the_root_is_refused_something() -> None:
