@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from compute_service.adapters import crops_table
 from compute_service.adapters.sqlite import Store
 from compute_service.domain.inputs import Inputs, conclude, zone_from
+from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Zone
-from compute_service.domain.zone_model import DAY_S, ZoneModel
+from compute_service.domain.zone_model import ZoneModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,13 @@ def day(store: Store, begin: int) -> Iterator[Repeated]:
 
     @cache
     def zone_of(digest: str) -> Zone:
-        return zone_from(store.settings(digest))
+        return zone_from(store.settings(digest), crops_table.crop)
 
     models: dict[str, ZoneModel | None] = {}
     for row, kept in store.decisions_with_inputs(begin, begin + DAY_S):
         zone = zone_of(kept["zone"])
         if "model" in kept:
-            models[zone.zone_id] = ZoneModel.from_json(zone, kept["model"]) if kept["model"] else None
+            models[zone.zone_id] = ZoneModel.from_json(zone.place, kept["model"]) if kept["model"] else None
         if zone.zone_id not in models:
             yield Repeated(row["decision_id"], zone.zone_id, "the model before it was not kept")
             continue

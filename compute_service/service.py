@@ -18,7 +18,7 @@ from compute_service.domain.decide import FUTURE_S
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import Sample
-from compute_service.zone_models import Desk
+from compute_service.zone_models import ZoneModels
 from protocol import messages, topics
 from protocol.errors import ProtocolError
 
@@ -61,7 +61,7 @@ class Service:
         self._record = record
         self._zones = {zone.zone_id: zone for zone in config.zones}
         self._zone_of_sensor = {sensor_id: zone for zone in config.zones for sensor_id in zone.sensor_ids}
-        self._desk = Desk(config, store, forecast)
+        self._zone_models = ZoneModels(config, store, forecast)
         self._gateways = {zone.gateway_id for zone in config.zones}
         self._told: dict[tuple[str, str], None] = {}  # refusals, the latest last
         self._heard: dict[str, tuple[str, str]] = {}  # of each gateway: its last state, its last boot
@@ -95,7 +95,7 @@ class Service:
         with self._lock:
             now = self._now()
             self._give_up(now)
-            for zone_id in self._desk.in_turn(self._store.due_zones(now)):
+            for zone_id in self._zone_models.in_turn(self._store.due_zones(now)):
                 self._decide(zone_id, now)
             for update in self._store.updates_in("queued"):
                 self._send_update(update)
@@ -186,7 +186,7 @@ class Service:
         """Keep what the zone's model has not heard; neither repeats nor the order of arrival change what is kept."""
         told = Sample(message["sensor_id"], sample["measured_at"], sample.get("vwc"))
         key = (sample["seq"], message["boot_id"])
-        is_new = told.at > self._desk.heard_at(zone, told.sensor_id)
+        is_new = told.at > self._zone_models.heard_at(zone.zone_id, told.sensor_id)
         if not (is_new and self._store.save_sample(zone.zone_id, told, key, due_at)):
             self._store.count("readings_not_newer")
 
@@ -269,14 +269,14 @@ class Service:
             self._store.forget_due(zone_id)
             self._store.forget_samples(zone_id)
             return
-        work = self._desk.conclude(zone, now)
+        work = self._zone_models.next_decision(zone, now)
         decision, told, decision_id = work.decision, work.decision.to_json(), self._new_id(now)
         with self._store.transaction(durable=decision.intent is not None):
             command = commands.remember(self._store, zone, decision, decision_id, self._new_id(now))
             self._store.add_decision(decision_id, told, command["command_id"] if command else None, work.inputs)
-            self._desk.keep(work)
+            self._zone_models.keep(work)
             self._store.forget_due(zone_id)
-        self._desk.done(work)
+        self._zone_models.remember(work)
         self._record({"kind": "decision", "decision_id": decision_id, **told})
         if command:
             self._tell_command(command)

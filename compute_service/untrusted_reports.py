@@ -7,6 +7,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from compute_service.domain.conditions import STATION_QUANTITIES
 from protocol import messages, topics
 from protocol.errors import MessageError, ProtocolError
 
@@ -14,7 +15,6 @@ NO_BOOT = "-"  # the boot_id of what did not come as a sample
 MOST_FLOW = 1.5  # times the nominal: whoever claims more water than a zone's pipes carry is not believed
 _HELD_BACK = re.compile(r"(\S{1,200}): vwc of (-?\d{1,9}(?:\.\d{1,9})?), it can be .*")
 _UNASKED = re.compile(r"(\S{1,200}): (\d{1,9}) l in (\d{1,6}) s")
-_WEATHER = ("air_temperature_c", "relative_humidity_pct", "wind_speed_m_s", "solar_radiation_w_m2", "rain_mm")
 
 
 class Unasked(NamedTuple):
@@ -27,7 +27,7 @@ class Unasked(NamedTuple):
 
 def weather(sample: dict[str, Any]) -> dict[str, float]:
     """What a sample tells of the weather; nothing if it is of no weather station."""
-    return {name: sample[name] for name in _WEATHER if sample.get(name) is not None}
+    return {name: sample[name] for name in STATION_QUANTITIES if sample.get(name) is not None}
 
 
 def held_back(report: dict[str, Any]) -> tuple[str, float] | None:

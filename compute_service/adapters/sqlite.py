@@ -16,9 +16,9 @@ from typing import Any
 from compute_service.adapters.packing import pack, unpack
 from compute_service.adapters.schema import SCHEMAS
 from compute_service.domain.decide import Run, ZoneState
-from compute_service.domain.hourly_weather import Reckoned
+from compute_service.domain.hourly_weather import HourRecord
 from compute_service.domain.zone import Zone
-from compute_service.domain.zone_model import Hour, Sample, Water, ZoneModel
+from compute_service.domain.zone_model import Sample, Water, WeatherHour, ZoneModel
 from compute_service.errors import StoreError
 
 Message = dict[str, Any]  # as protocol.messages checks it
@@ -155,7 +155,7 @@ class Store:
     def model(self, zone: Zone) -> ZoneModel | None:
         """What is believed of a zone, or None."""
         row = self._one("SELECT model FROM models WHERE zone_id = ?", zone.zone_id)
-        return ZoneModel.from_json(zone, json.loads(row[0])) if row else None
+        return ZoneModel.from_json(zone.place, json.loads(row[0])) if row else None
 
     def save_model(self, zone_id: str, model: ZoneModel) -> None:
         """Keep what is believed of a zone."""
@@ -215,19 +215,17 @@ class Store:
         query = "SELECT DISTINCT gateway_id FROM weather WHERE measured_at >= ? AND measured_at < ? ORDER BY 1"
         return [row[0] for row in self._all(query, begin, end)]
 
-    def hour(self, gateway_id: str, at: int) -> Reckoned | None:
+    def hour(self, gateway_id: str, at: int) -> HourRecord | None:
         """An hour of weather that was reckoned before, or None."""
         row = self._one(
             "SELECT at, et0_mm, rain_mm, source, sun_ratio FROM hours WHERE gateway_id = ? AND at = ?", gateway_id, at
         )
-        return Reckoned(Hour(*row[:4]), row[4]) if row else None
+        return HourRecord(WeatherHour(*row[:4]), row[4]) if row else None
 
-    def save_hour(self, gateway_id: str, reckoned: Reckoned) -> None:
+    def save_hour(self, gateway_id: str, record: HourRecord) -> None:
         """Keep an hour of weather, and forget what is too old to be asked for."""
-        at = reckoned.hour.at
-        self._run(
-            "INSERT OR IGNORE INTO hours VALUES (?, ?, ?, ?, ?, ?)", gateway_id, *reckoned.hour, reckoned.sun_ratio
-        )
+        at = record.hour.at
+        self._run("INSERT OR IGNORE INTO hours VALUES (?, ?, ?, ?, ?, ?)", gateway_id, *record.hour, record.sun_ratio)
         self._run("DELETE FROM hours WHERE gateway_id = ? AND at < ?", gateway_id, at - HOURS_KEPT_S)
         self._run("DELETE FROM weather WHERE gateway_id = ? AND measured_at < ?", gateway_id, at - WEATHER_KEPT_S)
 

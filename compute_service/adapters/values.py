@@ -12,16 +12,17 @@ from typing import Any
 
 import yaml
 
-from compute_service.domain import crops
+from compute_service.adapters import crops_table
 from compute_service.domain.crops import CropError
+from compute_service.domain.units import DAY_S, HOUR_S
 from protocol import topics
 
-Check = Callable[[Any], str | None]
+Rule = Callable[[Any], str | None]  # what is wrong with a value, or None
 HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
 YEARS = range(2000, 2100)
 
 
-def measure(least: float, most: float, unit: str, slip: tuple[str, float] | None = None) -> Check:
+def measure(least: float, most: float, unit: str, slip: tuple[str, float] | None = None) -> Rule:
     """A check for a number of `unit`; `slip` is the unit that people write by mistake, and its factor."""
 
     def check(value: Any) -> str | None:
@@ -36,7 +37,7 @@ def measure(least: float, most: float, unit: str, slip: tuple[str, float] | None
     return check
 
 
-def seconds(least: int, most: int) -> Check:
+def seconds(least: int, most: int) -> Rule:
     """A check for whole seconds."""
     whole = measure(least, most, "seconds", ("minutes", 60))
 
@@ -70,10 +71,10 @@ def sensor(value: Any) -> str | None:
 
 def timezone(value: Any) -> str | None:
     """An IANA time zone."""
-    known = zoneinfo.available_timezones()
-    if value in known:
+    zones = zoneinfo.available_timezones()
+    if value in zones:
         return None
-    return f"is no time zone{did_you_mean(str(value), known)}; want an IANA name such as America/Toronto"
+    return f"is no time zone{did_you_mean(str(value), zones)}; want an IANA name such as America/Toronto"
 
 
 def crop(value: Any) -> str | None:
@@ -82,7 +83,7 @@ def crop(value: Any) -> str | None:
     if why:
         return why
     try:
-        crops.crop(value)
+        crops_table.crop(value)
     except CropError as error:
         return str(error)
     return None
@@ -91,10 +92,10 @@ def crop(value: Any) -> str | None:
 def day(value: Any) -> str | None:
     """A date of our time."""
     try:
-        found = day_of(value)
+        date_ = day_of(value)
     except ValueError:
         return "is no date; write year-month-day, such as 2026-05-04"
-    return None if found.year in YEARS else f"want a date of the years {YEARS.start} to {YEARS.stop - 1}"
+    return None if date_.year in YEARS else f"want a date of the years {YEARS.start} to {YEARS.stop - 1}"
 
 
 def day_of(value: Any) -> date:
@@ -119,22 +120,22 @@ def hours(value: Any) -> str | None:
 
 def hours_of(nodes: Iterable[yaml.Node]) -> tuple[tuple[int, int], ...]:
     """The spans of a good list, in seconds after midnight."""
-    found = (HOURS.fullmatch(node.value) for node in nodes)
-    spans = ([int(part) for part in match.groups()] for match in found if match)
-    return tuple((h1 * 3600 + m1 * 60, min(h2 * 3600 + m2 * 60, 86400)) for h1, m1, h2, m2 in spans)
+    matches = (HOURS.fullmatch(node.value) for node in nodes)
+    spans = ([int(part) for part in match.groups()] for match in matches if match)
+    return tuple((h1 * HOUR_S + m1 * 60, min(h2 * HOUR_S + m2 * 60, DAY_S)) for h1, m1, h2, m2 in spans)
 
 
-def list_of(what: str) -> Check:
+def list_of(what: str) -> Rule:
     """A check for a list; `what` completes `want a list of`."""
     return lambda value: None if isinstance(value, list) and (value or "one" not in what) else f"want a list of {what}"
 
 
-def mapping_of(what: str) -> Check:
+def mapping_of(what: str) -> Rule:
     """A check for a mapping; `what` completes `want`."""
     return lambda value: None if isinstance(value, dict) else f"want {what}"
 
 
-def did_you_mean(name: str, known: Any) -> str:
+def did_you_mean(name: str, names: Any) -> str:
     """`, did you mean X?` if a known name is near, else nothing."""
-    near = get_close_matches(name, list(known), n=1)
+    near = get_close_matches(name, list(names), n=1)
     return f", did you mean {near[0]!r}?" if near else ""

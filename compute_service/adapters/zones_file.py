@@ -11,10 +11,11 @@ from typing import Any
 
 import yaml
 
-from compute_service.adapters import values
-from compute_service.adapters.values import Check, did_you_mean
-from compute_service.domain import crops
-from compute_service.domain.zone import MIN_RUN_S, POLAR_DEG, Config, Limits, Probe, Site, Zone
+from compute_service.adapters import crops_table, values
+from compute_service.adapters.values import Rule, did_you_mean
+from compute_service.domain.constraints import MIN_RUN_S, Limits
+from compute_service.domain.units import DAY_S
+from compute_service.domain.zone import POLAR_DEG, Config, PlacedProbe, Site, Zone, zone_of
 from compute_service.errors import ConfigError
 from protocol import topics
 from protocol.messages import MAX_RUN_S
@@ -28,10 +29,15 @@ def load(path: Path) -> Config:
     _check_duplicates(zones, mistakes)
     _check_pump(farm, zones, mistakes)
     mistakes.raise_if_any()
-    told = {name: cell.value for name, cell in farm.items()}
-    site = Site(told["latitude"], told["longitude"], told["elevation_m"])
-    made = tuple(zone.made(told["timezone"]) for zone in zones)
-    return Config(told["farm"], told["timezone"], site, made, told.get("pump_l_min"), told.get("forecast"))
+    row = {name: cell.value for name, cell in farm.items()}
+    return Config(
+        farm=row["farm"],
+        timezone=row["timezone"],
+        site=Site(row["latitude"], row["longitude"], row["elevation_m"]),
+        zones=tuple(zone.zone(row["timezone"]) for zone in zones),
+        pump_l_min=row.get("pump_l_min"),
+        forecast=row.get("forecast"),
+    )
 
 
 def read_yaml(path: Path) -> yaml.Node:
@@ -80,15 +86,16 @@ class _ZoneCells:
     probes: list[dict[str, _Cell]]
     limits: dict[str, _Cell]
 
-    def made(self, timezone: str) -> Zone:
+    def zone(self, timezone: str) -> Zone:
         """The zone, once no mistake was found."""
         row = {name: cell.value for name, cell in self.cells.items()}
-        probes = tuple(Probe(**{name: cell.value for name, cell in probe.items()}) for probe in self.probes)
+        probes = tuple(PlacedProbe(**{name: cell.value for name, cell in probe.items()}) for probe in self.probes)
         limits = {name: cell.value for name, cell in self.limits.items()}
         if "hours" in limits:
             limits["hours"] = values.hours_of(limits["hours"])
-        made = {"timezone": timezone, "probes": probes, "limits": Limits(**limits)}
-        return Zone(**{**row, **made, "sown": values.day_of(row["sown"])})
+        settings = {**row, "timezone": timezone, "sown": values.day_of(row["sown"])}
+        settings |= {"probes": probes, "limits": Limits(**limits)}
+        return zone_of(settings, crops_table.crop(row["crop"], row.get("calendar")))
 
     def sensors(self) -> list[_Cell]:
         """The cells that name a sensor of this zone."""
@@ -101,7 +108,7 @@ class _ZoneCells:
         return self.cells[name].value
 
 
-_FARM_FIELDS: dict[str, Check] = {
+_FARM_FIELDS: dict[str, Rule] = {
     "farm": values.text,
     "timezone": values.timezone,
     "latitude": values.measure(-POLAR_DEG, POLAR_DEG, "degrees, north is positive"),
@@ -113,7 +120,7 @@ _FARM_FIELDS: dict[str, Check] = {
 }
 _MOISTURE = values.measure(0.01, 0.9, "m3 of water per m3 of soil", ("percent", 0.01))
 _DEPTH = values.measure(0.01, 5, "metres", ("centimetres", 0.01))
-_ZONE_FIELDS: dict[str, Check] = {
+_ZONE_FIELDS: dict[str, Rule] = {
     "zone_id": values.word,
     "gateway_id": values.gateway,
     "sensor_id": values.sensor,
@@ -127,9 +134,9 @@ _ZONE_FIELDS: dict[str, Check] = {
     "application_rate_mm_h": values.measure(0.1, 500, "millimetres an hour"),
     "efficiency": values.measure(0.05, 1, "(a fraction)", ("percent", 0.01)),
     "max_run_s": values.seconds(MIN_RUN_S, MAX_RUN_S),
-    "cooldown_s": values.seconds(0, 30 * 86400),
-    "daily_cap_s": values.seconds(MIN_RUN_S, 86400),
-    "max_reading_age_s": values.seconds(60, 86400),
+    "cooldown_s": values.seconds(0, 30 * DAY_S),
+    "daily_cap_s": values.seconds(MIN_RUN_S, DAY_S),
+    "max_reading_age_s": values.seconds(60, DAY_S),
     "calendar": values.text,
     "allowed_depletion": values.measure(0.1, 0.8, "(a fraction)", ("percent", 0.01)),
     "infiltration_mm_h": values.measure(0.1, 500, "millimetres an hour"),
@@ -137,8 +144,8 @@ _ZONE_FIELDS: dict[str, Check] = {
     "limits": values.mapping_of("a mapping, such as {daily_l: 5000}"),
     "probes": values.list_of("probes, each as {sensor_id: ..., depth_m: ...}"),
 }
-_PROBE_FIELDS: dict[str, Check] = {"sensor_id": values.sensor, "depth_m": _DEPTH}
-_LIMIT_FIELDS: dict[str, Check] = {
+_PROBE_FIELDS: dict[str, Rule] = {"sensor_id": values.sensor, "depth_m": _DEPTH}
+_LIMIT_FIELDS: dict[str, Rule] = {
     "daily_l": values.measure(0, 1e9, "litres a day"),
     "seasonal_l": values.measure(0, 1e12, "litres a season"),
     "hours": values.hours,
@@ -147,7 +154,7 @@ _LIMIT_FIELDS: dict[str, Check] = {
 }
 _OPTIONAL_ZONE = {"calendar", "allowed_depletion", "infiltration_mm_h", "probe_depth_m", "limits", "probes"}
 _OPTIONAL = {*_OPTIONAL_ZONE, *_LIMIT_FIELDS, "pump_l_min", "forecast"}
-assert set(_ZONE_FIELDS) | {"timezone"} == {field.name for field in fields(Zone)}
+assert set(_ZONE_FIELDS) | {"timezone", "place"} == {field.name for field in fields(Zone)}
 assert set(_LIMIT_FIELDS) <= {field.name for field in fields(Limits)}
 
 # Lesser field, relation, greater field: what must hold between the fields of one zone.
@@ -177,13 +184,13 @@ def _zone(node: yaml.Node, place: str, mistakes: _Mistakes) -> _ZoneCells:
     _check_calendar(zone, mistakes)
     for lesser, relation, greater, why in _ORDER:
         if zone.good(lesser, greater) and not _holds(zone.value(lesser), relation, zone.value(greater)):
-            told = f"{zone.value(lesser)}: want {lesser} {relation} {greater} ({zone.value(greater)}): {why}"
-            mistakes.add(zone.cells[lesser].node, f"{place}, {lesser}", told)
+            text = f"{zone.value(lesser)}: want {lesser} {relation} {greater} ({zone.value(greater)}): {why}"
+            mistakes.add(zone.cells[lesser].node, f"{place}, {lesser}", text)
     for cell in zone.sensors() if zone.good("gateway_id") else ():
         owner, gateway_id = topics.gateway_of(cell.value), zone.value("gateway_id")
         if owner != gateway_id:
-            told = f"{cell.value!r}: is a sensor of {owner}, and the zone's gateway_id is {gateway_id}"
-            mistakes.add(cell.node, f"{place}, sensor_id", told)
+            why = f"{cell.value!r}: is a sensor of {owner}, and the zone's gateway_id is {gateway_id}"
+            mistakes.add(cell.node, f"{place}, sensor_id", why)
     return zone
 
 
@@ -194,12 +201,10 @@ def _holds(lesser: float, relation: str, greater: float) -> bool:
 def _check_calendar(zone: _ZoneCells, mistakes: _Mistakes) -> None:
     if zone.good("crop", "calendar"):
         crop, calendar = zone.value("crop"), zone.value("calendar")
-        known = crops.calendars(crop)
-        if calendar not in known:
-            told = (
-                f"{calendar!r}: {crop} has no such calendar{did_you_mean(calendar, known)}; known: {', '.join(known)}"
-            )
-            mistakes.add(zone.cells["calendar"].node, f"{zone.place}, calendar", told)
+        names = crops_table.calendars(crop)
+        if calendar not in names:
+            why = f"{calendar!r}: {crop} has no such calendar{did_you_mean(calendar, names)}; known: {', '.join(names)}"
+            mistakes.add(zone.cells["calendar"].node, f"{zone.place}, calendar", why)
 
 
 def _check_pump(farm: Mapping[str, _Cell], zones: list[_ZoneCells], mistakes: _Mistakes) -> None:
@@ -212,24 +217,24 @@ def _check_pump(farm: Mapping[str, _Cell], zones: list[_ZoneCells], mistakes: _M
             rate = zone.value("application_rate_mm_h")
             takes = rate * zone.value("area_m2") / 60
             if takes > pump:
-                told = f"{rate}: the zone takes {takes:.0f} l/min, and the pump gives {pump:g}; water a smaller area"
-                mistakes.add(zone.cells["application_rate_mm_h"].node, f"{zone.place}, application_rate_mm_h", told)
+                why = f"{rate}: the zone takes {takes:.0f} l/min, and the pump gives {pump:g}; water a smaller area"
+                mistakes.add(zone.cells["application_rate_mm_h"].node, f"{zone.place}, application_rate_mm_h", why)
 
 
 def _check_duplicates(zones: list[_ZoneCells], mistakes: _Mistakes) -> None:
-    seen = Counter[tuple[str, str]]()
+    counts = Counter[tuple[str, str]]()
     for zone in zones:
-        named = [("sensor_id", cell) for cell in zone.sensors()]
+        names = [("sensor_id", cell) for cell in zone.sensors()]
         if zone.good("zone_id"):
-            named.append(("zone_id", zone.cells["zone_id"]))
-        for name, cell in named:
-            seen[name, cell.value] += 1
-            if seen[name, cell.value] == 2:
-                told = f"{cell.value!r}: is used before; every zone and every probe has its own"
-                mistakes.add(cell.node, f"{zone.place}, {name}", told)
+            names.append(("zone_id", zone.cells["zone_id"]))
+        for name, cell in names:
+            counts[name, cell.value] += 1
+            if counts[name, cell.value] == 2:
+                why = f"{cell.value!r}: is used before; every zone and every probe has its own"
+                mistakes.add(cell.node, f"{zone.place}, {name}", why)
 
 
-def _mapping(node: yaml.Node, checks: Mapping[str, Check], place: str, mistakes: _Mistakes) -> dict[str, _Cell]:
+def _mapping(node: yaml.Node, checks: Mapping[str, Rule], place: str, mistakes: _Mistakes) -> dict[str, _Cell]:
     """The good cells of a mapping; everything else about it becomes a mistake."""
     where = place or "file"
     if not isinstance(node, yaml.MappingNode):
@@ -268,15 +273,15 @@ def _is_no_date(node: yaml.ScalarNode) -> bool:
     return False
 
 
-def _check_keys(node: yaml.MappingNode, checks: Mapping[str, Check], where: str, mistakes: _Mistakes) -> None:
-    seen: set[str] = set()
+def _check_keys(node: yaml.MappingNode, checks: Mapping[str, Rule], where: str, mistakes: _Mistakes) -> None:
+    names: set[str] = set()
     for key, _ in node.value:
         name = str(key.value)
-        if name in seen:
+        if name in names:
             mistakes.add(key, where, f"{name} is written twice; keep one")
         elif name not in checks and name != "<<":
             mistakes.add(key, where, f"unknown key {name!r}{did_you_mean(name, checks)}; known: {', '.join(checks)}")
-        seen.add(name)
+        names.add(name)
 
 
 def _pairs(node: yaml.MappingNode, path: Path) -> dict[str, yaml.Node]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from string import Template
 from zoneinfo import ZoneInfo
 
+from compute_service.adapters import crops_table
 from demo.faults.evidence import Document, Evidence, Fault
 from demo.faults.lake_samples import quarantined, struck_samples
 from demo.faults.noticed import Verdict, noticed
@@ -22,7 +23,10 @@ from views.words_pt import PORTUGUESE
 from views.zone_chart import Frame, Plot, frame
 
 TEMPLATE = Path(__file__).with_name("page.html")
-LANGUAGES = (ENGLISH, PORTUGUESE)
+LANGUAGES = (
+    ENGLISH,
+    PORTUGUESE.with_names({name: crops_table.crop(name).name_pt for name in crops_table.names()}),
+)
 
 Traces = Mapping[str, Sequence[Sequence[float]]]
 

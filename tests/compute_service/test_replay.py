@@ -10,18 +10,25 @@ from pathlib import Path
 import pytest
 
 from compute_service.__main__ import main
+from compute_service.adapters import crops_table
 from compute_service.adapters.packing import pack, unpack
 from compute_service.adapters.sqlite import Store
-from compute_service.domain.forecast import Forecast, Hour
+from compute_service.domain.constraints import Limits
+from compute_service.domain.forecast import Forecast, ForecastHour
 from compute_service.domain.inputs import zone_from, zone_text
-from compute_service.domain.zone import Limits, Probe
+from compute_service.domain.zone import PlacedProbe
 from compute_service.domain.zone_model import ZoneModel
 from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, zone
 
-DEEP = (Probe(f"{GATEWAY}.soil-a-20cm", 0.2), Probe(f"{GATEWAY}.soil-a-40cm", 0.4))
+DEEP = (PlacedProbe(f"{GATEWAY}.soil-a-20cm", 0.2), PlacedProbe(f"{GATEWAY}.soil-a-40cm", 0.4))
 ZONES = (
-    zone("a", probes=DEEP, infiltration_mm_h=40.0, limits=Limits(9000, 1e6, ((3600, 82800),), 1.0, 9.0)),
+    zone(
+        "a",
+        probes=DEEP,
+        infiltration_mm_h=40.0,
+        limits=Limits(daily_l=9000, seasonal_l=1e6, hours=((3600, 82800),), frost_c=1.0, wind_m_s=9.0),
+    ),
     zone("b", efficiency=0.9, allowed_depletion=None),
 )
 DAYS = ("2025-06-15", "2025-06-16", "2025-06-17")
@@ -38,7 +45,9 @@ def live(store: Store, hours: int = 48) -> Bench:
             again = Bench(store, ZONES, now=bench.now, pump_l_min=390)
             again.service.start()
             again.published, bench = [*bench.published, *again.published], again
-        bench.forecast = Forecast(bench.now - 60, tuple(Hour(NOON // 3600 * 3600 + n * 3600, 0.1) for n in range(99)))
+        bench.forecast = Forecast(
+            bench.now - 60, tuple(ForecastHour(NOON // 3600 * 3600 + n * 3600, 0.1) for n in range(99))
+        )
         weather = {"air_temperature_c": 18 + quarter % 96 / 8, "rain_mm": 0.1 * (quarter % 40 == 0), "vwc": None}
         weather |= {"wind_speed_m_s": 2.0, "solar_radiation_w_m2": 300.0, "seq": quarter}
         bench.hear_reading("a", sample=weather, sensor_id=f"{GATEWAY}.weather", zone_id=None)
@@ -124,8 +133,8 @@ def test_the_store_stays_small(lived: Path) -> None:
 def test_zones_and_models_survive_being_kept(lived: Path) -> None:
     """Settings and beliefs are the same after they were a text."""
     for one in ZONES:
-        assert zone_from(zone_text(one)) == one
+        assert zone_from(zone_text(one), crops_table.crop) == one
         with closing(Store(lived)) as store:
             model = store.model(one)
         assert model is not None
-        assert ZoneModel.from_json(one, json.loads(json.dumps(model.to_json()))) == model
+        assert ZoneModel.from_json(one.place, json.loads(json.dumps(model.to_json()))) == model

@@ -11,8 +11,8 @@ SERVICE = "compute_service/service.py"
 COMMANDS = "compute_service/commands.py"
 STORE = "compute_service/adapters/sqlite.py"
 DECIDE = "compute_service/domain/decide.py"
-DESK = "compute_service/zone_models.py"
-AGRONOMY = "compute_service/domain/zone_model.py"
+ZONE_MODELS = "compute_service/zone_models.py"
+ZONE_MODEL = "compute_service/domain/zone_model.py"
 GATE = "local_cloud/gate.py"
 
 _VALVES = "tests/vm/portable/test_valves.py::"
@@ -248,9 +248,10 @@ MUTATIONS = (
     Mutation(
         "a command is stored before it is published",
         SERVICE,
-        "            self._store.forget_due(zone_id)\n        self._desk.done(work)",
+        "            self._store.forget_due(zone_id)\n        self._zone_models.remember(work)",
         "            self._store.forget_due(zone_id)\n"
-        "            command = self._send_command(command) if command else None\n        self._desk.done(work)",
+        "            command = self._send_command(command) if command else None\n"
+        "        self._zone_models.remember(work)",
         _COMPUTE + "test_commands.py::test_command_is_on_the_disk_before_it_is_published",
     ),
     Mutation(
@@ -326,7 +327,7 @@ MUTATIONS = (
     Mutation(
         "daily cap",
         DECIDE,
-        "max(zone.daily_cap_s - used, 0)",
+        "max(zone.daily_cap_s - used_s, 0)",
         "zone.daily_cap_s",
         _COMPUTE + "test_commands.py::test_daily_cap_holds_without_any_ack",
     ),
@@ -353,15 +354,15 @@ MUTATIONS = (
     ),
     Mutation(
         "one pump",
-        DESK,
-        "return self._config.pump_l_min - taken",
-        "return self._config.pump_l_min",
+        ZONE_MODELS,
+        "return self._pump_l_min - flow_l_min",
+        "return self._pump_l_min",
         _COMPUTE + "test_service.py::test_one_pump_waters_the_driest_first",
     ),
     Mutation(
         "budgets bound a run",
         DECIDE,
-        "bounds.append(int(litres / case.zone.flow_l_min * 60))",
+        "bounds.append(int(litres / zone.flow_l_min * 60))",
         "pass",
         _COMPUTE + "test_decide.py::test_bounds_clip_the_run",
     ),
@@ -374,7 +375,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a stranger's word silences no probe",
-        AGRONOMY,
+        ZONE_MODEL,
         "if vwc is not None and vwc > 1 and sample.sensor_id in clear:",
         "if False:",
         _COMPUTE + "test_service.py::test_percent_is_told_by_the_gateways_report",

@@ -1,0 +1,55 @@
+"""The weather of a farm's gateways, by the hour and as it is now, from what their stations reported.
+
+Nothing is written here: an hour that is reckoned anew is handed out, to be kept with the decision that needed it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from compute_service.adapters.sqlite import Store
+from compute_service.domain import hourly_weather
+from compute_service.domain.conditions import Conditions, conditions
+from compute_service.domain.forecast import Forecast
+from compute_service.domain.hourly_weather import HourRecord
+from compute_service.domain.units import DAY_S, HOUR_S
+from compute_service.domain.zone import Site
+
+MOST_HOURS_S = 30 * DAY_S  # a longer absence is not made good hour by hour
+
+
+class FarmWeather:
+    """The weather at each gateway. `forecast` gives the newest there is."""
+
+    def __init__(self, site: Site, store: Store, forecast: Callable[[], Forecast | None]) -> None:
+        self._site, self._store, self._forecast = site, store, forecast
+
+    def hours(self, gateway_id: str, since: int, now: int) -> dict[int, HourRecord]:
+        """The whole hours from `since` to `now`, each reckoned once for all zones of the gateway."""
+        end = now // HOUR_S * HOUR_S
+        records: dict[int, HourRecord] = {}
+        for at in range(max(since, end - MOST_HOURS_S), end, HOUR_S):
+            records[at] = self._store.hour(gateway_id, at) or self._reckon(gateway_id, at, records)
+        return records
+
+    def conditions(self, gateway_id: str, now: int) -> Conditions:
+        """The weather of the last hour."""
+        return conditions(self._station(gateway_id, now - HOUR_S + 1, now + 1), now)
+
+    def _reckon(self, gateway_id: str, at: int, records: dict[int, HourRecord]) -> HourRecord:
+        def earlier(by_s: int) -> HourRecord | None:
+            return records.get(at - by_s) or self._store.hour(gateway_id, at - by_s)
+
+        before, yesterday = earlier(HOUR_S), earlier(DAY_S)
+        samples = self._station(gateway_id, at + HOUR_S - DAY_S, at + HOUR_S, at)
+        sun_ratio = before.sun_ratio if before else None
+        usual = yesterday.hour if yesterday else None
+        return hourly_weather.reckon(self._site, at, samples, sun_ratio, usual, self._forecast())
+
+    def _station(self, gateway_id: str, begin: int, end: int, needed: int | None = None) -> list[dict[str, Any]]:
+        """The samples of the gateway's own station, or of another of the farm where it is silent since `needed`."""
+        since = begin if needed is None else needed
+        samples = self._store.weather(gateway_id, begin, end)
+        if samples and samples[-1]["measured_at"] >= since:
+            return samples
+        others = self._store.stations(since, end)
+        return self._store.weather(others[0], begin, end) if others else samples
