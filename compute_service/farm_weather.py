@@ -4,6 +4,7 @@ Nothing is written here: an hour that is reckoned anew is handed out, to be kept
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from compute_service.adapters.sqlite import Store
@@ -17,33 +18,43 @@ from compute_service.domain.zone import Site
 MOST_HOURS_S = 30 * DAY_S  # a longer absence is not made good hour by hour
 
 
+@dataclass(frozen=True, slots=True)
+class GatewayWeather:
+    """The whole hours of a time, each by when it begins, the conditions at its end, and the forecast."""
+
+    hours: dict[int, HourRecord]
+    conditions: Conditions
+    forecast: Forecast | None
+
+    def since(self, begin: int) -> tuple[HourRecord, ...]:
+        """The hours from `begin` on, the oldest first."""
+        return tuple(record for at, record in self.hours.items() if at >= begin)
+
+
 class FarmWeather:
     """The weather at each gateway. `forecast` gives the newest there is."""
 
     def __init__(self, site: Site, store: Store, forecast: Callable[[], Forecast | None]) -> None:
         self._site, self._store, self._forecast = site, store, forecast
 
-    def hours(self, gateway_id: str, since: int, now: int) -> dict[int, HourRecord]:
-        """The whole hours from `since` to `now`, each reckoned once for all zones of the gateway."""
-        end = now // HOUR_S * HOUR_S
-        records: dict[int, HourRecord] = {}
-        for at in range(max(since, end - MOST_HOURS_S), end, HOUR_S):
-            records[at] = self._store.hour(gateway_id, at) or self._reckon(gateway_id, at, records)
-        return records
+    def at_gateway(self, gateway_id: str, begin: int, now: int) -> GatewayWeather:
+        """The weather from `begin` to `now`; an hour is reckoned once for all zones of the gateway."""
+        end, forecast = now // HOUR_S * HOUR_S, self._forecast()
+        hours: dict[int, HourRecord] = {}
+        for at in range(max(begin, end - MOST_HOURS_S), end, HOUR_S):
+            hours[at] = self._store.hour(gateway_id, at) or self._reckon(gateway_id, at, hours, forecast)
+        samples = self._station(gateway_id, now - HOUR_S + 1, now + 1)
+        return GatewayWeather(hours, conditions(samples, now), forecast)
 
-    def conditions(self, gateway_id: str, now: int) -> Conditions:
-        """The weather of the last hour."""
-        return conditions(self._station(gateway_id, now - HOUR_S + 1, now + 1), now)
-
-    def _reckon(self, gateway_id: str, at: int, records: dict[int, HourRecord]) -> HourRecord:
+    def _reckon(self, gateway_id: str, at: int, hours: dict[int, HourRecord], forecast: Forecast | None) -> HourRecord:
         def earlier(by_s: int) -> HourRecord | None:
-            return records.get(at - by_s) or self._store.hour(gateway_id, at - by_s)
+            return hours.get(at - by_s) or self._store.hour(gateway_id, at - by_s)
 
         before, yesterday = earlier(HOUR_S), earlier(DAY_S)
         samples = self._station(gateway_id, at + HOUR_S - DAY_S, at + HOUR_S, at)
         sun_ratio = before.sun_ratio if before else None
         usual = yesterday.hour if yesterday else None
-        return hourly_weather.reckon(self._site, at, samples, sun_ratio, usual, self._forecast())
+        return hourly_weather.reckon(self._site, at, samples, sun_ratio, usual, forecast)
 
     def _station(self, gateway_id: str, begin: int, end: int, needed: int | None = None) -> list[dict[str, Any]]:
         """The samples of the gateway's own station, or of another of the farm where it is silent since `needed`."""

@@ -18,6 +18,7 @@ from compute_service.domain.decide import FUTURE_S
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import Sample
+from compute_service.farm_weather import GatewayWeather
 from compute_service.zone_models import ZoneModels
 from protocol import messages, topics
 from protocol.errors import ProtocolError
@@ -95,8 +96,10 @@ class Service:
         with self._lock:
             now = self._now()
             self._give_up(now)
-            for zone_id in self._zone_models.in_turn(self._store.due_zones(now)):
-                self._decide(zone_id, now)
+            zone_ids = self._zone_models.in_turn(self._store.due_zones(now))
+            weather = self._zone_models.weather(zone_ids, now)
+            for zone_id in zone_ids:
+                self._decide(zone_id, weather, now)
             for update in self._store.updates_in("queued"):
                 self._send_update(update)
 
@@ -263,13 +266,13 @@ class Service:
 
     # what follows
 
-    def _decide(self, zone_id: str, now: int) -> None:
+    def _decide(self, zone_id: str, weather: Mapping[str, GatewayWeather], now: int) -> None:
         zone = self._zones.get(zone_id)
         if zone is None:  # since then removed from the zones file
             self._store.forget_due(zone_id)
             self._store.forget_samples(zone_id)
             return
-        work = self._zone_models.next_decision(zone, now)
+        work = self._zone_models.next_decision(zone, weather[zone.gateway_id], now)
         decision, told, decision_id = work.decision, work.decision.to_json(), self._new_id(now)
         with self._store.transaction(durable=decision.intent is not None):
             command = commands.remember(self._store, zone, decision, decision_id, self._new_id(now))

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from compute_service.adapters.sqlite import Store
+from compute_service.domain.conditions import Conditions
 from compute_service.domain.decide import Decision, ZoneState
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.hourly_weather import HourRecord
@@ -18,7 +19,7 @@ from compute_service.domain.inputs import Inputs, ahead, conclude, digest, zone_
 from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import ZoneModel
-from compute_service.farm_weather import FarmWeather
+from compute_service.farm_weather import FarmWeather, GatewayWeather
 
 LOOK_BACK_S = 2 * DAY_S  # surely holds the farm's local day
 
@@ -31,14 +32,14 @@ class Work:
     decision: Decision
     inputs: dict[str, Any]
     model: ZoneModel
-    hours: dict[int, HourRecord]
+    hours: tuple[HourRecord, ...]
 
 
 class ZoneModels:
     """The zones' models in memory. `forecast` gives the newest there is."""
 
     def __init__(self, config: Config, store: Store, forecast: Callable[[], Forecast | None]) -> None:
-        self._store, self._forecast, self._pump_l_min = store, forecast, config.pump_l_min
+        self._store, self._pump_l_min = store, config.pump_l_min
         self._weather = FarmWeather(config.site, store, forecast)
         self._models = {zone.zone_id: store.model(zone) for zone in config.zones}
         self._whole_on: dict[str, int] = {}  # of a zone: the day on which its whole model was last kept as an input
@@ -66,16 +67,27 @@ class ZoneModels:
         allowed_mm = place.soil.available_mm(model.state.roots_m) * place.crop.depletion_fraction
         return model.belief.depletion_mm / allowed_mm
 
-    def next_decision(self, zone: Zone, now: int) -> Work:
+    def weather(self, zone_ids: Iterable[str], now: int) -> dict[str, GatewayWeather]:
+        """The weather at the gateways of these zones, from the last hour that each zone's model knows to `now`."""
+        begins: dict[str, int] = {}
+        for zone_id in zone_ids:
+            if zone_id in self._zones:
+                gateway_id, model = self._zones[zone_id].gateway_id, self._models[zone_id]
+                begins[gateway_id] = min(begins.get(gateway_id, now), model.at if model else now)
+        return {gateway_id: self._weather.at_gateway(gateway_id, begin, now) for gateway_id, begin in begins.items()}
+
+    def next_decision(self, zone: Zone, weather: GatewayWeather, now: int) -> Work:
         """Decide about a zone, from its model and all that is new; nothing is written yet."""
         model = self._models[zone.zone_id]
-        hours = self._weather.hours(zone.gateway_id, model.at if model else now, now)
+        state = self._state(zone, weather.conditions, now)
+        water, samples = self._store.new_water(zone), self._store.samples(zone.zone_id)
+        hours = weather.since(model.at if model else now)
         inputs = Inputs(
-            tuple(record.hour for record in hours.values()),
-            tuple(self._store.new_water(zone)),
-            tuple(sample for sample in self._store.samples(zone.zone_id) if sample.sensor_id in zone.sensor_ids),
-            self._state(zone, now),
-            ahead(self._forecast(), now),
+            hours=tuple(record.hour for record in hours),
+            water=tuple(water),
+            samples=tuple(sample for sample in samples if sample.sensor_id in zone.sensor_ids),
+            state=state,
+            forecast=ahead(weather.forecast, now),
         )
         row = {**inputs.to_json(), "zone": self._digests[zone.zone_id]}
         if self._whole_on.get(zone.zone_id) != now // DAY_S:
@@ -86,7 +98,7 @@ class ZoneModels:
     def keep(self, work: Work) -> None:
         """Write what is believed now, and that what was new is known. Call inside a transaction."""
         zone_id = work.zone.zone_id
-        for record in work.hours.values():
+        for record in work.hours:
             self._store.save_hour(work.zone.gateway_id, record)
         if zone_id not in self._whole_on:
             self._store.save_settings(self._digests[zone_id], self._settings[zone_id])
@@ -100,13 +112,13 @@ class ZoneModels:
         self._models[work.zone.zone_id] = work.model
         self._whole_on[work.zone.zone_id] = work.decision.at // DAY_S
 
-    def _state(self, zone: Zone, now: int) -> ZoneState:
+    def _state(self, zone: Zone, conditions: Conditions, now: int) -> ZoneState:
         farm = ZoneInfo(zone.timezone)
         today = datetime.fromtimestamp(now, farm).replace(hour=0, minute=0, second=0)
         since = now - max(LOOK_BACK_S, zone.cooldown_s)
+        pump_left_l_min = self._pump_left_l_min(zone.zone_id)
         state = self._store.zone_state(zone, since, int(today.timestamp()), zone.place.season_begun(now))
-        conditions = self._weather.conditions(zone.gateway_id, now)
-        return replace(state, conditions=conditions, pump_left_l_min=self._pump_left_l_min(zone.zone_id))
+        return replace(state, conditions=conditions, pump_left_l_min=pump_left_l_min)
 
     def _pump_left_l_min(self, zone_id: str) -> float | None:
         """What the pump has left while every command that is not at its end takes its zone's flow."""

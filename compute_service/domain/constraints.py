@@ -4,6 +4,7 @@ Each constraint is a row of CONSTRAINTS, with what would lift it, and gives a Ch
 or forecast keeps nothing back: a forecast is never required, and one that is old says so and is not trusted.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -105,6 +106,13 @@ def seconds_left(limits: Limits, now: Now) -> int | None:
     return max(
         ((end - second) % DAY_S or DAY_S for begin, end in limits.hours if _within(begin, end, second)), default=0
     )
+
+
+def most_seconds(limits: Limits, now: Now, flow_l_min: float) -> float:
+    """What the allowed hours and the budgets leave for a run at such a flow; infinite if there is no limit."""
+    hours_s, litres = seconds_left(limits, now), most_litres(limits, now)
+    by_hours_s = math.inf if hours_s is None else hours_s
+    return by_hours_s if litres is None else min(by_hours_s, int(litres / flow_l_min * 60))
 
 
 def local_second(at: int, timezone: str) -> int:

@@ -154,7 +154,9 @@ def _case(zone: Zone, state: ZoneState, model: ZoneModel, now: int, forecast: Fo
         conditions=state.conditions,
         forecast=forecast,
     )
-    plan, left_today_s = _plan(zone, model, now), _left_today_s(zone, state, now)
+    left_today_s = _left_today_s(zone, state, now)
+    plan = _plan(zone, model, now)
+    bounds_s = (zone.max_run_s, left_today_s, max(plan.cycle_s, MIN_RUN_S))
     return _Case(
         zone=zone,
         state=state,
@@ -163,13 +165,14 @@ def _case(zone: Zone, state: ZoneState, model: ZoneModel, now: int, forecast: Fo
         plan=plan,
         left_today_s=left_today_s,
         surroundings=surroundings,
-        run_s=_bounded_s(zone, plan.cycle_s, left_today_s, surroundings),
+        run_s=int(min(*bounds_s, constraints.most_seconds(zone.limits, surroundings, zone.flow_l_min))),
     )
 
 
 def _plan(zone: Zone, model: ZoneModel, now: int) -> _Plan:
     """The strategy's depth, or the rest of a refill, in openings that the soil can take."""
-    place, depletion_mm, begun_at = zone.place, model.belief.depletion_mm, now
+    place = zone.place
+    depletion_mm, begun_at = model.belief.depletion_mm, now
     kc, account, day = model.day.kc, model.day.account, place.day(now)
     need = Need(soil=place.soil, crop=place.crop, day=day, kc=kc, account=account, belief=model.belief)
     aim, rest = strategy.aim(need, place.strategy), model.refilling
@@ -288,18 +291,6 @@ LAST = (
     _CaseCheck("bounded_run", _bounded_run, "a run of {threshold} s or more instead of {value} s"),
 )
 REMEDIES = {row.name: row.remedy for row in (*FIRST, *CONSTRAINTS, *LAST)}  # of every check, in their order
-
-
-def _bounded_s(zone: Zone, cycle_s: int, left_today_s: int, surroundings: Now) -> int:
-    """Seconds of the opening, within the run's and the day's bounds, the allowed hours and the budgets."""
-    bounds = [zone.max_run_s, left_today_s, max(cycle_s, MIN_RUN_S)]
-    hours_s = constraints.seconds_left(zone.limits, surroundings)
-    if hours_s is not None:
-        bounds.append(hours_s)
-    litres = constraints.most_litres(zone.limits, surroundings)
-    if litres is not None:
-        bounds.append(int(litres / zone.flow_l_min * 60))
-    return min(bounds)
 
 
 def _opening(case: _Case) -> Open:

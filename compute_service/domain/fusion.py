@@ -19,6 +19,7 @@ from compute_service.domain.kalman import Estimate, update
 from compute_service.domain.probes import Probe, Sight, Verdict, judge, sight, to_go_by, watch
 from compute_service.domain.units import DAY_S
 
+BRIM_M3_M3 = 0.04  # over field capacity: farther off than this a good probe seldom is
 # The filter's unknowns and their (co)variances, as they are named on disk.
 UNKNOWNS = ("depletion_mm", "demand", "offset")
 COVARIANCES = tuple(f"{a} {b}" for number, a in enumerate(UNKNOWNS) for b in UNKNOWNS[number:])
@@ -176,6 +177,32 @@ class Ground:
     field_capacity: float
     wilting_point: float
     roots_m: float
+
+
+def believe(
+    belief: Belief, probes: Mapping[str, Probe], ground: Ground, now: int
+) -> tuple[Belief, dict[str, Probe], dict[str, Verdict]]:
+    """As `observe`, but the first values that can be believed begin the belief, and no soil is fuller than full.
+
+    What probes tell far beyond field capacity would only look like a surprise.
+    """
+    if not belief.at and (values := [probe.vwc for probe in probes.values() if probe.vwc is not None]):
+        belief = _first(values, ground)
+    most = ground.field_capacity + BRIM_M3_M3
+    brim = {name: probe.vwc for name, probe in probes.items() if probe.vwc is not None and probe.vwc > most}
+    capped = {**probes, **{name: replace(probes[name], vwc=most) for name in brim}} if brim else probes
+    belief, watched, verdicts = observe(belief, capped, ground, now)
+    for name, vwc in brim.items():
+        watched[name] = replace(watched[name], vwc=vwc)
+    return belief, watched, verdicts
+
+
+def _first(values: list[float], ground: Ground) -> Belief:
+    """By the mean of what probes read."""
+    whole_mm = 1000 * ground.roots_m
+    depletion_mm = (ground.field_capacity - sum(values) / len(values)) * whole_mm
+    most_mm = (ground.field_capacity - ground.wilting_point) * whole_mm
+    return begin(min(max(depletion_mm, 0.0), most_mm))
 
 
 def observe(

@@ -24,7 +24,6 @@ ASSUMED_ET0_MM_D = 5.0  # while nothing else is known
 SEEN_AFTER_S = 3 * HOUR_S  # so long after a run its water has reached the probes
 LEAST_SEEN_MM = 3.0  # a smaller run may stay unseen
 OF_PERCENT = 100.0
-BRIM = 0.04  # over field capacity, m3/m3: farther off than this a good probe seldom is
 
 
 class Sample(NamedTuple):
@@ -140,7 +139,7 @@ class ZoneModel:
             state=state,
             belief=Belief.from_json(row["belief"]),
             probes={name: Probe.from_json(probe) for name, probe in row["probes"].items()},
-            day=_last_day(place.soil, crops.kc(place.crop, place.day(at)), fluxes, state.roots_m),
+            day=_last_day(place.soil, _kc(place, at), fluxes, state.roots_m),
             verdicts={name: Verdict(*one) if isinstance(one, list) else Verdict(**one) for name, one in verdicts},
             fluxes=fluxes,
             refilling=Refilling(**row["refilling"]) if row["refilling"] else None,
@@ -151,10 +150,16 @@ class ZoneModel:
 
 def begin(zone: Zone, now: int) -> ZoneModel:
     """What is believed of a zone before anything was heard of it."""
-    place, at = zone.place, now // HOUR_S * HOUR_S
-    kc = crops.kc(place.crop, place.day(at))
+    place = zone.place
+    at = now // HOUR_S * HOUR_S
+    kc = _kc(place, at)
     day = _last_day(place.soil, kc, (), kc.roots_m)
     return ZoneModel(at=at, state=State(roots_m=kc.roots_m), belief=fusion.begin(), probes=_new_probes(zone), day=day)
+
+
+def _kc(place: Place, at: int) -> Kc:
+    """The crop at a time."""
+    return crops.kc(place.crop, place.day(at))
 
 
 def _new_probes(zone: Zone) -> dict[str, Probe]:
@@ -172,14 +177,18 @@ def advance(  # noqa: PLR0913, PLR0917  # all that a zone hears
     now: int,
 ) -> ZoneModel:
     """Move on to `now`: whole hours of weather, settled water, then what the probes reported; each in order of time."""
-    model, place = _with_its_probes(zone, model) if model else begin(zone, now), zone.place
+    place = zone.place
+    model = _with_its_probes(zone, model) if model else begin(zone, now)
     for hour in hours:
         if hour.at >= model.at:
             model = _through(place, model, hour)
     for one in water:
         model = _soaked(place, model, one)
     probes = _heard(place.soil, model.probes, tuple(samples))
-    return _judged(_observed(place.soil, model, probes, now), now)
+    ground = Ground(place.soil.field_capacity, place.soil.wilting_point, model.state.roots_m)
+    belief, probes, verdicts = fusion.believe(model.belief, probes, ground, now)
+    state = _lacking(model.state, belief)
+    return _judged(replace(model, state=state, belief=belief, probes=probes, verdicts=verdicts), now)
 
 
 def _with_its_probes(zone: Zone, model: ZoneModel) -> ZoneModel:
@@ -193,21 +202,20 @@ def _with_its_probes(zone: Zone, model: ZoneModel) -> ZoneModel:
 def _through(place: Place, model: ZoneModel, hour: WeatherHour) -> ZoneModel:
     """On by an hour of weather."""
     end = hour.at + HOUR_S
-    kc = model.day.kc if hour.at == model.at else crops.kc(place.crop, place.day(hour.at))
-    kc_after = crops.kc(place.crop, place.day(end))
+    kc = model.day.kc if hour.at == model.at else _kc(place, hour.at)
     weather = Weather(hour.et0_mm * model.belief.demand, rain_mm=hour.rain_mm, crop_mm_d=kc.single * model.day.et0_mm)
     state, belief, account = _step(place.soil, model, kc, weather, end, 1 / 24)
     last_day = [row for row in model.fluxes if row.at > hour.at - DAY_S]
     fluxes = (*last_day, _fluxes(hour.at, hour.et0_mm, account, hour.source))
-    day = _last_day(place.soil, kc_after, fluxes, state.roots_m)
+    day = _last_day(place.soil, _kc(place, end), fluxes, state.roots_m)
     return replace(model, at=end, state=state, belief=belief, day=day, fluxes=fluxes)
 
 
 def _soaked(place: Place, model: ZoneModel, water: Water) -> ZoneModel:
     """The water as if it came at once: where it went, the probes will tell."""
     mm = net_mm(place.emitters, water.litres)
-    kc = crops.kc(place.crop, place.day(water.at))
-    state, belief, account = _step(place.soil, model, kc, Weather(0.0, irrigation_mm=mm), water.at, 0.0)
+    weather = Weather(0.0, irrigation_mm=mm)
+    state, belief, account = _step(place.soil, model, _kc(place, water.at), weather, water.at, 0.0)
     fluxes = (*model.fluxes, _fluxes(water.at, 0.0, account, ""))
     day = _last_day(place.soil, model.day.kc, fluxes, state.roots_m)
     watch = model.watch or _watch(model)
@@ -287,31 +295,6 @@ def _heard(soil: Soil, probes: Mapping[str, Probe], samples: tuple[Sample, ...])
             vwc = OF_PERCENT * soil.field_capacity
         after[sample.sensor_id] = hear(probe, vwc, sample.at, soil.wilting_point)
     return after
-
-
-def _observed(soil: Soil, model: ZoneModel, probes: Mapping[str, Probe], now: int) -> ZoneModel:
-    """The belief held against the probes; the first values that can be believed begin it.
-
-    Soil beyond field capacity is full and no more: what probes tell above that would only look like a surprise.
-    """
-    belief, ground = model.belief, Ground(soil.field_capacity, soil.wilting_point, model.state.roots_m)
-    if not belief.at and (values := [probe.vwc for probe in probes.values() if probe.vwc is not None]):
-        belief = _first_belief(values, ground)
-    most = soil.field_capacity + BRIM
-    brim = {name: probe.vwc for name, probe in probes.items() if probe.vwc is not None and probe.vwc > most}
-    capped = {**probes, **{name: replace(probes[name], vwc=most) for name in brim}} if brim else probes
-    belief, watched, verdicts = fusion.observe(belief, capped, ground, now)
-    for name, vwc in brim.items():
-        watched[name] = replace(watched[name], vwc=vwc)
-    return replace(model, state=_lacking(model.state, belief), belief=belief, probes=watched, verdicts=verdicts)
-
-
-def _first_belief(values: list[float], ground: Ground) -> Belief:
-    """By the mean of what probes read."""
-    whole_mm = 1000 * ground.roots_m
-    depletion_mm = (ground.field_capacity - sum(values) / len(values)) * whole_mm
-    most_mm = (ground.field_capacity - ground.wilting_point) * whole_mm
-    return fusion.begin(min(max(depletion_mm, 0.0), most_mm))
 
 
 # A run should be seen by the probes

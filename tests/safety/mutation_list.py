@@ -11,6 +11,7 @@ SERVICE = "compute_service/service.py"
 COMMANDS = "compute_service/commands.py"
 STORE = "compute_service/adapters/sqlite.py"
 DECIDE = "compute_service/domain/decide.py"
+CONSTRAINTS = "compute_service/domain/constraints.py"
 ZONE_MODELS = "compute_service/zone_models.py"
 ZONE_MODEL = "compute_service/domain/zone_model.py"
 GATE = "local_cloud/gate.py"
@@ -361,9 +362,9 @@ MUTATIONS = (
     ),
     Mutation(
         "budgets bound a run",
-        DECIDE,
-        "bounds.append(int(litres / zone.flow_l_min * 60))",
-        "pass",
+        CONSTRAINTS,
+        "min(by_hours_s, int(litres / flow_l_min * 60))",
+        "by_hours_s",
         _COMPUTE + "test_decide.py::test_bounds_clip_the_run",
     ),
     Mutation(
