@@ -68,14 +68,14 @@ def _check(check: Row) -> str:
 
 def _otherwise(decision: Row) -> Iterator[str]:
     """For water that was given, the reading nearest to none; else every check that stood in its way."""
-    failed = [check for check in decision["checks"] if not check["passed"]]
-    for check in failed:
+    failures = [check for check in decision["checks"] if not check["passed"]]
+    for check in failures:
         remedy = REMEDIES.get(check["name"], "the value within its threshold")  # of a check that is no longer there
         yield f"{check['name']}: {remedy.format(**check)}"
-    if failed:
+    if failures:
         yield (
             "with all of these there would have been water; one is not enough"
-            if len(failed) > 1
+            if len(failures) > 1
             else ("with this alone there would have been water")
         )
     elif decision["receipt"]:

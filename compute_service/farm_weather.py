@@ -56,9 +56,9 @@ class FarmWeather:
         usual = yesterday.hour if yesterday else None
         return hourly_weather.reckon(self._site, at, samples, sun_ratio, usual, forecast)
 
-    def _station(self, gateway_id: str, begin: int, end: int, needed: int | None = None) -> list[dict[str, Any]]:
-        """The samples of the gateway's own station, or of another of the farm where it is silent since `needed`."""
-        since = begin if needed is None else needed
+    def _station(self, gateway_id: str, begin: int, end: int, silent_since: int | None = None) -> list[dict[str, Any]]:
+        """The samples of the gateway's own station, or of another of the farm where it is silent since then."""
+        since = begin if silent_since is None else silent_since
         samples = self._store.weather(gateway_id, begin, end)
         if samples and samples[-1]["measured_at"] >= since:
             return samples

@@ -134,7 +134,7 @@ def step(soil: Soil, state: State, kc: Kc, weather: Weather, method: Method = Me
     runoff_mm = _runoff(soil, state, weather.rain_mm)
     rain_mm = weather.rain_mm - runoff_mm
     inflow_mm = rain_mm + weather.irrigation_mm
-    wetted = _wetted(state, weather)
+    wet_share = _wet_share(state, weather)
     surplus_mm = 0.0
     if method.early:
         surplus_mm = max(0.0, inflow_mm - depletion_mm)
@@ -142,7 +142,7 @@ def step(soil: Soil, state: State, kc: Kc, weather: Weather, method: Method = Me
     ks = stress(available_mm, depletion_mm, p)
     ke, surface_mm = 0.0, state.surface_mm
     if method.dual:
-        ke, surface_mm = _surface(soil, state, kc, weather, method, rain_mm, wetted)
+        ke, surface_mm = _surface(soil, state, kc, weather, method, rain_mm, wet_share)
     evaporation_mm = ke * weather.et0_mm
     transpiration_mm = ks * (kc.basal if method.dual else kc.single) * weather.et0_mm
     there_mm = available_mm - depletion_mm + (0.0 if method.early else inflow_mm)
@@ -166,7 +166,7 @@ def step(soil: Soil, state: State, kc: Kc, weather: Weather, method: Method = Me
         stress=ks,
         evaporation_kc=ke,
     )
-    return State(depletion_mm, surface_mm, subsoil_mm - soaked_mm, roots_m, wetted), account
+    return State(depletion_mm, surface_mm, subsoil_mm - soaked_mm, roots_m, wet_share), account
 
 
 def stress(available_mm: float, depletion_mm: float, p: float) -> float:
@@ -174,9 +174,9 @@ def stress(available_mm: float, depletion_mm: float, p: float) -> float:
     return min(1.0, max(0.0, (available_mm - depletion_mm) / ((1 - p) * available_mm)))
 
 
-def adjusted_p(tabled: float, crop_mm_d: float) -> float:
+def adjusted_p(table_p: float, crop_mm_d: float) -> float:
     """p on a day that takes so much: a crop that must draw faster is stressed earlier (FAO-56, p. 162)."""
-    return min(max(tabled + 0.04 * (5 - crop_mm_d), 0.1), 0.8)
+    return min(max(table_p + 0.04 * (5 - crop_mm_d), 0.1), 0.8)
 
 
 def kc_max(kc: Kc, wind_m_s: float, humidity_min_pct: float) -> float:
@@ -193,21 +193,23 @@ def cover(kc: Kc, most_kc: float) -> float:
 
 
 def _surface(  # noqa: PLR0913, PLR0917  # a step's parts
-    soil: Soil, state: State, kc: Kc, weather: Weather, method: Method, rain: float, wetted: float
+    soil: Soil, state: State, kc: Kc, weather: Weather, method: Method, rain: float, wet_share: float
 ) -> tuple[float, float]:
     """Ke of equation 71 (FAO-56, p. 142), and De at the step's end by equation 77 (p. 152)."""
     most = kc_max(kc, weather.wind_m_s, weather.humidity_min_pct)
-    covered = cover(kc, most)
-    exposed = wetted * (1 - 2 / 3 * covered) if method.drip else wetted  # drippers stand beneath the leaves (p. 149)
-    few = max(LEAST_EXPOSED, min(1 - covered, exposed))  # equation 75, p. 147
-    inflow = rain + weather.irrigation_mm / wetted
+    shade = cover(kc, most)
+    open_share = (
+        wet_share * (1 - 2 / 3 * shade) if method.drip else wet_share
+    )  # drippers stand beneath the leaves (p. 149)
+    few = max(LEAST_EXPOSED, min(1 - shade, open_share))  # equation 75, p. 147
+    inflow = rain + weather.irrigation_mm / wet_share
     before = max(0.0, state.surface_mm - inflow) if method.early else state.surface_mm
     ke = min(_dryness(soil, before) * (most - kc.basal), few * most)
     loss = ke * weather.et0_mm / few
     if method.early:
         return ke, min(before + loss, soil.evaporable_mm)
-    drained = max(0.0, inflow - before)  # equation 79, p. 156
-    return ke, min(max(before - inflow + loss + drained, 0.0), soil.evaporable_mm)  # equation 78, p. 152
+    drainage = max(0.0, inflow - before)  # equation 79, p. 156
+    return ke, min(max(before - inflow + loss + drainage, 0.0), soil.evaporable_mm)  # equation 78, p. 152
 
 
 def _dryness(soil: Soil, surface_mm: float) -> float:
@@ -216,7 +218,7 @@ def _dryness(soil: Soil, surface_mm: float) -> float:
     return min(1.0, max(0.0, (total - surface_mm) / (total - soil.readily_evaporable_mm)))
 
 
-def _wetted(state: State, weather: Weather) -> float:
+def _wet_share(state: State, weather: Weather) -> float:
     if weather.irrigation_mm > 0:
         return weather.wetted
     return 1.0 if weather.rain_mm >= WETTING_RAIN_MM else state.wetted

@@ -204,11 +204,11 @@ def _trusted(now: Now) -> Forecast | None:
 def _lowest(now: Now, wish: Wish) -> float | None:
     """The coldest that is measured now, or forecast until an hour after the run: wet leaves freeze later."""
     forecast = _trusted(now)
-    measured = now.conditions.temperature_c
+    now_c = now.conditions.temperature_c
     if forecast is None:
-        return measured
+        return now_c
     ahead = forecast.lowest_c(now.at, now.at + wish.duration_s + HOUR_S)
-    return min((value for value in (measured, ahead) if value is not None), default=None)
+    return min((value for value in (now_c, ahead) if value is not None), default=None)
 
 
 def _clock(second: int) -> str:

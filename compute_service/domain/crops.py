@@ -70,8 +70,8 @@ def in_climate(crop: Crop, wind_m_s: float, humidity_min_pct: float) -> Crop:
     wind, humidity = min(max(wind_m_s, 1.0), 6.0), min(max(humidity_min_pct, 20.0), 80.0)
     more = (0.04 * (wind - 2) - 0.004 * (humidity - 45)) * (min(max(crop.height_m, 0.1), 10.0) / 3) ** 0.3
 
-    def adjusted(tabled: tuple[float, float, float]) -> tuple[float, float, float]:
-        initial, mid, end = tabled
+    def adjusted(coefficients: tuple[float, float, float]) -> tuple[float, float, float]:
+        initial, mid, end = coefficients
         return initial, mid + more if mid >= TALL_ENOUGH else mid, end + more if end >= TALL_ENOUGH else end
 
     return replace(crop, single=adjusted(crop.single), basal=adjusted(crop.basal))
@@ -85,13 +85,15 @@ def kc(crop: Crop, day: float) -> Kc:
     if crop.perennial:
         day %= sum(crop.days)
     initial, development, _, _ = crop.days
-    grown = _share(day, initial + development)
+    growth = _share(day, initial + development)
     return Kc(
         stage=_stage(crop.days, day),
         single=_curve(crop.single, crop.days, day),
         basal=_curve(crop.basal, crop.days, day),
-        height_m=crop.height_m if crop.perennial else _between(min(SEED_HEIGHT_M, crop.height_m), crop.height_m, grown),
-        roots_m=crop.roots_m if crop.perennial else _between(min(SEED_ROOTS_M, crop.roots_m), crop.roots_m, grown),
+        height_m=crop.height_m
+        if crop.perennial
+        else _between(min(SEED_HEIGHT_M, crop.height_m), crop.height_m, growth),
+        roots_m=crop.roots_m if crop.perennial else _between(min(SEED_ROOTS_M, crop.roots_m), crop.roots_m, growth),
         depletion_fraction=crop.depletion_fraction,
     )
 

@@ -121,12 +121,12 @@ def decide(zone: Zone, state: ZoneState, now: int, forecast: Forecast | None = N
         sentence = _refusal(zone.zone_id, check)
         return Decision(zone_id=zone.zone_id, at=now, intent=None, checks=(check,), sentence=sentence, receipt={})
     case = _case(zone, state, state.model, now, forecast)
-    limited = constraints.find(zone.limits, case.surroundings, case.plan.wish)
-    checks = (*[row.check(case) for row in FIRST], *limited, *[row.check(case) for row in LAST])
-    refused = next((check for check in checks if not check.passed), None)
-    if refused is not None:
+    by_limits = constraints.find(zone.limits, case.surroundings, case.plan.wish)
+    checks = (*[row.check(case) for row in FIRST], *by_limits, *[row.check(case) for row in LAST])
+    obstacle = next((check for check in checks if not check.passed), None)
+    if obstacle is not None:
         rest = _under_way(case) if case.plan.net_mm > 0 else None
-        return _decision(case, checks, _refusal(zone.zone_id, refused), None, rest)
+        return _decision(case, checks, _refusal(zone.zone_id, obstacle), None, rest)
     intent = _opening(case)
     return _decision(case, checks, _consent(case, intent), intent, _rest(case, intent))
 
@@ -370,8 +370,8 @@ def _next_water_h(account: Account, spare_mm: float) -> float:
     return max(spare_mm, 0.0) / an_hour_mm if an_hour_mm else 0.0
 
 
-def _refusal(zone_id: str, refused: Check) -> str:
-    return f"{zone_id} gets no water: {refused.why}."
+def _refusal(zone_id: str, obstacle: Check) -> str:
+    return f"{zone_id} gets no water: {obstacle.why}."
 
 
 def _consent(case: _Case, intent: Open) -> str:

@@ -61,13 +61,13 @@ class HourMeans:
 
 @dataclass(frozen=True, slots=True)
 class Et0:
-    """Millimetres of water that reference grass takes; `estimated` names what was not measured.
+    """Millimetres of water that reference grass takes; `guesses` names what was not measured.
 
     `sun_ratio` of an hour (measured over clear-sky radiation) is what a following night goes by.
     """
 
     mm: float
-    estimated: tuple[str, ...] = ()
+    guesses: tuple[str, ...] = ()
     sun_ratio: float = 1.0
 
 
@@ -92,11 +92,11 @@ def daily_et0(day: DayMeans, site: Site) -> Et0:
         "G": day.soil_heat_mj_m2,
     }
     humid = ("e_a", "T_dew", "RH_max", "RH_mean")  # a lowest humidity alone says little
-    estimated = _missing(quantities, humidity=humid, wind=("U_z",), sunshine=("R_s", "n_sun"))
-    if "humidity" in estimated and site.arid:
+    guesses = _missing(quantities, humidity=humid, wind=("U_z",), sunshine=("R_s", "n_sun"))
+    if "humidity" in guesses and site.arid:
         quantities["T_dew"] = day.temperature_min_c - DRY_DEW_C
     result = _eto(quantities, "D", site, day.day_of_year)
-    return Et0(_mm(result, MOST_MM_D), estimated)
+    return Et0(_mm(result, MOST_MM_D), guesses)
 
 
 def hourly_et0(hour: HourMeans, site: Site, sun_ratio: float | None = None) -> Et0:
@@ -114,13 +114,13 @@ def hourly_et0(hour: HourMeans, site: Site, sun_ratio: float | None = None) -> E
         "T_min": hour.day_min_c,
         "T_max": hour.day_max_c,
     }
-    estimated = _missing(quantities, humidity=("RH_mean",), wind=("U_z",), sunshine=("R_s",))
-    if "humidity" in estimated:
+    guesses = _missing(quantities, humidity=("RH_mean",), wind=("U_z",), sunshine=("R_s",))
+    if "humidity" in guesses:
         quantities["e_a"] = _saturation_kpa(_day_min(hour) - (DRY_DEW_C if site.arid else 0.0))
-    if "sunshine" in estimated and (hour.day_min_c is None or hour.day_max_c is None):
+    if "sunshine" in guesses and (hour.day_min_c is None or hour.day_max_c is None):
         raise WeatherError("no ET0 without the hour's radiation, or the day's range of temperature to guess it from")
     result = _eto(quantities, "h", site, hour.day_of_year, hour.utc_hour, 1.0 if sun_ratio is None else sun_ratio)
-    return Et0(_mm(result, MOST_MM_D / 8), estimated, float(result.rs_rso_last))
+    return Et0(_mm(result, MOST_MM_D / 8), guesses, float(result.rs_rso_last))
 
 
 def gather(samples: Iterable[Mapping[str, Any]], day_of_year: int) -> DayMeans:

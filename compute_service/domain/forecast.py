@@ -55,11 +55,11 @@ class Forecast:
         return [value for value in values if value is not None]
 
     def _sum(self, begin: int, end: int, of: Callable[[ForecastHour], float | None]) -> float | None:
-        total, covered = 0.0, 0
+        total, covered_s = 0.0, 0
         for hour in self.hours:
             share = min(hour.at + HOUR_S, end) - max(hour.at, begin)
             value = of(hour)
             if share > 0 and value is not None:
                 total += value * share / HOUR_S
-                covered += share
-        return total if covered >= end - begin else None
+                covered_s += share
+        return total if covered_s >= end - begin else None

@@ -97,8 +97,8 @@ class Belief:
         """Plain numbers, texts, lists and dicts."""
         row = {name: getattr(self, name) for name in _BESIDE_THE_ESTIMATE}
         mean, cov = self.estimate
-        known = {"mean": dict(zip(UNKNOWNS, mean, strict=True)), "cov": dict(zip(COVARIANCES, cov, strict=True))}
-        return {"known": known, **row, "used": list(self.used)}
+        estimate = {"mean": dict(zip(UNKNOWNS, mean, strict=True)), "cov": dict(zip(COVARIANCES, cov, strict=True))}
+        return {"known": estimate, **row, "used": list(self.used)}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> "Belief":
@@ -110,11 +110,11 @@ class Belief:
 _BESIDE_THE_ESTIMATE = tuple(one.name for one in fields(Belief) if one.name != "estimate")
 
 
-def _estimate(known: Any) -> Estimate:
-    if isinstance(known, list):
-        mean, cov = known
+def _estimate(row: Any) -> Estimate:
+    if isinstance(row, list):
+        mean, cov = row
     else:
-        mean, cov = map(known["mean"].get, UNKNOWNS), map(known["cov"].get, COVARIANCES)
+        mean, cov = map(row["mean"].__getitem__, UNKNOWNS), map(row["cov"].__getitem__, COVARIANCES)
     return Estimate(tuple(mean), tuple(cov))
 
 
@@ -158,10 +158,10 @@ def _covariance_after(estimate: Estimate, account: Account, days: float, tuning:
     crop_mm, there_mm = account.evapotranspiration_mm, account.available_mm - depletion_mm
     keep = 1 - min(account.transpiration_mm / there_mm, 1.0) if account.stress < 1 and there_mm > 0 else 1.0
     by_demand = crop_mm / demand
-    added = (tuning.of_crop * crop_mm) ** 2 / min(max(days, 1 / 24), 1.0) + tuning.mm_a_day**2 * days
-    added += (tuning.of_rain * account.rain_mm) ** 2 + (tuning.of_run * account.irrigation_mm) ** 2
+    noise = (tuning.of_crop * crop_mm) ** 2 / min(max(days, 1 / 24), 1.0) + tuning.mm_a_day**2 * days
+    noise += (tuning.of_rain * account.rain_mm) ** 2 + (tuning.of_run * account.irrigation_mm) ** 2
     return (
-        keep * keep * dd + 2 * keep * by_demand * df + by_demand**2 * ff + added,
+        keep * keep * dd + 2 * keep * by_demand * df + by_demand**2 * ff + noise,
         keep * df + by_demand * ff,
         keep * do + by_demand * fo,
         ff + tuning.demand_a_day**2 * days,
@@ -190,11 +190,11 @@ def believe(
         belief = _first(values, ground)
     most = ground.field_capacity + BRIM_M3_M3
     brim = {name: probe.vwc for name, probe in probes.items() if probe.vwc is not None and probe.vwc > most}
-    capped = {**probes, **{name: replace(probes[name], vwc=most) for name in brim}} if brim else probes
-    belief, watched, verdicts = observe(belief, capped, ground, now)
+    within = {**probes, **{name: replace(probes[name], vwc=most) for name in brim}} if brim else probes
+    belief, memories, verdicts = observe(belief, within, ground, now)
     for name, vwc in brim.items():
-        watched[name] = replace(watched[name], vwc=vwc)
-    return belief, watched, verdicts
+        memories[name] = replace(memories[name], vwc=vwc)
+    return belief, memories, verdicts
 
 
 def _first(values: list[float], ground: Ground) -> Belief:
@@ -210,65 +210,65 @@ def observe(
 ) -> tuple[Belief, dict[str, Probe], dict[str, Verdict]]:
     """Hold the belief against the probes: the belief after it, the probes' memories, and what to think of each."""
     mean_m3_m3, capacity = belief.depletion_mm / (1000 * ground.roots_m), ground.field_capacity
-    watched = {name: watch(probe, mean_m3_m3, capacity, belief.full_at) for name, probe in probes.items()}
-    verdicts = {name: judge(probe, now, ground.roots_m) for name, probe in watched.items()}
-    used = to_go_by(watched, verdicts, belief.at)
-    if used:
-        seen = sight([probe.depth_m for probe in used.values()], ground.roots_m)
-        belief = _learn(belief, used, seen, ground, now, tuning)
-    return belief, watched, verdicts
+    memories = {name: watch(probe, mean_m3_m3, capacity, belief.full_at) for name, probe in probes.items()}
+    verdicts = {name: judge(probe, now, ground.roots_m) for name, probe in memories.items()}
+    basis = to_go_by(memories, verdicts, belief.at)
+    if basis:
+        view = sight([probe.depth_m for probe in basis.values()], ground.roots_m)
+        belief = _learn(belief, basis, view, ground, now, tuning)
+    return belief, memories, verdicts
 
 
 def _learn(  # noqa: PLR0913, PLR0917  # a measurement, where and when
-    belief: Belief, probes: Mapping[str, Probe], seen: Sight, ground: Ground, now: int, tuning: Tuning
+    belief: Belief, probes: Mapping[str, Probe], view: Sight, ground: Ground, now: int, tuning: Tuning
 ) -> Belief:
     lacks = [ground.field_capacity - (probe.vwc or 0.0) for probe in probes.values()]
     newest = max(probe.at for probe in probes.values())
     days = min((newest - belief.at) / DAY_S, 1.0) if belief.at else 1.0
     estimate, below_mm = belief.estimate, belief.below_mm
     if tuple(probes) != belief.used:
-        estimate, below_mm = _other_probes(estimate, tuning), _dry_below_mm(lacks[-1], seen)
-    belief = replace(belief, at=newest, used=tuple(probes), reach_m=seen.reach_m, below_mm=below_mm)
+        estimate, below_mm = _other_probes(estimate, tuning), _dry_below_mm(lacks[-1], view)
+    belief = replace(belief, at=newest, used=tuple(probes), reach_m=view.reach_m, below_mm=below_mm)
     whole_mm = 1000 * ground.roots_m
-    measured_mm = 1000 * seen.reach_m * sum(map(mul, lacks, seen.weights)) + below_mm
-    estimate = _less_sure(estimate, seen, days, tuning)
-    variance = _variance(belief, seen, ground, now, tuning)
+    measured_mm = 1000 * view.reach_m * sum(map(mul, lacks, view.weights)) + below_mm
+    estimate = _less_sure(estimate, view, days, tuning)
+    variance = _variance(belief, view, ground, now, tuning)
     (depletion_mm, _, offset), (dd, _, do, _, _, oo) = estimate
     surprise_mm = measured_mm - (depletion_mm + whole_mm * offset)
-    expected = dd + 2 * whole_mm * do + whole_mm**2 * oo + variance
-    if surprise_mm**2 > tuning.surprise_sigmas**2 * expected:
+    spread = dd + 2 * whole_mm * do + whole_mm**2 * oo + variance
+    if surprise_mm**2 > tuning.surprise_sigmas**2 * spread:
         if not belief.surprised:
             return replace(belief, estimate=estimate, surprised=1)
         estimate = Estimate(estimate.mean, (dd + surprise_mm**2, *estimate.cov[1:]))
     estimate = update(estimate, (1.0, 0.0, whole_mm), measured_mm, variance / max(days, 0.01))
-    return _with_uptake(replace(belief, estimate=_possible(estimate, ground, tuning), surprised=0), seen, ground)
+    return _with_uptake(replace(belief, estimate=_possible(estimate, ground, tuning), surprised=0), view, ground)
 
 
-def _dry_below_mm(lack: float, seen: Sight) -> float:
+def _dry_below_mm(lack: float, view: Sight) -> float:
     """What soil below the deepest probe's reach lacks, if it dried along with that probe: roots there are fewer."""
-    return 1000 * seen.below_m * max(lack, 0.0) * seen.dryness_below
+    return 1000 * view.below_m * max(lack, 0.0) * view.dryness_below
 
 
-def _with_uptake(belief: Belief, seen: Sight, ground: Ground) -> Belief:
+def _with_uptake(belief: Belief, view: Sight, ground: Ground) -> Belief:
     """With the share that now comes from below: the roots' part there, times how dry the soil above them is."""
     below_mm = min(belief.below_mm, belief.depletion_mm)
     above_mm = 1000 * (ground.field_capacity - ground.wilting_point) * belief.reach_m
     dry = min((belief.depletion_mm - below_mm) / above_mm, 1.0)
-    return replace(belief, below_mm=below_mm, deep=dry * seen.uptake_below)
+    return replace(belief, below_mm=below_mm, deep=dry * view.uptake_below)
 
 
-def _less_sure(estimate: Estimate, seen: Sight, days: float, tuning: Tuning) -> Estimate:
+def _less_sure(estimate: Estimate, view: Sight, days: float, tuning: Tuning) -> Estimate:
     """What no probe sees goes its own way, and for long: it is an offset that nobody knows."""
-    hidden = tuning.hidden_a_day * max(0.0, 1 - seen.covered)
+    a_day = tuning.hidden_a_day * max(0.0, 1 - view.coverage)
     dd, df, do, ff, fo, oo = estimate.cov
-    return Estimate(estimate.mean, (dd, df, do, ff, fo, oo + hidden**2 * days))
+    return Estimate(estimate.mean, (dd, df, do, ff, fo, oo + a_day**2 * days))
 
 
-def _variance(belief: Belief, seen: Sight, ground: Ground, now: int, tuning: Tuning) -> float:
+def _variance(belief: Belief, view: Sight, ground: Ground, now: int, tuning: Tuning) -> float:
     """Of what the probes say of the whole root zone in a day, mm2."""
     soaking = tuning.times_soaking if belief.wet_at and now - belief.wet_at < tuning.soaking_s else 1.0
-    probes = (1000 * belief.reach_m * tuning.probe_m3_m3) ** 2 * sum(part * part for part in seen.weights)
-    gap = 1000 * ground.roots_m * tuning.gap * max(0.0, 1 - seen.covered)
+    probes = (1000 * belief.reach_m * tuning.probe_m3_m3) ** 2 * sum(part * part for part in view.weights)
+    gap = 1000 * ground.roots_m * tuning.gap * max(0.0, 1 - view.coverage)
     return soaking**2 * (probes + (tuning.shape * belief.depletion_mm) ** 2) + gap**2
 
 

@@ -43,7 +43,7 @@ def reckon(  # noqa: PLR0913, PLR0917  # an hour's place and time, and all that 
     except WeatherError:
         mm, source = _stand_in(site, at, yesterday, forecast)
         return HourRecord(WeatherHour(at, mm, rain_mm, source), sun_ratio)
-    return HourRecord(WeatherHour(at, et0.mm, rain_mm, "estimated" if et0.estimated else "measured"), et0.sun_ratio)
+    return HourRecord(WeatherHour(at, et0.mm, rain_mm, "estimated" if et0.guesses else "measured"), et0.sun_ratio)
 
 
 def _means(at: int, samples: Samples) -> HourMeans:

@@ -13,14 +13,14 @@ class Estimate(NamedTuple):
     cov: Six
 
 
-def update(prior: Estimate, by: Three, measured: float, variance: float) -> Estimate:
+def update(prior: Estimate, by: Three, measurement: float, variance: float) -> Estimate:
     """Learn from one measurement of `by` times (x, y, z), summed, which is wrong by that variance."""
     (x, y, z), (xx, xy, xz, yy, yz, zz) = prior
     a, b, c = by
     px, py, pz = xx * a + xy * b + xz * c, xy * a + yy * b + yz * c, xz * a + yz * b + zz * c
     whole = a * px + b * py + c * pz + variance
     gx, gy, gz = px / whole, py / whole, pz / whole
-    surprise = measured - (a * x + b * y + c * z)
+    surprise = measurement - (a * x + b * y + c * z)
     mean = (x + gx * surprise, y + gy * surprise, z + gz * surprise)
     return Estimate(
         mean,

@@ -127,8 +127,8 @@ def watch(probe: Probe, depletion_m3_m3: float, field_capacity: float, full_at: 
     high = depletion_m3_m3 if probe.high is None else max(probe.high, depletion_m3_m3)
     if (low, high) != (probe.low, probe.high):
         probe = replace(probe, low=low, high=high)
-    drained = full_at > 0 and DRAINED_S[0] <= probe.at - full_at <= DRAINED_S[1]
-    if drained and probe.vwc is not None and probe.at - probe.full_at >= DAY_S:
+    is_drained = full_at > 0 and DRAINED_S[0] <= probe.at - full_at <= DRAINED_S[1]
+    if is_drained and probe.vwc is not None and probe.at - probe.full_at >= DAY_S:
         return _in_full_soil(probe, probe.vwc - field_capacity + depletion_m3_m3)
     return probe
 
@@ -219,14 +219,14 @@ def to_go_by(probes: Mapping[str, Probe], verdicts: Mapping[str, Verdict], since
 class Sight(NamedTuple):
     """What probes see of the roots. Below `reach_m` they see nothing, and `weights` are their shares of what is above.
 
-    `covered` is the share of the root zone that is near a probe. Of the `below_m` of roots that are deeper,
+    `coverage` is the share of the root zone that is near a probe. Of the `below_m` of roots that are deeper,
     `dryness_below` is how dry they are of what the deepest probe lacks, and `uptake_below` the share of their water
     that roots in moist soil take from there.
     """
 
     reach_m: float
     weights: list[float]
-    covered: float
+    coverage: float
     below_m: float
     dryness_below: float
     uptake_below: float
@@ -238,14 +238,14 @@ def sight(depths_m: Sequence[float], roots_m: float) -> Sight:
     return Sight(
         reach_m=reach_m,
         weights=weights(depths_m, reach_m),
-        covered=_covered(depths_m, roots_m),
+        coverage=_coverage(depths_m, roots_m),
         below_m=max(roots_m - depths_m[-1] - REACH_M, 0.0),
         dryness_below=drying(depths_m[-1], roots_m, REACH_M),
         uptake_below=taken_below(reach_m / roots_m),
     )
 
 
-def _covered(depths_m: Sequence[float], roots_m: float) -> float:
+def _coverage(depths_m: Sequence[float], roots_m: float) -> float:
     """The share of the root zone within a probe's reach."""
     covered_m, bottom_m = 0.0, 0.0
     for depth_m in depths_m:

@@ -65,8 +65,8 @@ def aim(need: Need, strategy: Strategy = STRATEGY) -> Aim:
     left_mm = max(to_harvest_mm, 0.0)
     p = account.depletion_fraction
     share = p if kc.stage in {"initial", "development"} else crop.bears + p - kc.depletion_fraction
-    used: float = getattr(strategy, kc.stage)
-    due_mm = min(used * share * need.soil.available_mm(_counted_m(need, strategy)), most_mm) - a_day_mm
+    share_of_stage: float = getattr(strategy, kc.stage)
+    due_mm = min(share_of_stage * share * need.soil.available_mm(_counted_m(need, strategy)), most_mm) - a_day_mm
     return Aim(max(due_mm, left_mm + strategy.least * account.readily_available_mm), left_mm)
 
 
@@ -76,9 +76,9 @@ def _counted_m(need: Need, strategy: Strategy) -> float:
     if need.crop.perennial:
         return roots_m
     seen_m = min(need.belief.reach_m, roots_m)
-    grown = min(max((need.day - sum(days[:2])) / max(days[2], 1), 0.0), 1.0)
-    counted = strategy.counted + (1 - strategy.counted) * grown
-    return seen_m + counted * (roots_m - seen_m)
+    growth = min(max((need.day - sum(days[:2])) / max(days[2], 1), 0.0), 1.0)
+    trust = strategy.counted + (1 - strategy.counted) * growth
+    return seen_m + trust * (roots_m - seen_m)
 
 
 def demand_mm(account: Account) -> float:

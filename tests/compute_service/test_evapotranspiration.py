@@ -64,7 +64,7 @@ def test_example_18_uccle_on_the_sixth_of_july() -> None:
     )
     result = daily_et0(day, UCCLE)
     assert result.mm == pytest.approx(3.88, abs=0.005)
-    assert result.estimated == ()
+    assert result.guesses == ()
 
 
 def test_example_19_ndiaye_by_the_hour() -> None:
@@ -96,7 +96,7 @@ def test_example_20_lyon_with_nothing_but_temperatures() -> None:
     july = DayMeans(day_of_year=196, temperature_min_c=14.8, temperature_max_c=26.6)
     result = daily_et0(july, LYON)
     assert result.mm == pytest.approx(4.56, abs=0.005)
-    assert result.estimated == ("humidity", "wind", "sunshine")
+    assert result.guesses == ("humidity", "wind", "sunshine")
     assert daily_et0(july, replace(LYON, arid=True)).mm == pytest.approx(4.82, abs=0.005)
 
 
@@ -166,7 +166,7 @@ def test_an_hour_goes_by_its_day_where_it_knows_less() -> None:
     """Without humidity and radiation an hour takes them from the day's range of temperature, and says so."""
     hour = HourMeans(day_of_year=274, utc_hour=15, temperature_c=38.0, wind_m_s=3.3, day_min_c=22.0, day_max_c=39.0)
     result = hourly_et0(hour, NDIAYE)
-    assert result.estimated == ("humidity", "sunshine")
+    assert result.guesses == ("humidity", "sunshine")
     assert 0.4 < result.mm < 0.9
 
 

@@ -1,5 +1,6 @@
 """Decisions that explain themselves, and that come out the same when they are made again."""
 
+import base64
 import json
 import random
 import sqlite3
@@ -31,6 +32,7 @@ ZONES = (
     ),
     zone("b", efficiency=0.9, allowed_depletion=None),
 )
+BY_POSITION = Path(__file__).with_name("recorded") / "kept_by_position.json"  # of a service before names were kept
 DAYS = ("2025-06-15", "2025-06-16", "2025-06-17")
 
 
@@ -138,3 +140,59 @@ def test_zones_and_models_survive_being_kept(lived: Path) -> None:
             model = store.model(one)
         assert model is not None
         assert ZoneModel.from_json(one.place, json.loads(json.dumps(model.to_json()))) == model
+
+
+def test_what_an_older_service_kept_by_position_is_decided_again_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Days that were kept as lists without names, runs and a model among them, come out to the last digit."""
+    recorded = json.loads(BY_POSITION.read_text())
+    with closing(Store(tmp_path / "store")) as store:
+        for digest_, text in recorded["settings"].items():
+            store.save_settings(digest_, text)
+    with closing(sqlite3.connect(tmp_path / "store")) as database:
+        for row in recorded["decisions"]:
+            blobs = [base64.b64decode(row[name]) for name in ("reasons", "inputs")]
+            cells = [row[name] for name in ("decision_id", "zone_id", "at", "command_id", "sentence")]
+            database.execute("INSERT INTO decisions VALUES (?, ?, ?, ?, ?, '', ?, ?)", (*cells, *blobs))
+        database.commit()
+    for day in DAYS[:2]:
+        assert main(["replay", day, "--store", str(tmp_path / "store")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["18 decisions, all the same", "8 decisions, all the same"]
+
+
+def test_a_model_that_an_older_service_kept_goes_on(tmp_path: Path) -> None:
+    """A store's model with lists without names is the same model once it is kept again, by name."""
+    recorded = json.loads(BY_POSITION.read_text())
+    with closing(Store(tmp_path / "store")) as store:
+        for one in ZONES:
+            old = recorded["models"][one.zone_id]
+            model = ZoneModel.from_json(one.place, old)
+            store.save_model(one.zone_id, model)
+            again = store.model(one)
+            assert again == model
+            assert len(model.fluxes) == len(old["moved"]) > 20
+            assert [list(part) for part in model.belief.estimate] == old["belief"]["known"]
+            assert {name: [verdict.kind, verdict.why] for name, verdict in model.verdicts.items()} == old["verdicts"]
+
+
+def test_nothing_is_kept_by_its_place_alone(lived: Path) -> None:
+    """A later service can add a value anywhere: every list of inputs and models is one column, of one kind."""
+
+    def mixed(value: object) -> bool:
+        if isinstance(value, dict):
+            return any(map(mixed, value.values()))
+        kinds = (
+            {float if type(one) is int else type(one) for one in value} - {type(None)}
+            if isinstance(value, list)
+            else set()
+        )
+        return len(kinds) > 1 or bool(kinds & {list, dict})
+
+    with closing(sqlite3.connect(lived)) as database:
+        inputs = [unpack(row[0]) for row in database.execute("SELECT inputs FROM decisions")]
+        models = [json.loads(row[0]) for row in database.execute("SELECT model FROM models")]
+    assert inputs
+    assert models
+    assert not [row for row in (*inputs, *models) if mixed(row)]
