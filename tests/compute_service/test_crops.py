@@ -138,7 +138,7 @@ def test_an_unknown_crop_says_which_are_known() -> None:
 
 
 @pytest.mark.parametrize(
-    "flaw", [{"days": (0, 0, 0, 0)}, {"days": (-1, 5, 5, 5)}, {"roots_m": 0.0}, {"depletion": 1.0}]
+    "flaw", [{"days": (0, 0, 0, 0)}, {"days": (-1, 5, 5, 5)}, {"roots_m": 0.0}, {"depletion_fraction": 1.0}]
 )
 def test_a_crop_that_cannot_be_is_refused(flaw: dict[str, object]) -> None:
     """No season, no roots, or all of the water to be had: such a crop of a farm's own is refused."""
