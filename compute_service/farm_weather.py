@@ -3,32 +3,18 @@
 Nothing is written here: an hour that is reckoned anew is handed out, to be kept with the decision that needed it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from compute_service.adapters.sqlite import Store
 from compute_service.domain import hourly_weather
-from compute_service.domain.conditions import Conditions, conditions
+from compute_service.domain.conditions import conditions
 from compute_service.domain.forecast import Forecast
-from compute_service.domain.hourly_weather import HourRecord
+from compute_service.domain.hourly_weather import GatewayWeather, HourRecord
 from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.domain.zone import Site
 
 MOST_HOURS_S = 30 * DAY_S  # a longer absence is not made good hour by hour
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayWeather:
-    """The whole hours of a time, each by when it begins, the conditions at its end, and the forecast."""
-
-    hours: dict[int, HourRecord]
-    conditions: Conditions
-    forecast: Forecast | None
-
-    def since(self, begin: int) -> tuple[HourRecord, ...]:
-        """The hours from `begin` on, the oldest first."""
-        return tuple(record for at, record in self.hours.items() if at >= begin)
 
 
 class FarmWeather:
@@ -37,8 +23,11 @@ class FarmWeather:
     def __init__(self, site: Site, store: Store, forecast: Callable[[], Forecast | None]) -> None:
         self._site, self._store, self._forecast = site, store, forecast
 
-    def at_gateway(self, gateway_id: str, begin: int, now: int) -> GatewayWeather:
-        """The weather from `begin` to `now`; an hour is reckoned once for all zones of the gateway."""
+    def until(self, now: int, begins: Mapping[str, int]) -> dict[str, GatewayWeather]:
+        """The weather at each gateway from a time to `now`; an hour is reckoned once for all zones of the gateway."""
+        return {gateway_id: self._at(gateway_id, begin, now) for gateway_id, begin in begins.items()}
+
+    def _at(self, gateway_id: str, begin: int, now: int) -> GatewayWeather:
         end, forecast = now // HOUR_S * HOUR_S, self._forecast()
         hours: dict[int, HourRecord] = {}
         for at in range(max(begin, end - MOST_HOURS_S), end, HOUR_S):

@@ -16,9 +16,10 @@ from compute_service import commands, untrusted_reports
 from compute_service.adapters.sqlite import CommandRow, Message, Store
 from compute_service.domain.decide import FUTURE_S
 from compute_service.domain.forecast import Forecast
+from compute_service.domain.hourly_weather import GatewayWeather
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import Sample
-from compute_service.farm_weather import GatewayWeather
+from compute_service.farm_weather import FarmWeather
 from compute_service.zone_models import ZoneModels
 from protocol import messages, topics
 from protocol.errors import ProtocolError
@@ -62,7 +63,8 @@ class Service:
         self._record = record
         self._zones = {zone.zone_id: zone for zone in config.zones}
         self._zone_of_sensor = {sensor_id: zone for zone in config.zones for sensor_id in zone.sensor_ids}
-        self._zone_models = ZoneModels(config, store, forecast)
+        self._zone_models = ZoneModels(config, store)
+        self._weather = FarmWeather(config.site, store, forecast)
         self._gateways = {zone.gateway_id for zone in config.zones}
         self._told: dict[tuple[str, str], None] = {}  # refusals, the latest last
         self._heard: dict[str, tuple[str, str]] = {}  # of each gateway: its last state, its last boot
@@ -97,7 +99,7 @@ class Service:
             now = self._now()
             self._give_up(now)
             zone_ids = self._zone_models.in_turn(self._store.due_zones(now))
-            weather = self._zone_models.weather(zone_ids, now)
+            weather = self._weather.until(now, self._zone_models.weather_begins(zone_ids, now))
             for zone_id in zone_ids:
                 self._decide(zone_id, weather, now)
             for update in self._store.updates_in("queued"):

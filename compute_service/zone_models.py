@@ -4,7 +4,7 @@
 over: so a transaction that fails leaves nothing behind, not even in memory.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -13,13 +13,11 @@ from zoneinfo import ZoneInfo
 from compute_service.adapters.sqlite import Store
 from compute_service.domain.conditions import Conditions
 from compute_service.domain.decide import Decision, ZoneState
-from compute_service.domain.forecast import Forecast
-from compute_service.domain.hourly_weather import HourRecord
+from compute_service.domain.hourly_weather import GatewayWeather, HourRecord
 from compute_service.domain.inputs import Inputs, ahead, conclude, digest, zone_text
 from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import ZoneModel
-from compute_service.farm_weather import FarmWeather, GatewayWeather
 
 LOOK_BACK_S = 2 * DAY_S  # surely holds the farm's local day
 
@@ -36,11 +34,10 @@ class Work:
 
 
 class ZoneModels:
-    """The zones' models in memory. `forecast` gives the newest there is."""
+    """The zones' models in memory."""
 
-    def __init__(self, config: Config, store: Store, forecast: Callable[[], Forecast | None]) -> None:
+    def __init__(self, config: Config, store: Store) -> None:
         self._store, self._pump_l_min = store, config.pump_l_min
-        self._weather = FarmWeather(config.site, store, forecast)
         self._models = {zone.zone_id: store.model(zone) for zone in config.zones}
         self._whole_on: dict[str, int] = {}  # of a zone: the day on which its whole model was last kept as an input
         self._zones = {zone.zone_id: zone for zone in config.zones}
@@ -67,14 +64,14 @@ class ZoneModels:
         allowed_mm = place.soil.available_mm(model.state.roots_m) * place.crop.depletion_fraction
         return model.belief.depletion_mm / allowed_mm
 
-    def weather(self, zone_ids: Iterable[str], now: int) -> dict[str, GatewayWeather]:
-        """The weather at the gateways of these zones, from the last hour that each zone's model knows to `now`."""
+    def weather_begins(self, zone_ids: Iterable[str], now: int) -> dict[str, int]:
+        """From when the weather at the gateways of these zones is news to one of their models."""
         begins: dict[str, int] = {}
         for zone_id in zone_ids:
             if zone_id in self._zones:
                 gateway_id, model = self._zones[zone_id].gateway_id, self._models[zone_id]
                 begins[gateway_id] = min(begins.get(gateway_id, now), model.at if model else now)
-        return {gateway_id: self._weather.at_gateway(gateway_id, begin, now) for gateway_id, begin in begins.items()}
+        return begins
 
     def next_decision(self, zone: Zone, weather: GatewayWeather, now: int) -> Work:
         """Decide about a zone, from its model and all that is new; nothing is written yet."""

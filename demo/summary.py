@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from compute_service.domain.units import CALENDAR_MM_A_WEEK, DAY_S
 from demo.audit import valve_bound_violations
 from demo.job import Job
 from demo.lake_facts import TABLES, LakeFacts
@@ -11,8 +12,7 @@ from demo.orchestrator import Company
 from gateway_sim.farm import HARD_CAP_S
 from gateway_sim.scenario import Scenario
 
-DAY_S = 24 * 3600
-CALENDAR_MM_DAY = 25 / 7  # an inch a week, whatever the weather
+CALENDAR_MM_DAY = CALENDAR_MM_A_WEEK / 7  # whatever the weather
 COUNTERS = ("samples_taken", "samples_dropped", "messages_published", "messages_acked")
 
 Document = dict[str, Any]

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from compute_service.domain.conditions import Samples
+from compute_service.domain.conditions import Conditions, Samples
 from compute_service.domain.evapotranspiration import HourMeans, WeatherError, hourly_et0, hourly_means
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.units import HOUR_S
@@ -25,6 +25,19 @@ class HourRecord:
 
     hour: WeatherHour
     sun_ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayWeather:
+    """The whole hours of a time, each by when it begins, the conditions at its end, and the forecast."""
+
+    hours: dict[int, HourRecord]
+    conditions: Conditions
+    forecast: Forecast | None
+
+    def since(self, begin: int) -> tuple[HourRecord, ...]:
+        """The hours from `begin` on, the oldest first."""
+        return tuple(record for at, record in self.hours.items() if at >= begin)
 
 
 def reckon(  # noqa: PLR0913, PLR0917  # an hour's place and time, and all that may tell of it

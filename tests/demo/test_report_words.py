@@ -11,7 +11,8 @@ import pytest
 
 from demo.faults.evidence import Fault
 from demo.faults.fault_words import AMOUNTS, amount_of, kind_of
-from demo.report import page, write_report
+from demo.report import write_report
+from demo.report.page import LANGUAGES as REPORT_LANGUAGES
 from gateway_sim.farm import CROPS, SOILS
 from gateway_sim.faults import KINDS
 from tests.demo.report_documents import farm, fault, truth
@@ -109,7 +110,7 @@ def test_no_english_is_left_in_the_portuguese_page(tmp_path: Path) -> None:
 
 def test_all_that_a_farm_can_draw_has_a_portuguese_name() -> None:
     """Every crop and soil that a farm is drawn from."""
-    [portuguese] = [one for one in page.LANGUAGES if one.code == PORTUGUESE.code]
+    [portuguese] = [one for one in REPORT_LANGUAGES if one.code == PORTUGUESE.code]
     assert {one.name for one in (*CROPS, *SOILS)} <= portuguese.names.keys()
 
 
