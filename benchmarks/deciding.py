@@ -11,13 +11,18 @@ import sys
 import time
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
+from compute_service.adapters import crops_table
+from compute_service.domain.conditions import Conditions
 from compute_service.domain.decide import Run, ZoneState, decide
-from compute_service.domain.zone import Probe, Zone
-from compute_service.domain.zone_model import HOUR_S, Hour, Sample, Water, ZoneModel, advance, commanded
+from compute_service.domain.units import HOUR_S
+from compute_service.domain.zone import PlacedProbe, Zone, zone_of
+from compute_service.domain.zone_model import Sample, Water, WeatherHour, ZoneModel, advance, commanded
 
 MOST_US = 50.0
 QUARTER_S = 900
+MILD = Conditions(temperature_c=20.0)
 BEGIN = 1_750_000_000
 CROPS = ("maize", "tomato", "potato", "onion")
 CASES = ((1, 4), (3, 4), (1, 1), (3, 1))  # probes of a zone (its own alone, or with two at depths), samples a message
@@ -69,26 +74,27 @@ class Field:
 
 def _zone(number: int, probes: int) -> Zone:
     depths = ((0.1, "10cm"), (0.3, "30cm"))[: probes - 1]
-    return Zone(
-        zone_id=f"plot-{number}",
-        gateway_id="gateway",
-        sensor_id=f"gateway.soil-{number}",
-        crop=CROPS[number % len(CROPS)],
-        sown=date(2025, 4, 20),
-        soil="loam",
-        field_capacity=0.29,
-        wilting_point=0.12,
-        root_depth_m=0.5,
-        area_m2=500.0,
-        application_rate_mm_h=12.0,
-        efficiency=0.85,
-        max_run_s=3600,
-        cooldown_s=1800,
-        daily_cap_s=14400,
-        max_reading_age_s=10800,
-        timezone="America/Toronto",
-        probes=tuple(Probe(f"gateway.soil-{number}-{name}", depth) for depth, name in depths),
-    )
+    settings: dict[str, Any] = {
+        "zone_id": f"plot-{number}",
+        "gateway_id": "gateway",
+        "sensor_id": f"gateway.soil-{number}",
+        "crop": CROPS[number % len(CROPS)],
+        "sown": date(2025, 4, 20),
+        "soil": "loam",
+        "field_capacity": 0.29,
+        "wilting_point": 0.12,
+        "root_depth_m": 0.5,
+        "area_m2": 500.0,
+        "application_rate_mm_h": 12.0,
+        "efficiency": 0.85,
+        "max_run_s": 3600,
+        "cooldown_s": 1800,
+        "daily_cap_s": 14400,
+        "max_reading_age_s": 10800,
+        "timezone": "America/Toronto",
+        "probes": tuple(PlacedProbe(f"gateway.soil-{number}-{name}", depth) for depth, name in depths),
+    }
+    return zone_of(settings, crops_table.crop(settings["crop"]))
 
 
 def _play(fields: list[Field], message: int, together: int, tally: Played) -> None:
@@ -99,7 +105,7 @@ def _play(fields: list[Field], message: int, together: int, tally: Played) -> No
     begin = time.process_time()
     models = [advance(one.zone, one.model, *new, now) for one, new in news]
     middle = time.process_time()
-    states = [ZoneState(model, None, one.last, 0.0, 0.0, 20.0) for one, model in zip(fields, models, strict=True)]
+    states = [ZoneState(model=model, runs=one.last, conditions=MILD) for one, model in zip(fields, models, strict=True)]
     decisions = [decide(one.zone, state, now) for one, state in zip(fields, states, strict=True)]
     tally.deciding_s += time.process_time() - middle
     tally.believing_s += middle - begin
@@ -114,7 +120,7 @@ def _play(fields: list[Field], message: int, together: int, tally: Played) -> No
             one.runs += 1
 
 
-def _news(one: Field, now: int, together: int, rain_mm: float) -> tuple[list[Hour], list[Water], list[Sample]]:
+def _news(one: Field, now: int, together: int, rain_mm: float) -> tuple[list[WeatherHour], list[Water], list[Sample]]:
     samples = []
     for quarter in range(together):
         one.vwc = min(one.vwc - 0.21 / 4 / 500 + rain_mm / together / 500, 0.29)
@@ -123,7 +129,7 @@ def _news(one: Field, now: int, together: int, rain_mm: float) -> tuple[list[Hou
     end = now // HOUR_S * HOUR_S
     begin = one.model.at if one.model else end
     water, one.new_water = one.new_water, []
-    return [Hour(at, 0.21, rain_mm, "measured") for at in range(begin, end, HOUR_S)], water, samples
+    return [WeatherHour(at, 0.21, rain_mm, "measured") for at in range(begin, end, HOUR_S)], water, samples
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Errors of the compute service, one for each cause; each says what is wrong and what to do about it."""
 
-from pathlib import Path
+from os import PathLike
 
 
 class ComputeError(Exception):
@@ -10,7 +10,7 @@ class ComputeError(Exception):
 class ConfigError(ComputeError):
     """A configuration file cannot be used; `mistakes` has one line for each mistake found in it."""
 
-    def __init__(self, path: Path, mistakes: list[str]) -> None:
+    def __init__(self, path: PathLike[str], mistakes: list[str]) -> None:
         super().__init__("\n".join(mistakes))
         self.path = path
         self.mistakes = mistakes

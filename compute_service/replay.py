@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from compute_service.adapters import crops_table
 from compute_service.domain.decide import Decision
 from compute_service.domain.inputs import Inputs, conclude, zone_from
 from compute_service.domain.ports import DecisionBook, DecisionRow
+from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Zone
-from compute_service.domain.zone_model import DAY_S, ZoneModel
+from compute_service.domain.zone_model import ZoneModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,13 @@ def day(book: DecisionBook, begin: int) -> Iterator[Repeated]:
 
     @cache
     def zone_of(digest: str) -> Zone:
-        return zone_from(book.settings(digest))
+        return zone_from(book.settings(digest), crops_table.crop)
 
     models: dict[str, ZoneModel | None] = {}
     for row, inputs in book.with_inputs(begin, begin + DAY_S):
         zone = zone_of(inputs["zone"])
         if "model" in inputs:
-            models[zone.zone_id] = ZoneModel.from_json(zone, inputs["model"]) if inputs["model"] else None
+            models[zone.zone_id] = ZoneModel.from_json(zone.place, inputs["model"]) if inputs["model"] else None
         if zone.zone_id not in models:
             yield Repeated(row["decision_id"], zone.zone_id, "the model before it was not kept")
             continue

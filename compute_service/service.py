@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 from compute_service import commands, untrusted_reports
 from compute_service.domain.decide import FUTURE_S
 from compute_service.domain.forecast import Forecast
+from compute_service.domain.hourly_weather import GatewayWeather
 from compute_service.domain.ports import CommandRow, Store, UpdateRow, WaterRow
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import Sample
 from compute_service.errors import ComputeError
-from compute_service.zone_models import Desk
+from compute_service.farm_weather import FarmWeather
+from compute_service.zone_models import ZoneModels
 from protocol import messages, topics
 from protocol.errors import ProtocolError
 
@@ -69,7 +71,8 @@ class Service:
         self._record = record
         self._zones = {zone.zone_id: zone for zone in config.zones}
         self._zone_of_sensor = {sensor_id: zone for zone in config.zones for sensor_id in zone.sensor_ids}
-        self._desk = Desk(config, store.zones, store.commands, store.decisions, forecast)
+        self._zone_models = ZoneModels(config, store.zones, store.commands, store.decisions)
+        self._weather = FarmWeather(config.site, store.zones, forecast)
         self._gateways = {zone.gateway_id for zone in config.zones}
         self._refusals: dict[tuple[str, str], None] = {}  # those that were told of, the latest last
         self._last_status: dict[str, tuple[str, str]] = {}  # of each gateway: its state, its boot
@@ -104,8 +107,10 @@ class Service:
             now = self._now()
             self._give_up(now)
             due = [zone_id for zone_id, at in self._store.zones.due().items() if at <= now]
-            for zone_id in self._desk.in_turn(due):
-                self._decide(zone_id, now)
+            zone_ids = self._zone_models.in_turn(due)
+            weather = self._weather.until(now, self._zone_models.weather_begins(zone_ids, now))
+            for zone_id in zone_ids:
+                self._decide(zone_id, weather, now)
             for update in self._store.updates.in_states("queued"):
                 self._send_update(update)
 
@@ -194,7 +199,7 @@ class Service:
 
     def _keep_sample(self, zone: Zone, sample: Sample, key: tuple[int, str], due_at: int | None) -> None:
         """Keep what the zone's model has not heard; neither repeats nor the order of arrival change what is kept."""
-        is_new = sample.at > self._desk.heard_at(zone, sample.sensor_id)
+        is_new = sample.at > self._zone_models.heard_at(zone.zone_id, sample.sensor_id)
         if not (is_new and self._store.zones.save_sample(zone.zone_id, sample, key, due_at)):
             self._store.updates.count("readings_not_newer")
 
@@ -287,18 +292,18 @@ class Service:
 
     # what follows
 
-    def _decide(self, zone_id: str, now: int) -> None:
+    def _decide(self, zone_id: str, weather: Mapping[str, GatewayWeather], now: int) -> None:
         zone = self._zones.get(zone_id)
         if zone is None:  # since then removed from the zones file
             self._store.zones.forget(zone_id)
             return
-        work = self._desk.conclude(zone, now)
+        work = self._zone_models.next_decision(zone, weather[zone.gateway_id], now)
         decision, row, decision_id = work.decision, work.decision.to_json(), self._new_id(now)
         with self._store.transaction(durable=decision.intent is not None):
             command = commands.remember(self._store.commands, zone, decision, decision_id, self._new_id(now))
             self._store.decisions.add(decision_id, row, command["command_id"] if command else None, work.inputs)
-            self._desk.keep(work)
-        self._desk.done(work)
+            self._zone_models.keep(work)
+        self._zone_models.remember(work)
         self._tell_decision(decision_id, row)
         if command:
             self._tell_command(command)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from compute_service.domain.conditions import STATION_QUANTITIES
 from protocol import messages, topics
 from protocol.errors import MessageError, ProtocolError
 
@@ -18,7 +19,6 @@ NO_BOOT = "-"  # the boot_id of what did not come as a sample
 MOST_FLOW = 1.5  # times the nominal: whoever claims more water than a zone's pipes carry is not believed
 _HELD_BACK = re.compile(r"(\S{1,200}): vwc of (-?\d{1,9}(?:\.\d{1,9})?), it can be .*")
 _UNASKED = re.compile(r"(\S{1,200}): (\d{1,9}) l in (\d{1,6}) s")
-_WEATHER = ("air_temperature_c", "relative_humidity_pct", "wind_speed_m_s", "solar_radiation_w_m2", "rain_mm")
 
 
 class Unasked(NamedTuple):
@@ -32,7 +32,7 @@ class Unasked(NamedTuple):
 def weather(sample: "Sample") -> dict[str, object]:
     """What a sample tells of the weather; nothing if it is of no weather station."""
     values: Mapping[str, object] = sample
-    return {name: values[name] for name in _WEATHER if values.get(name) is not None}
+    return {name: values[name] for name in STATION_QUANTITIES if values.get(name) is not None}
 
 
 def held_back(report: "ErrorReport") -> tuple[str, float] | None:

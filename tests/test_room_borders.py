@@ -1,6 +1,8 @@
 """What each room may import, and who may read the wall clock: the table of docs/adr/0001, enforced on every file."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -50,6 +52,10 @@ THINKING = frozenset(
         "math",
     }
     | {"operator", "statistics", "typing", "zoneinfo"}
+)
+# What importing the domain's decision may not load, by whatever way.
+HEAVY = frozenset(
+    {"yaml", "urllib.request", "urllib.parse", "http.client", "sqlite3", "logging", "numpy", "eto", "socket", "pathlib"}
 )
 DOMAIN = "compute_service.domain compute_service.errors protocol"
 HARDWARE = BOARD | {"machine", "network", "esp32", "onewire", "ds18x20"}
@@ -224,6 +230,14 @@ def violations(root: Path, clock_readers: set[str]) -> list[str]:
 def test_no_room_crosses_its_border() -> None:
     """Every file imports what its room may, and only entry points read the wall clock."""
     assert violations(ROOT, set(CLOCK_READERS)) == []
+
+
+def test_deciding_needs_neither_files_nor_network() -> None:
+    """Whoever imports `decide`, say a page that explains a decision, gets no store, no network and no array library."""
+    program = "import sys, compute_service.domain.decide; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    heavy = HEAVY & set(loaded.stdout.split())
+    assert not heavy, f"compute_service.domain.decide loads {', '.join(sorted(heavy))}"
 
 
 def test_the_rooms_are_there() -> None:

@@ -38,8 +38,12 @@ class Language:
         return self.say(key, **{name: FIGURES[name](self, figure) for name, figure in figures.items()})
 
     def called(self, name: str) -> str:
-        """A crop or a soil by its name in this language; its own name if there is none."""
-        return self.names.get(name, name)
+        """A crop or a soil by its name in this language; its own name, in words, if there is none."""
+        return self.names.get(name, name.replace("_", " "))
+
+    def with_names(self, names: Mapping[str, str]) -> "Language":
+        """The language with further names of what farms call things, such as a table's crops."""
+        return replace(self, names={**self.names, **names})
 
     def number(self, value: float, decimals: int = 0) -> str:
         """A number as people write it here: never `-0.0`, and a true minus."""

@@ -1,6 +1,5 @@
 """The views' words in English."""
 
-from compute_service.domain import crops
 from views.language import Language
 
 WORDS = {
@@ -152,5 +151,5 @@ ENGLISH = Language(
         "moment": "{weekday} {day} {short_month} {time}",
     },
     words=WORDS,
-    names={name: name.replace("_", " ") for name in crops.names()},
+    names={},
 )

@@ -1,6 +1,5 @@
 """The views' words in Brazilian Portuguese, as a grower says them."""
 
-from compute_service.domain import crops
 from views.language import Language
 
 WORDS = {
@@ -161,6 +160,5 @@ PORTUGUESE = Language(
         "clay loam": "franco-argiloso",
         "clay": "argiloso",
         "embedded": "embutido",
-        **{name: crops.crop(name).name_pt for name in crops.names()},
     },
 )

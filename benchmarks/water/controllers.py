@@ -6,14 +6,16 @@ from dataclasses import replace
 from benchmarks import DAY_S
 from benchmarks.water.instruments import PROBE_DEPTHS_M, Known, Seen
 from benchmarks.water.policies import Policy
+from compute_service.adapters import crops_table
 from compute_service.domain import balance, crops, fusion, probes, strategy
+from compute_service.domain.strategy import Need
 
 CROPS = {"Maize": "maize", "Tomato": "tomato", "Potato": "potato", "SugarBeet": "sugar_beet"}  # AquaCrop's name: ours
 
 
 def grown(setup: Known) -> crops.Crop:
     """The crop of the tables, with the roots of this field and the stages stretched to the promised cycle."""
-    crop = crops.crop(CROPS[setup.crop])
+    crop = crops_table.crop(CROPS[setup.crop])
     stretch = setup.cycle_days / sum(crop.days)
     initial, development, mid, _ = (round(days * stretch) for days in crop.days)
     days = (initial, development, mid, setup.cycle_days - initial - development - mid)
@@ -32,7 +34,9 @@ class Fao56:
         """What is missing, if a day like this one would bring stress."""
         kc = crops.kc(self._crop, view.day)
         demand = kc.single * view.et0_mm
-        weather = balance.Weather(view.et0_mm, view.rain_mm or 0.0, view.irrigation_mm, crop_mm_d=demand)
+        weather = balance.Weather(
+            view.et0_mm, rain_mm=view.rain_mm or 0.0, irrigation_mm=view.irrigation_mm, crop_mm_d=demand
+        )
         self._state, account = balance.step(self._soil, self._state, kc, weather)
         due = self._state.depletion_mm + account.evapotranspiration_mm > account.readily_available_mm
         return self._state.depletion_mm if due else 0.0
@@ -52,11 +56,17 @@ class Fused:
         """What is missing, if a day like this one would bring stress."""
         kc = crops.kc(self._crop, view.day)
         account = self._believe(view, kc)
-        return strategy.want(self._soil, kc, account, self._belief, view.day, self._crop)
+        need = Need(soil=self._soil, crop=self._crop, day=view.day, kc=kc, account=account, belief=self._belief)
+        return strategy.want(need)
 
     def _believe(self, view: Seen, kc: crops.Kc) -> balance.Account:
         et0 = view.et0_mm * self._belief.demand
-        weather = balance.Weather(et0, view.rain_mm or 0.0, view.irrigation_mm, crop_mm_d=kc.single * view.et0_mm)
+        weather = balance.Weather(
+            et0,
+            rain_mm=view.rain_mm or 0.0,
+            irrigation_mm=view.irrigation_mm,
+            crop_mm_d=kc.single * view.et0_mm,
+        )
         self._state, account = balance.step(self._soil, self._state, kc, weather)
         now = view.day * DAY_S
         belief = fusion.predict(self._belief, account, now, 1.0)

@@ -15,7 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from compute_service.domain.forecast import HOUR_S, Forecast, Hour
+from compute_service.domain.forecast import Forecast, ForecastHour
+from compute_service.domain.units import HOUR_S
 from compute_service.errors import ComputeError
 
 TIMEOUT_S = 10
@@ -93,7 +94,7 @@ def _read(document: Mapping[str, Any], fetched_at: int) -> Forecast:
     # Open-Meteo's sums are of the hour that ends at its time, so rain told at 15:00 fell from 14:00 on.
     rain, et0 = ([*values[1:], None] for values in (columns["rain_mm"], columns["et0_mm"]))
     rows = zip(times, rain, columns["temperature_c"], columns["wind_m_s"], et0, strict=True)
-    return Forecast(fetched_at, tuple(Hour(*row) for row in rows))
+    return Forecast(fetched_at, tuple(ForecastHour(*row) for row in rows))
 
 
 def _unix(time: str | int, offset_s: int) -> int:

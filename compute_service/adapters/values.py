@@ -8,8 +8,9 @@ from typing import Any
 import yaml
 
 from checked_yaml import checks
-from compute_service.domain import crops
+from compute_service.adapters import crops_table
 from compute_service.domain.crops import CropError
+from compute_service.domain.units import DAY_S, HOUR_S
 from protocol import topics
 
 HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
@@ -39,7 +40,7 @@ def crop(value: Any) -> str | None:
     if why:
         return why
     try:
-        crops.crop(value)
+        crops_table.crop(value)
     except CropError as error:
         return str(error)
     return None
@@ -48,10 +49,10 @@ def crop(value: Any) -> str | None:
 def day(value: Any) -> str | None:
     """A date of our time."""
     try:
-        found = day_of(value)
+        date_ = day_of(value)
     except ValueError:
         return "is no date; write year-month-day, such as 2026-05-04"
-    return None if found.year in YEARS else f"want a date of the years {YEARS.start} to {YEARS.stop - 1}"
+    return None if date_.year in YEARS else f"want a date of the years {YEARS.start} to {YEARS.stop - 1}"
 
 
 def day_of(value: Any) -> date:
@@ -76,6 +77,6 @@ def hours(value: Any) -> str | None:
 
 def hours_of(nodes: Iterable[yaml.Node]) -> tuple[tuple[int, int], ...]:
     """The spans of a good list, in seconds after midnight."""
-    found = (HOURS.fullmatch(node.value) for node in nodes)
-    spans = ([int(part) for part in match.groups()] for match in found if match)
-    return tuple((h1 * 3600 + m1 * 60, min(h2 * 3600 + m2 * 60, 86400)) for h1, m1, h2, m2 in spans)
+    matches = (HOURS.fullmatch(node.value) for node in nodes)
+    spans = ([int(part) for part in match.groups()] for match in matches if match)
+    return tuple((h1 * HOUR_S + m1 * 60, min(h2 * HOUR_S + m2 * 60, DAY_S)) for h1, m1, h2, m2 in spans)

@@ -15,9 +15,10 @@ from checked_yaml import checks, document
 from checked_yaml.checks import Check, did_you_mean
 from checked_yaml.errors import CheckedYamlError
 from checked_yaml.mapping import Cell, Mistakes, cells
-from compute_service.adapters import values
-from compute_service.domain import crops
-from compute_service.domain.zone import MIN_RUN_S, POLAR_DEG, Config, Limits, Probe, Site, Zone
+from compute_service.adapters import crops_table, values
+from compute_service.domain.constraints import MIN_RUN_S, Limits
+from compute_service.domain.units import DAY_S
+from compute_service.domain.zone import POLAR_DEG, Config, PlacedProbe, Site, Zone, zone_of
 from compute_service.errors import ConfigError
 from protocol import topics
 from protocol.messages import MAX_RUN_S
@@ -39,10 +40,15 @@ def _config(mistakes: Mistakes) -> Config:
     _check_duplicates(zones, mistakes)
     _check_pump(farm, zones, mistakes)
     mistakes.raise_if_any()
-    told = {name: cell.value for name, cell in farm.items()}
-    site = Site(told["latitude"], told["longitude"], told["elevation_m"])
-    made = tuple(zone.made(told["timezone"]) for zone in zones)
-    return Config(told["farm"], told["timezone"], site, made, told.get("pump_l_min"), told.get("forecast"))
+    row = {name: cell.value for name, cell in farm.items()}
+    return Config(
+        farm=row["farm"],
+        timezone=row["timezone"],
+        site=Site(row["latitude"], row["longitude"], row["elevation_m"]),
+        zones=tuple(zone.zone(row["timezone"]) for zone in zones),
+        pump_l_min=row.get("pump_l_min"),
+        forecast=row.get("forecast"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +58,16 @@ class _ZoneCells:
     probes: list[dict[str, Cell]]
     limits: dict[str, Cell]
 
-    def made(self, timezone: str) -> Zone:
+    def zone(self, timezone: str) -> Zone:
         """The zone, once no mistake was found."""
         row = {name: cell.value for name, cell in self.cells.items()}
-        probes = tuple(Probe(**{name: cell.value for name, cell in probe.items()}) for probe in self.probes)
+        probes = tuple(PlacedProbe(**{name: cell.value for name, cell in probe.items()}) for probe in self.probes)
         limits = {name: cell.value for name, cell in self.limits.items()}
         if "hours" in limits:
             limits["hours"] = values.hours_of(limits["hours"])
-        made = {"timezone": timezone, "probes": probes, "limits": Limits(**limits)}
-        return Zone(**{**row, **made, "sown": values.day_of(row["sown"])})
+        settings = {**row, "timezone": timezone, "sown": values.day_of(row["sown"])}
+        settings |= {"probes": probes, "limits": Limits(**limits)}
+        return zone_of(settings, crops_table.crop(row["crop"], row.get("calendar")))
 
     def sensors(self) -> list[Cell]:
         """The cells that name a sensor of this zone."""
@@ -99,9 +106,9 @@ _ZONE_FIELDS: dict[str, Check] = {
     "application_rate_mm_h": checks.measure(0.1, 500, "millimetres an hour"),
     "efficiency": checks.measure(0.05, 1, "(a fraction)", ("percent", 0.01)),
     "max_run_s": checks.seconds(MIN_RUN_S, MAX_RUN_S),
-    "cooldown_s": checks.seconds(0, 30 * 86400),
-    "daily_cap_s": checks.seconds(MIN_RUN_S, 86400),
-    "max_reading_age_s": checks.seconds(60, 86400),
+    "cooldown_s": checks.seconds(0, 30 * DAY_S),
+    "daily_cap_s": checks.seconds(MIN_RUN_S, DAY_S),
+    "max_reading_age_s": checks.seconds(60, DAY_S),
     "calendar": checks.text,
     "allowed_depletion": checks.measure(0.1, 0.8, "(a fraction)", ("percent", 0.01)),
     "infiltration_mm_h": checks.measure(0.1, 500, "millimetres an hour"),
@@ -119,7 +126,7 @@ _LIMIT_FIELDS: dict[str, Check] = {
 }
 _OPTIONAL_ZONE = {"calendar", "allowed_depletion", "infiltration_mm_h", "probe_depth_m", "limits", "probes"}
 _OPTIONAL = {*_OPTIONAL_ZONE, *_LIMIT_FIELDS, "pump_l_min", "forecast"}
-assert set(_ZONE_FIELDS) | {"timezone"} == {field.name for field in fields(Zone)}
+assert set(_ZONE_FIELDS) | {"timezone", "place"} == {field.name for field in fields(Zone)}
 assert set(_LIMIT_FIELDS) <= {field.name for field in fields(Limits)}
 
 # Lesser field, relation, greater field: what must hold between the fields of one zone.
@@ -149,13 +156,13 @@ def _zone(node: yaml.Node, place: str, mistakes: Mistakes) -> _ZoneCells:
     _check_calendar(zone, mistakes)
     for lesser, relation, greater, why in _ORDER:
         if zone.good(lesser, greater) and not _holds(zone.value(lesser), relation, zone.value(greater)):
-            told = f"{zone.value(lesser)}: want {lesser} {relation} {greater} ({zone.value(greater)}): {why}"
-            mistakes.add(zone.cells[lesser].node, f"{place}, {lesser}", told)
+            text = f"{zone.value(lesser)}: want {lesser} {relation} {greater} ({zone.value(greater)}): {why}"
+            mistakes.add(zone.cells[lesser].node, f"{place}, {lesser}", text)
     for cell in zone.sensors() if zone.good("gateway_id") else ():
         owner, gateway_id = topics.gateway_of(cell.value), zone.value("gateway_id")
         if owner != gateway_id:
-            told = f"{cell.value!r}: is a sensor of {owner}, and the zone's gateway_id is {gateway_id}"
-            mistakes.add(cell.node, f"{place}, sensor_id", told)
+            why = f"{cell.value!r}: is a sensor of {owner}, and the zone's gateway_id is {gateway_id}"
+            mistakes.add(cell.node, f"{place}, sensor_id", why)
     return zone
 
 
@@ -166,12 +173,10 @@ def _holds(lesser: float, relation: str, greater: float) -> bool:
 def _check_calendar(zone: _ZoneCells, mistakes: Mistakes) -> None:
     if zone.good("crop", "calendar"):
         crop, calendar = zone.value("crop"), zone.value("calendar")
-        known = crops.calendars(crop)
-        if calendar not in known:
-            told = (
-                f"{calendar!r}: {crop} has no such calendar{did_you_mean(calendar, known)}; known: {', '.join(known)}"
-            )
-            mistakes.add(zone.cells["calendar"].node, f"{zone.place}, calendar", told)
+        names = crops_table.calendars(crop)
+        if calendar not in names:
+            why = f"{calendar!r}: {crop} has no such calendar{did_you_mean(calendar, names)}; known: {', '.join(names)}"
+            mistakes.add(zone.cells["calendar"].node, f"{zone.place}, calendar", why)
 
 
 def _check_pump(farm: Mapping[str, Cell], zones: list[_ZoneCells], mistakes: Mistakes) -> None:
@@ -184,21 +189,21 @@ def _check_pump(farm: Mapping[str, Cell], zones: list[_ZoneCells], mistakes: Mis
             rate = zone.value("application_rate_mm_h")
             takes = rate * zone.value("area_m2") / 60
             if takes > pump:
-                told = f"{rate}: the zone takes {takes:.0f} l/min, and the pump gives {pump:g}; water a smaller area"
-                mistakes.add(zone.cells["application_rate_mm_h"].node, f"{zone.place}, application_rate_mm_h", told)
+                why = f"{rate}: the zone takes {takes:.0f} l/min, and the pump gives {pump:g}; water a smaller area"
+                mistakes.add(zone.cells["application_rate_mm_h"].node, f"{zone.place}, application_rate_mm_h", why)
 
 
 def _check_duplicates(zones: list[_ZoneCells], mistakes: Mistakes) -> None:
-    seen = Counter[tuple[str, str]]()
+    counts = Counter[tuple[str, str]]()
     for zone in zones:
-        named = [("sensor_id", cell) for cell in zone.sensors()]
+        names = [("sensor_id", cell) for cell in zone.sensors()]
         if zone.good("zone_id"):
-            named.append(("zone_id", zone.cells["zone_id"]))
-        for name, cell in named:
-            seen[name, cell.value] += 1
-            if seen[name, cell.value] == 2:
-                told = f"{cell.value!r}: is used before; every zone and every probe has its own"
-                mistakes.add(cell.node, f"{zone.place}, {name}", told)
+            names.append(("zone_id", zone.cells["zone_id"]))
+        for name, cell in names:
+            counts[name, cell.value] += 1
+            if counts[name, cell.value] == 2:
+                why = f"{cell.value!r}: is used before; every zone and every probe has its own"
+                mistakes.add(cell.node, f"{zone.place}, {name}", why)
 
 
 def _mapping(node: yaml.Node, fields: Mapping[str, Check], place: str, mistakes: Mistakes) -> dict[str, Cell]:

@@ -9,7 +9,7 @@ Two orders of a step are known (`Method.early`). FAO-56's equations 79 and 88 le
 drains, as if the water came late in the day; the tables of its examples 35 and 38 wet and drain the soil first.
 """
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from compute_service.domain.crops import Kc
 from compute_service.errors import ComputeError
@@ -33,6 +33,7 @@ class Soil:
 
     field_capacity: float
     wilting_point: float
+    _: KW_ONLY
     surface_m: float = 0.10
     readily_evaporable_mm: float = 8.0
     depth_m: float | None = None
@@ -79,6 +80,7 @@ class Weather:
     """
 
     et0_mm: float
+    _: KW_ONLY
     rain_mm: float = 0.0
     irrigation_mm: float = 0.0
     wetted: float = 1.0
@@ -98,9 +100,12 @@ class State:
     wetted: float = 1.0  # the share of the surface that the last water wetted (fw)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What moved in a step, mm, and what it went by. `grown_mm` came with the soil that roots grew into."""
+    """What moved in a step, mm, and what it went by. `grown_mm` came with the soil that roots grew into.
+
+    `depletion_fraction` is p of that step, `stress` Ks and `evaporation_kc` Ke.
+    """
 
     rain_mm: float
     irrigation_mm: float
@@ -111,7 +116,7 @@ class Account:
     grown_mm: float
     available_mm: float
     readily_available_mm: float
-    depletion_share: float
+    depletion_fraction: float
     stress: float
     evaporation_kc: float
 
@@ -123,32 +128,45 @@ class Account:
 
 def step(soil: Soil, state: State, kc: Kc, weather: Weather, method: Method = Method()) -> tuple[State, Account]:
     """Move on by one step of `weather`: the state after it, and the account of it (FAO-56, equation 85, p. 170)."""
-    roots, depletion, subsoil, grown = _grow(soil, state, kc.roots_m)
-    available = soil.available_mm(roots)
-    p = kc.depletion if weather.crop_mm_d is None else adjusted_p(kc.depletion, weather.crop_mm_d)
-    runoff = _runoff(soil, state, weather.rain_mm)
-    rain = weather.rain_mm - runoff
-    inflow = rain + weather.irrigation_mm
-    wetted = _wetted(state, weather)
-    surplus = 0.0
+    roots_m, depletion_mm, subsoil_mm, grown_mm = _grow(soil, state, kc.roots_m)
+    available_mm = soil.available_mm(roots_m)
+    p = kc.depletion_fraction if weather.crop_mm_d is None else adjusted_p(kc.depletion_fraction, weather.crop_mm_d)
+    runoff_mm = _runoff(soil, state, weather.rain_mm)
+    rain_mm = weather.rain_mm - runoff_mm
+    inflow_mm = rain_mm + weather.irrigation_mm
+    wet_share = _wet_share(state, weather)
+    surplus_mm = 0.0
     if method.early:
-        surplus = max(0.0, inflow - depletion)
-        depletion += surplus - inflow
-    ks = stress(available, depletion, p)
-    ke, surface = _surface(soil, state, kc, weather, method, rain, wetted) if method.dual else (0.0, state.surface_mm)
-    evaporation = ke * weather.et0_mm
-    transpiration = ks * (kc.basal if method.dual else kc.single) * weather.et0_mm
-    evaporation, transpiration = _within(
-        available - depletion + (0.0 if method.early else inflow), evaporation, transpiration
-    )
-    depletion += evaporation + transpiration
+        surplus_mm = max(0.0, inflow_mm - depletion_mm)
+        depletion_mm += surplus_mm - inflow_mm
+    ks = stress(available_mm, depletion_mm, p)
+    ke, surface_mm = 0.0, state.surface_mm
+    if method.dual:
+        ke, surface_mm = _surface(soil, state, kc, weather, method, rain_mm, wet_share)
+    evaporation_mm = ke * weather.et0_mm
+    transpiration_mm = ks * (kc.basal if method.dual else kc.single) * weather.et0_mm
+    there_mm = available_mm - depletion_mm + (0.0 if method.early else inflow_mm)
+    evaporation_mm, transpiration_mm = _within(there_mm, evaporation_mm, transpiration_mm)
+    depletion_mm += evaporation_mm + transpiration_mm
     if not method.early:
-        surplus = max(0.0, inflow - depletion)
-        depletion += surplus - inflow
-    soaked = min(surplus, subsoil)
-    after = State(depletion, surface, subsoil - soaked, roots, wetted)
-    moved = (weather.rain_mm, weather.irrigation_mm, runoff, evaporation, transpiration, surplus - soaked, grown)
-    return after, Account(*moved, available, p * available, p, ks, ke)
+        surplus_mm = max(0.0, inflow_mm - depletion_mm)
+        depletion_mm += surplus_mm - inflow_mm
+    soaked_mm = min(surplus_mm, subsoil_mm)
+    account = Account(
+        rain_mm=weather.rain_mm,
+        irrigation_mm=weather.irrigation_mm,
+        runoff_mm=runoff_mm,
+        evaporation_mm=evaporation_mm,
+        transpiration_mm=transpiration_mm,
+        percolation_mm=surplus_mm - soaked_mm,
+        grown_mm=grown_mm,
+        available_mm=available_mm,
+        readily_available_mm=p * available_mm,
+        depletion_fraction=p,
+        stress=ks,
+        evaporation_kc=ke,
+    )
+    return State(depletion_mm, surface_mm, subsoil_mm - soaked_mm, roots_m, wet_share), account
 
 
 def stress(available_mm: float, depletion_mm: float, p: float) -> float:
@@ -156,9 +174,9 @@ def stress(available_mm: float, depletion_mm: float, p: float) -> float:
     return min(1.0, max(0.0, (available_mm - depletion_mm) / ((1 - p) * available_mm)))
 
 
-def adjusted_p(tabled: float, crop_mm_d: float) -> float:
+def adjusted_p(table_p: float, crop_mm_d: float) -> float:
     """p on a day that takes so much: a crop that must draw faster is stressed earlier (FAO-56, p. 162)."""
-    return min(max(tabled + 0.04 * (5 - crop_mm_d), 0.1), 0.8)
+    return min(max(table_p + 0.04 * (5 - crop_mm_d), 0.1), 0.8)
 
 
 def kc_max(kc: Kc, wind_m_s: float, humidity_min_pct: float) -> float:
@@ -175,21 +193,23 @@ def cover(kc: Kc, most_kc: float) -> float:
 
 
 def _surface(  # noqa: PLR0913, PLR0917  # a step's parts
-    soil: Soil, state: State, kc: Kc, weather: Weather, method: Method, rain: float, wetted: float
+    soil: Soil, state: State, kc: Kc, weather: Weather, method: Method, rain: float, wet_share: float
 ) -> tuple[float, float]:
     """Ke of equation 71 (FAO-56, p. 142), and De at the step's end by equation 77 (p. 152)."""
     most = kc_max(kc, weather.wind_m_s, weather.humidity_min_pct)
-    covered = cover(kc, most)
-    exposed = wetted * (1 - 2 / 3 * covered) if method.drip else wetted  # drippers stand beneath the leaves (p. 149)
-    few = max(LEAST_EXPOSED, min(1 - covered, exposed))  # equation 75, p. 147
-    inflow = rain + weather.irrigation_mm / wetted
+    shade = cover(kc, most)
+    open_share = (
+        wet_share * (1 - 2 / 3 * shade) if method.drip else wet_share
+    )  # drippers stand beneath the leaves (p. 149)
+    few = max(LEAST_EXPOSED, min(1 - shade, open_share))  # equation 75, p. 147
+    inflow = rain + weather.irrigation_mm / wet_share
     before = max(0.0, state.surface_mm - inflow) if method.early else state.surface_mm
     ke = min(_dryness(soil, before) * (most - kc.basal), few * most)
     loss = ke * weather.et0_mm / few
     if method.early:
         return ke, min(before + loss, soil.evaporable_mm)
-    drained = max(0.0, inflow - before)  # equation 79, p. 156
-    return ke, min(max(before - inflow + loss + drained, 0.0), soil.evaporable_mm)  # equation 78, p. 152
+    drainage = max(0.0, inflow - before)  # equation 79, p. 156
+    return ke, min(max(before - inflow + loss + drainage, 0.0), soil.evaporable_mm)  # equation 78, p. 152
 
 
 def _dryness(soil: Soil, surface_mm: float) -> float:
@@ -198,29 +218,29 @@ def _dryness(soil: Soil, surface_mm: float) -> float:
     return min(1.0, max(0.0, (total - surface_mm) / (total - soil.readily_evaporable_mm)))
 
 
-def _wetted(state: State, weather: Weather) -> float:
+def _wet_share(state: State, weather: Weather) -> float:
     if weather.irrigation_mm > 0:
         return weather.wetted
     return 1.0 if weather.rain_mm >= WETTING_RAIN_MM else state.wetted
 
 
-def _within(left_mm: float, evaporation: float, transpiration: float) -> tuple[float, float]:
+def _within(there_mm: float, evaporation_mm: float, transpiration_mm: float) -> tuple[float, float]:
     """No more than there is (FAO-56, equation 86, p. 170)."""
-    wanted = evaporation + transpiration
-    if wanted <= left_mm or wanted == 0:
-        return evaporation, transpiration
-    share = max(0.0, left_mm) / wanted
-    return evaporation * share, transpiration * share
+    demand_mm = evaporation_mm + transpiration_mm
+    if demand_mm <= there_mm or demand_mm == 0:
+        return evaporation_mm, transpiration_mm
+    share = max(0.0, there_mm) / demand_mm
+    return evaporation_mm * share, transpiration_mm * share
 
 
 def _grow(soil: Soil, state: State, roots_m: float) -> tuple[float, float, float, float]:
     """Roots, depletion and subsoil once roots have grown into their share of the soil below; they never shrink."""
-    roots = max(roots_m, state.roots_m)
-    if soil.depth_m is None or state.roots_m <= 0 or roots <= state.roots_m:
-        return roots, state.depletion_mm, state.subsoil_mm, 0.0
-    below = soil.depth_m - state.roots_m
-    grown = state.subsoil_mm * min(1.0, (roots - state.roots_m) / below) if below > 0 else state.subsoil_mm
-    return roots, state.depletion_mm + grown, state.subsoil_mm - grown, grown
+    roots_m = max(roots_m, state.roots_m)
+    if soil.depth_m is None or state.roots_m <= 0 or roots_m <= state.roots_m:
+        return roots_m, state.depletion_mm, state.subsoil_mm, 0.0
+    below_m = soil.depth_m - state.roots_m
+    grown_mm = state.subsoil_mm * min(1.0, (roots_m - state.roots_m) / below_m) if below_m > 0 else state.subsoil_mm
+    return roots_m, state.depletion_mm + grown_mm, state.subsoil_mm - grown_mm, grown_mm
 
 
 def _runoff(soil: Soil, state: State, rain_mm: float) -> float:

@@ -1,16 +1,9 @@
 """What a crop takes, day by day: coefficients, height, roots and the depletion that it bears, from FAO-56's tables.
 
-The tables are in `crops.yaml`, each with its page. Days count from planting, or from when a perennial's cycle begins.
+Who reads the tables makes the crops. Days count from planting, or from when a perennial's cycle begins.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from functools import cache
-from pathlib import Path
-from typing import Any
-
-import yaml
 
 from compute_service.errors import ComputeError
 
@@ -25,9 +18,12 @@ class CropError(ComputeError):
     """A crop, or its calendar, that is not in the tables or cannot be; the text says which are."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Crop:
-    """One crop. Lengths of the four stages in days; coefficients at the initial, mid and end of the late season."""
+    """One crop. Lengths of the four stages in days; coefficients at the initial, mid and end of the late season.
+
+    `depletion_fraction` is p: the share of the available water that it takes without stress, at 5 mm a day.
+    """
 
     name: str
     name_pt: str
@@ -36,7 +32,7 @@ class Crop:
     basal: tuple[float, float, float]
     height_m: float
     roots_m: float
-    depletion: float
+    depletion_fraction: float
     perennial: bool = False
     closes: float | None = None  # the share of the available water that may be taken until its stomata close
 
@@ -45,62 +41,25 @@ class Crop:
             raise CropError(f"{self.name}: stages of {self.days} days; want four lengths, none negative, not all zero")
         if not 0 < self.roots_m <= 5:
             raise CropError(f"{self.name}: roots of {self.roots_m} m; want more than 0, at most 5 m")
-        if not 0 < self.depletion < 1:
-            raise CropError(f"{self.name}: depletion {self.depletion}; want a share between 0 and 1")
+        if not 0 < self.depletion_fraction < 1:
+            raise CropError(f"{self.name}: depletion {self.depletion_fraction}; want a share between 0 and 1")
 
     @property
     def bears(self) -> float:
         """What a grown crop may use at 5 mm a day: until its stomata close, at most half as much again as p."""
-        return min(self.closes or CLOSES * self.depletion, MOST_BORNE * self.depletion)
+        return min(self.closes or CLOSES * self.depletion_fraction, MOST_BORNE * self.depletion_fraction)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kc:
-    """A crop on a day: its stage, its coefficients (single, and basal for the dual method), and what it is like.
-
-    `depletion` is p: the share of the available water that it takes without stress, at 5 mm a day.
-    """
+    """A crop on a day: its stage, its coefficients (single, and basal for the dual method), and what it is like."""
 
     stage: str
     single: float
     basal: float
     height_m: float
     roots_m: float
-    depletion: float
-
-
-def names() -> tuple[str, ...]:
-    """The crops of the tables, in their order."""
-    return tuple(_tables())
-
-
-def calendars(name: str) -> tuple[str, ...]:
-    """Where, and when planted, the tables know the stages of a crop; the first is the default. Raises CropError."""
-    return tuple(_row(name)[1]["days"])
-
-
-def crop(name: str, calendar: str | None = None, *, rainfed: bool = False) -> Crop:
-    """A crop of the tables by its English or Brazilian name; raises CropError.
-
-    Rainfed roots go deeper than those that irrigation is planned for.
-    """
-    key, row = _row(name)
-    days = row["days"]
-    if calendar is not None and calendar not in days:
-        raise CropError(f"{name}: no calendar {calendar!r}{_near(calendar, days)}; known: {', '.join(days)}")
-    lengths = days[calendar] if calendar is not None else next(iter(days.values()))
-    return Crop(
-        key,
-        row["pt"],
-        tuple(lengths),
-        tuple(row["kc"]),
-        tuple(row["kcb"]),
-        row["height"],
-        row["roots"][rainfed],
-        row["p"],
-        row.get("cycle", False),
-        row.get("closes"),
-    )
+    depletion_fraction: float
 
 
 def in_climate(crop: Crop, wind_m_s: float, humidity_min_pct: float) -> Crop:
@@ -111,8 +70,8 @@ def in_climate(crop: Crop, wind_m_s: float, humidity_min_pct: float) -> Crop:
     wind, humidity = min(max(wind_m_s, 1.0), 6.0), min(max(humidity_min_pct, 20.0), 80.0)
     more = (0.04 * (wind - 2) - 0.004 * (humidity - 45)) * (min(max(crop.height_m, 0.1), 10.0) / 3) ** 0.3
 
-    def adjusted(tabled: tuple[float, float, float]) -> tuple[float, float, float]:
-        initial, mid, end = tabled
+    def adjusted(coefficients: tuple[float, float, float]) -> tuple[float, float, float]:
+        initial, mid, end = coefficients
         return initial, mid + more if mid >= TALL_ENOUGH else mid, end + more if end >= TALL_ENOUGH else end
 
     return replace(crop, single=adjusted(crop.single), basal=adjusted(crop.basal))
@@ -126,14 +85,16 @@ def kc(crop: Crop, day: float) -> Kc:
     if crop.perennial:
         day %= sum(crop.days)
     initial, development, _, _ = crop.days
-    grown = _share(day, initial + development)
+    growth = _share(day, initial + development)
     return Kc(
-        _stage(crop.days, day),
-        _curve(crop.single, crop.days, day),
-        _curve(crop.basal, crop.days, day),
-        crop.height_m if crop.perennial else _between(min(SEED_HEIGHT_M, crop.height_m), crop.height_m, grown),
-        crop.roots_m if crop.perennial else _between(min(SEED_ROOTS_M, crop.roots_m), crop.roots_m, grown),
-        crop.depletion,
+        stage=_stage(crop.days, day),
+        single=_curve(crop.single, crop.days, day),
+        basal=_curve(crop.basal, crop.days, day),
+        height_m=crop.height_m
+        if crop.perennial
+        else _between(min(SEED_HEIGHT_M, crop.height_m), crop.height_m, growth),
+        roots_m=crop.roots_m if crop.perennial else _between(min(SEED_ROOTS_M, crop.roots_m), crop.roots_m, growth),
+        depletion_fraction=crop.depletion_fraction,
     )
 
 
@@ -162,24 +123,3 @@ def _share(part: float, whole: float) -> float:
 
 def _between(first: float, last: float, share: float) -> float:
     return first * (1 - share) + last * share
-
-
-@cache
-def _tables() -> dict[str, dict[str, Any]]:
-    rows: dict[str, dict[str, Any]] = yaml.safe_load(
-        (Path(__file__).parents[1] / "adapters" / "crops.yaml").read_bytes()
-    )
-    return rows
-
-
-def _row(name: str) -> tuple[str, dict[str, Any]]:
-    rows = _tables()
-    found = next((key for key, row in rows.items() if name in {key, row["pt"]}), None)
-    if found is None:
-        raise CropError(f"no crop {name!r}{_near(name, rows)}; known: {', '.join(rows)}")
-    return found, rows[found]
-
-
-def _near(name: str, known: Mapping[str, Any]) -> str:
-    near = get_close_matches(name, list(known), n=1)
-    return f", did you mean {near[0]!r}?" if near else ""

@@ -12,37 +12,38 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from compute_service.domain import constraints, strategy
-from compute_service.domain.balance import stress
-from compute_service.domain.constraints import Check, Now, Wish
+from compute_service.domain.balance import Account, stress
+from compute_service.domain.conditions import Conditions
+from compute_service.domain.constraints import CONSTRAINTS, MIN_RUN_S, NOTHING_MEASURED, Check, Now, Wish
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.probes import STUCK
 from compute_service.domain.refill import net_mm, refill
-from compute_service.domain.strategy import Aim
-from compute_service.domain.zone import MIN_RUN_S, Zone
-from compute_service.domain.zone_model import DAY_S, HOUR_S, Day, Place, Refilling, ZoneModel, place_of, usable
+from compute_service.domain.strategy import Aim, Need
+from compute_service.domain.units import CALENDAR_MM_A_WEEK, DAY_S, HOUR_S
+from compute_service.domain.zone import Zone
+from compute_service.domain.zone_model import Refilling, ZoneModel, usable
 
 FUTURE_S = 300  # a sample from further ahead has a wrong clock
 VOLUME_MARGIN = 1.5  # a burst pipe flows more than this times the nominal rate
 BY_BALANCE_S = 10 * DAY_S  # so long the balance goes on alone while every probe is stuck
 REFILL_S = DAY_S  # a refill that is not complete by then is given up
 REST_SHARE, REST_MM = 0.2, 2.0  # a smaller rest of a refill is within what a belief is wrong by
-CALENDAR_MM_A_WEEK = 25.0
 LOOK_AHEAD_H = 14 * 24
 DIGITS = 3  # of the numbers in a receipt
 
 
 class Run(NamedTuple):
-    """Water that was given: what an ack settled or, where no ack ever came, the most that the command allowed."""
+    """A run that is over: what an ack settled or, where no ack ever came, the most that the command allowed."""
 
     ended_at: int
     duration_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ZoneState:
     """What is known about a zone. `runs` covers the farm's local day and the cooldown, in any order; None is unknown.
 
-    `pump_left_l_min` is what the valves that are open leave of the pump. The weather is that of the last hour.
+    `pump_left_l_min` is what the valves that are open leave of the pump.
     """
 
     model: ZoneModel | None = None
@@ -50,9 +51,7 @@ class ZoneState:
     runs: tuple[Run, ...] = ()
     used_today_l: float = 0.0
     used_season_l: float = 0.0
-    temperature_c: float | None = None
-    wind_m_s: float | None = None
-    rain_hour_mm: float | None = None
+    conditions: Conditions = NOTHING_MEASURED
     pump_left_l_min: float | None = None
 
 
@@ -64,7 +63,7 @@ class Open(NamedTuple):
     depth_mm: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """An intent or none, every check behind it, the same in one sentence, and what it went by: see `receipt`.
 
@@ -95,7 +94,7 @@ class Decision:
 class _Plan(NamedTuple):
     """What the crop needs, and the opening that would give it, were nothing against it."""
 
-    day: Day
+    need: Need
     aim: Aim
     net_mm: float
     cycle_s: int
@@ -108,59 +107,92 @@ class _Case(NamedTuple):
     zone: Zone
     state: ZoneState
     now: int
-    place: Place
     model: ZoneModel
     plan: _Plan
     left_today_s: int
     surroundings: Now
+    run_s: int  # of the opening that the plan comes to, within every bound
 
 
 def decide(zone: Zone, state: ZoneState, now: int, forecast: Forecast | None = None) -> Decision:
     """Decide about one zone at `now`; the same arguments always give the same decision."""
     if state.model is None:
         check = Check("fresh_reading", None, zone.max_reading_age_s, False, "there is no reading yet")
-        return Decision(zone.zone_id, now, None, (check,), _refusal(zone, check), {})
+        sentence = _refusal(zone.zone_id, check)
+        return Decision(zone_id=zone.zone_id, at=now, intent=None, checks=(check,), sentence=sentence, receipt={})
     case = _case(zone, state, state.model, now, forecast)
-    run_s = _bounded_s(case)
-    limited = constraints.find(zone.limits, case.surroundings, case.plan.wish)
-    checks = (*[check(case) for check in FIRST], *limited, _pump_free(case), _bounded_run(case, run_s))
-    refused = next((check for check in checks if not check.passed), None)
-    receipt = _receipt(case)
-    if refused is not None:
+    by_limits = constraints.find(zone.limits, case.surroundings, case.plan.wish)
+    checks = (*[row.check(case) for row in FIRST], *by_limits, *[row.check(case) for row in LAST])
+    obstacle = next((check for check in checks if not check.passed), None)
+    if obstacle is not None:
         rest = _under_way(case) if case.plan.net_mm > 0 else None
-        return Decision(zone.zone_id, now, None, checks, _refusal(zone, refused) + _warning(case), receipt, rest)
-    intent = _opening(case, run_s)
-    sentence = (
-        f"{zone.zone_id} gets water for {span(run_s)}: its roots lack {case.model.belief.depletion_mm:.1f} mm,"
-        f" water is due at {case.plan.aim.due_mm:.1f} mm, and this run brings {intent.depth_mm:.1f} mm."
+        return _decision(case, checks, _refusal(zone.zone_id, obstacle), None, rest)
+    intent = _opening(case)
+    return _decision(case, checks, _consent(case, intent), intent, _rest(case, intent))
+
+
+def _decision(
+    case: _Case, checks: tuple[Check, ...], sentence: str, intent: Open | None, rest: Refilling | None
+) -> Decision:
+    return Decision(
+        zone_id=case.zone.zone_id,
+        at=case.now,
+        intent=intent,
+        checks=checks,
+        sentence=sentence + _warning(case),
+        receipt=_receipt(case),
+        refilling=rest,
     )
-    return Decision(zone.zone_id, now, intent, checks, sentence + _warning(case), receipt, _rest(case, intent))
 
 
 def _case(zone: Zone, state: ZoneState, model: ZoneModel, now: int, forecast: Forecast | None) -> _Case:
-    place = place_of(zone)
-    weather = (state.temperature_c, state.wind_m_s, state.rain_hour_mm)
-    surroundings = Now(now, zone.timezone, state.used_today_l, state.used_season_l, *weather, forecast)
+    surroundings = Now(
+        at=now,
+        timezone=zone.timezone,
+        used_today_l=state.used_today_l,
+        used_season_l=state.used_season_l,
+        conditions=state.conditions,
+        forecast=forecast,
+    )
+    left_today_s = _left_today_s(zone, state, now)
+    plan = _plan(zone, model, now)
+    bounds_s = (zone.max_run_s, left_today_s, max(plan.cycle_s, MIN_RUN_S))
     return _Case(
-        zone, state, now, place, model, _plan(zone, place, model, now), _left_today_s(zone, state, now), surroundings
+        zone=zone,
+        state=state,
+        now=now,
+        model=model,
+        plan=plan,
+        left_today_s=left_today_s,
+        surroundings=surroundings,
+        run_s=int(min(*bounds_s, constraints.most_seconds(zone.limits, surroundings, zone.flow_l_min))),
     )
 
 
-def _plan(zone: Zone, place: Place, model: ZoneModel, now: int) -> _Plan:
+def _plan(zone: Zone, model: ZoneModel, now: int) -> _Plan:
     """The strategy's depth, or the rest of a refill, in openings that the soil can take."""
-    day, depletion, begun_at = model.day, model.belief.depletion_mm, now
-    arguments = (place.soil, day.kc, day.account, model.belief, place.day(now), place.crop, place.strategy)
-    aim, rest = strategy.aim(*arguments), model.refilling
-    spare_mm = aim.due_mm + strategy.wanted_mm(day.account) - depletion
+    place = zone.place
+    depletion_mm, begun_at = model.belief.depletion_mm, now
+    kc, account, day = model.day.kc, model.day.account, place.day(now)
+    need = Need(soil=place.soil, crop=place.crop, day=day, kc=kc, account=account, belief=model.belief)
+    aim, rest = strategy.aim(need, place.strategy), model.refilling
+    spare_mm = aim.due_mm + strategy.demand_mm(account) - depletion_mm
     if rest and now - rest.begun_at < REFILL_S:
         aim, begun_at = Aim(rest.left_mm + rest.least_mm, rest.left_mm), rest.begun_at
     missing_mm, cycle_s, soak_s = 0.0, 0, 0
-    if depletion > aim.due_mm and place.day(now) >= 0:
-        missing_mm = depletion - aim.left_mm if begun_at != now else strategy.want(*arguments)
+    if depletion_mm > aim.due_mm and day >= 0:
+        missing_mm = depletion_mm - aim.left_mm
         cycle = refill(place.emitters, missing_mm).cycles[0]
         cycle_s, soak_s = min(cycle.open_s, zone.max_run_s), cycle.soak_s
-    wish = Wish(missing_mm, cycle_s * zone.flow_l_min / 60, cycle_s, spare_mm)
-    return _Plan(day, aim, missing_mm, cycle_s, soak_s, wish, begun_at)
+    return _Plan(
+        need=need,
+        aim=aim,
+        net_mm=missing_mm,
+        cycle_s=cycle_s,
+        soak_s=soak_s,
+        wish=Wish(missing_mm, cycle_s * zone.flow_l_min / 60, cycle_s, spare_mm),
+        begun_at=begun_at,
+    )
 
 
 def _fresh_reading(case: _Case) -> Check:
@@ -169,8 +201,10 @@ def _fresh_reading(case: _Case) -> Check:
     most = case.zone.max_reading_age_s
     if age is not None and -FUTURE_S <= age <= most:
         return Check("fresh_reading", age, most, True)
-    told = "there is no reading yet" if age is None else f"the last reading is {span(age)} old"
-    return Check("fresh_reading", age, most, False, f"{told}, at most {span(most)} is allowed (silence is not dryness)")
+    newest = "there is no reading yet" if age is None else f"the last reading is {span(age)} old"
+    return Check(
+        "fresh_reading", age, most, False, f"{newest}, at most {span(most)} is allowed (silence is not dryness)"
+    )
 
 
 def _believable_probes(case: _Case) -> Check:
@@ -182,8 +216,8 @@ def _believable_probes(case: _Case) -> Check:
     verdicts = {name: model.verdicts[name] for name in model.probes if name in model.verdicts}
     if any(verdict.kind == STUCK for verdict in verdicts.values()) and case.now - model.belief.at < BY_BALANCE_S:
         return Check("believable_probes", "stuck: by the balance alone", 1, True)
-    told = "; ".join(f"{name}: {verdict.why or 'nothing was heard of it'}" for name, verdict in verdicts.items())
-    return Check("believable_probes", good, 1, False, f"no probe can be believed ({told})")
+    whys = "; ".join(f"{name}: {verdict.why or 'nothing was heard of it'}" for name, verdict in verdicts.items())
+    return Check("believable_probes", good, 1, False, f"no probe can be believed ({whys})")
 
 
 def _nothing_under_way(case: _Case) -> Check:
@@ -203,67 +237,68 @@ def _cooled_down(case: _Case) -> Check:
 
 
 def _needs_water(case: _Case) -> Check:
-    depletion, due_mm = case.model.belief.depletion_mm, case.plan.aim.due_mm
-    value, threshold = round(depletion, 2), round(due_mm, 2)
+    depletion_mm, due_mm, day = case.model.belief.depletion_mm, case.plan.aim.due_mm, case.plan.need.day
+    value, threshold = round(depletion_mm, 2), round(due_mm, 2)
     if case.plan.net_mm > 0:
         return Check("needs_water", value, threshold, True)
-    why = f"the roots lack {depletion:.1f} mm, and water is due at {due_mm:.1f} mm"
-    if case.place.day(case.now) < 0:
-        why = f"{case.zone.crop} is sown in {span(-case.place.day(case.now) * DAY_S)}"
+    why = f"the roots lack {depletion_mm:.1f} mm, and water is due at {due_mm:.1f} mm"
+    if day < 0:
+        why = f"{case.zone.crop} is sown in {span(-day * DAY_S)}"
     return Check("needs_water", value, threshold, False, why)
 
 
 def _within_daily_cap(case: _Case) -> Check:
-    left = case.left_today_s
-    if left >= MIN_RUN_S:
-        return Check("within_daily_cap", left, MIN_RUN_S, True)
-    why = f"{span(left)} of today's {span(case.zone.daily_cap_s)} is left, a run needs at least {span(MIN_RUN_S)}"
-    return Check("within_daily_cap", left, MIN_RUN_S, False, why)
+    left_s = case.left_today_s
+    if left_s >= MIN_RUN_S:
+        return Check("within_daily_cap", left_s, MIN_RUN_S, True)
+    why = f"{span(left_s)} of today's {span(case.zone.daily_cap_s)} is left, a run needs at least {span(MIN_RUN_S)}"
+    return Check("within_daily_cap", left_s, MIN_RUN_S, False, why)
 
 
 def _pump_free(case: _Case) -> Check:
-    left, flow = case.state.pump_left_l_min, round(case.zone.flow_l_min, 3)
-    if left is None or left + 1e-6 >= flow:
-        return Check("pump_free", left, flow, True)
-    why = f"the pump has {left:.0f} l/min left while other zones run, and the zone takes {flow:.0f}"
-    return Check("pump_free", left, flow, False, why)
+    left_l_min, flow_l_min = case.state.pump_left_l_min, round(case.zone.flow_l_min, 3)
+    if left_l_min is None or left_l_min + 1e-6 >= flow_l_min:
+        return Check("pump_free", left_l_min, flow_l_min, True)
+    why = f"the pump has {left_l_min:.0f} l/min left while other zones run, and the zone takes {flow_l_min:.0f}"
+    return Check("pump_free", left_l_min, flow_l_min, False, why)
 
 
-def _bounded_run(case: _Case, run_s: int) -> Check:
-    value = run_s if case.plan.net_mm > 0 else case.zone.max_run_s
+def _bounded_run(case: _Case) -> Check:
+    value = case.run_s if case.plan.net_mm > 0 else case.zone.max_run_s
     passed = MIN_RUN_S <= value <= case.zone.max_run_s
     why = "" if passed else f"a run of {value} s is shorter than the shortest useful run of {MIN_RUN_S} s"
     return Check("bounded_run", value, MIN_RUN_S, passed, why)
 
 
-FIRST: tuple[Callable[[_Case], Check], ...] = (
-    _fresh_reading,
-    _believable_probes,
-    _nothing_under_way,
-    _cooled_down,
-    _needs_water,
-    _within_daily_cap,
+class _CaseCheck(NamedTuple):
+    """As a Constraint, of all that is known."""
+
+    name: str
+    check: Callable[[_Case], Check]
+    remedy: str
+
+
+FIRST = (
+    _CaseCheck("fresh_reading", _fresh_reading, "a reading not older than {threshold} s"),
+    _CaseCheck("believable_probes", _believable_probes, "one probe whose readings can be believed"),
+    _CaseCheck("nothing_under_way", _nothing_under_way, "the end of the command under way"),
+    _CaseCheck("cooled_down", _cooled_down, "{threshold} s since the last run instead of {value}"),
+    _CaseCheck("needs_water", _needs_water, "a depletion beyond {threshold} mm instead of {value} mm"),
+    _CaseCheck("within_daily_cap", _within_daily_cap, "{threshold} s left of the day's cap instead of {value}"),
 )
+LAST = (
+    _CaseCheck("pump_free", _pump_free, "{threshold} l/min free at the pump instead of {value}"),
+    _CaseCheck("bounded_run", _bounded_run, "a run of {threshold} s or more instead of {value} s"),
+)
+REMEDIES = {row.name: row.remedy for row in (*FIRST, *CONSTRAINTS, *LAST)}  # of every check, in their order
 
 
-def _bounded_s(case: _Case) -> int:
-    """Seconds of the opening, within the run's and the day's bounds, the allowed hours and the budgets."""
-    bounds = [case.zone.max_run_s, case.left_today_s, max(case.plan.cycle_s, MIN_RUN_S)]
-    hours_s = constraints.seconds_left(case.zone.limits, case.surroundings)
-    if hours_s is not None:
-        bounds.append(hours_s)
-    litres = constraints.most_litres(case.zone.limits, case.surroundings)
-    if litres is not None:
-        bounds.append(int(litres / case.zone.flow_l_min * 60))
-    return min(bounds)
-
-
-def _opening(case: _Case, run_s: int) -> Open:
+def _opening(case: _Case) -> Open:
     """The intent; its litres bound a burst pipe, and what the budgets have left."""
-    litres = run_s * case.zone.flow_l_min / 60
-    most = constraints.most_litres(case.zone.limits, case.surroundings)
-    bound = litres * VOLUME_MARGIN if most is None else min(litres * VOLUME_MARGIN, most)
-    return Open(run_s, round(bound, 1), round(net_mm(case.place.emitters, litres), 2))
+    litres = case.run_s * case.zone.flow_l_min / 60
+    most_l = constraints.most_litres(case.zone.limits, case.surroundings)
+    bound_l = litres * VOLUME_MARGIN if most_l is None else min(litres * VOLUME_MARGIN, most_l)
+    return Open(case.run_s, round(bound_l, 1), round(net_mm(case.zone.place.emitters, litres), 2))
 
 
 def _under_way(case: _Case) -> Refilling | None:
@@ -274,8 +309,8 @@ def _under_way(case: _Case) -> Refilling | None:
 
 def _rest(case: _Case, intent: Open) -> Refilling | None:
     """The refill, while a worthwhile part of it is still to come."""
-    plan, begun = case.plan, _under_way(case)
-    least_mm = begun.least_mm if begun else max(REST_MM, REST_SHARE * plan.net_mm)
+    plan, refilling = case.plan, _under_way(case)
+    least_mm = refilling.least_mm if refilling else max(REST_MM, REST_SHARE * plan.net_mm)
     if plan.net_mm - intent.depth_mm <= least_mm:
         return None
     soak_s = plan.soak_s if intent.duration_s >= plan.cycle_s else 0
@@ -288,18 +323,14 @@ def _left_today_s(zone: Zone, state: ZoneState, now: int) -> int:
         return zone.daily_cap_s
     farm = ZoneInfo(zone.timezone)
     today = datetime.fromtimestamp(now, farm).date()
-    used = sum(run.duration_s for run in state.runs if datetime.fromtimestamp(run.ended_at, farm).date() == today)
-    return int(max(zone.daily_cap_s - used, 0))
+    used_s = sum(run.duration_s for run in state.runs if datetime.fromtimestamp(run.ended_at, farm).date() == today)
+    return int(max(zone.daily_cap_s - used_s, 0))
 
 
 def _receipt(case: _Case) -> dict[str, Any]:
     """What the decision went by: mm over the zone, of the last 24 hours where the name says so."""
-    model, plan, zone = case.model, case.plan, case.zone
-    day, belief = plan.day, model.belief
-    account, rest = day.account, _under_way(case)
-    lacking = plan.aim.due_mm - belief.depletion_mm
-    an_hour = strategy.wanted_mm(account) / 24
-    next_h = LOOK_AHEAD_H if an_hour * LOOK_AHEAD_H <= lacking else max(lacking, 0.0) / an_hour if an_hour else 0.0
+    model, plan, day = case.model, case.plan, case.model.day
+    belief, account, rest = model.belief, day.account, _under_way(case)
     return {
         "depletion_mm": belief.depletion_mm,
         "sigma_mm": belief.sigma_mm,
@@ -309,9 +340,9 @@ def _receipt(case: _Case) -> dict[str, Any]:
         "readily_available_mm": account.readily_available_mm,
         "available_mm": account.available_mm,
         "spare_mm": plan.wish.spare_mm,
-        "stress": stress(account.available_mm, belief.depletion_mm, account.depletion_share),
+        "stress": stress(account.available_mm, belief.depletion_mm, account.depletion_fraction),
         "stage": day.kc.stage,
-        "day": int(case.place.day(case.now) // 1),
+        "day": int(plan.need.day // 1),
         "kc": day.kc.single,
         "roots_m": model.state.roots_m,
         "et0_mm_24h": day.et0_mm,
@@ -324,15 +355,31 @@ def _receipt(case: _Case) -> dict[str, Any]:
         "probes": {name: verdict.kind for name, verdict in model.verdicts.items()},
         "unseen_mm": model.unseen_mm,
         "refill_since": rest.begun_at if rest else None,
-        "next_water_in_h": next_h,
+        "next_water_in_h": _next_water_h(account, plan.aim.due_mm - belief.depletion_mm),
         "used_today_l": case.state.used_today_l,
         "used_season_l": case.state.used_season_l,
-        "calendar_l": CALENDAR_MM_A_WEEK / 7 * zone.area_m2,
+        "calendar_l": CALENDAR_MM_A_WEEK / 7 * case.zone.area_m2,
     }
 
 
-def _refusal(zone: Zone, refused: Check) -> str:
-    return f"{zone.zone_id} gets no water: {refused.why}."
+def _next_water_h(account: Account, spare_mm: float) -> float:
+    """Hours until so much is gone, at the last day's pace; no farther than one can look ahead."""
+    an_hour_mm = strategy.demand_mm(account) / 24
+    if an_hour_mm * LOOK_AHEAD_H <= spare_mm:
+        return LOOK_AHEAD_H
+    return max(spare_mm, 0.0) / an_hour_mm if an_hour_mm else 0.0
+
+
+def _refusal(zone_id: str, obstacle: Check) -> str:
+    return f"{zone_id} gets no water: {obstacle.why}."
+
+
+def _consent(case: _Case, intent: Open) -> str:
+    return (
+        f"{case.zone.zone_id} gets water for {span(intent.duration_s)}: its roots lack"
+        f" {case.model.belief.depletion_mm:.1f} mm, water is due at {case.plan.aim.due_mm:.1f} mm,"
+        f" and this run brings {intent.depth_mm:.1f} mm."
+    )
 
 
 def _warning(case: _Case) -> str:

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from eto import ETo  # type: ignore[import-untyped]  # it ships no types
 
+from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.domain.zone import Site
 from compute_service.errors import ComputeError
 
 MOST_MM_D = 15.0  # no day on record needed more; so much is a fault of a sensor
-HOUR_S, DAY_S = 3600, 86400
 ENOUGH = 20 / 24  # of the hours of a day must know a quantity, or its mean, least and greatest would mislead
 DRY_DEW_C = 2.0  # in arid places the dew point lies this far below the lowest temperature (FAO-56, p. 58)
 
@@ -26,8 +26,8 @@ class WeatherError(ComputeError):
     """The weather that is known does not give an evapotranspiration; the text says what is missing or impossible."""
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayMeans:
     """The weather of a day. None is missing; of the four ways to tell humidity the first that is known counts."""
 
     day_of_year: int
@@ -45,8 +45,8 @@ class Day:
     soil_heat_mj_m2: float = 0.0  # G of equation 6: nothing in a day (equation 42, p. 54)
 
 
-@dataclass(frozen=True, slots=True)
-class Hour:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourMeans:
     """The mean weather of an hour that begins at `utc_hour` (0..23); the day's range stands in for what is missing."""
 
     day_of_year: int  # of the hour in UTC
@@ -61,23 +61,23 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class Et0:
-    """Millimetres of water that reference grass takes; `estimated` names what was not measured.
+    """Millimetres of water that reference grass takes; `guesses` names what was not measured.
 
     `sun_ratio` of an hour (measured over clear-sky radiation) is what a following night goes by.
     """
 
     mm: float
-    estimated: tuple[str, ...] = ()
+    guesses: tuple[str, ...] = ()
     sun_ratio: float = 1.0
 
 
-def daily_et0(day: Day, site: Site) -> Et0:
+def daily_et0(day: DayMeans, site: Site) -> Et0:
     """ET0 of a day, mm; raises WeatherError without its lowest and highest temperature (FAO-56, equation 6, p. 24)."""
     if day.temperature_min_c is None or day.temperature_max_c is None:
         raise WeatherError("no ET0 without the day's lowest and highest air temperature; is there a weather station?")
     if day.temperature_min_c > day.temperature_max_c:
         raise WeatherError(f"lowest temperature {day.temperature_min_c} is above the highest, {day.temperature_max_c}")
-    known = {
+    quantities = {
         "T_min": day.temperature_min_c,
         "T_max": day.temperature_max_c,
         "e_a": day.vapour_pressure_kpa,
@@ -92,21 +92,21 @@ def daily_et0(day: Day, site: Site) -> Et0:
         "G": day.soil_heat_mj_m2,
     }
     humid = ("e_a", "T_dew", "RH_max", "RH_mean")  # a lowest humidity alone says little
-    estimated = _missing(known, humidity=humid, wind=("U_z",), sunshine=("R_s", "n_sun"))
-    if "humidity" in estimated and site.arid:
-        known["T_dew"] = day.temperature_min_c - DRY_DEW_C
-    result = _eto(known, "D", site, day.day_of_year)
-    return Et0(_mm(result, MOST_MM_D), estimated)
+    guesses = _missing(quantities, humidity=humid, wind=("U_z",), sunshine=("R_s", "n_sun"))
+    if "humidity" in guesses and site.arid:
+        quantities["T_dew"] = day.temperature_min_c - DRY_DEW_C
+    result = _eto(quantities, "D", site, day.day_of_year)
+    return Et0(_mm(result, MOST_MM_D), guesses)
 
 
-def hourly_et0(hour: Hour, site: Site, sun_ratio: float | None = None) -> Et0:
+def hourly_et0(hour: HourMeans, site: Site, sun_ratio: float | None = None) -> Et0:
     """ET0 of an hour, mm; raises WeatherError without a temperature (FAO-56, equation 53, p. 74).
 
     `sun_ratio` is that of the hour before, which a night goes by; None takes the sky for clear.
     """
     if hour.temperature_c is None:
         raise WeatherError("no ET0 without the hour's air temperature; is there a weather station?")
-    known = {
+    quantities = {
         "T_mean": hour.temperature_c,
         "RH_mean": _percent(hour.humidity_pct),
         "U_z": hour.wind_m_s,
@@ -114,17 +114,17 @@ def hourly_et0(hour: Hour, site: Site, sun_ratio: float | None = None) -> Et0:
         "T_min": hour.day_min_c,
         "T_max": hour.day_max_c,
     }
-    estimated = _missing(known, humidity=("RH_mean",), wind=("U_z",), sunshine=("R_s",))
-    if "humidity" in estimated:
-        known["e_a"] = _saturation_kpa(_day_min(hour) - (DRY_DEW_C if site.arid else 0.0))
-    if "sunshine" in estimated and (hour.day_min_c is None or hour.day_max_c is None):
+    guesses = _missing(quantities, humidity=("RH_mean",), wind=("U_z",), sunshine=("R_s",))
+    if "humidity" in guesses:
+        quantities["e_a"] = _saturation_kpa(_day_min(hour) - (DRY_DEW_C if site.arid else 0.0))
+    if "sunshine" in guesses and (hour.day_min_c is None or hour.day_max_c is None):
         raise WeatherError("no ET0 without the hour's radiation, or the day's range of temperature to guess it from")
-    result = _eto(known, "h", site, hour.day_of_year, hour.utc_hour, 1.0 if sun_ratio is None else sun_ratio)
-    return Et0(_mm(result, MOST_MM_D / 8), estimated, float(result.rs_rso_last))
+    result = _eto(quantities, "h", site, hour.day_of_year, hour.utc_hour, 1.0 if sun_ratio is None else sun_ratio)
+    return Et0(_mm(result, MOST_MM_D / 8), guesses, float(result.rs_rso_last))
 
 
-def gather(samples: Iterable[Mapping[str, Any]], day_of_year: int) -> Day:
-    """The Day that the samples of a station's readings tell, which must all be of that day.
+def gather(samples: Iterable[Mapping[str, Any]], day_of_year: int) -> DayMeans:
+    """The weather of a day, of the samples of a station's readings, which must all be of that day.
 
     A quantity counts if at least 20 hours know it: the mean of a morning is no mean of a day. Means are over hours, so
     that an hour with many samples does not weigh more.
@@ -135,10 +135,10 @@ def gather(samples: Iterable[Mapping[str, Any]], day_of_year: int) -> Day:
     wind = _of_day(hours, "wind_speed_m_s")
     solar = _of_day(hours, "solar_radiation_w_m2")
     pressure = _of_day(hours, "pressure_kpa")
-    return Day(
-        day_of_year,
-        min(temperature, default=None),
-        max(temperature, default=None),
+    return DayMeans(
+        day_of_year=day_of_year,
+        temperature_min_c=min(temperature, default=None),
+        temperature_max_c=max(temperature, default=None),
         humidity_min_pct=min(humidity, default=None),
         humidity_max_pct=max(humidity, default=None),
         wind_m_s=_mean(wind),
@@ -163,7 +163,7 @@ WEATHER = (
     "relative_humidity_pct",
     "wind_speed_m_s",
     "solar_radiation_w_m2",
-    "pressure_kpa",  # of the air only where it is between 50 and 110: a pipe's is told by the same name
+    "pressure_kpa",  # of the air only where it is between 50 and 110: a pipe's has the same name
 )
 
 
@@ -192,11 +192,11 @@ def _energy(watts: float | None, seconds: int) -> float | None:
     return None if watts is None else max(watts, 0.0) * seconds / 1e6
 
 
-def _missing(known: Mapping[str, float | None], **ways: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(what for what, names in ways.items() if all(known[name] is None for name in names))
+def _missing(quantities: Mapping[str, float | None], **ways: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(what for what, names in ways.items() if all(quantities[name] is None for name in names))
 
 
-def _day_min(hour: Hour) -> float:
+def _day_min(hour: HourMeans) -> float:
     if hour.day_min_c is None:
         raise WeatherError("no ET0 without the hour's humidity, or the day's lowest temperature to guess it from")
     return hour.day_min_c
@@ -208,9 +208,14 @@ def _saturation_kpa(temperature_c: float) -> float:
 
 
 def _eto(  # noqa: PLR0913, PLR0917  # the time is of three parts
-    known: Mapping[str, float | None], freq: str, site: Site, day_of_year: int, hour: int = 0, sun_ratio: float = 1.0
+    quantities: Mapping[str, float | None],
+    freq: str,
+    site: Site,
+    day_of_year: int,
+    hour: int = 0,
+    sun_ratio: float = 1.0,
 ) -> Any:
-    data = {name: np.array([value]) for name, value in known.items() if value is not None}
+    data = {name: np.array([value]) for name, value in quantities.items() if value is not None}
     return ETo(
         data,
         freq,

@@ -5,15 +5,20 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
+from compute_service.domain.conditions import Conditions
+from compute_service.domain.constraints import Limits
+from compute_service.domain.crops import Crop
 from compute_service.domain.decide import Decision, Run, ZoneState, decide
-from compute_service.domain.forecast import Forecast
-from compute_service.domain.forecast import Hour as ToCome
-from compute_service.domain.zone import Limits, Probe, Zone
-from compute_service.domain.zone_model import HOUR_S, Hour, Sample, Water, ZoneModel, advance, commanded
+from compute_service.domain.forecast import Forecast, ForecastHour
+from compute_service.domain.tables import columns, rows
+from compute_service.domain.units import HOUR_S
+from compute_service.domain.zone import PlacedProbe, Zone, zone_of
+from compute_service.domain.zone_model import Sample, Water, WeatherHour, ZoneModel, advance, commanded
 
 UNKNOWN = ZoneState()
 AHEAD_S = 50 * HOUR_S  # no limit looks farther
@@ -23,7 +28,7 @@ AHEAD_S = 50 * HOUR_S  # no limit looks farther
 class Inputs:
     """What is new since the zone's last decision, how its valves stand (a state without model), and the forecast."""
 
-    hours: tuple[Hour, ...] = ()
+    hours: tuple[WeatherHour, ...] = ()
     water: tuple[Water, ...] = ()
     samples: tuple[Sample, ...] = ()
     state: ZoneState = UNKNOWN
@@ -31,34 +36,60 @@ class Inputs:
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, texts, lists and dicts."""
-        state, forecast = self.state, self.forecast
         return {
-            "hours": self.hours,
-            "water": self.water,
-            "samples": self.samples,
-            "state": [
-                *(state.under_way, state.runs, state.used_today_l, state.used_season_l),
-                *(state.temperature_c, state.wind_m_s, state.rain_hour_mm, state.pump_left_l_min),
-            ],
-            "forecast": forecast
-            and [
-                forecast.fetched_at,
-                [[hour.at, hour.rain_mm, hour.temperature_c, hour.wind_m_s, hour.et0_mm] for hour in forecast.hours],
-            ],
+            "hours": columns(self.hours),
+            "water": columns(self.water),
+            "samples": columns(self.samples),
+            "state": _state_row(self.state),
+            "forecast": self.forecast
+            and {"fetched_at": self.forecast.fetched_at, "hours": columns(self.forecast.hours)},
         }
 
     @classmethod
-    def from_json(cls, kept: dict[str, Any]) -> "Inputs":
-        """What `to_json` gave, by way of a text."""
-        under_way, runs, *rest = kept["state"]
-        forecast = kept["forecast"]
+    def from_json(cls, row: Mapping[str, Any]) -> "Inputs":
+        """What `to_json` gave, by way of a text; or what a service before it kept, by position."""
         return cls(
-            tuple(Hour(*row) for row in kept["hours"]),
-            tuple(Water(*row) for row in kept["water"]),
-            tuple(Sample(*row) for row in kept["samples"]),
-            ZoneState(None, under_way, tuple(Run(*row) for row in runs), *rest),
-            forecast and Forecast(forecast[0], tuple(ToCome(*row) for row in forecast[1])),
+            rows(WeatherHour, row["hours"]),
+            rows(Water, row["water"]),
+            rows(Sample, row["samples"]),
+            _state_of_list(row["state"]) if isinstance(row["state"], list) else _state_of(row["state"]),
+            row["forecast"] and _forecast(row["forecast"]),
         )
+
+
+def _state_row(state: ZoneState) -> dict[str, Any]:
+    return {
+        "under_way": state.under_way,
+        "runs": columns(state.runs),
+        "used_today_l": state.used_today_l,
+        "used_season_l": state.used_season_l,
+        "conditions": asdict(state.conditions),
+        "pump_left_l_min": state.pump_left_l_min,
+    }
+
+
+def _state_of(row: Mapping[str, Any]) -> ZoneState:
+    return ZoneState(**{**row, "runs": rows(Run, row["runs"]), "conditions": Conditions(**row["conditions"])})
+
+
+def _state_of_list(values: list[Any]) -> ZoneState:
+    under_way, runs, used_today_l, used_season_l, temperature_c, wind_m_s, rain_hour_mm, pump_left_l_min = values
+    return ZoneState(
+        under_way=under_way,
+        runs=rows(Run, runs),
+        used_today_l=used_today_l,
+        used_season_l=used_season_l,
+        conditions=Conditions(temperature_c=temperature_c, wind_m_s=wind_m_s, rain_hour_mm=rain_hour_mm),
+        pump_left_l_min=pump_left_l_min,
+    )
+
+
+def _forecast(row: Any) -> Forecast:
+    if isinstance(row, list):
+        fetched_at, hours = row
+    else:
+        fetched_at, hours = row["fetched_at"], row["hours"]
+    return Forecast(fetched_at, rows(ForecastHour, hours))
 
 
 def conclude(zone: Zone, model: ZoneModel | None, inputs: Inputs, now: int) -> tuple[Decision, ZoneModel]:
@@ -80,15 +111,18 @@ def ahead(forecast: Forecast | None, now: int) -> Forecast | None:
 
 def zone_text(zone: Zone) -> str:
     """A zone's settings as a text, from which `zone_from` makes the same zone."""
-    return json.dumps({**asdict(zone), "sown": zone.sown.isoformat()})
+    settings = {**asdict(zone), "sown": zone.sown.isoformat()}
+    del settings["place"]  # follows from them
+    return json.dumps(settings)
 
 
-def zone_from(text: str) -> Zone:
-    """The zone that `zone_text` told of."""
+def zone_from(text: str, crop_of: Callable[[str, str | None], Crop]) -> Zone:
+    """The zone of the settings that `zone_text` gave. `crop_of` finds a crop by its name and calendar."""
     row = json.loads(text)
     limits = {**row["limits"], "hours": tuple((begin, end) for begin, end in row["limits"]["hours"])}
-    made = {"sown": date.fromisoformat(row["sown"]), "limits": Limits(**limits)}
-    return Zone(**{**row, **made, "probes": tuple(Probe(**probe) for probe in row["probes"])})
+    probes = tuple(PlacedProbe(**probe) for probe in row["probes"])
+    settings = {**row, "sown": date.fromisoformat(row["sown"]), "limits": Limits(**limits), "probes": probes}
+    return zone_of(settings, crop_of(row["crop"], row.get("calendar")))
 
 
 def digest(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Three unknowns and how sure they are: a Gaussian, and what one measurement of them changes (a Kalman update)."""
+"""Three unknowns and how sure they are, a Gaussian, and what one measurement of them changes (a Kalman update)."""
 
 from typing import NamedTuple
 
@@ -6,23 +6,23 @@ Three = tuple[float, float, float]
 Six = tuple[float, float, float, float, float, float]
 
 
-class Gauss(NamedTuple):
+class Estimate(NamedTuple):
     """Means of x, y, z; their (co)variances in the order xx, xy, xz, yy, yz, zz."""
 
     mean: Three
     cov: Six
 
 
-def update(prior: Gauss, by: Three, measured: float, variance: float) -> Gauss:
+def update(prior: Estimate, by: Three, measurement: float, variance: float) -> Estimate:
     """Learn from one measurement of `by` times (x, y, z), summed, which is wrong by that variance."""
     (x, y, z), (xx, xy, xz, yy, yz, zz) = prior
     a, b, c = by
     px, py, pz = xx * a + xy * b + xz * c, xy * a + yy * b + yz * c, xz * a + yz * b + zz * c
     whole = a * px + b * py + c * pz + variance
     gx, gy, gz = px / whole, py / whole, pz / whole
-    surprise = measured - (a * x + b * y + c * z)
+    surprise = measurement - (a * x + b * y + c * z)
     mean = (x + gx * surprise, y + gy * surprise, z + gz * surprise)
-    return Gauss(
+    return Estimate(
         mean,
         (
             max(xx - gx * px, 0.0),

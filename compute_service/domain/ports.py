@@ -8,13 +8,13 @@ except where a method says that it answers False, or leaves the row as it is.
 Two stores hold to all this, by one test: `adapters/sqlite` and `adapters/in_memory`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 
 from compute_service.domain.decide import ZoneState
-from compute_service.domain.hourly_weather import Reckoned
+from compute_service.domain.hourly_weather import HourRecord
 from compute_service.domain.zone import Zone
 from compute_service.domain.zone_model import Sample, Water, ZoneModel
 
@@ -136,11 +136,11 @@ class ZoneMemory(Protocol):
     def model(self, zone: Zone) -> ZoneModel | None:
         """What is believed of a zone, or None."""
 
-    def save_model(self, zone_id: str, model: ZoneModel, hours: Mapping[int, tuple[str, Reckoned]]) -> None:
+    def save_model(self, zone: Zone, model: ZoneModel, hours: Iterable[HourRecord]) -> None:
         """Keep what is believed of a zone now that it is decided about: all its news is known, and nothing is due.
 
-        `hours`: the weather that it went through, by time, each with the gateway it is of. Kept once; what is too old
-        to be asked for is forgotten.
+        `hours`: the weather at its gateway that it went through. Kept once; what is too old to be asked for is
+        forgotten.
         """
 
     def save_weather(self, gateway_id: str, measured_at: int, key: tuple[int, str], quantities: dict[str, Any]) -> None:
@@ -152,7 +152,7 @@ class ZoneMemory(Protocol):
     def stations(self, begin: int, end: int) -> list[str]:
         """The gateways whose weather station reported in a time, by name."""
 
-    def hour(self, gateway_id: str, at: int) -> Reckoned | None:
+    def hour(self, gateway_id: str, at: int) -> HourRecord | None:
         """An hour of weather that was reckoned before, or None."""
 
 

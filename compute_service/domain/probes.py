@@ -4,10 +4,12 @@ Each verdict rests on what a soil and a probe can do, and on the probe's own cad
 memory is small, frozen and of plain numbers, so that it is kept as JSON. Moisture in m3/m3, times in Unix seconds.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
+
+from compute_service.domain.units import DAY_S, HOUR_S
 
 HEALTHY, OUTLIER, STUCK, DRIFTING = "healthy", "outlier", "stuck", "drifting"
 SILENT, DEAD, PERCENT = "silent", "dead", "percent"
@@ -19,27 +21,28 @@ BAD_IN_A_ROW = 3  # fewer unbelievable readings are a hiccup
 FALL_AT_ONCE, FALL_AN_HOUR = 0.08, 0.02  # how fast soil around a probe can dry: drainage at once, then roots
 RISE_AT_ONCE = 0.25  # from dry to saturated, when a wetting front passes
 CONFIRMED_WITHIN = 0.03  # a leap that the next reading repeats was none
-SAME = 5e-5  # values closer than this are one value told again
-STUCK_SAMPLES, STUCK_S = 3, 86400
+SAME = 5e-5  # values closer than this are one value again
+STUCK_SAMPLES, STUCK_S = 3, DAY_S
 STUCK_SWING = 0.025  # by so much the soil at the probe must have moved meanwhile
-SILENT_INTERVALS, SILENT_LEAST_S = 4.0, 7200.0
+SILENT_INTERVALS, SILENT_LEAST_S = 4.0, 2.0 * HOUR_S
 UPTAKE = (1.6, 1.2, 0.8, 0.4)  # roots take 40, 30, 20, 10 % from the quarters of their depth (NEH 652, figure 3-3)
-DAY_S = 86400
 DRAINED_S = (1.0 * DAY_S, 3.0 * DAY_S)  # so long after a soaking rain the soil is at field capacity
 DRIFT = 0.035  # by so much must a probe read otherwise in a full soil than when it was full first
 DRIFT_DAYS, DRIFT_APART_S = 3, 20 * DAY_S  # so many days in a full soil each time, and so long apart
 DRIFT_LATER = 0.3  # the weight of the newest of the later days
+REACH_M = 0.15  # above and below itself a probe speaks for the soil
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
     """All that is remembered of a probe. `vwc` is its newest believable reading, at `at`.
 
-    `low` and `high` are between what the zone's mean depletion (m3/m3) moved while it told the same value. `full_first`
+    `low` and `high` are between what the zone's mean depletion (m3/m3) moved while it gave the same value. `full_first`
     and `full_last` are what it read over field capacity whenever the soil was surely full: at first, and lately.
     """
 
     depth_m: float
+    _: KW_ONLY
     vwc: float | None = None
     at: int = 0
     heard_at: int = 0  # of any reading, believable or not
@@ -62,9 +65,9 @@ class Probe:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, kept: dict[str, Any]) -> "Probe":
+    def from_json(cls, row: dict[str, Any]) -> "Probe":
         """What `to_json` gave, perhaps by way of a text."""
-        return cls(**kept)
+        return cls(**row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +116,20 @@ def hear(probe: Probe, vwc: float | None, at: int, wilting_point: float) -> Prob
     )
 
 
-def watch(probe: Probe, depletion: float, field_capacity: float, full_at: int) -> Probe:
-    """Hold the probe against the zone's mean depletion (m3/m3) as it is believed; call it as often as it is decided.
+def watch(probe: Probe, depletion_m3_m3: float, field_capacity: float, full_at: int) -> Probe:
+    """Hold the probe against the zone's mean depletion as it is believed; call it as often as it is decided.
 
     `full_at` is when the root zone last was surely full; 0 if never.
     """
     if probe.vwc is None:
         return probe
-    low = depletion if probe.low is None else min(probe.low, depletion)
-    high = depletion if probe.high is None else max(probe.high, depletion)
+    low = depletion_m3_m3 if probe.low is None else min(probe.low, depletion_m3_m3)
+    high = depletion_m3_m3 if probe.high is None else max(probe.high, depletion_m3_m3)
     if (low, high) != (probe.low, probe.high):
         probe = replace(probe, low=low, high=high)
-    drained = full_at > 0 and DRAINED_S[0] <= probe.at - full_at <= DRAINED_S[1]
-    if drained and probe.vwc is not None and probe.at - probe.full_at >= DAY_S:
-        return _in_full_soil(probe, probe.vwc - field_capacity + depletion)
+    is_drained = full_at > 0 and DRAINED_S[0] <= probe.at - full_at <= DRAINED_S[1]
+    if is_drained and probe.vwc is not None and probe.at - probe.full_at >= DAY_S:
+        return _in_full_soil(probe, probe.vwc - field_capacity + depletion_m3_m3)
     return probe
 
 
@@ -169,24 +172,24 @@ def _silent(probe: Probe, now: int, _roots_m: float) -> Verdict | None:
     age, most = now - probe.heard_at, max(SILENT_LEAST_S, SILENT_INTERVALS * probe.interval_s)
     if age <= most:
         return None
-    return Verdict(SILENT, f"it was last heard {age / 3600:.0f} h ago, and should be every {most / 3600:.0f} h")
+    return Verdict(SILENT, f"it was last heard {age / HOUR_S:.0f} h ago, and should be every {most / HOUR_S:.0f} h")
 
 
 def _stuck(probe: Probe, _now: int, roots_m: float) -> Verdict | None:
     if probe.low is None or probe.high is None or probe.repeats < STUCK_SAMPLES or probe.depth_m > roots_m:
         return None
-    moved = (probe.high - probe.low) * uptake(probe.depth_m / roots_m)
-    if probe.at - probe.same_since < STUCK_S or moved < STUCK_SWING:
+    swing = (probe.high - probe.low) * uptake(probe.depth_m / roots_m)
+    if probe.at - probe.same_since < STUCK_S or swing < STUCK_SWING:
         return None
     days = (probe.at - probe.same_since) / DAY_S
-    return Verdict(STUCK, f"it told the same for {days:.1f} days, while its soil must have moved by {moved:.3f}")
+    return Verdict(STUCK, f"it told the same for {days:.1f} days, while its soil must have moved by {swing:.3f}")
 
 
 def _drifting(probe: Probe, _now: int, _roots_m: float) -> Verdict | None:
-    apart_s, moved = probe.full_at - probe.full_first_at, probe.full_last - probe.full_first
-    if probe.full_days < 2 * DRIFT_DAYS or apart_s < DRIFT_APART_S or abs(moved) < DRIFT:
+    apart_s, drift = probe.full_at - probe.full_first_at, probe.full_last - probe.full_first
+    if probe.full_days < 2 * DRIFT_DAYS or apart_s < DRIFT_APART_S or abs(drift) < DRIFT:
         return None
-    return Verdict(DRIFTING, f"in full soil it reads {moved:+.3f} of what it read {apart_s / DAY_S:.0f} days before")
+    return Verdict(DRIFTING, f"in full soil it reads {drift:+.3f} of what it read {apart_s / DAY_S:.0f} days before")
 
 
 def _outlier(probe: Probe, _now: int, _roots_m: float) -> Verdict | None:
@@ -199,6 +202,57 @@ def _outlier(probe: Probe, _now: int, _roots_m: float) -> Verdict | None:
 
 # The first that holds is the verdict: what says most comes first.
 SUSPICIONS = (_percent, _dead, _silent, _stuck, _outlier, _drifting)
+
+
+def to_go_by(probes: Mapping[str, Probe], verdicts: Mapping[str, Verdict], since: int) -> dict[str, Probe]:
+    """The probes to go by, from the top down; a drifting one only where there is no other. None without any news."""
+    usable = {name: probe for name, probe in probes.items() if verdicts[name].usable and probe.vwc is not None}
+    steady = [name for name in usable if verdicts[name].kind != DRIFTING]
+    names = sorted(steady or usable, key=lambda name: (probes[name].depth_m, name))
+    has_news = any(probes[name].at > since for name in names)
+    return {name: probes[name] for name in names} if has_news else {}
+
+
+# How probes and roots share the soil
+
+
+class Sight(NamedTuple):
+    """What probes see of the roots. Below `reach_m` they see nothing, and `weights` are their shares of what is above.
+
+    `coverage` is the share of the root zone that is near a probe. Of the `below_m` of roots that are deeper,
+    `dryness_below` is how dry they are of what the deepest probe lacks, and `uptake_below` the share of their water
+    that roots in moist soil take from there.
+    """
+
+    reach_m: float
+    weights: list[float]
+    coverage: float
+    below_m: float
+    dryness_below: float
+    uptake_below: float
+
+
+def sight(depths_m: Sequence[float], roots_m: float) -> Sight:
+    """What probes at such depths, which must rise, see of such roots."""
+    reach_m = min(depths_m[-1] + REACH_M, roots_m)
+    return Sight(
+        reach_m=reach_m,
+        weights=weights(depths_m, reach_m),
+        coverage=_coverage(depths_m, roots_m),
+        below_m=max(roots_m - depths_m[-1] - REACH_M, 0.0),
+        dryness_below=drying(depths_m[-1], roots_m, REACH_M),
+        uptake_below=taken_below(reach_m / roots_m),
+    )
+
+
+def _coverage(depths_m: Sequence[float], roots_m: float) -> float:
+    """The share of the root zone within a probe's reach."""
+    covered_m, bottom_m = 0.0, 0.0
+    for depth_m in depths_m:
+        top_m, end_m = max(depth_m - REACH_M, bottom_m, 0.0), min(depth_m + REACH_M, roots_m)
+        covered_m += max(0.0, end_m - top_m)
+        bottom_m = max(bottom_m, end_m)
+    return covered_m / roots_m
 
 
 def uptake(share_of_depth: float) -> float:
@@ -257,5 +311,5 @@ def _leaps(probe: Probe, vwc: float, at: int) -> bool:
     """Farther than soil can go since the last reading, and not what the reading before said already."""
     if probe.vwc is None or (probe.doubted is not None and abs(vwc - probe.doubted) < CONFIRMED_WITHIN):
         return False
-    fall = FALL_AT_ONCE + FALL_AN_HOUR * (at - probe.at) / 3600
+    fall = FALL_AT_ONCE + FALL_AN_HOUR * (at - probe.at) / HOUR_S
     return not -fall <= vwc - probe.vwc <= RISE_AT_ONCE

@@ -5,6 +5,7 @@
 
 from dataclasses import dataclass
 
+from compute_service.domain.units import HOUR_S
 from compute_service.errors import ComputeError
 
 LEAST_CYCLE_S = 120  # the pipes fill first, and a shorter opening waters nothing
@@ -70,7 +71,7 @@ class Refill:
 
 def refill(emitters: Emitters, net_mm: float, most_s: int | None = None) -> Refill:
     """What brings a net depth to the roots, in at most `most_s` seconds of opening."""
-    rate_mm_s = emitters.application_rate_mm_h / 3600
+    rate_mm_s = emitters.application_rate_mm_h / HOUR_S
     seconds = round(max(net_mm, 0.0) / emitters.efficiency / rate_mm_s)
     if most_s is not None:
         seconds = min(seconds, max(most_s, 0))
@@ -102,11 +103,11 @@ def _longest_s(emitters: Emitters) -> int | None:
     if emitters.infiltration_mm_h is None or emitters.infiltration_mm_h >= emitters.application_rate_mm_h:
         return None
     ponds_mm_h = emitters.application_rate_mm_h - emitters.infiltration_mm_h
-    return max(LEAST_CYCLE_S, int(emitters.ponding_mm / ponds_mm_h * 3600))
+    return max(LEAST_CYCLE_S, int(emitters.ponding_mm / ponds_mm_h * HOUR_S))
 
 
 def _soak_s(emitters: Emitters, open_s: int) -> int:
     """How long what an opening left standing takes to go."""
     assert emitters.infiltration_mm_h is not None  # or there were no second cycle
-    left_mm = (emitters.application_rate_mm_h - emitters.infiltration_mm_h) * open_s / 3600
-    return -int(-left_mm / emitters.infiltration_mm_h * 3600 // 1)
+    left_mm = (emitters.application_rate_mm_h - emitters.infiltration_mm_h) * open_s / HOUR_S
+    return -int(-left_mm / emitters.infiltration_mm_h * HOUR_S // 1)

@@ -11,7 +11,7 @@ from compute_service.domain.crops import Crop, Kc
 from compute_service.domain.fusion import Belief
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
     """How much of its water a crop may use in each stage, and at any time.
 
@@ -32,6 +32,21 @@ class Strategy:
 STRATEGY = Strategy()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """All that a strategy goes by: soil and crop on a `day` since planting, and what is believed of the depletion.
+
+    `account` is of the last whole day.
+    """
+
+    soil: Soil
+    crop: Crop
+    day: float
+    kc: Kc
+    account: Account
+    belief: Belief
+
+
 @dataclass(frozen=True, slots=True)
 class Aim:
     """Water is due beyond a depletion of `due_mm`, and brings it down to `left_mm`."""
@@ -40,41 +55,38 @@ class Aim:
     left_mm: float
 
 
-def aim(  # noqa: PLR0913, PLR0917  # the arguments of `want`, which are all that a decision rests on
-    soil: Soil, kc: Kc, account: Account, belief: Belief, day: float, crop: Crop, strategy: Strategy = STRATEGY
-) -> Aim:
-    """The depletion at which water is due, and that which it leaves. `account` is of the last whole day."""
-    whole, p = soil.available_mm(kc.roots_m), account.depletion_share
-    most = min(strategy.most * crop.bears, 1 - strategy.always) * whole
-    a_day_mm = wanted_mm(account)
-    to_harvest = 0.0 if crop.perennial else most - a_day_mm * max(sum(crop.days) - day, 0.0)
-    left = max(to_harvest, 0.0)
-    share = p if kc.stage in {"initial", "development"} else crop.bears + p - kc.depletion
-    used: float = getattr(strategy, kc.stage)
-    due = min(used * share * soil.available_mm(_counted_m(kc, crop, belief, day, strategy)), most) - a_day_mm
-    return Aim(max(due, left + strategy.least * account.readily_available_mm), left)
+def aim(need: Need, strategy: Strategy = STRATEGY) -> Aim:
+    """The depletion at which water is due, and that which it leaves."""
+    kc, crop, account = need.kc, need.crop, need.account
+    whole_mm = need.soil.available_mm(kc.roots_m)
+    most_mm = min(strategy.most * crop.bears, 1 - strategy.always) * whole_mm
+    a_day_mm = demand_mm(account)
+    to_harvest_mm = 0.0 if crop.perennial else most_mm - a_day_mm * max(sum(crop.days) - need.day, 0.0)
+    left_mm = max(to_harvest_mm, 0.0)
+    p = account.depletion_fraction
+    share = p if kc.stage in {"initial", "development"} else crop.bears + p - kc.depletion_fraction
+    share_of_stage: float = getattr(strategy, kc.stage)
+    due_mm = min(share_of_stage * share * need.soil.available_mm(_counted_m(need, strategy)), most_mm) - a_day_mm
+    return Aim(max(due_mm, left_mm + strategy.least * account.readily_available_mm), left_mm)
 
 
-def _counted_m(kc: Kc, crop: Crop, belief: Belief, day: float, strategy: Strategy) -> float:
+def _counted_m(need: Need, strategy: Strategy) -> float:
     """How deep the roots are taken for: the tables have them full grown in mid season, and some crops' are later."""
-    if crop.perennial:
-        return kc.roots_m
-    seen_m = min(belief.reach_m, kc.roots_m)
-    begun, mid = sum(crop.days[:2]), crop.days[2]
-    grown = min(max((day - begun) / max(mid, 1), 0.0), 1.0)
-    counted = strategy.counted + (1 - strategy.counted) * grown
-    return seen_m + counted * (kc.roots_m - seen_m)
+    roots_m, days = need.kc.roots_m, need.crop.days
+    if need.crop.perennial:
+        return roots_m
+    seen_m = min(need.belief.reach_m, roots_m)
+    growth = min(max((need.day - sum(days[:2])) / max(days[2], 1), 0.0), 1.0)
+    trust = strategy.counted + (1 - strategy.counted) * growth
+    return seen_m + trust * (roots_m - seen_m)
 
 
-def wanted_mm(account: Account) -> float:
+def demand_mm(account: Account) -> float:
     """What such a day takes where water is not short: a thirsty crop takes less, and would seem to need less."""
     return account.evaporation_mm + account.transpiration_mm / max(account.stress, 0.1)
 
 
-def want(  # noqa: PLR0913, PLR0917  # as above
-    soil: Soil, kc: Kc, account: Account, belief: Belief, day: float, crop: Crop, strategy: Strategy = STRATEGY
-) -> float:
-    """The net depth to give now; 0 if none is due. `account` is of the last whole day."""
-    aimed = aim(soil, kc, account, belief, day, crop, strategy)
-    lacking = belief.depletion_mm
-    return max(lacking - aimed.left_mm, 0.0) if lacking > aimed.due_mm else 0.0
+def want(need: Need, strategy: Strategy = STRATEGY) -> float:
+    """The net depth to give now; 0 if none is due."""
+    target, depletion_mm = aim(need, strategy), need.belief.depletion_mm
+    return max(depletion_mm - target.left_mm, 0.0) if depletion_mm > target.due_mm else 0.0

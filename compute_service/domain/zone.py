@@ -1,48 +1,25 @@
 """A farm's zones as its owner describes them: soil, crop, probes, emitters, and what is allowed."""
 
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, replace
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
 
+from compute_service.domain.balance import Soil
+from compute_service.domain.constraints import NO_LIMITS, Limits
+from compute_service.domain.crops import Crop
+from compute_service.domain.refill import Emitters
+from compute_service.domain.strategy import STRATEGY, Strategy
+from compute_service.domain.units import DAY_S
 from compute_service.errors import ComputeError
 
-DAY_S = 86400
-MIN_RUN_S = 60  # a shorter run fills the pipes and waters nothing
+MOST_EVAPORABLE = 0.7  # of the surface's water, that coarse soils give off easily (FAO-56, table 19)
 POLAR_DEG = 66.0  # nearer to a pole there are days without a sunset, for which FAO-56 has no equation
 
 
 class SiteError(ComputeError):
     """A place on Earth that cannot be, or where FAO-56 has no equations; the text says what it should be."""
-
-
-class LimitError(ComputeError):
-    """A limit that cannot be; the text says which, and what it should be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What is allowed; None is no limit. `hours` are pairs of seconds after local midnight, and may pass it."""
-
-    daily_l: float | None = None
-    seasonal_l: float | None = None
-    hours: tuple[tuple[int, int], ...] = ()
-    frost_c: float | None = 2.0
-    wind_m_s: float | None = None  # at 2 m; sprinklers lose a fifth or more above 4
-    rain_now_mm_h: float | None = 1.0
-    rain_ahead_h: int = 24
-
-    def __post_init__(self) -> None:
-        for name in ("daily_l", "seasonal_l", "wind_m_s", "rain_now_mm_h"):
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise LimitError(f"{name} {value}: want 0 or more, or leave it away")
-        for begin, end in self.hours:
-            if not (0 <= begin <= DAY_S and 0 <= end <= DAY_S) or begin == end:
-                raise LimitError(
-                    f"hours from {begin} to {end}: want two different times of 0 to {DAY_S} s after midnight"
-                )
-
-
-NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +29,7 @@ class Site:
     latitude_deg: float
     longitude_deg: float
     elevation_m: float
+    _: KW_ONLY
     wind_height_m: float = 2.0
     coastal: bool = False
     arid: bool = False
@@ -68,7 +46,7 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class PlacedProbe:
     """A moisture probe at one depth, besides the zone's own."""
 
     sensor_id: str
@@ -76,10 +54,31 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """What a zone's settings come to: its soil, its crop with this field's roots, its emitters, its strategy."""
+
+    soil: Soil
+    crop: Crop
+    emitters: Emitters
+    sown_at: int
+    strategy: Strategy
+
+    def day(self, at: int) -> float:
+        """Days since sowing; negative before."""
+        return (at - self.sown_at) / DAY_S
+
+    def season_begun(self, at: int) -> int:
+        """When this season began: a perennial's comes round again."""
+        cycle_s = sum(self.crop.days) * DAY_S
+        return at - (at - self.sown_at) % cycle_s if self.crop.perennial else self.sown_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Zone:
     """One valve, the soil that it waters, the crop on it and its probes. Moisture in m3 of water per m3 of soil.
 
     `root_depth_m` is how deep the roots go when full grown. `probe_depth_m` None is a probe over the whole root zone.
+    Its settings are all fields but `place`, which is what they come to: see `zone_of`.
     """
 
     zone_id: str
@@ -104,11 +103,8 @@ class Zone:
     infiltration_mm_h: float | None = None
     probe_depth_m: float | None = None
     limits: Limits = NO_LIMITS
-    probes: tuple[Probe, ...] = ()
-
-    def __hash__(self) -> int:
-        """By the name alone: every decision looks things up by the zone."""
-        return hash(self.zone_id)
+    probes: tuple[PlacedProbe, ...] = ()
+    place: Place
 
     @property
     def sensor_ids(self) -> tuple[str, ...]:
@@ -121,7 +117,32 @@ class Zone:
         return self.application_rate_mm_h * self.area_m2 / 60
 
 
-@dataclass(frozen=True, slots=True)
+def zone_of(settings: Mapping[str, Any], crop: Crop) -> Zone:
+    """The zone of such settings, by their names in Zone, and of its crop as the tables have it."""
+    return Zone(**settings, place=_place(settings, crop))
+
+
+def _place(settings: Mapping[str, Any], crop: Crop) -> Place:
+    capacity, wilting = settings["field_capacity"], settings["wilting_point"]
+    top_mm = 1000 * (capacity - 0.5 * wilting) * 0.1
+    soil = Soil(capacity, wilting, readily_evaporable_mm=min(8.0, MOST_EVAPORABLE * top_mm))
+    crop, strategy = replace(crop, roots_m=settings["root_depth_m"]), STRATEGY
+    own = settings.get("allowed_depletion")
+    if own is not None:  # a grower's own limit is one: neither stage nor weather goes beyond it
+        crop = replace(crop, depletion_fraction=own, closes=own)
+        strategy = replace(STRATEGY, mid=1.0, late=1.0, most=1.0, counted=1.0)
+    emitters = Emitters(
+        settings["area_m2"],
+        settings["application_rate_mm_h"],
+        settings["efficiency"],
+        settings.get("infiltration_mm_h"),
+    )
+    sown, farm = settings["sown"], ZoneInfo(settings["timezone"])
+    sown_at = int(datetime(sown.year, sown.month, sown.day, tzinfo=farm).timestamp())
+    return Place(soil, crop, emitters, sown_at, strategy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A farm and its zones, in the file's order. `forecast`: a URL, or a path from the file's folder on."""
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from compute_service.adapters import crops_table
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.ports import Store
-from compute_service.domain.zone import Config, Site, Zone
+from compute_service.domain.zone import Config, Site, Zone, zone_of
 from compute_service.service import Service
 from protocol import messages, topics
 
@@ -38,7 +39,8 @@ def zone(letter: str = "a", **overrides: Any) -> Zone:
         "max_reading_age_s": 3600,
         "timezone": "America/Toronto",
     }
-    return Zone(**{**fields, **overrides})
+    settings = {**fields, **overrides}
+    return zone_of(settings, crops_table.crop(settings["crop"], settings.get("calendar")))
 
 
 def reading(letter: str = "a", at: int = NOON, vwc: float | None = 0.18, **overrides: Any) -> dict[str, Any]:
@@ -79,7 +81,9 @@ class Bench:
     forecast: Forecast | None = None
 
     def __post_init__(self) -> None:
-        config = Config("test farm", "America/Toronto", SITE, self.zones, self.pump_l_min)
+        config = Config(
+            farm="test farm", timezone="America/Toronto", site=SITE, zones=self.zones, pump_l_min=self.pump_l_min
+        )
         surroundings = (self._publish, lambda: self.now, self.events.append, lambda: self.forecast)
         self.service = Service(config, self.store, *surroundings)
 

@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from compute_service.domain.evapotranspiration import Day, gather
+from compute_service.domain.evapotranspiration import DayMeans, gather
 from compute_service.domain.zone import Site
 
 CANTERBURY = Site(-43.6, 172.0, 500.0)
@@ -33,16 +33,16 @@ class Champion:
     et0_mm: float
 
 
-def canterbury(count: int) -> list[Day]:
+def canterbury(count: int) -> list[DayMeans]:
     """The first days that know everything the station measured."""
     archive = files("eto") / "datasets" / "example_daily.csv.zip"
     with archive.open("rb") as file, zipfile.ZipFile(file) as zipped, zipped.open("example_daily.csv") as inner:
         rows = [row for row in csv.DictReader(io.TextIOWrapper(inner)) if all(row.values())]
     return [
-        Day(
-            datetime.fromisoformat(row["date"]).timetuple().tm_yday,
-            float(row["T_min"]),
-            float(row["T_max"]),
+        DayMeans(
+            day_of_year=datetime.fromisoformat(row["date"]).timetuple().tm_yday,
+            temperature_min_c=float(row["T_min"]),
+            temperature_max_c=float(row["T_max"]),
             vapour_pressure_kpa=float(row["e_a"]),
             solar_w_m2=float(row["R_s"]) * 1e6 / 86400,
         )
@@ -61,7 +61,7 @@ def champion(years: range) -> dict[int, list[Champion]]:
     return found
 
 
-def drummondville() -> list[Day]:
+def drummondville() -> list[DayMeans]:
     """All 84 days, each gathered from its 24 hours as from a station's readings."""
     by_day: dict[int, list[dict[str, Any]]] = {}
     with FIELD.open() as file:

@@ -10,7 +10,7 @@ from compute_service.domain.probes import Probe, hear
 from tests.compute_service.seasons import DEPTHS_M, FIELD_CAPACITY, KC, NAMES, ROOTS_M, WILTING_POINT, Hour
 
 SOIL = balance.Soil(FIELD_CAPACITY, WILTING_POINT)
-CROP = Kc("mid", KC, 0.85 * KC, 0.4, ROOTS_M, 0.5)
+CROP = Kc(stage="mid", single=KC, basal=0.85 * KC, height_m=0.4, roots_m=ROOTS_M, depletion_fraction=0.5)
 GROUND = fusion.Ground(FIELD_CAPACITY, WILTING_POINT, ROOTS_M)
 
 Change = Callable[[int, tuple[float, ...]], Sequence[float | str | None]]
@@ -57,7 +57,7 @@ def live(
     told, state = Told(), balance.State(roots_m=ROOTS_M)
     for hour in hours:
         rain, run = gauge(hour)
-        weather = balance.Weather(hour.et0_mm * et0_factor * told.belief.demand, rain, run)
+        weather = balance.Weather(hour.et0_mm * et0_factor * told.belief.demand, rain_mm=rain, irrigation_mm=run)
         state, account = balance.step(SOIL, replace(state, depletion_mm=told.belief.depletion_mm), CROP, weather)
         told.belief = fusion.predict(told.belief, account, hour.at, 1 / 24)
         if fuse:

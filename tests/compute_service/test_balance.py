@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from pyfao56 import Irrigation, Model, Parameters  # type: ignore[import-untyped]
 from pyfao56 import Weather as TheirWeather
 
+from compute_service.adapters.crops_table import crop
 from compute_service.domain.balance import Account, Method, Soil, SoilError, State, Weather, adjusted_p, step, stress
-from compute_service.domain.crops import Kc, crop, kc
+from compute_service.domain.crops import Kc, kc
 from tests.compute_service.days import Champion, champion
 
 SINGLE = Method(dual=False)
@@ -42,7 +43,13 @@ def test_example_36_water_that_crops_can_take(
     """FAO-56 example 36 (p. 165): TAW and RAW of three crops on three soils, as printed, to 1 mm."""
     soils = [Soil(0.15, 0.06), Soil(0.32, 0.15), Soil(0.35, 0.23)]
     for soil, (available, readily) in zip(soils, printed, strict=True):
-        _, account = step(soil, State(), Kc(plant, 1.0, 1.0, 0.5, roots_m, p), Weather(5.0), SINGLE)
+        _, account = step(
+            soil,
+            State(),
+            Kc(stage=plant, single=1.0, basal=1.0, height_m=0.5, roots_m=roots_m, depletion_fraction=p),
+            Weather(5.0),
+            SINGLE,
+        )
         assert account.available_mm == pytest.approx(available, abs=0.5)
         assert account.readily_available_mm == pytest.approx(readily, abs=0.5)
 
@@ -52,7 +59,10 @@ def test_example_37_stress_in_ten_dry_days() -> None:
 
     Ks to 0.005, ETc adj and depletion to 0.05 mm of the printed, for ten days.
     """
-    silt, tomato = Soil(0.32, 0.12), Kc("mid", 1.2, 1.1, 0.6, 0.8, 0.40)
+    silt, tomato = (
+        Soil(0.32, 0.12),
+        Kc(stage="mid", single=1.2, basal=1.1, height_m=0.6, roots_m=0.8, depletion_fraction=0.40),
+    )
     state = State(55.0, roots_m=0.8)
     printed = [
         *((1.00, 6.0, 61.0), (1.00, 6.0, 67.0), (0.97, 5.8, 72.8), (0.91, 5.4, 78.3), (0.85, 5.1, 83.4)),
@@ -91,7 +101,12 @@ def test_equation_88_as_printed_is_another_order() -> None:
     """
     (early, *_), _ = cotton(Method(early=True))
     taken = early.evapotranspiration_mm
-    late, account = step(SANDY, State(23.4, 0.0, roots_m=0.3), plant(0), Weather(4.5, 0, 40.0, 0.8, 1.6, 35.0))
+    late, account = step(
+        SANDY,
+        State(23.4, 0.0, roots_m=0.3),
+        plant(0),
+        Weather(4.5, rain_mm=0, irrigation_mm=40.0, wetted=0.8, wind_m_s=1.6, humidity_min_pct=35.0),
+    )
     assert account.evapotranspiration_mm == pytest.approx(taken, abs=0.05)
     assert account.percolation_mm == pytest.approx(40 - 23.4 - taken, abs=0.05)
     assert late.depletion_mm == pytest.approx(0.0, abs=1e-9)
@@ -101,7 +116,14 @@ SANDY = Soil(0.23, 0.10, readily_evaporable_mm=8.0)
 
 
 def plant(day: int) -> Kc:
-    return Kc("development", KCB[day], KCB[day], 0.3, 0.30 + 0.05 * day / 9, 0.6)
+    return Kc(
+        stage="development",
+        single=KCB[day],
+        basal=KCB[day],
+        height_m=0.3,
+        roots_m=0.30 + 0.05 * day / 9,
+        depletion_fraction=0.6,
+    )
 
 
 def cotton(method: Method, *, refill_on_day_10: bool = False) -> tuple[list[Account], list[State]]:
@@ -112,7 +134,11 @@ def cotton(method: Method, *, refill_on_day_10: bool = False) -> tuple[list[Acco
         water = 40.0 if day == 0 else state.depletion_mm if day == 9 and refill_on_day_10 else 0.0
         rain = 6.0 if day == 5 else 0.0
         state, account = step(
-            SANDY, replace(state, wetted=0.8), plant(day), Weather(et0, rain, water, 0.8, 1.6, 35.0), method
+            SANDY,
+            replace(state, wetted=0.8),
+            plant(day),
+            Weather(et0, rain_mm=rain, irrigation_mm=water, wetted=0.8, wind_m_s=1.6, humidity_min_pct=35.0),
+            method,
         )
         accounts.append(account)
         states.append(state)
@@ -134,8 +160,21 @@ def test_pyfao56_agrees_on_a_thousand_real_days(constant_p: bool) -> None:
         state = State(1000 * (0.23 - 0.15) * 0.3, soil.evaporable_mm, roots_m=0.3)
         for day, row in zip(season, theirs.itertuples(), strict=True):
             demand = None if constant_p else row.ETc
-            weather = Weather(day.et0_mm, day.rain_mm, row.Irrig, 0.6, THEIR_WIND, 45.0, demand)
-            state, account = step(soil, state, Kc("", row.Kcm, row.Kcb, row.h, row.Zr, 0.55), weather)
+            weather = Weather(
+                day.et0_mm,
+                rain_mm=day.rain_mm,
+                irrigation_mm=row.Irrig,
+                wetted=0.6,
+                wind_m_s=THEIR_WIND,
+                humidity_min_pct=45.0,
+                crop_mm_d=demand,
+            )
+            state, account = step(
+                soil,
+                state,
+                Kc(stage="", single=row.Kcm, basal=row.Kcb, height_m=row.h, roots_m=row.Zr, depletion_fraction=0.55),
+                weather,
+            )
             ours = (state.depletion_mm, state.surface_mm, account.evaporation_kc, account.stress, account.runoff_mm)
             assert ours == pytest.approx((row.Dr, row.De, row.Ke, row.Ks, row.Runoff), abs=1e-6)
             assert account.percolation_mm == pytest.approx(row.DP, abs=1e-6)
@@ -249,13 +288,13 @@ STEPS = st.lists(
         CROPS,
         st.builds(
             Weather,
-            st.floats(0, 15),
-            MILLIMETRES,
-            MILLIMETRES,
-            st.floats(0.05, 1),
-            st.floats(0, 20),
-            st.floats(0, 100),
-            st.none() | st.floats(0, 15),
+            et0_mm=st.floats(0, 15),
+            rain_mm=MILLIMETRES,
+            irrigation_mm=MILLIMETRES,
+            wetted=st.floats(0.05, 1),
+            wind_m_s=st.floats(0, 20),
+            humidity_min_pct=st.floats(0, 100),
+            crop_mm_d=st.none() | st.floats(0, 15),
         ),
     ),
     max_size=12,

@@ -4,21 +4,37 @@ from dataclasses import replace
 
 import pytest
 
-from compute_service.domain.constraints import CONSTRAINTS, Now, Wish, find, most_litres, seconds_left
-from compute_service.domain.forecast import Forecast, Hour
-from compute_service.domain.zone import LimitError, Limits
+from compute_service.domain.conditions import Conditions
+from compute_service.domain.constraints import (
+    CONSTRAINTS,
+    LimitError,
+    Limits,
+    Now,
+    Wish,
+    find,
+    most_litres,
+    seconds_left,
+)
+from compute_service.domain.forecast import Forecast, ForecastHour
 
 AT = 1_750_000_000  # 2025-06-15 11:06:40 in Toronto
 H = 3600
 NOW = Now(AT, "America/Toronto")
 WISH = Wish(net_mm=14.0, litres=4000.0, duration_s=3600, spare_mm=3.0)
-STRICT = Limits(10_000, 200_000, ((20 * H, 8 * H), (11 * H, 12 * H)), 2.0, 4.0, 1.0)
+STRICT = Limits(
+    daily_l=10_000,
+    seasonal_l=200_000,
+    hours=((20 * H, 8 * H), (11 * H, 12 * H)),
+    frost_c=2.0,
+    wind_m_s=4.0,
+    rain_now_mm_h=1.0,
+)
 
 
 def forecast(age_s: int = H, rain_mm: float = 0.0, temperature_c: float = 20.0, wind_m_s: float = 1.0) -> Forecast:
     """48 hours of one weather."""
     first = AT // H * H
-    return Forecast(AT - age_s, tuple(Hour(first + n * H, rain_mm, temperature_c, wind_m_s) for n in range(48)))
+    return Forecast(AT - age_s, tuple(ForecastHour(first + n * H, rain_mm, temperature_c, wind_m_s) for n in range(48)))
 
 
 def failed(limits: Limits = STRICT, now: Now = NOW, wish: Wish = WISH) -> dict[str, str]:
@@ -37,11 +53,11 @@ def test_nothing_known_keeps_nothing_back() -> None:
         ({"used_today_l": 10_000}, "daily_budget", "0 l of the day's budget of 10000 l is left"),
         ({"used_season_l": 199_990}, "seasonal_budget", "10 l of the season's budget"),
         ({"at": AT + H}, "allowed_hour", "it is 12:06, and watering is allowed from 20:00 to 08:00, 11:00 to 12:00"),
-        ({"temperature_c": 1.5}, "no_frost", "1.5 degrees are measured"),
+        ({"conditions": Conditions(temperature_c=1.5)}, "no_frost", "1.5 degrees are measured"),
         ({"forecast": forecast(temperature_c=-1.0)}, "no_frost", "-1.0 degrees are forecast"),
-        ({"wind_m_s": 6.0}, "calm", "wind of 6.0 m/s"),
+        ({"conditions": Conditions(wind_m_s=6.0)}, "calm", "wind of 6.0 m/s"),
         ({"forecast": forecast(wind_m_s=7.0)}, "calm", "wind of 7.0 m/s"),
-        ({"rain_hour_mm": 2.5}, "no_rain_now", "2.5 mm in the last hour"),
+        ({"conditions": Conditions(rain_hour_mm=2.5)}, "no_rain_now", "2.5 mm in the last hour"),
         ({"forecast": forecast(rain_mm=1.0)}, "no_rain_ahead", "24 mm of rain are forecast in 24 h"),
     ],
 )
@@ -88,7 +104,8 @@ def test_limits_that_cannot_be_are_refused(flaw: dict[str, object]) -> None:
 
 
 def test_every_constraint_is_a_row() -> None:
-    """All of them are found, each under its own name, and a good one needs no words."""
+    """All of them are found, each under the name of its row, and a good one needs no words."""
     checks = find(STRICT, NOW, WISH)
+    assert [check.name for check in checks] == [row.name for row in CONSTRAINTS]
     assert len(checks) == len(CONSTRAINTS) == len({check.name for check in checks})
     assert {check.why for check in checks} == {""}

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyfao56.tools.tables import FAO56Tables  # type: ignore[import-untyped]
 
+from compute_service.adapters import crops_table
+from compute_service.adapters.crops_table import crop
 from compute_service.domain import crops
-from compute_service.domain.crops import CropError, crop, in_climate, kc
+from compute_service.domain.crops import CropError, in_climate, kc
 
 BEAN = replace(crop("green_bean"), days=(25, 25, 30, 20), single=(0.15, 1.19, 0.35))
-CALENDARS = [(name, calendar) for name in crops.names() for calendar in crops.calendars(name)]
+CALENDARS = [(name, calendar) for name in crops_table.names() for calendar in crops_table.calendars(name)]
 BRAZIL = (
     *("soja", "milho", "feijão", "café", "cana-de-açúcar", "laranja", "banana"),
     *("arroz", "trigo", "algodão", "mandioca", "tomate", "cebola"),
@@ -62,7 +64,7 @@ def test_every_number_is_a_row_of_the_book() -> None:
         assert calendar == "always" or one.days in lengths, (name, calendar)
         assert (*one.single, one.height_m) in single, name
         assert one.basal in basal, name
-        assert (one.roots_m, rainfed.roots_m, one.depletion) in roots, name
+        assert (one.roots_m, rainfed.roots_m, one.depletion_fraction) in roots, name
 
 
 def test_stomata_close_where_fao_s_crop_model_has_them_close() -> None:
@@ -70,9 +72,9 @@ def test_stomata_close_where_fao_s_crop_model_has_them_close() -> None:
 
     Never more than half as much again as p; without a threshold, as much over p as the crop in the middle of the table.
     """
-    told = {name: crop(name).closes for name in crops.names() if crop(name).closes}
+    told = {name: crop(name).closes for name in crops_table.names() if crop(name).closes}
     assert told == {name: aquacrop.Crop(theirs, planting_date="01/01").p_up2 for name, theirs in AQUACROP.items()}
-    ratios = [closes / crop(name).depletion for name, closes in told.items() if closes]
+    ratios = [closes / crop(name).depletion_fraction for name, closes in told.items() if closes]
     assert pytest.approx(median(ratios), abs=0.01) == crops.CLOSES
     assert crop("potato").bears == pytest.approx(1.5 * 0.35), "its stomata would bear 0.60"
     assert crop("sugarcane").bears == 0.5, "they close before p of 0.65 is used up"
@@ -81,7 +83,7 @@ def test_stomata_close_where_fao_s_crop_model_has_them_close() -> None:
 
 def test_what_brazil_grows_is_there() -> None:
     """The main crops of Brazil are found by their Brazilian names, or begin with them."""
-    known = {crop(name).name_pt for name in crops.names()}
+    known = {crop(name).name_pt for name in crops_table.names()}
     for name in BRAZIL:
         assert any(one == name or one.startswith(f"{name} (") for one in known), name
     assert crop("soja") == crop("soybean")
@@ -136,7 +138,7 @@ def test_an_unknown_crop_says_which_are_known() -> None:
 
 
 @pytest.mark.parametrize(
-    "flaw", [{"days": (0, 0, 0, 0)}, {"days": (-1, 5, 5, 5)}, {"roots_m": 0.0}, {"depletion": 1.0}]
+    "flaw", [{"days": (0, 0, 0, 0)}, {"days": (-1, 5, 5, 5)}, {"roots_m": 0.0}, {"depletion_fraction": 1.0}]
 )
 def test_a_crop_that_cannot_be_is_refused(flaw: dict[str, object]) -> None:
     """No season, no roots, or all of the water to be had: such a crop of a farm's own is refused."""

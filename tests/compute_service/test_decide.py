@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute_service.domain.decide import CALENDAR_MM_A_WEEK, FUTURE_S, Decision, Run, ZoneState, decide
-from compute_service.domain.forecast import Forecast, Hour
+from compute_service.domain.conditions import Conditions
+from compute_service.domain.constraints import MIN_RUN_S, Limits
+from compute_service.domain.decide import FUTURE_S, REMEDIES, Decision, Run, ZoneState, decide
+from compute_service.domain.forecast import Forecast, ForecastHour
 from compute_service.domain.inputs import Inputs, conclude
-from compute_service.domain.zone import MIN_RUN_S, Limits, Probe, Zone
+from compute_service.domain.units import CALENDAR_MM_A_WEEK
+from compute_service.domain.zone import PlacedProbe, Zone
 from compute_service.domain.zone_model import Refilling, Sample, ZoneModel, advance, commanded
 from tests.compute_service.bench import NOON, zone
 
@@ -40,8 +43,10 @@ def lacking(mm: float, **overrides: Any) -> ZoneState:
     known = state(**overrides)
     assert known.model is not None
     belief = known.model.belief
-    mean = (mm, *belief.known.mean[1:])
-    return replace(known, model=replace(known.model, belief=replace(belief, known=belief.known._replace(mean=mean))))
+    mean = (mm, *belief.estimate.mean[1:])
+    return replace(
+        known, model=replace(known.model, belief=replace(belief, estimate=belief.estimate._replace(mean=mean)))
+    )
 
 
 DUE_MM = decide(zone(), lacking(0.0), NOON).receipt["due_mm"]
@@ -53,7 +58,7 @@ def failed(decision: Decision) -> list[str]:
 
 def rainy(mm_h: float, at: int = NOON) -> Forecast:
     first = at // 3600 * 3600
-    return Forecast(at, tuple(Hour(first + n * 3600, mm_h, 20.0, 1.0, 0.2) for n in range(48)))
+    return Forecast(at, tuple(ForecastHour(first + n * 3600, mm_h, 20.0, 1.0, 0.2) for n in range(48)))
 
 
 def test_dry_zone_is_watered() -> None:
@@ -91,15 +96,15 @@ def test_dry_zone_is_watered() -> None:
         (state(runs=(Run(NOON - 7200, 5350),)), "within_daily_cap", "50 s of today's 90 min is left"),
         (state(used_today_l=4990), "daily_budget", "10 l of the day's budget of 5000 l is left"),
         (state(used_season_l=99_999), "seasonal_budget", "1 l of the season's budget of 100000 l is left"),
-        (state(temperature_c=1.0), "no_frost", "1.0 degrees are measured"),
-        (state(wind_m_s=7.0), "calm", "the wind of 7.0 m/s"),
-        (state(rain_hour_mm=3.0), "no_rain_now", "it rains: 3.0 mm in the last hour"),
+        (state(conditions=Conditions(temperature_c=1.0)), "no_frost", "1.0 degrees are measured"),
+        (state(conditions=Conditions(wind_m_s=7.0)), "calm", "the wind of 7.0 m/s"),
+        (state(conditions=Conditions(rain_hour_mm=3.0)), "no_rain_now", "it rains: 3.0 mm in the last hour"),
         (state(pump_left_l_min=199.0), "pump_free", "the pump has 199 l/min left while other zones run"),
     ],
 )
 def test_each_check_refuses(known: ZoneState, check: str, told: str) -> None:
     """Each check alone keeps the valve shut, and the sentence gives its reason."""
-    limits = Limits(5000, 100_000, ((8 * 3600, 20 * 3600),), 2.0, 4.0)
+    limits = Limits(daily_l=5000, seasonal_l=100_000, hours=((8 * 3600, 20 * 3600),), frost_c=2.0, wind_m_s=4.0)
     decision = decide(zone(limits=limits), known, NOON)
     assert decision.intent is None
     assert failed(decision)[0] == check
@@ -128,7 +133,7 @@ def test_hours_that_are_not_allowed() -> None:
 def test_every_check_is_a_row() -> None:
     """A decision keeps every check with its value and threshold, also those that passed, in one order."""
     for known in (state(), state(0.28)):
-        assert tuple(check.name for check in decide(zone(), known, NOON).checks) == CHECKS
+        assert tuple(check.name for check in decide(zone(), known, NOON).checks) == CHECKS == tuple(REMEDIES)
     needs = decide(zone(), lacking(60.0), NOON).checks[4]
     assert (needs.value, needs.passed) == (60.0, True)
     assert needs.threshold == pytest.approx(DUE_MM, abs=0.01)
@@ -152,7 +157,12 @@ def test_a_crop_that_can_wait_waits_for_rain() -> None:
 
 def test_one_good_probe_is_enough() -> None:
     """With one of three probes dead, the others are gone by."""
-    one = zone(probes=(Probe("irrigation-gateway-1.soil-a-20cm", 0.2), Probe("irrigation-gateway-1.soil-a-40cm", 0.4)))
+    one = zone(
+        probes=(
+            PlacedProbe("irrigation-gateway-1.soil-a-20cm", 0.2),
+            PlacedProbe("irrigation-gateway-1.soil-a-40cm", 0.4),
+        )
+    )
     model = believed(one)
     for minute in range(3):
         model = advance(one, model, (), (), [Sample(one.sensor_id, NOON - 50 + minute, 0.0)], NOON)
@@ -198,8 +208,8 @@ def test_a_refill_in_cycles() -> None:
             soaks.add(decision.refilling.soak_s)
         model = commanded(known.model, decision.refilling)
         depletion = model.belief.depletion_mm - decision.intent.depth_mm
-        mean = (depletion, *model.belief.known.mean[1:])
-        model = replace(model, belief=replace(model.belief, known=model.belief.known._replace(mean=mean)))
+        mean = (depletion, *model.belief.estimate.mean[1:])
+        model = replace(model, belief=replace(model.belief, estimate=model.belief.estimate._replace(mean=mean)))
         ended = now + decision.intent.duration_s
         known = ZoneState(model=model, runs=(Run(ended, decision.intent.duration_s),))
         now = ended + (decision.refilling.soak_s if decision.refilling else 0)

@@ -4,7 +4,6 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import astuple
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compute_service.adapters.forecast_source import ForecastError, Forecasts, load, parse
-from compute_service.domain.forecast import FRESH_S, Forecast, Hour
+from compute_service.domain.forecast import FRESH_S, Forecast, ForecastHour
 
 NOW = 1_750_000_000  # 2025-06-15 15:06:40 UTC, 12:06:40 in Sao Paulo
 NOON = 1_749_999_600  # 12:00 there
@@ -52,7 +51,7 @@ def text(**overrides: Any) -> bytes:
 def test_the_hours_are_the_place_s_own() -> None:
     """Local times become Unix seconds; rain told at 13:00 fell in the hour before; the wind is brought to 2 m."""
     first, *_, last = parse(text(), NOW).hours
-    assert astuple(first) == pytest.approx((NOON, 1.0, 21.0, 3.0 * 0.748, 0.4), abs=0.001)
+    assert tuple(first) == pytest.approx((NOON, 1.0, 21.0, 3.0 * 0.748, 0.4), abs=0.001)
     assert (last.at, last.rain_mm, last.temperature_c) == (NOON + 3 * 3600, None, None)
 
 
@@ -90,7 +89,7 @@ def test_other_units_mean_the_same_weather() -> None:
 def test_what_is_not_told_is_missing() -> None:
     """A forecast of rain alone is a forecast."""
     forecast = parse(text(hourly={"time": ["2025-06-15T12:00", "2025-06-15T13:00"], "precipitation": [0, 3]}), NOW)
-    assert forecast.hours[0] == Hour(NOON, rain_mm=3.0)
+    assert forecast.hours[0] == ForecastHour(NOON, rain_mm=3.0)
     assert forecast.windiest_m_s(NOON, NOON + 60) is None
 
 

@@ -112,7 +112,7 @@ def test_belief_goes_on_from_its_json() -> None:
         told.probes = {
             name: Probe.from_json(json.loads(json.dumps(probe.to_json()))) for name, probe in told.probes.items()
         }
-        weather = balance.Weather(hour.et0_mm * told.belief.demand, hour.rain_mm, hour.run_mm)
+        weather = balance.Weather(hour.et0_mm * told.belief.demand, rain_mm=hour.rain_mm, irrigation_mm=hour.run_mm)
         state, account = balance.step(SOIL, replace(state, depletion_mm=told.belief.depletion_mm), CROP, weather)
         told.belief = fusion.predict(told.belief, account, hour.at, 1 / 24)
         for (name, probe), vwc in zip(told.probes.items(), hour.read, strict=True):
@@ -148,7 +148,7 @@ def test_belief_is_always_a_number_that_can_be(
     probes = {str(depth): Probe(depth) for depth in (0.1, 0.3, 0.5)}
     for seconds, et0, rain, run, read in hours:
         at += seconds
-        weather = balance.Weather(et0 * belief.demand, rain, run)
+        weather = balance.Weather(et0 * belief.demand, rain_mm=rain, irrigation_mm=run)
         state, account = balance.step(SOIL, replace(state, depletion_mm=belief.depletion_mm), crop, weather)
         belief = fusion.predict(belief, account, at, seconds / 86400)
         assert 0 <= belief.below_mm <= belief.depletion_mm
@@ -197,13 +197,13 @@ def test_hours_drain_as_a_day_does() -> None:
     by_day = fusion.predict(full, _of(), START + 86400, 1.0)
     for hour in range(1, 25):
         full = fusion.predict(full, _of(), START + hour * 3600, 1 / 24)
-    assert full.known.mean[0] == pytest.approx(by_day.known.mean[0], rel=0.02)
-    assert by_day.known.mean[0] < -5
+    assert full.estimate.mean[0] == pytest.approx(by_day.estimate.mean[0], rel=0.02)
+    assert by_day.estimate.mean[0] < -5
 
 
 def _of(et0_mm: float = 0.0, rain_mm: float = 0.0) -> balance.Account:
     """The account of a day on a soil at field capacity."""
-    return balance.step(SOIL, balance.State(0.0, roots_m=ROOTS_M), CROP, balance.Weather(et0_mm, rain_mm))[1]
+    return balance.step(SOIL, balance.State(0.0, roots_m=ROOTS_M), CROP, balance.Weather(et0_mm, rain_mm=rain_mm))[1]
 
 
 def test_a_doubtful_soil_does_not_dry_by_doubt_alone() -> None:
@@ -266,6 +266,6 @@ def test_what_no_probe_sees_is_an_offset_that_nobody_knows(roots_m: float, sees_
             now = START + day * 86400
             probes = {name: hear(probe, 0.25 + day % 2 / 1000, now, WILTING_POINT) for name, probe in probes.items()}
             belief, probes, _ = fusion.observe(belief, probes, ground, now, tuning)
-        unsure.append(belief.known.cov[5])
+        unsure.append(belief.estimate.cov[5])
     assert (unsure[0] == unsure[1]) is sees_all
     assert unsure[0] >= unsure[1]

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from compute_service import untrusted_reports
-from compute_service.domain.forecast import Forecast
-from compute_service.domain.forecast import Hour as ToCome
-from compute_service.domain.hourly_weather import Outside, outside, reckon
-from compute_service.domain.zone_model import ASSUMED_ET0_MM_D, Hour
+from compute_service.domain.conditions import Conditions, conditions
+from compute_service.domain.forecast import Forecast, ForecastHour
+from compute_service.domain.hourly_weather import reckon
+from compute_service.domain.zone_model import ASSUMED_ET0_MM_D, WeatherHour
 from protocol import messages, topics
 from protocol.errors import ProtocolError
 from tests.compute_service.bench import GATEWAY, NOON, SITE, reading
@@ -48,11 +48,11 @@ def test_a_part_that_is_missing_is_guessed(missing: str) -> None:
 
 def test_what_stands_in_for_a_silent_station() -> None:
     """A fresh forecast first, then the same hour of the day before, then what is usual in the course of the sun."""
-    fresh = Forecast(AT, tuple(ToCome(AT + n * 3600, et0_mm=0.4) for n in range(3)))
+    fresh = Forecast(AT, tuple(ForecastHour(AT + n * 3600, et0_mm=0.4) for n in range(3)))
     old = Forecast(AT - 30 * 3600, fresh.hours)
-    before = Hour(AT - 86400, 0.33, 5.0, "measured")
-    assert reckon(SITE, AT, [], 0.7, before, fresh).hour == Hour(AT, 0.4, 0.0, "forecast")
-    assert reckon(SITE, AT, [], 0.7, before, old).hour == Hour(AT, 0.33, 0.0, "yesterday")
+    before = WeatherHour(AT - 86400, 0.33, 5.0, "measured")
+    assert reckon(SITE, AT, [], 0.7, before, fresh).hour == WeatherHour(AT, 0.4, 0.0, "forecast")
+    assert reckon(SITE, AT, [], 0.7, before, old).hour == WeatherHour(AT, 0.33, 0.0, "yesterday")
     assert reckon(SITE, AT, [], 0.7, None, None).sun_ratio == 0.7
     assumed = [reckon(SITE, AT + n * 3600, [], None, None, None).hour for n in range(24)]
     assert {hour.source for hour in assumed} == {"assumed"}
@@ -73,8 +73,8 @@ def test_the_weather_outside_is_that_of_the_last_hour() -> None:
         {"measured_at": NOON - 1800, "rain_mm": 0.4, "air_temperature_c": 20.0},
         {"measured_at": NOON - 900, "rain_mm": 0.3, "air_temperature_c": 21.0},
     ]
-    assert outside(rows, NOON) == Outside(21.0, None, 0.7)
-    assert outside([], NOON) == Outside()
+    assert conditions(rows, NOON) == Conditions(temperature_c=21.0, rain_hour_mm=0.7)
+    assert conditions([], NOON) == Conditions()
 
 
 def test_reports_are_read_as_gateways_write_them() -> None:

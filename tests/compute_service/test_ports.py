@@ -18,7 +18,7 @@ from compute_service.adapters.in_memory.store import InMemoryStore
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain import ports
 from compute_service.domain.decide import Run, ZoneState
-from compute_service.domain.hourly_weather import Reckoned
+from compute_service.domain.hourly_weather import HourRecord
 from compute_service.domain.inputs import Inputs, conclude
 from compute_service.domain.ports import (
     HOURS_KEPT_S,
@@ -31,7 +31,7 @@ from compute_service.domain.ports import (
     WaterRow,
     ZoneMemory,
 )
-from compute_service.domain.zone_model import Hour, Sample, Water, ZoneModel
+from compute_service.domain.zone_model import Sample, Water, WeatherHour, ZoneModel
 from compute_service.errors import StoreError
 from tests.compute_service.bench import GATEWAY, NOON, zone
 
@@ -87,8 +87,8 @@ def model(at: int = NOON) -> ZoneModel:
     return conclude(A, None, Inputs(samples=(Sample(A.sensor_id, at, 0.25),)), at)[1]
 
 
-def hour(at: int, et0_mm: float = 0.3) -> Reckoned:
-    return Reckoned(Hour(at, et0_mm, 0.0, "measured"), 0.7)
+def hour(at: int, et0_mm: float = 0.3) -> HourRecord:
+    return HourRecord(WeatherHour(at, et0_mm, 0.0, "measured"), 0.7)
 
 
 # how narrow they are
@@ -144,7 +144,7 @@ WRITES: dict[str, Callable[[Store], object]] = {
     "save_sample": lambda store: store.zones.save_sample(A.zone_id, Sample(A.sensor_id, NOON + 1, 0.2), KEY, NOON),
     "forget": lambda store: store.zones.forget(B.zone_id),
     "add_water": lambda store: store.zones.add_water(water("new")),
-    "save_model": lambda store: store.zones.save_model(B.zone_id, model(), {NOON: (GATEWAY, hour(NOON))}),
+    "save_model": lambda store: store.zones.save_model(B, model(), [hour(NOON)]),
     "save_weather": lambda store: store.zones.save_weather(GATEWAY, NOON + 1, KEY, {"rain_mm": 0.5}),
     "add": lambda store: store.commands.add(GATEWAY, command("new"), NOON + 420),
     "move": lambda store: store.commands.move("C0", "sent", None, give_up_at=NOON + 1),
@@ -284,12 +284,12 @@ def test_a_model_knows_what_was_new(store: Store) -> None:
     store.zones.save_sample(A.zone_id, Sample(A.sensor_id, NOON, 0.2), KEY, NOON + 10)
     store.zones.add_water(water())
     assert store.zones.model(A) is None
-    store.zones.save_model(A.zone_id, model(), {})
+    store.zones.save_model(A, model(), [])
     assert store.zones.model(A) == model()
     assert store.zones.news(A) == ((), ())
     assert store.zones.due() == {}
     assert store.zones.zone_state(A, 0, 0, 0).used_season_l == A.flow_l_min
-    store.zones.save_model(A.zone_id, model(NOON + 900), {})
+    store.zones.save_model(A, model(NOON + 900), [])
     assert store.zones.model(A) == model(NOON + 900)
 
 
@@ -299,10 +299,10 @@ def test_an_hour_is_reckoned_once(store: Store) -> None:
     for gateway_id in (GATEWAY, "gw-2"):
         store.zones.save_weather(gateway_id, NOON - WEATHER_KEPT_S - 1, KEY, {"rain_mm": 1.0})
         store.zones.save_weather(gateway_id, NOON - WEATHER_KEPT_S, KEY, {"rain_mm": 2.0})
-    store.zones.save_model(A.zone_id, model(), {old: (GATEWAY, hour(old))})
-    store.zones.save_model(A.zone_id, model(), {old: ("gw-2", hour(old))})
-    store.zones.save_model(A.zone_id, model(), {late: (GATEWAY, hour(late))})
-    store.zones.save_model(A.zone_id, model(), {late: (GATEWAY, hour(late, et0_mm=9.0))})
+    store.zones.save_model(A, model(), [hour(old)])
+    store.zones.save_model(replace(A, gateway_id="gw-2"), model(), [hour(old)])
+    store.zones.save_model(A, model(), [hour(late)])
+    store.zones.save_model(A, model(), [hour(late, et0_mm=9.0)])
     assert store.zones.hour(GATEWAY, late) == hour(late)
     assert store.zones.hour(GATEWAY, old) is None
     assert store.zones.hour("gw-2", old) == hour(old)
@@ -552,7 +552,8 @@ class SideBySide(RuleBasedStateMachine):
     @rule(zone_id=zone_ids, gateway_id=gateway_ids, at=st.sampled_from([NOON, NOON + WEATHER_KEPT_S + 3]))
     def save_model(self, zone_id: str, gateway_id: str, at: int) -> None:
         """A zone was decided about."""
-        self.both(lambda store: store.zones.save_model(zone_id, model(), {at: (gateway_id, hour(at))}))
+        zone = replace(A, zone_id=zone_id, gateway_id=gateway_id)
+        self.both(lambda store: store.zones.save_model(zone, model(), [hour(at)]))
 
     @rule(gateway_id=gateway_ids, at=moments, key=keys, rain_mm=durations)
     def save_weather(self, gateway_id: str, at: int, key: tuple[int, str], rain_mm: int) -> None:

@@ -1,5 +1,6 @@
 """Decisions that explain themselves, and that come out the same when they are made again."""
 
+import base64
 import json
 import random
 import sqlite3
@@ -10,20 +11,28 @@ from pathlib import Path
 import pytest
 
 from compute_service.__main__ import main
+from compute_service.adapters import crops_table
 from compute_service.adapters.packing import pack, unpack
 from compute_service.adapters.sqlite.store import SqliteStore
-from compute_service.domain.forecast import Forecast, Hour
-from compute_service.domain.inputs import zone_from, zone_text
-from compute_service.domain.zone import Limits, Probe
+from compute_service.domain.constraints import Limits
+from compute_service.domain.forecast import Forecast, ForecastHour
+from compute_service.domain.inputs import Inputs, conclude, zone_from, zone_text
+from compute_service.domain.zone import PlacedProbe
 from compute_service.domain.zone_model import ZoneModel
 from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, zone
 
-DEEP = (Probe(f"{GATEWAY}.soil-a-20cm", 0.2), Probe(f"{GATEWAY}.soil-a-40cm", 0.4))
+DEEP = (PlacedProbe(f"{GATEWAY}.soil-a-20cm", 0.2), PlacedProbe(f"{GATEWAY}.soil-a-40cm", 0.4))
 ZONES = (
-    zone("a", probes=DEEP, infiltration_mm_h=40.0, limits=Limits(9000, 1e6, ((3600, 82800),), 1.0, 9.0)),
+    zone(
+        "a",
+        probes=DEEP,
+        infiltration_mm_h=40.0,
+        limits=Limits(daily_l=9000, seasonal_l=1e6, hours=((3600, 82800),), frost_c=1.0, wind_m_s=9.0),
+    ),
     zone("b", efficiency=0.9, allowed_depletion=None),
 )
+BY_POSITION = Path(__file__).with_name("recorded") / "kept_by_position.json"  # of a service before names were kept
 DAYS = ("2025-06-15", "2025-06-16", "2025-06-17")
 
 
@@ -38,7 +47,9 @@ def live(store: SqliteStore, hours: int = 48) -> Bench:
             again = Bench(store, ZONES, now=bench.now, pump_l_min=390)
             again.service.start()
             again.published, bench = [*bench.published, *again.published], again
-        bench.forecast = Forecast(bench.now - 60, tuple(Hour(NOON // 3600 * 3600 + n * 3600, 0.1) for n in range(99)))
+        bench.forecast = Forecast(
+            bench.now - 60, tuple(ForecastHour(NOON // 3600 * 3600 + n * 3600, 0.1) for n in range(99))
+        )
         weather = {"air_temperature_c": 18 + quarter % 96 / 8, "rain_mm": 0.1 * (quarter % 40 == 0), "vwc": None}
         weather |= {"wind_speed_m_s": 2.0, "solar_radiation_w_m2": 300.0, "seq": quarter}
         bench.hear_reading("a", sample=weather, sensor_id=f"{GATEWAY}.weather", zone_id=None)
@@ -124,8 +135,69 @@ def test_the_store_stays_small(lived: Path) -> None:
 def test_zones_and_models_survive_being_kept(lived: Path) -> None:
     """Settings and beliefs are the same after they were a text."""
     for one in ZONES:
-        assert zone_from(zone_text(one)) == one
+        assert zone_from(zone_text(one), crops_table.crop) == one
         with closing(SqliteStore(lived)) as store:
             model = store.zones.model(one)
         assert model is not None
-        assert ZoneModel.from_json(one, json.loads(json.dumps(model.to_json()))) == model
+        assert ZoneModel.from_json(one.place, json.loads(json.dumps(model.to_json()))) == model
+
+
+def test_what_an_older_service_kept_by_position_is_decided_again_the_same() -> None:
+    """Two mornings that were kept as lists without names, with runs and a model, come out to the last digit.
+
+    A check that was added since is none of theirs.
+    """
+    recorded = json.loads(BY_POSITION.read_text())
+    zones = {name: zone_from(text, crops_table.crop) for name, text in recorded["settings"].items()}
+    models: dict[str, ZoneModel | None] = {}
+    for row in recorded["decisions"]:
+        reasons, inputs = (unpack(base64.b64decode(row[name])) for name in ("reasons", "inputs"))
+        one = zones[inputs["zone"]]
+        if "model" in inputs:
+            models[row["zone_id"]] = ZoneModel.from_json(one.place, inputs["model"]) if inputs["model"] else None
+        decision, models[row["zone_id"]] = conclude(one, models[row["zone_id"]], Inputs.from_json(inputs), row["at"])
+        told = json.loads(json.dumps(decision.to_json()))
+        assert (told["sentence"], told["intent"], told["receipt"]) == (
+            row["sentence"],
+            reasons["intent"],
+            reasons["receipt"],
+        )
+        names = {check["name"] for check in reasons["checks"]}
+        assert [check for check in told["checks"] if check["name"] in names] == reasons["checks"]
+    assert sum(row["command_id"] is not None for row in recorded["decisions"]) > 5
+
+
+def test_a_model_that_an_older_service_kept_goes_on(tmp_path: Path) -> None:
+    """A store's model with lists without names is the same model once it is kept again, by name."""
+    recorded = json.loads(BY_POSITION.read_text())
+    with closing(SqliteStore(tmp_path / "store")) as store:
+        for one in ZONES:
+            old = recorded["models"][one.zone_id]
+            model = ZoneModel.from_json(one.place, old)
+            store.zones.save_model(one, model, [])
+            again = store.zones.model(one)
+            assert again == model
+            assert len(model.fluxes) == len(old["moved"]) > 20
+            assert [list(part) for part in model.belief.estimate] == old["belief"]["known"]
+            assert {name: [verdict.kind, verdict.why] for name, verdict in model.verdicts.items()} == old["verdicts"]
+
+
+def test_nothing_is_kept_by_its_place_alone(lived: Path) -> None:
+    """A later service can add a value anywhere: every list of inputs and models is one column, of one kind."""
+
+    def mixed(value: object) -> bool:
+        if isinstance(value, dict):
+            return any(map(mixed, value.values()))
+        kinds = (
+            {float if type(one) is int else type(one) for one in value} - {type(None)}
+            if isinstance(value, list)
+            else set()
+        )
+        return len(kinds) > 1 or bool(kinds & {list, dict})
+
+    with closing(sqlite3.connect(lived)) as database:
+        inputs = [unpack(row[0]) for row in database.execute("SELECT inputs FROM decisions")]
+        models = [json.loads(row[0]) for row in database.execute("SELECT model FROM models")]
+    assert inputs
+    assert models
+    assert not [row for row in (*inputs, *models) if mixed(row)]

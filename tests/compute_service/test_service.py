@@ -14,7 +14,7 @@ from compute_service.adapters.in_memory.store import InMemoryStore
 from compute_service.adapters.schema import SCHEMAS
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.decide import Run
-from compute_service.domain.zone import Probe
+from compute_service.domain.zone import PlacedProbe
 from compute_service.service import ROUTES
 from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, reading, zone
@@ -218,7 +218,7 @@ def test_one_pump_waters_the_driest_first(store: InMemoryStore) -> None:
 
 def test_every_probe_of_a_zone_counts(store: InMemoryStore) -> None:
     """A reading of any of them is reason to decide, and where the zone's own is dead the others are gone by."""
-    deep = tuple(Probe(f"{GATEWAY}.soil-a-{depth}cm", depth / 100) for depth in (20, 40))
+    deep = tuple(PlacedProbe(f"{GATEWAY}.soil-a-{depth}cm", depth / 100) for depth in (20, 40))
     bench = Bench(store, (zone("a", probes=deep),))
     for at in (NOON - 120, NOON - 60, NOON):
         bench.hear_reading("a", at, 0.0)

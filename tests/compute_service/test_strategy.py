@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compute_service.adapters import crops_table
 from compute_service.domain import balance, crops, fusion, strategy
 from compute_service.domain.balance import Account, Soil, State, Weather
-from compute_service.domain.strategy import STRATEGY, aim, want
+from compute_service.domain.strategy import STRATEGY, Need, aim, want
 
 SOIL = Soil(0.30, 0.12)
-TOMATO = replace(crops.crop("tomato"), roots_m=1.0)
+TOMATO = replace(crops_table.crop("tomato"), roots_m=1.0)
 EVER = replace(TOMATO, perennial=True)
-HARDY = replace(EVER, depletion=0.7, closes=0.85)
+HARDY = replace(EVER, depletion_fraction=0.7, closes=0.85)
 SEASON = sum(TOMATO.days)
 MID, LAST = 90, SEASON - 1
 
@@ -25,7 +26,12 @@ def account(day: float, crop: crops.Crop = TOMATO, et0_mm: float = 5.0) -> Accou
 
 
 def wanted(day: float, depletion_mm: float, crop: crops.Crop = TOMATO, et0_mm: float = 5.0) -> float:
-    return want(SOIL, crops.kc(crop, day), account(day, crop, et0_mm), believed(depletion_mm), day, crop)
+    return want(need(day, believed(depletion_mm), crop, et0_mm))
+
+
+def need(day: float, belief: fusion.Belief, crop: crops.Crop = TOMATO, et0_mm: float = 5.0) -> Need:
+    kc = crops.kc(crop, day)
+    return Need(soil=SOIL, crop=crop, day=day, kc=kc, account=account(day, crop, et0_mm), belief=belief)
 
 
 def believed(depletion_mm: float, reach_m: float = 1.0) -> fusion.Belief:
@@ -35,7 +41,7 @@ def believed(depletion_mm: float, reach_m: float = 1.0) -> fusion.Belief:
 
 def test_a_wet_soil_gets_nothing_and_a_dry_one_is_filled() -> None:
     """In mid season the whole depletion is given back, once the next day would close the stomata."""
-    bears = TOMATO.bears + account(MID).depletion_share - TOMATO.depletion
+    bears = TOMATO.bears + account(MID).depletion_fraction - TOMATO.depletion_fraction
     due = STRATEGY.mid * bears * account(MID).available_mm - account(MID).evapotranspiration_mm
     assert wanted(MID, due - 0.1) == 0
     assert wanted(MID, due + 0.1) == pytest.approx(due + 0.1)
@@ -43,11 +49,7 @@ def test_a_wet_soil_gets_nothing_and_a_dry_one_is_filled() -> None:
 
 def test_young_crops_are_watered_before_old_ones() -> None:
     """Of what is readily available, a growing crop may use less than a grown one, and that less than a ripe one."""
-    shares = [
-        (aim(SOIL, crops.kc(TOMATO, day), account(day), believed(0.0), day, TOMATO).due_mm)
-        / account(day).readily_available_mm
-        for day in (45, MID, 118)
-    ]
+    shares = [aim(need(day, believed(0.0))).due_mm / account(day).readily_available_mm for day in (45, MID, 118)]
     assert shares == sorted(shares)
     assert shares[0] < 0.7 < shares[1]
 
@@ -56,7 +58,7 @@ def test_roots_that_no_probe_sees_are_not_counted_on_at_once() -> None:
     """With probes that see half of the roots, water is due earlier as mid season begins, and no longer as it ends."""
 
     def due_mm(day: int, reach_m: float, crop: crops.Crop = TOMATO) -> float:
-        return aim(SOIL, crops.kc(crop, day), account(day, crop), believed(0.0, reach_m), day, crop).due_mm
+        return aim(need(day, believed(0.0, reach_m), crop)).due_mm
 
     begins, ends = sum(TOMATO.days[:2]), sum(TOMATO.days[:3])
     part = 0.5 + 0.5 * STRATEGY.counted
@@ -77,7 +79,7 @@ def test_what_the_season_no_longer_takes_is_not_given() -> None:
 
 def test_a_perennial_has_no_harvest_to_wait_for() -> None:
     """Coffee is filled on the last day of its cycle as on any other."""
-    coffee = replace(crops.crop("coffee"), roots_m=1.0)
+    coffee = replace(crops_table.crop("coffee"), roots_m=1.0)
     assert wanted(364, 150.0, coffee) == pytest.approx(150.0)
 
 
@@ -88,7 +90,7 @@ def test_however_cool_the_day_some_water_always_stays() -> None:
     """
     for crop, share in ((EVER, STRATEGY.most * EVER.bears), (HARDY, 1 - STRATEGY.always)):
         full = SOIL.available_mm(1.0)
-        cooler = account(MID, crop, et0_mm=0.1).depletion_share - crop.depletion
+        cooler = account(MID, crop, et0_mm=0.1).depletion_fraction - crop.depletion_fraction
         assert STRATEGY.mid * (crop.bears + cooler) > share
         assert wanted(MID, share * full, crop, et0_mm=0.1) == share * full
         assert wanted(MID, share * full - 1, crop, et0_mm=0.1) == 0
@@ -106,7 +108,7 @@ def test_the_aim_is_what_want_goes_by() -> None:
     """At every depletion `want` gives water just where `aim` says that it is due, and down to what it leaves."""
     for depletion in range(0, 180, 7):
         belief = fusion.begin(float(depletion))
-        arguments = (SOIL, crops.kc(TOMATO, 120), account(120), belief, 120, TOMATO)
-        aimed = aim(*arguments)
+        ripe = need(120, belief)
+        aimed = aim(ripe)
         expected = depletion - aimed.left_mm if depletion > aimed.due_mm else 0.0
-        assert strategy.want(*arguments) == pytest.approx(expected)
+        assert strategy.want(ripe) == pytest.approx(expected)

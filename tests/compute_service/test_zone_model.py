@@ -6,18 +6,17 @@ from datetime import date
 
 import pytest
 
-from compute_service.domain.strategy import wanted_mm
-from compute_service.domain.zone import Probe, Zone
+from compute_service.domain.strategy import demand_mm
+from compute_service.domain.units import HOUR_S
+from compute_service.domain.zone import PlacedProbe, Zone
 from compute_service.domain.zone_model import (
-    HOUR_S,
-    Hour,
     Sample,
     Water,
+    WeatherHour,
     ZoneModel,
     advance,
     begin,
     commanded,
-    place_of,
 )
 from tests.compute_service.bench import NOON, zone
 
@@ -37,7 +36,7 @@ def after(
     """A zone some hours on; its probe speaks at the end, or not at all."""
     one = one or zone()
     model = model or advance(one, None, (), (), [Sample(one.sensor_id, BEGIN, 0.25)], BEGIN)
-    news = [Hour(model.at + n * HOUR_S, et0_mm, rain_mm / hours, "measured") for n in range(hours)]
+    news = [WeatherHour(model.at + n * HOUR_S, et0_mm, rain_mm / hours, "measured") for n in range(hours)]
     end = model.at + hours * HOUR_S
     samples = [] if vwc is None else [Sample(one.sensor_id, end - 60, vwc)]
     return advance(one, model, news, (), samples, end)
@@ -59,7 +58,7 @@ def test_hours_and_rain_move_it() -> None:
     dry, wet = after(24), after(24, rain_mm=12.0)
     assert dry.belief.depletion_mm - after(0).belief.depletion_mm == pytest.approx(24 * 0.2 * 1.15, abs=1)
     assert dry.belief.depletion_mm - wet.belief.depletion_mm == pytest.approx(12, abs=1.5)  # wet soil evaporates more
-    again = advance(zone(), wet, [Hour(BEGIN, 9.0, 9.0, "measured")], (), (), wet.at)
+    again = advance(zone(), wet, [WeatherHour(BEGIN, 9.0, 9.0, "measured")], (), (), wet.at)
     assert again.belief == wet.belief
     assert wet.day.account.rain_mm == pytest.approx(12, abs=0.01)
     assert wet.day.sources == {"measured": 24}
@@ -72,7 +71,7 @@ def test_the_balance_closes() -> None:
     for _ in range(10):
         model = after(5, model=model, rain_mm=1.0)
     account = model.day.account
-    assert len(model.moved) == 24
+    assert len(model.fluxes) == 24
     assert account.evapotranspiration_mm == pytest.approx(24 * 0.2 * 1.15, rel=0.15)
     assert model.belief.depletion_mm == pytest.approx(begun + 50 / 24 * account.evapotranspiration_mm - 10, abs=1)
 
@@ -125,13 +124,13 @@ def test_order_and_repeats_within_a_step() -> None:
 
 def test_settings_become_soil_crop_and_emitters() -> None:
     """Roots and allowed depletion are the field's, stages those of the calendar, days of the farm's own midnight."""
-    place = place_of(zone(allowed_depletion=0.33, calendar="arid_october"))
-    assert (place.crop.depletion, place.crop.roots_m, place.crop.days) == (0.33, 0.5, (35, 45, 70, 30))
+    place = zone(allowed_depletion=0.33, calendar="arid_october").place
+    assert (place.crop.depletion_fraction, place.crop.roots_m, place.crop.days) == (0.33, 0.5, (35, 45, 70, 30))
     assert place.day(place.sown_at + 86400) == 1.0
     assert place.sown_at % 86400 == 4 * HOUR_S  # in Toronto
-    sand = place_of(zone(field_capacity=0.08, wilting_point=0.03, zone_id="sand"))
+    sand = zone(field_capacity=0.08, wilting_point=0.03, zone_id="sand").place
     assert sand.soil.readily_evaporable_mm < sand.soil.evaporable_mm
-    turf = place_of(zone(crop="turf", sown=date(2023, 1, 1), zone_id="turf"))
+    turf = zone(crop="turf", sown=date(2023, 1, 1), zone_id="turf").place
     assert 0 <= NOON - turf.season_begun(NOON) < 366 * 86400
     assert place.season_begun(NOON) == place.sown_at
 
@@ -139,7 +138,7 @@ def test_settings_become_soil_crop_and_emitters() -> None:
 def test_probes_may_come_and_go_with_the_zones_file() -> None:
     """A new probe joins the belief, one that is gone leaves it, and what is known of the others stays."""
     model = after(0)
-    deep = zone(probes=(Probe("irrigation-gateway-1.soil-a-20cm", 0.2),))
+    deep = zone(probes=(PlacedProbe("irrigation-gateway-1.soil-a-20cm", 0.2),))
     more = advance(deep, model, (), (), (), BEGIN + 60)
     assert list(more.probes) == list(deep.sensor_ids)
     assert more.probes[SENSOR].vwc == 0.25
@@ -153,9 +152,9 @@ def test_a_thirsty_crop_does_not_seem_to_need_less() -> None:
     assert dry.transpiration_mm < 0.6 * moist.transpiration_mm
     asked = [account.transpiration_mm / account.stress for account in (moist, dry)]
     assert asked[1] == pytest.approx(asked[0], rel=0.02)
-    assert wanted_mm(dry) == pytest.approx(dry.evaporation_mm + asked[1])
+    assert demand_mm(dry) == pytest.approx(dry.evaporation_mm + asked[1])
     kept = json.loads(json.dumps(after(24, model=begun[0.14]).to_json()))
-    assert ZoneModel.from_json(zone(), kept).day.account == dry
+    assert ZoneModel.from_json(zone().place, kept).day.account == dry
 
 
 def test_an_empty_model_says_what_is_usual() -> None:
@@ -173,7 +172,9 @@ def test_a_flooded_field_is_full() -> None:
         vwc = min(vwc + 0.02, 0.45)
         now, at = BEGIN + hour * HOUR_S, model.at
         water = [Water(now - 900, 2000.0)]
-        model = advance(zone(), model, [Hour(at, 0.2, 0.0, "measured")], water, [Sample(SENSOR, now - 60, vwc)], now)
+        model = advance(
+            zone(), model, [WeatherHour(at, 0.2, 0.0, "measured")], water, [Sample(SENSOR, now - 60, vwc)], now
+        )
         assert model.belief.depletion_mm < 12
     assert model.belief.depletion_mm < 1
     assert model.belief.sigma_mm < 10

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from compute_service.adapters import update_file, zones_file
-from compute_service.domain.zone import Limits, Site
+from compute_service.domain.constraints import Limits
+from compute_service.domain.zone import Site
 from compute_service.errors import ConfigError
 
 GOOD = """\
@@ -108,7 +109,9 @@ def test_what_may_be_left_away(tmp_path: Path) -> None:
     assert zone.sown == date(2026, 5, 4)
     assert (zone.calendar, zone.allowed_depletion, zone.infiltration_mm_h) == ("california_april", 0.35, 8)
     assert zone.probe_depth_m == 0.2
-    assert zone.limits == Limits(5000, 400000, ((72000, 21600), (41400, 86400)), 1.5, 4)
+    assert zone.limits == Limits(
+        daily_l=5000, seasonal_l=400000, hours=((72000, 21600), (41400, 86400)), frost_c=1.5, wind_m_s=4
+    )
     [plain] = zones_file.load(write(tmp_path, GOOD)).zones
     assert (plain.limits, plain.allowed_depletion, plain.probe_depth_m) == (Limits(), None, None)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from compute_service.adapters import zones_file
+from compute_service.adapters import crops_table, zones_file
 from compute_service.domain import crops
 from gateway_sim import farm as farms
 from gateway_sim import scenario as scenarios
@@ -150,7 +150,7 @@ def test_compute_can_read_the_zones_of_every_scenario(tmp_path: Path, name: str)
     zones = zones_file.load(path).zones
     assert len(zones) == len(scenario.farm.zones)
     for zone in zones:
-        assert crops.kc(crops.crop(zone.crop), (scenario.first_day - zone.sown).days).stage == "mid", zone.zone_id
+        assert crops.kc(crops_table.crop(zone.crop), (scenario.first_day - zone.sown).days).stage == "mid", zone.zone_id
 
 
 def test_a_season_can_be_moved(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ ZONES = tuple(
     )
     for n in (1, 2)
 )
-CONFIG = Config("crash farm", "America/Toronto", SITE, ZONES)
+CONFIG = Config(farm="crash farm", timezone="America/Toronto", site=SITE, zones=ZONES)
 READINGS_S = (0, 1200, 3600, 7200, 14400, 21600)
 STATUSES_S = (0, 9000, 13000, 20000)
 DAY_S = 86400

@@ -124,7 +124,7 @@ class House(World):
 
     def _decide(self, order: dict[str, Any], zone_id: str, now: int) -> Command:
         intent = Open(order["duration_s"], order.get("max_volume_l", 1e6), 1.0)
-        decision = Decision(zone_id, now, intent, (), "it is dry", {})
+        decision = Decision(zone_id=zone_id, at=now, intent=intent, checks=(), sentence="it is dry", receipt={})
         command_id = f"open-{len(self.commands) + 1}"
         command = commands.remember(self._store.commands, FARM_ZONES[zone_id], decision, "decision", command_id)
         assert command

@@ -12,8 +12,9 @@ COMMANDS = "compute_service/commands.py"
 COMMAND_TABLES = "compute_service/adapters/sqlite/commands.py"
 ZONE_TABLES = "compute_service/adapters/sqlite/zones.py"
 DECIDE = "compute_service/domain/decide.py"
-DESK = "compute_service/zone_models.py"
-AGRONOMY = "compute_service/domain/zone_model.py"
+CONSTRAINTS = "compute_service/domain/constraints.py"
+ZONE_MODELS = "compute_service/zone_models.py"
+ZONE_MODEL = "compute_service/domain/zone_model.py"
 GATE = "local_cloud/gate.py"
 
 _VALVES = "tests/vm/portable/test_valves.py::"
@@ -249,9 +250,10 @@ MUTATIONS = (
     Mutation(
         "a command is stored before it is published",
         SERVICE,
-        "            self._desk.keep(work)\n        self._desk.done(work)",
-        "            self._desk.keep(work)\n"
-        "            command = self._send_command(command) if command else None\n        self._desk.done(work)",
+        "            self._zone_models.keep(work)\n        self._zone_models.remember(work)",
+        "            self._zone_models.keep(work)\n"
+        "            command = self._send_command(command) if command else None\n"
+        "        self._zone_models.remember(work)",
         _COMPUTE + "test_commands.py::test_command_is_on_the_disk_before_it_is_published",
     ),
     Mutation(
@@ -327,7 +329,7 @@ MUTATIONS = (
     Mutation(
         "daily cap",
         DECIDE,
-        "max(zone.daily_cap_s - used, 0)",
+        "max(zone.daily_cap_s - used_s, 0)",
         "zone.daily_cap_s",
         _COMPUTE + "test_commands.py::test_daily_cap_holds_without_any_ack",
     ),
@@ -354,16 +356,16 @@ MUTATIONS = (
     ),
     Mutation(
         "one pump",
-        DESK,
-        "return self._config.pump_l_min - taken",
-        "return self._config.pump_l_min",
+        ZONE_MODELS,
+        "return self._pump_l_min - flow_l_min",
+        "return self._pump_l_min",
         _COMPUTE + "test_service.py::test_one_pump_waters_the_driest_first",
     ),
     Mutation(
         "budgets bound a run",
-        DECIDE,
-        "bounds.append(int(litres / case.zone.flow_l_min * 60))",
-        "pass",
+        CONSTRAINTS,
+        "min(by_hours_s, int(litres / flow_l_min * 60))",
+        "by_hours_s",
         _COMPUTE + "test_decide.py::test_bounds_clip_the_run",
     ),
     Mutation(
@@ -375,7 +377,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a stranger's word silences no probe",
-        AGRONOMY,
+        ZONE_MODEL,
         "if vwc is not None and vwc > 1 and sample.sensor_id in clear:",
         "if False:",
         _COMPUTE + "test_service.py::test_percent_is_told_by_the_gateways_report",

@@ -73,7 +73,7 @@ def test_the_last_decision_of_a_day_counts() -> None:
 @pytest.mark.parametrize("language", [ENGLISH, PORTUGUESE], ids=lambda one: str(one.code))
 def test_no_check_of_the_service_is_without_words(language: Language) -> None:
     """All that a decision checks, as the service itself makes its decisions: what lacks its words is named."""
-    tables = {check.__name__.strip("_") for check in (*FIRST, *CONSTRAINTS)}
+    tables = {row.name for row in (*FIRST, *CONSTRAINTS)}
     names = {*CHECKS, *tables} - {"needs_water"}
     assert len(names) > 10
     assert sorted(name for name in names if f"held_{name}" not in language.words) == []

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from compute_service.domain.hourly_weather import Reckoned
+from compute_service.domain.hourly_weather import HourRecord
 from compute_service.domain.ports import Delivery, WaterRow
 
 K = TypeVar("K", bound=Hashable)
@@ -172,7 +172,7 @@ class Tables:
         self.models: Table[str, str] = Table(tables)
         self.water: Table[str, WaterEntry] = Table(tables)
         self.weather: Table[WeatherKey, str] = Table(tables)
-        self.hours: Table[tuple[str, int], Reckoned] = Table(tables)
+        self.hours: Table[tuple[str, int], HourRecord] = Table(tables)
         self.commands: Table[str, CommandEntry] = Table(tables)
         self.deliveries: Table[str, Delivery] = Table(tables)
         self.decisions: Table[str, DecisionEntry] = Table(tables)

@@ -1,13 +1,13 @@
 """What is believed of the zones, and what waits to be taken into account, in memory."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 from compute_service.adapters.in_memory.tables import SampleKey, Tables, WaterEntry, WeatherKey, real
 from compute_service.domain.decide import Run, ZoneState
-from compute_service.domain.hourly_weather import Reckoned
+from compute_service.domain.hourly_weather import HourRecord
 from compute_service.domain.ports import HOURS_KEPT_S, WEATHER_KEPT_S, News, WaterRow
 from compute_service.domain.zone import Zone
 from compute_service.domain.zone_model import Sample, Water, ZoneModel
@@ -94,22 +94,22 @@ class ZonesInMemory:
     def model(self, zone: Zone) -> ZoneModel | None:
         """What is believed of a zone, or None."""
         text = self._tables.models.get(zone.zone_id)
-        return ZoneModel.from_json(zone, json.loads(text)) if text else None
+        return ZoneModel.from_json(zone.place, json.loads(text)) if text else None
 
-    def save_model(self, zone_id: str, model: ZoneModel, hours: Mapping[int, tuple[str, Reckoned]]) -> None:
+    def save_model(self, zone: Zone, model: ZoneModel, hours: Iterable[HourRecord]) -> None:
         """Keep what is believed of a zone now that it is decided about: all its news is known, and nothing is due."""
         with self._tables.transactions.transaction():
-            for gateway_id, reckoned in hours.values():
-                self._save_hour(gateway_id, reckoned)
-            self._tables.models.put(zone_id, json.dumps(model.to_json()))
+            for record in hours:
+                self._save_hour(zone.gateway_id, record)
+            self._tables.models.put(zone.zone_id, json.dumps(model.to_json()))
             for water_id, entry in self._tables.water.items():
-                if entry.row.zone_id == zone_id and not entry.is_known:
+                if entry.row.zone_id == zone.zone_id and not entry.is_known:
                     self._tables.water.put(water_id, replace(entry, is_known=True))
-            self.forget(zone_id)
+            self.forget(zone.zone_id)
 
-    def _save_hour(self, gateway_id: str, reckoned: Reckoned) -> None:
-        at = reckoned.hour.at
-        self._tables.hours.add_once((gateway_id, at), reckoned)
+    def _save_hour(self, gateway_id: str, record: HourRecord) -> None:
+        at = record.hour.at
+        self._tables.hours.add_once((gateway_id, at), record)
         for hour_key in [key for key, _ in self._tables.hours.items()]:
             if hour_key[0] == gateway_id and hour_key[1] < at - HOURS_KEPT_S:
                 self._tables.hours.remove(hour_key)
@@ -133,7 +133,7 @@ class ZonesInMemory:
         """The gateways whose weather station reported in a time, by name."""
         return sorted({key.gateway_id for key, _ in self._tables.weather.items() if begin <= key.measured_at < end})
 
-    def hour(self, gateway_id: str, at: int) -> Reckoned | None:
+    def hour(self, gateway_id: str, at: int) -> HourRecord | None:
         """An hour of weather that was reckoned before, or None."""
         return self._tables.hours.get((gateway_id, at))
 

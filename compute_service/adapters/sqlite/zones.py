@@ -1,15 +1,15 @@
 """What is believed of the zones, and what waits to be taken into account."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from compute_service.adapters.sqlite.database import Database
 from compute_service.domain.decide import Run, ZoneState
-from compute_service.domain.hourly_weather import Reckoned
+from compute_service.domain.hourly_weather import HourRecord
 from compute_service.domain.ports import HOURS_KEPT_S, WEATHER_KEPT_S, News, WaterRow
 from compute_service.domain.zone import Zone
-from compute_service.domain.zone_model import Hour, Sample, Water, ZoneModel
+from compute_service.domain.zone_model import Sample, Water, WeatherHour, ZoneModel
 
 _LITRES = "coalesce(litres, duration_s * :rate) - back_s * :rate"  # of a row of `water`, at the zone's rate
 
@@ -107,24 +107,24 @@ class ZoneTables:
     def model(self, zone: Zone) -> ZoneModel | None:
         """What is believed of a zone, or None."""
         row = self._database.one("SELECT model FROM models WHERE zone_id = ?", zone.zone_id)
-        return ZoneModel.from_json(zone, json.loads(row[0])) if row else None
+        return ZoneModel.from_json(zone.place, json.loads(row[0])) if row else None
 
-    def save_model(self, zone_id: str, model: ZoneModel, hours: Mapping[int, tuple[str, Reckoned]]) -> None:
+    def save_model(self, zone: Zone, model: ZoneModel, hours: Iterable[HourRecord]) -> None:
         """Keep what is believed of a zone now that it is decided about: all its news is known, and nothing is due."""
         with self._database.transaction():
-            for gateway_id, reckoned in hours.values():
-                self._save_hour(gateway_id, reckoned)
+            for record in hours:
+                self._save_hour(zone.gateway_id, record)
             text = json.dumps(model.to_json())
-            self._database.run("INSERT OR REPLACE INTO models (zone_id, model) VALUES (?, ?)", zone_id, text)
-            self._database.run("UPDATE water SET taken = 1 WHERE taken = 0 AND zone_id = ?", zone_id)
-            self.forget(zone_id)
+            self._database.run("INSERT OR REPLACE INTO models (zone_id, model) VALUES (?, ?)", zone.zone_id, text)
+            self._database.run("UPDATE water SET taken = 1 WHERE taken = 0 AND zone_id = ?", zone.zone_id)
+            self.forget(zone.zone_id)
 
-    def _save_hour(self, gateway_id: str, reckoned: Reckoned) -> None:
-        at = reckoned.hour.at
+    def _save_hour(self, gateway_id: str, record: HourRecord) -> None:
+        at = record.hour.at
         self._database.run(
             "INSERT OR IGNORE INTO hours (gateway_id, at, et0_mm, rain_mm, source, sun_ratio)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            *(gateway_id, *reckoned.hour, reckoned.sun_ratio),
+            *(gateway_id, *record.hour, record.sun_ratio),
         )
         self._database.run("DELETE FROM hours WHERE gateway_id = ? AND at < ?", gateway_id, at - HOURS_KEPT_S)
         since = at - WEATHER_KEPT_S
@@ -151,12 +151,12 @@ class ZoneTables:
         query = "SELECT DISTINCT gateway_id FROM weather WHERE measured_at >= ? AND measured_at < ? ORDER BY 1"
         return [row[0] for row in self._database.all(query, begin, end)]
 
-    def hour(self, gateway_id: str, at: int) -> Reckoned | None:
+    def hour(self, gateway_id: str, at: int) -> HourRecord | None:
         """An hour of weather that was reckoned before, or None."""
         row = self._database.one(
             "SELECT at, et0_mm, rain_mm, source, sun_ratio FROM hours WHERE gateway_id = ? AND at = ?", gateway_id, at
         )
-        return Reckoned(Hour(*row[:4]), row[4]) if row else None
+        return HourRecord(WeatherHour(*row[:4]), row[4]) if row else None
 
 
 def _of(zone: Zone) -> dict[str, Any]:

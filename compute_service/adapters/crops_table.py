@@ -1,0 +1,66 @@
+"""The crops of FAO-56's tables, as `crops.yaml` has them, each with its page; read once."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from compute_service.domain.crops import Crop, CropError
+
+_FILE = Path(__file__).with_name("crops.yaml")
+
+
+def names() -> tuple[str, ...]:
+    """The crops of the tables, in their order."""
+    return tuple(_tables())
+
+
+def calendars(name: str) -> tuple[str, ...]:
+    """Where, and when planted, the tables know the stages of a crop; the first is the default. Raises CropError."""
+    return tuple(_row(name)[1]["days"])
+
+
+def crop(name: str, calendar: str | None = None, *, rainfed: bool = False) -> Crop:
+    """A crop of the tables by its English or Brazilian name; raises CropError.
+
+    Rainfed roots go deeper than those that irrigation is planned for.
+    """
+    key, row = _row(name)
+    days = row["days"]
+    if calendar is not None and calendar not in days:
+        raise CropError(f"{name}: no calendar {calendar!r}{_near(calendar, days)}; known: {', '.join(days)}")
+    lengths = days[calendar] if calendar is not None else next(iter(days.values()))
+    return Crop(
+        name=key,
+        name_pt=row["pt"],
+        days=tuple(lengths),
+        single=tuple(row["kc"]),
+        basal=tuple(row["kcb"]),
+        height_m=row["height"],
+        roots_m=row["roots"][rainfed],
+        depletion_fraction=row["p"],
+        perennial=row.get("cycle", False),
+        closes=row.get("closes"),
+    )
+
+
+@cache
+def _tables() -> dict[str, dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = yaml.safe_load(_FILE.read_bytes())
+    return rows
+
+
+def _row(name: str) -> tuple[str, dict[str, Any]]:
+    rows = _tables()
+    key = next((key for key, row in rows.items() if name in {key, row["pt"]}), None)
+    if key is None:
+        raise CropError(f"no crop {name!r}{_near(name, rows)}; known: {', '.join(rows)}")
+    return key, rows[key]
+
+
+def _near(name: str, names: Mapping[str, Any]) -> str:
+    near = get_close_matches(name, list(names), n=1)
+    return f", did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,55 @@
+"""The weather of a farm's gateways, by the hour and as it is now, from what their stations reported.
+
+Nothing is written here: an hour that is reckoned anew is handed out, to be kept with the decision that needed it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from compute_service.domain import hourly_weather
+from compute_service.domain.conditions import conditions
+from compute_service.domain.forecast import Forecast
+from compute_service.domain.hourly_weather import GatewayWeather, HourRecord
+from compute_service.domain.ports import ZoneMemory
+from compute_service.domain.units import DAY_S, HOUR_S
+from compute_service.domain.zone import Site
+
+MOST_HOURS_S = 30 * DAY_S  # a longer absence is not made good hour by hour
+
+
+class FarmWeather:
+    """The weather at each gateway. `forecast` gives the newest there is."""
+
+    def __init__(self, site: Site, memory: ZoneMemory, forecast: Callable[[], Forecast | None]) -> None:
+        self._site, self._memory, self._forecast = site, memory, forecast
+
+    def until(self, now: int, begins: Mapping[str, int]) -> dict[str, GatewayWeather]:
+        """The weather at each gateway from a time to `now`; an hour is reckoned once for all zones of the gateway."""
+        return {gateway_id: self._at(gateway_id, begin, now) for gateway_id, begin in begins.items()}
+
+    def _at(self, gateway_id: str, begin: int, now: int) -> GatewayWeather:
+        end, forecast = now // HOUR_S * HOUR_S, self._forecast()
+        hours: dict[int, HourRecord] = {}
+        for at in range(max(begin, end - MOST_HOURS_S), end, HOUR_S):
+            hours[at] = self._memory.hour(gateway_id, at) or self._reckon(gateway_id, at, hours, forecast)
+        samples = self._station(gateway_id, now - HOUR_S + 1, now + 1)
+        return GatewayWeather(hours, conditions(samples, now), forecast)
+
+    def _reckon(self, gateway_id: str, at: int, hours: dict[int, HourRecord], forecast: Forecast | None) -> HourRecord:
+        def earlier(by_s: int) -> HourRecord | None:
+            return hours.get(at - by_s) or self._memory.hour(gateway_id, at - by_s)
+
+        before, yesterday = earlier(HOUR_S), earlier(DAY_S)
+        samples = self._station(gateway_id, at + HOUR_S - DAY_S, at + HOUR_S, at)
+        sun_ratio = before.sun_ratio if before else None
+        usual = yesterday.hour if yesterday else None
+        return hourly_weather.reckon(self._site, at, samples, sun_ratio, usual, forecast)
+
+    def _station(self, gateway_id: str, begin: int, end: int, silent_since: int | None = None) -> list[dict[str, Any]]:
+        """The samples of the gateway's own station, or of another of the farm where it is silent since then."""
+        since = begin if silent_since is None else silent_since
+        samples = self._memory.weather(gateway_id, begin, end)
+        if samples and samples[-1]["measured_at"] >= since:
+            return samples
+        others = self._memory.stations(since, end)
+        return self._memory.weather(others[0], begin, end) if others else samples
