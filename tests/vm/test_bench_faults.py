@@ -50,10 +50,12 @@ async def test_wifi_goes_during_a_run(mosquitto: Broker, commander: Commander, i
         await farm.board.world(wifi=False)
         await farm.wait(3600)
         assert farm.openings() == [120.0]
+        await commander.catch_up()
         assert [ack["state"] for ack in farm.acks(command)] == ["started"]
         await farm.board.world(wifi=True)
         await farm.wait(300)
-        await eventually(lambda: [ack["state"] for ack in farm.acks(command)][-1] == "done")
+        await commander.catch_up()
+        assert [ack["state"] for ack in farm.acks(command)][-1] == "done"
         taken = seqs(commander)
         assert taken == list(range(1, len(taken) + 1))
         assert len(taken) >= 4
@@ -101,7 +103,7 @@ async def test_a_week_without_the_broker(mosquitto: Broker, commander: Commander
         field(bench, commander, identity, mosquitto.port, large) as with_psram,
     ):
         heaps = await asyncio.gather(week(without), week(with_psram))
-        await eventually(lambda: bool(commander.of("diagnostics", small) and commander.of("diagnostics", large)))
+        await commander.catch_up()
         for farm, (before, after) in zip((without, with_psram), heaps, strict=True):
             counters = commander.of("diagnostics", farm.gateway_id)[-1]["counters"]
             arrived = len([seq for seq in seqs(commander, farm.gateway_id) if seq <= counters["samples_taken"]])
@@ -134,6 +136,7 @@ async def test_a_hung_task(mosquitto: Broker, commander: Commander, identities: 
         await farm.online()
         await farm.wait(10)
         await eventually(lambda: farm.is_final(relay) and farm.is_final(latching))
+        await commander.catch_up()
         assert {farm.final(command)["code"] for command in (relay, latching)} == {"power_cut"}
         assert commander.of("/status", NAME)[-1]["reset_cause"] == "watchdog"
         await obeys(farm)

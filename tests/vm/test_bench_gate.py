@@ -11,6 +11,7 @@ import boto3
 from tests.local_cloud.conftest import Start, World, aws, certs, moto_endpoint, world  # noqa: F401  # fixtures
 from tests.vm.bench.board import Bench, running
 from tests.vm.bench.field import Commander, Field, field
+from tests.vm.test_bench_link import states
 from tests.waiting import eventually
 
 NAME, OTHER = "irrigation-gateway-1", "irrigation-gateway-10"
@@ -46,7 +47,8 @@ async def test_it_works_through_the_gate(world: Start) -> None:  # noqa: F811
         assert farm.final(command)["duration_s"] == 45
         assert farm.openings() == [45.0]
         await farm.board.power_off()
-        await eventually(lambda: farm.commander.of("/status", NAME)[-1]["state"] == "offline")
+        await eventually(lambda: "offline" in states(farm.commander))
+        assert states(farm.commander)[-1] == "offline"
         assert cloud.refusals() == []
 
 

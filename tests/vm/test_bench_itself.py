@@ -138,6 +138,17 @@ async def test_each_life_is_a_process() -> None:
             await board.advance(1)
 
 
+async def test_a_life_holds_what_its_bench_inherited(tmp_path: Path) -> None:
+    """A lock stays taken as long as any process of the bench lives, so that nobody else goes on with its board."""
+    with (tmp_path / "lock").open("w") as lock:
+        async with running(lock.fileno()) as bench:
+            board = await bench.board("locked", {"/boot.py": b"", "/main.py": b""})
+            await board.power_on()
+            [life] = psutil.Process(bench.pid).children()
+            assert lock.name in [file.path for file in life.open_files()]
+            await board.power_off()
+
+
 async def test_an_unknown_option_is_an_error() -> None:
     """A misspelt option does not silently do nothing."""
     async with running() as bench:

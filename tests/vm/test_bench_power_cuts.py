@@ -66,6 +66,7 @@ class Life:
         for command in farm.commands:
             if command["action"] == "open":
                 await eventually(lambda it=command: farm.is_final(it), f"the final ack of {command['command_id']}")  # type: ignore[misc]
+        await farm.commander.catch_up()
         for boot_id, seqs in seqs_by_boot(commander=farm.commander, gateway_id=farm.gateway_id).items():
             assert seqs == list(range(1, len(seqs) + 1)), f"samples are missing: {boot_id} {seqs}"
         if self.cut is not None:

@@ -112,6 +112,7 @@ class Commander:
 
     def __init__(self, port: int, identity: Path) -> None:
         self.heard: list[tuple[str, dict[str, Any]]] = []
+        self._markers = itertools.count(1)
         self._lock = threading.Lock()
         self._subscribed = threading.Event()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -132,8 +133,15 @@ class Commander:
 
     async def publish(self, topic: str, message: Mapping[str, Any]) -> None:
         """At QoS 1; the broker has it when this returns."""
+        await eventually(self._client.is_connected, "the commander's connection")
         sent = self._client.publish(topic, json.dumps(message).encode(), 1)
         await eventually(sent.is_published, f"the broker's acknowledgement of {topic}")
+
+    async def catch_up(self) -> None:
+        """Return when everything is heard that the broker has acknowledged to a board: it delivers in order."""
+        marker = {"gateway_id": "", "number": next(self._markers)}
+        await self.publish(topics.STATUS, marker)
+        await eventually(lambda: (topics.STATUS, marker) in self.heard, "the commander's own message")
 
     def of(self, suffix: str, gateway_id: str) -> list[dict[str, Any]]:
         """The messages of a gateway on topics that end so."""

@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { apply } from './flash.mjs';
 import { Life } from './life.mjs';
 
-const [, , micropython, shimsText, ...inherited] = process.argv;
+const [, , micropython, shimsText, ...descriptors] = process.argv;
+const inherited = descriptors.map(Number);
 const CHIP = fileURLToPath(new URL('./chip.mjs', import.meta.url));
 const RESET_US = 400_000; // from a reset to the first line of boot.py
 const shims = Object.entries(JSON.parse(shimsText));
