@@ -7,9 +7,9 @@ import pytest
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes start; each would compile every module again
 
 SLOWEST_FIRST = (
+    "end_to_end/test_deploy_local.py",
     "safety/test_kills.py",
     "safety/test_kills_among_faults.py",
-    "end_to_end/test_deploy_local.py",
     "aggregate/test_histories.py",
     "end_to_end/test_board_in_the_fleet.py",
     "vm/test_bench_faults.py",

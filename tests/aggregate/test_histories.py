@@ -23,6 +23,7 @@ T0 = 1717200000  # 2024-06-01 00:00 UTC
 DAY = 86400
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("count", [HISTORIES, pytest.param(MANY, marks=pytest.mark.soak)])
 def test_every_history_ends_in_the_recomputation(count: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Duplicates, lateness, re-runs, runs at once and crashes at any call to AWS, in many random histories."""

@@ -37,6 +37,7 @@ SMALL = [  # one season of a site with faults and of a tuned one without; of eac
 ]
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("only", [SMALL, pytest.param([], marks=pytest.mark.soak)], ids=["small", "whole"])
 def test_a_quick_run_writes_a_row_for_everything_that_was_tried(only: list[str], tmp_path: Path) -> None:
     """`--quick` ends well, and its file has the promised keys and each policy, site and fault once."""

@@ -13,7 +13,7 @@ def play(out: Path, **options: object) -> Path:
     """A demonstration with these options of its command line; gives its output."""
     words = [word for name, value in {**options, "out": out}.items() for word in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "demo", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=800, stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1400, stdin=subprocess.DEVNULL, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return out
 

@@ -11,7 +11,7 @@ from tests.safety.accidents import events_of, play, summary_of
 KILLS = 25  # five processes, each at each of the five kinds of moments
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_faults_and_kills_together(tmp_path: Path) -> None:
     """In the hard season too, nothing is lost, no bound is broken, and the faults are what they were before a kill."""
     out = play(tmp_path, scenario="hard-season", days=6, kills=KILLS)
