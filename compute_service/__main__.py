@@ -134,11 +134,11 @@ def replay_day(args: argparse.Namespace) -> int:
     begin = int(datetime(args.day.year, args.day.month, args.day.day, tzinfo=UTC).timestamp())
     count = differences = 0
     with closing(SqliteStore(args.store, must_exist=True)) as store:
-        for repeated in replay.day(store.decisions, begin):
+        for repetition in replay.day(store.decisions, begin):
             count += 1
-            differences += bool(repeated.differs)
-            if repeated.differs:
-                print(f"{repeated.decision_id} of {repeated.zone_id}: {repeated.differs}")
+            differences += bool(repetition.differs)
+            if repetition.differs:
+                print(f"{repetition.decision_id} of {repetition.zone_id}: {repetition.differs}")
     if not count:
         raise StoreError(f"{args.store}: has no decisions of {args.day}; days are in UTC, such as 2026-07-03")
     print(f"{count} decisions, {f'{differences} of them otherwise' if differences else 'all the same'}")

@@ -42,12 +42,17 @@ MOST_SHARE = 0.002  # of a room's bindings: what the codebases have that this on
 ALLOWED = {
     "lambda_functions/lake/checkpoint.py: processed": "a key of the journal on disk, written by the name of its field",
     "local_cloud/topic_rule.py: received": "a count, beside `rejected` and `delivered`",
+    "compute_service/domain/fusion.py: used": "a key of the belief on disk, written by the name of its field",
+    "compute_service/domain/probes.py: STUCK": "a verdict's name on disk and in the report's words",
+    "compute_service/domain/strategy.py: counted": "a share, as docs/water.md names it",
 }
 # Words of a theatre, and words that no reader of another project would look for.
 STRANGE = ("cast", "company", "desk", "gauss", "hearsay", "link", "scenery", "stage", "story")
 MOST_BY_POSITION = 5  # fields
 # Tuples that are rows of a table, or unpacked where they are made, each with its reason.
-LONG_TUPLES: dict[str, str] = {}
+LONG_TUPLES = {
+    "compute_service/domain/zone_model.py: Fluxes": "rows of a table that are summed column by column; made by name",
+}
 SPANS = {"DAY": 86400, "HOUR": 3600}
 
 
@@ -153,6 +158,8 @@ def records_by_position(root: Path, room: str) -> list[str]:
         fields = [
             field for field in node.body if isinstance(field, ast.AnnAssign) and "ClassVar" not in ast.dump(field)
         ]
+        marks = [index for index, field in enumerate(fields) if ast.unparse(field.annotation) == "KW_ONLY"]
+        fields = fields[: marks[0]] if marks else fields  # what comes after the mark is given by name
         kinds = [ast.unparse(decorator) for decorator in node.decorator_list if "dataclass" in ast.unparse(decorator)]
         is_tuple = any(ast.unparse(base).endswith("NamedTuple") for base in node.bases)
         is_by_position = any("kw_only=True" not in kind for kind in kinds) or is_tuple

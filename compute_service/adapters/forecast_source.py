@@ -57,10 +57,10 @@ def load(source: str, now: int, timeout_s: float = TIMEOUT_S) -> Forecast:
         return parse(_fetched(source, timeout_s), now, source)
     path = Path(source)
     try:
-        text, changed = path.read_bytes(), int(path.stat().st_mtime)
+        text, modified_at = path.read_bytes(), int(path.stat().st_mtime)
     except OSError as error:
         raise ForecastError(f"{source}: {error.strerror}; give a file or an http(s) URL") from error
-    return parse(text, changed, source)
+    return parse(text, modified_at, source)
 
 
 def _fetched(url: str, timeout_s: float) -> bytes:

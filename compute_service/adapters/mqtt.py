@@ -156,9 +156,11 @@ class MqttConnection:
     def _resubscribed(self, future: "Future[Any]") -> None:
         if self._closing or isinstance(future.exception(), AwsCrtError):
             return  # interrupted once more: the next resumption subscribes again
-        refused = [topic for topic, qos in future.result()["topics"] if qos is None]
-        if refused:
-            self._fatal(ConnectError(f"{self._where}: refuses to subscribe {self.client_id} to {', '.join(refused)}"))
+        denied_topics = [topic for topic, qos in future.result()["topics"] if qos is None]
+        if denied_topics:
+            self._fatal(
+                ConnectError(f"{self._where}: refuses to subscribe {self.client_id} to {', '.join(denied_topics)}")
+            )
 
 
 def _thing_name(folder: Path) -> str:

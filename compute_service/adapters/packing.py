@@ -81,6 +81,6 @@ def pack(document: Any) -> bytes:
     return bytes([_NEWEST]) + packer.compress(json.dumps(document).encode()) + packer.flush()
 
 
-def unpack(packed: bytes) -> Any:
+def unpack(blob: bytes) -> Any:
     """What `pack` was given."""
-    return json.loads(zlib.decompressobj(zdict=_DICTIONARIES[packed[0]]).decompress(packed[1:]))
+    return json.loads(zlib.decompressobj(zdict=_DICTIONARIES[blob[0]]).decompress(blob[1:]))

@@ -52,7 +52,8 @@ NO_LIMITS = Limits()
 NOTHING_MEASURED = Conditions()
 
 
-class Now(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
     """What stands around a zone at `at` (Unix s): the farm's time, litres since its midnight and season, weather."""
 
     at: int

@@ -91,7 +91,8 @@ class Decision:
         }
 
 
-class _Plan(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
     """What the crop needs, and the opening that would give it, were nothing against it."""
 
     need: Need
@@ -103,7 +104,8 @@ class _Plan(NamedTuple):
     begun_at: int
 
 
-class _Case(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
     zone: Zone
     state: ZoneState
     now: int

@@ -7,7 +7,7 @@ memory is small, frozen and of plain numbers, so that it is kept as JSON. Moistu
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from compute_service.domain.units import DAY_S, HOUR_S
 
@@ -216,7 +216,8 @@ def to_go_by(probes: Mapping[str, Probe], verdicts: Mapping[str, Verdict], since
 # How probes and roots share the soil
 
 
-class Sight(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
     """What probes see of the roots. Below `reach_m` they see nothing, and `weights` are their shares of what is above.
 
     `coverage` is the share of the root zone that is near a probe. Of the `below_m` of roots that are deeper,

@@ -19,7 +19,7 @@ from compute_service.domain.forecast import Forecast, ForecastHour
 
 AT = 1_750_000_000  # 2025-06-15 11:06:40 in Toronto
 H = 3600
-NOW = Now(AT, "America/Toronto")
+NOW = Now(at=AT, timezone="America/Toronto")
 WISH = Wish(net_mm=14.0, litres=4000.0, duration_s=3600, spare_mm=3.0)
 STRICT = Limits(
     daily_l=10_000,
@@ -44,7 +44,7 @@ def failed(limits: Limits = STRICT, now: Now = NOW, wish: Wish = WISH) -> dict[s
 def test_nothing_known_keeps_nothing_back() -> None:
     """With no station, no forecast and nothing used, in an allowed hour, a zone gets its water; so without limits."""
     assert failed() == {}
-    assert failed(Limits(), NOW._replace(at=AT + 5 * H)) == {}
+    assert failed(Limits(), replace(NOW, at=AT + 5 * H)) == {}
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,14 @@ def test_nothing_known_keeps_nothing_back() -> None:
 )
 def test_each_constraint_says_why(now: dict[str, object], name: str, says: str) -> None:
     """One thing that is wrong is one finding, with the value and the limit in words."""
-    [(found, why)] = failed(now=NOW._replace(**now)).items()  # type: ignore[arg-type]
+    [(found, why)] = failed(now=replace(NOW, **now)).items()  # type: ignore[arg-type]
     assert found == name
     assert says in why
 
 
 def test_a_crop_that_cannot_wait_is_watered_before_the_rain() -> None:
     """Rain tomorrow keeps no water from a crop that suffers today, nor does rain that would not do."""
-    rainy = NOW._replace(forecast=forecast(rain_mm=1.0))
+    rainy = replace(NOW, forecast=forecast(rain_mm=1.0))
     assert "no_rain_ahead" in failed(now=rainy)
     assert failed(now=rainy, wish=WISH._replace(spare_mm=-0.1)) == {}
     assert failed(now=rainy, wish=WISH._replace(net_mm=20.0)) == {}
@@ -79,18 +79,18 @@ def test_a_crop_that_cannot_wait_is_watered_before_the_rain() -> None:
 def test_an_old_forecast_is_not_trusted_and_says_so() -> None:
     """Frost, storm and flood of a forecast of yesterday keep nothing back; the finding tells its age."""
     old = forecast(age_s=25 * H, rain_mm=9.0, temperature_c=-9.0, wind_m_s=30.0)
-    findings = find(STRICT, NOW._replace(forecast=old), WISH)
+    findings = find(STRICT, replace(NOW, forecast=old), WISH)
     assert all(finding.passed for finding in findings)
     assert {finding.name: finding.value for finding in findings}["no_rain_ahead"] == "forecast 25 h old, not trusted"
 
 
 def test_budgets_and_hours_bound_a_run() -> None:
     """The smaller budget counts; an hour's window tells the seconds until it ends, across midnight too."""
-    assert most_litres(STRICT, NOW._replace(used_today_l=4000, used_season_l=199_000)) == 1000
+    assert most_litres(STRICT, replace(NOW, used_today_l=4000, used_season_l=199_000)) == 1000
     assert most_litres(Limits(), NOW) is None
     assert seconds_left(STRICT, NOW) == 12 * H - (11 * H + 400)
-    assert seconds_left(STRICT, NOW._replace(at=AT + 12 * H)) == 9 * H - 400
-    assert seconds_left(STRICT, NOW._replace(at=AT + 2 * H)) == 0
+    assert seconds_left(STRICT, replace(NOW, at=AT + 12 * H)) == 9 * H - 400
+    assert seconds_left(STRICT, replace(NOW, at=AT + 2 * H)) == 0
     assert seconds_left(Limits(), NOW) is None
 
 

@@ -3,7 +3,8 @@
 import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.abc import InspectLoader
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, UnionType
 from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -12,10 +13,12 @@ FOLDER = Path(__file__).parents[2] / "protocol"
 PACKAGE = "protocol_types"  # beside the real one, which has other things under these names
 
 
-class _Stub(SourceFileLoader):
-    def get_data(self, path: str) -> bytes:
-        text = super().get_data(path).decode().replace("from protocol.", f"from {PACKAGE}.")
-        return text.replace(", type_check_only", "").replace("@type_check_only\n", "").encode()
+class _Stub(InspectLoader):
+    """Compiles a stub each time: bytecode of `messages.pyi` would lie where that of `messages.py` lies."""
+
+    def get_source(self, fullname: str) -> str:
+        text = (FOLDER / f"{fullname.rpartition('.')[2]}.pyi").read_text().replace("from protocol.", f"from {PACKAGE}.")
+        return text.replace(", type_check_only", "").replace("@type_check_only\n", "")
 
 
 def stub(name: str) -> ModuleType:
@@ -35,7 +38,7 @@ class _Finder:
         package, _, name = fullname.partition(".")
         path = str(FOLDER / f"{name}.pyi")
         is_ours = package == PACKAGE and Path(path).exists()
-        return importlib.util.spec_from_file_location(fullname, path, loader=_Stub(fullname, path)) if is_ours else None
+        return importlib.util.spec_from_file_location(fullname, path, loader=_Stub()) if is_ours else None
 
 
 def fields(shape: Any) -> dict[str, Any]:

@@ -77,14 +77,14 @@ class CommandsInMemory:
         """The command is in another state: open until `give_up_at`, or closed. A code that is None leaves the last."""
         with self._tables.transactions.transaction():
             if entry := self._tables.commands.get(command_id):
-                moved = replace(
+                entry_after = replace(
                     entry,
                     state=state,
                     code=entry.code if code is None else code,
                     give_up_at=give_up_at,
                     closed_at=closed_at,
                 )
-                self._tables.commands.put(command_id, moved)
+                self._tables.commands.put(command_id, entry_after)
 
     def add_delivery(self, delivery: Delivery) -> None:
         """Keep what a command delivered; a command can only be settled once."""

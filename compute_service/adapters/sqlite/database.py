@@ -57,19 +57,19 @@ class Database:
                     self.connection.execute("ROLLBACK")
                 raise
 
-    def run(self, statement: str, *values: object, **named: object) -> int:
+    def run(self, statement: str, *values: object, **by_name: object) -> int:
         """Write, inside the transaction under way or one of its own; returns how many rows are new or other."""
         with self.transaction():
-            return self.connection.execute(statement, named or values).rowcount
+            return self.connection.execute(statement, by_name or values).rowcount
 
-    def all(self, query: str, *values: object, **named: object) -> list[tuple[Any, ...]]:
+    def all(self, query: str, *values: object, **by_name: object) -> list[tuple[Any, ...]]:
         """Every row that a query finds."""
         with self._lock, self._translated():
-            return self.connection.execute(query, named or values).fetchall()
+            return self.connection.execute(query, by_name or values).fetchall()
 
-    def one(self, query: str, *values: object, **named: object) -> tuple[Any, ...] | None:
+    def one(self, query: str, *values: object, **by_name: object) -> tuple[Any, ...] | None:
         """The first row that a query finds, or None."""
-        rows = self.all(query, *values, **named)
+        rows = self.all(query, *values, **by_name)
         return rows[0] if rows else None
 
     def _migrate(self) -> None:

@@ -23,11 +23,11 @@ class DecisionTables:
         self, decision_id: str, decision: Mapping[str, Any], command_id: str | None, inputs: Mapping[str, Any]
     ) -> None:
         """Keep a decision (its `to_json`) with all its reasons, and the inputs that it can be repeated from."""
-        packed = (pack({name: decision[name] for name in REASONS}), pack(inputs))
+        blobs = (pack({name: decision[name] for name in REASONS}), pack(inputs))
         self._database.run(
             "INSERT INTO decisions (decision_id, zone_id, at, command_id, sentence, checks, reasons, inputs)"
             " VALUES (?, ?, ?, ?, ?, '', ?, ?)",
-            *(decision_id, decision["zone_id"], decision["at"], command_id, decision["sentence"], *packed),
+            *(decision_id, decision["zone_id"], decision["at"], command_id, decision["sentence"], *blobs),
         )
 
     def get(self, decision_id: str) -> DecisionRow | None:
