@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +18,16 @@ AT_WORK_S = 0.02  # real seconds within which what a participant does in its tur
 LOOK_EVERY_S = 0.001  # real seconds between two looks for a moment; looking all the time would slow the demonstration
 
 # The moments: None is any; "turn" is while the process does what is due; the rest follow an event of that kind.
-MOMENTS = (None, "turn", "command", "valve_edge", "ack")
+EVENTS = ("command", "valve_edge", "ack")
+MOMENTS = (None, "turn", *EVENTS)
 
 
 class Kills:
-    """As many kills as the job orders, each process and each moment in turn. `kill(name)` returns when it is back."""
+    """As many kills as the job orders, each process at each moment equally often; `kill(name)` returns when it is back.
+
+    Events are rare, so each kill waits in its share of field time for an event that is still wanted; where none comes
+    it is the turn of a process, and at last any moment: then more was wanted of the events than came.
+    """
 
     def __init__(
         self, kill: Callable[[str], Awaitable[None]], clock: FieldClock, names: tuple[str, ...], job: Job
@@ -30,32 +35,52 @@ class Kills:
         self._kill, self._clock, self._job = kill, clock, job
         self._events = Path(job.work) / "events"
         self._random = random.Random(job.seed)  # noqa: S311  # no secret: a kill can be repeated
-        self._plan = list(itertools.islice(itertools.cycle(itertools.product(MOMENTS, names)), job.kills))
+        self._wanted = list(itertools.islice(itertools.cycle(itertools.product(MOMENTS, names)), job.kills))
 
     async def run(self) -> None:
         """Kill, one after the other, spread over field time."""
-        span_ms = (self._job.end - self._job.start) * 1000 // (len(self._plan) + 1)
-        for number, (moment, name) in enumerate(self._plan, start=1):
-            await self._field_time(self._job.start * 1000 + number * span_ms)
-            at_work = await self._moment(moment, name, self._job.start * 1000 + (number + 1) * span_ms)
-            await asyncio.sleep(self._random.uniform(0, AT_WORK_S if at_work else 2 * AT_WORK_S))
-            self._note(name, moment if at_work else None)
+        span_ms = (self._job.end - self._job.start) * 1000 // (len(self._wanted) + 1)
+        for number in range(1, len(self._wanted) + 1):
+            begin_ms = self._job.start * 1000 + number * span_ms
+            await self._field_time(begin_ms)
+            moment, name = await self._next(begin_ms + span_ms // 2, begin_ms + span_ms)
+            await asyncio.sleep(self._random.uniform(0, AT_WORK_S if moment else 2 * AT_WORK_S))
+            self._note(name, moment)
             await self._kill(name)
 
     async def _field_time(self, ms: int) -> None:
         while self._clock.now_ms < ms:
             await asyncio.sleep(AT_WORK_S / 4)
 
-    async def _moment(self, moment: str | None, name: str, until_ms: int) -> bool:
-        """Wait for a chosen moment; False if it does not come before it is time for the next kill."""
-        if moment is None:
-            return False
-        has_come = self._turn_of(name) if moment == "turn" else self._event_of(moment)
-        while not has_come():
+    async def _next(self, events_until_ms: int, until_ms: int) -> tuple[str | None, str]:
+        """The process to kill now, and the moment that it is: of those that are wanted, the rarest that comes."""
+        moments = [moment for moment in EVENTS if any(moment == wanted for wanted, _ in self._wanted)]
+        moment = await self._first_of({moment: self._event_of(moment) for moment in moments}, events_until_ms)
+        if moment:
+            return moment, self._take(moment)
+        names = dict.fromkeys(name for wanted, name in self._wanted if wanted == "turn")
+        name = await self._first_of({name: self._turn_of(name) for name in names}, until_ms)
+        if name:
+            self._wanted.remove(("turn", name))
+            return "turn", name
+        return None, self._take(None)
+
+    def _take(self, moment: str | None) -> str:
+        """The process that is wanted at this moment; where none is, the next of all that are left."""
+        pair = next((pair for pair in self._wanted if pair[0] == moment), self._wanted[0])
+        self._wanted.remove(pair)
+        return pair[1]
+
+    async def _first_of(self, signs: Mapping[str, Callable[[], bool]], until_ms: int) -> str | None:
+        """Wait for the first sign that comes; None if it is time before."""
+        while signs:
+            for name, has_come in signs.items():
+                if has_come():
+                    return name
             if self._clock.now_ms >= until_ms:
-                return False
+                break
             await asyncio.sleep(LOOK_EVERY_S)
-        return True
+        return None
 
     def _turn_of(self, name: str) -> Callable[[], bool]:
         before = self._clock.releases
