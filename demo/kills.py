@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,12 +36,12 @@ class Kills:
         self._kill, self._clock, self._job = kill, clock, job
         self._events = Path(job.work) / "events"
         self._random = random.Random(job.seed)  # noqa: S311  # no secret: a kill can be repeated
-        self._wanted = list(itertools.islice(itertools.cycle(itertools.product(MOMENTS, names)), job.kills))
+        self._pairs = list(itertools.islice(itertools.cycle(itertools.product(MOMENTS, names)), job.kills))
 
     async def run(self) -> None:
         """Kill, one after the other, spread over field time."""
-        span_ms = (self._job.end - self._job.start) * 1000 // (len(self._wanted) + 1)
-        for number in range(1, len(self._wanted) + 1):
+        span_ms = (self._job.end - self._job.start) * 1000 // (len(self._pairs) + 1)
+        for number in range(1, len(self._pairs) + 1):
             begin_ms = self._job.start * 1000 + number * span_ms
             await self._field_time(begin_ms)
             moment, name = await self._next(begin_ms + span_ms // 2, begin_ms + span_ms)
@@ -53,22 +54,22 @@ class Kills:
             await asyncio.sleep(AT_WORK_S / 4)
 
     async def _next(self, events_until_ms: int, until_ms: int) -> tuple[str | None, str]:
-        """The process to kill now, and the moment that it is: of those that are wanted, the rarest that comes."""
-        moments = [moment for moment in EVENTS if any(moment == wanted for wanted, _ in self._wanted)]
-        moment = await self._first_of({moment: self._event_of(moment) for moment in moments}, events_until_ms)
-        if moment:
+        """The process to kill now, and the moment that it is: of those that are wanted, the most wanted that comes."""
+        counts = Counter(moment for moment, _ in self._pairs)
+        moment = max(EVENTS, key=lambda event: counts[event])  # of a run's events, or the first of them took all kills
+        if counts[moment] and await self._first_of({moment: self._event_of(moment)}, events_until_ms):
             return moment, self._take(moment)
-        names = dict.fromkeys(name for wanted, name in self._wanted if wanted == "turn")
+        names = dict.fromkeys(name for moment, name in self._pairs if moment == "turn")
         name = await self._first_of({name: self._turn_of(name) for name in names}, until_ms)
         if name:
-            self._wanted.remove(("turn", name))
+            self._pairs.remove(("turn", name))
             return "turn", name
         return None, self._take(None)
 
     def _take(self, moment: str | None) -> str:
         """The process that is wanted at this moment; where none is, the next of all that are left."""
-        pair = next((pair for pair in self._wanted if pair[0] == moment), self._wanted[0])
-        self._wanted.remove(pair)
+        pair = next((pair for pair in self._pairs if pair[0] == moment), self._pairs[0])
+        self._pairs.remove(pair)
         return pair[1]
 
     async def _first_of(self, signs: Mapping[str, Callable[[], bool]], until_ms: int) -> str | None:

@@ -5,7 +5,7 @@ the four: that is why it is the store's, and none of theirs. Values go in and co
 message later does not change what was kept. An id that is taken is a mistake of the caller, and raises ValueError,
 except where a method says that it answers False, or leaves the row as it is.
 
-Two stores hold to all this, by one test: `adapters/sqlite` and `adapters/in_memory`.
+Two stores hold to all this, by one test: `adapters/sqlite` and, for tests, `tests/compute_service/in_memory`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

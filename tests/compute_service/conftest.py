@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from compute_service.adapters.in_memory.store import InMemoryStore
 from compute_service.adapters.sqlite.store import SqliteStore
 from tests.compute_service.bench import GATEWAY, Bench, zone
+from tests.compute_service.in_memory.store import InMemoryStore
 from tests.processes import end
 from tests.waiting import free_port, until_true
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from compute_service.adapters.in_memory.store import InMemoryStore
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.commands import ACK_GRACE_S, LIFE_S, SETTLED, TRANSITIONS, ulid
 from compute_service.domain.decide import Run
 from compute_service.errors import StoreError
 from protocol.messages import ACK_STATES, FINAL_STATES
 from tests.compute_service.bench import NOON, Bench, zone
+from tests.compute_service.in_memory.store import InMemoryStore
 
 
 def test_command_is_on_the_disk_before_it_is_published(file_bench: Bench, tmp_path: Path) -> None:

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from compute_service.adapters.in_memory.store import InMemoryStore
 from protocol import messages, topics
 from tests.compute_service.bench import GATEWAY, Bench, zone
+from tests.compute_service.in_memory.store import InMemoryStore
 from tests.protocol.types import events, flaws
 
 NOW = 1_700_000_000

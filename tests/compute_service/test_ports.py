@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from compute_service.adapters.in_memory.store import InMemoryStore
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain import ports
 from compute_service.domain.decide import Run, ZoneState
@@ -34,6 +33,7 @@ from compute_service.domain.ports import (
 from compute_service.domain.zone_model import Sample, Water, WeatherHour, ZoneModel
 from compute_service.errors import StoreError
 from tests.compute_service.bench import GATEWAY, NOON, zone
+from tests.compute_service.in_memory.store import InMemoryStore
 
 A, B = zone("a"), zone("b")
 ZONES = {one.zone_id: one for one in (A, B)}

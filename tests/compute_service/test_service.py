@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from compute_service.adapters.in_memory.store import InMemoryStore
 from compute_service.adapters.schema import SCHEMAS
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.decide import Run
@@ -18,6 +17,7 @@ from compute_service.domain.zone import PlacedProbe
 from compute_service.service import ROUTES
 from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, reading, zone
+from tests.compute_service.in_memory.store import InMemoryStore
 from tests.safety.garbage import TOPICS, documents
 
 

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from compute_service.adapters.in_memory.tables import SampleKey, Tables, WaterEntry, WeatherKey, real
 from compute_service.domain.decide import Run, ZoneState
 from compute_service.domain.hourly_weather import HourRecord
 from compute_service.domain.ports import HOURS_KEPT_S, WEATHER_KEPT_S, News, WaterRow
 from compute_service.domain.zone import Zone
 from compute_service.domain.zone_model import Sample, Water, ZoneModel
+from tests.compute_service.in_memory.tables import SampleKey, Tables, WaterEntry, WeatherKey, real
 
 
 class ZonesInMemory:

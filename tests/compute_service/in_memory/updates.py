@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from compute_service.adapters.in_memory.tables import Tables, UpdateEntry
 from compute_service.domain.ports import GatewayRow, UpdateRow
+from tests.compute_service.in_memory.tables import Tables, UpdateEntry
 
 
 class UpdatesInMemory:

@@ -21,7 +21,7 @@ class Transactions:
         self._undo: list[tuple[dict[Any, Any], Any, Any]] | None = None
 
     @contextmanager
-    def transaction(self, *, durable: bool = False) -> Iterator[None]:  # noqa: ARG002 - memory survives no power cut
+    def transaction(self, *, durable: bool = False) -> Iterator[None]:
         """Nested, it joins the outer one."""
         with self.lock:
             if self._undo is not None:

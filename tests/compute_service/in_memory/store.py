@@ -6,11 +6,11 @@ JSON instead of the caller's own objects. `tests/compute_service/test_ports.py` 
 
 from contextlib import AbstractContextManager
 
-from compute_service.adapters.in_memory.commands import CommandsInMemory
-from compute_service.adapters.in_memory.decisions import DecisionsInMemory
-from compute_service.adapters.in_memory.tables import Tables
-from compute_service.adapters.in_memory.updates import UpdatesInMemory
-from compute_service.adapters.in_memory.zones import ZonesInMemory
+from tests.compute_service.in_memory.commands import CommandsInMemory
+from tests.compute_service.in_memory.decisions import DecisionsInMemory
+from tests.compute_service.in_memory.tables import Tables
+from tests.compute_service.in_memory.updates import UpdatesInMemory
+from tests.compute_service.in_memory.zones import ZonesInMemory
 
 
 class InMemoryStore:

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from compute_service.adapters.in_memory.tables import DecisionEntry, Tables
 from compute_service.domain.ports import DecisionRow
 from compute_service.errors import StoreError
+from tests.compute_service.in_memory.tables import DecisionEntry, Tables
 
 
 class DecisionsInMemory:

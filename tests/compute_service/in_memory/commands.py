@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from compute_service.adapters.in_memory.tables import CommandEntry, Tables, real
 from compute_service.domain.ports import CommandRow, Delivery
+from tests.compute_service.in_memory.tables import CommandEntry, Tables, real
 
 if TYPE_CHECKING:
     from protocol.messages import Command
