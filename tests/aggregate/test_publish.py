@@ -222,7 +222,7 @@ def test_files_of_no_commit_are_refused(place: Place) -> None:
     (place.root / "notes.txt").write_text("elsewhere")
     assert place.publish("--dry-run").returncode == 0
     (place.root / "protocol" / "topics.py").write_text("changed = 1\n")
-    (place.root / "lambda_functions" / "aggregate" / "lake" / "new.py").touch()
+    (place.root / "lambda_functions" / "lake" / "new.py").touch()
     done = place.publish()
     assert done.returncode == 2
     assert "protocol/topics.py" in done.stderr
