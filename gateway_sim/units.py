@@ -4,21 +4,20 @@ from protocol.messages import QUANTITIES
 
 DECIMALS = 9  # of a converted value: far finer than any probe, and 15.5879732 % is 0.155879732 again
 
-# What the protocol's quantities are measured in.
-BASES = {
+# What the protocol's quantities are measured in: their names end with it.
+ENDINGS = {
     "vwc": "fraction",
-    "soil_temperature_c": "C",
-    "air_temperature_c": "C",
-    "relative_humidity_pct": "%",
-    "wind_speed_m_s": "m/s",
-    "solar_radiation_w_m2": "W/m2",
-    "rain_mm": "mm",
-    "flow_l_min": "L/min",
-    "volume_l": "L",
-    "pressure_kpa": "kPa",
-    "battery_v": "V",
-    "percolation_mm": "mm",
+    "_c": "C",
+    "_pct": "%",
+    "_m_s": "m/s",
+    "_w_m2": "W/m2",
+    "_mm": "mm",
+    "_l_min": "L/min",
+    "_l": "L",
+    "_kpa": "kPa",
+    "_v": "V",
 }
+BASES = {quantity: base for quantity in QUANTITIES for ending, base in ENDINGS.items() if quantity.endswith(ending)}
 
 # base -> unit -> (factor, offset): base = unit * factor + offset. Inch, gallon (US), pound and mile are exact.
 CONVERSIONS = {
@@ -73,7 +72,7 @@ ALIASES = {
     "volt": "V",
 }
 
-assert set(BASES) <= set(QUANTITIES), "a quantity that the protocol does not have"
+assert set(BASES) == set(QUANTITIES), f"no unit is known for {sorted(set(QUANTITIES) - set(BASES))}"
 
 
 def known(quantity: str) -> list[str]:
