@@ -4,11 +4,14 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PLUGINS = ("-p", "pytest_timeout", "-p", "no:cacheprovider", "--assert=plain")
-PASSING = re.compile(r"0x[0-9a-f]{6,}|/tmp/|pytest-of-")  # an address, a temporary folder
+PASSING = re.compile(
+    rf"0x[0-9a-f]{{6,}}|{re.escape(tempfile.gettempdir())}/|pytest-of-"
+)  # an address, a temporary folder
 
 
 def collecting(hash_seed: str) -> subprocess.Popen[str]:

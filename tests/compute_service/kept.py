@@ -1,0 +1,106 @@
+"""Small rows for a store to keep, one write of each kind, and all that can be asked of a store."""
+
+from collections.abc import Callable
+from typing import Any
+
+from compute_service.domain.hourly_weather import HourRecord
+from compute_service.domain.inputs import Inputs, conclude
+from compute_service.domain.ports import (
+    Delivery,
+    Store,
+    WaterRow,
+)
+from compute_service.domain.zone_model import Sample, WeatherHour, ZoneModel
+from tests.compute_service.bench import GATEWAY, NOON, zone
+
+A, B = zone("a"), zone("b")
+ZONES = {one.zone_id: one for one in (A, B)}
+KEY = (1, "boot-1")
+
+
+def command(name: str = "C1", zone_id: str = A.zone_id, issued_at: int = NOON, duration_s: int = 600) -> Any:
+    return {
+        "command_id": name,
+        "device_id": GATEWAY,
+        "zone_id": zone_id,
+        "action": "open",
+        "duration_s": duration_s,
+        "issued_at": issued_at,
+        "expires_at": issued_at + 300,
+        "epoch": 1,
+    }
+
+
+def delivery(name: str = "C1", zone_id: str = A.zone_id, ended_at: int = NOON, duration_s: float = 600) -> Delivery:
+    return Delivery(
+        command_id=name,
+        zone_id=zone_id,
+        ended_at=ended_at,
+        duration_s=duration_s,
+        volume_l=None,
+        source="none",
+        end_reason=None,
+    )
+
+
+def water(name: str = "W1", zone_id: str = A.zone_id, at: int = NOON, litres: float | None = None) -> WaterRow:
+    return WaterRow(water_id=name, zone_id=zone_id, at=at, litres=litres, duration_s=60, source="estimated")
+
+
+def decision(zone_id: str = A.zone_id, at: int = NOON) -> dict[str, Any]:
+    check = {"name": "needs_water", "value": 1.5, "threshold": 2.0, "passed": False, "why": "it is moist"}
+    row = {"zone_id": zone_id, "at": at, "intent": None, "checks": [check], "sentence": "No."}
+    return {**row, "receipt": {"depletion_mm": 1.5}}
+
+
+def model(at: int = NOON) -> ZoneModel:
+    return conclude(A, None, Inputs(samples=(Sample(A.sensor_id, at, 0.25),)), at)[1]
+
+
+def hour(at: int, et0_mm: float = 0.3) -> HourRecord:
+    return HourRecord(WeatherHour(at, et0_mm, 0.0, "measured"), 0.7)
+
+
+def everything(store: Store) -> list[Any]:
+    """All that can be asked of a store about two zones and one gateway."""
+    answers: list[Any] = [
+        store.zones.due(),
+        store.commands.deliveries(),
+        store.commands.counts(),
+        store.commands.open(),
+    ]
+    for one in ZONES.values():
+        answers += [store.zones.news(one), store.zones.zone_state(one, 0, 0, 0), store.zones.model(one)]
+        answers += [store.commands.epoch(one.zone_id), store.decisions.last(100, one.zone_id)]
+    answers += [store.zones.weather(GATEWAY, 0, 2 * NOON), store.zones.stations(0, 2 * NOON)]
+    answers += [store.zones.hour(GATEWAY, NOON), list(store.decisions.with_inputs(0, 2 * NOON))]
+    answers += [store.decisions.zone_ids(), store.updates.in_states("queued", "pending", "sent")]
+    return [*answers, store.updates.gateways(), store.updates.counters()]
+
+
+WRITES: dict[str, Callable[[Store], object]] = {
+    "save_sample": lambda store: store.zones.save_sample(A.zone_id, Sample(A.sensor_id, NOON + 1, 0.2), KEY, NOON),
+    "forget": lambda store: store.zones.forget(B.zone_id),
+    "add_water": lambda store: store.zones.add_water(water("new")),
+    "save_model": lambda store: store.zones.save_model(B, model(), [hour(NOON)]),
+    "save_weather": lambda store: store.zones.save_weather(GATEWAY, NOON + 1, KEY, {"rain_mm": 0.5}),
+    "add": lambda store: store.commands.add(GATEWAY, command("new"), NOON + 420),
+    "move": lambda store: store.commands.move("C0", "sent", None, give_up_at=NOON + 1),
+    "add_delivery": lambda store: store.commands.add_delivery(delivery("new")),
+    "raise_epoch": lambda store: store.commands.raise_epoch(A.zone_id, 9),
+    "add a decision": lambda store: store.decisions.add("new", decision(), None, {"zone": "x"}),
+    "add an update": lambda store: store.updates.add("new", "all", {"sample_interval_s": 600}),
+    "move an update": lambda store: store.updates.move("U0", "sent"),
+    "save_gateway": lambda store: store.updates.save_gateway(GATEWAY, "offline", NOON),
+    "count": lambda store: store.updates.count("refusals"),
+}
+
+
+def fill(store: Store) -> None:
+    """Something of everything, so that a change of it shows."""
+    store.zones.save_sample(B.zone_id, Sample(B.sensor_id, NOON, 0.2), KEY, NOON + 10)
+    store.zones.add_water(water("W0", B.zone_id))
+    store.commands.add(GATEWAY, command("C0"), NOON + 420)
+    store.updates.add("U0", "all", {"sample_interval_s": 600})
+    store.updates.save_gateway(GATEWAY, "online", NOON)
+    store.updates.count("refusals")
