@@ -26,8 +26,9 @@ MOMENTS = (None, "turn", *EVENTS)
 class Kills:
     """As many kills as the job orders, each process at each moment equally often; `kill(name)` returns when it is back.
 
-    Events are rare, so each kill waits in its share of field time for an event that is still wanted; where none comes
-    it is the turn of a process, and at last any moment: then more was wanted of the events than came.
+    Events are rare. Where there are kills enough, each process first dies once right after each kind of event, however
+    long it takes to come, within the first half of the days. Then each kill waits in its share of field time for the
+    event that is wanted most; where it does not come it is the turn of a process, and at last any moment.
     """
 
     def __init__(
@@ -40,14 +41,29 @@ class Kills:
 
     async def run(self) -> None:
         """Kill, one after the other, spread over field time."""
-        span_ms = (self._job.end - self._job.start) * 1000 // (len(self._pairs) + 1)
+        await self._after_each_event()
+        begin_ms = max(self._clock.now_ms, self._job.start * 1000)
+        span_ms = (self._job.end * 1000 - begin_ms) // (len(self._pairs) + 1)
         for number in range(1, len(self._pairs) + 1):
-            begin_ms = self._job.start * 1000 + number * span_ms
-            await self._field_time(begin_ms)
-            moment, name = await self._next(begin_ms + span_ms // 2, begin_ms + span_ms)
-            await asyncio.sleep(self._random.uniform(0, AT_WORK_S if moment else 2 * AT_WORK_S))
-            self._note(name, moment)
-            await self._kill(name)
+            share_ms = begin_ms + number * span_ms
+            await self._field_time(share_ms)
+            moment, name = await self._next(share_ms + span_ms // 2, share_ms + span_ms)
+            await self._strike(name, moment)
+
+    async def _after_each_event(self) -> None:
+        names = dict.fromkeys(name for _, name in self._pairs)
+        if len(self._pairs) < len(MOMENTS) * len(names):
+            return
+        half_ms = (self._job.start + self._job.end) * 500
+        for name, moment in itertools.product(names, EVENTS):
+            if await self._first_of({moment: self._event_of(moment)}, half_ms):
+                self._pairs.remove((moment, name))
+                await self._strike(name, moment)
+
+    async def _strike(self, name: str, moment: str | None) -> None:
+        await asyncio.sleep(self._random.uniform(0, AT_WORK_S if moment else 2 * AT_WORK_S))
+        self._note(name, moment)
+        await self._kill(name)
 
     async def _field_time(self, ms: int) -> None:
         while self._clock.now_ms < ms:

@@ -53,7 +53,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.root, self.bin = folder / "clone", folder / "bin"
         self.log, self.pushed = folder / "log", folder / "pushed"
-        for part in ("lambda_functions/aggregate", "protocol"):
+        for part in ("lambda_functions/aggregate", "lambda_functions/lake", "protocol"):
             shutil.copytree(ROOT / part, self.root / part, ignore=shutil.ignore_patterns("__pycache__"))
         (self.root / "terraform").mkdir()
         self.written = self.root / "terraform" / "image.auto.tfvars.json"
