@@ -12,42 +12,29 @@ from demo.recorder import Recorder
 from demo.scenario import scenario_of
 from field_time.participant import Part, VirtualTime
 from gateway_sim.fleet import Fleet
+from gateway_sim.member import GatewayPart
 
 
-class FleetPart:
-    """The gateways."""
+class FleetPart(GatewayPart):
+    """The gateways: as one of them would take part, with news and the truth about their zones."""
 
     def __init__(self, fleet: Fleet, time: VirtualTime, record: Recorder) -> None:
-        self._fleet, self._time = fleet, time
-        self.news = record.news
-
-    def idle(self) -> bool:
-        """True if every gateway is connected with nothing to send, nothing un-acknowledged."""
-        return self._fleet.idle()
+        super().__init__(fleet, time)
+        self._record = record
 
     def why_busy(self) -> str:
         """Gateways are offline, or have messages that the broker did not acknowledge."""
         return "gateways are offline, or wait for acknowledgements"
 
-    def activity(self) -> int:
-        """The gate counts what gateways send and receive."""
-        return 0
-
-    def due_ms(self) -> int | None:
-        """When the next gateway wakes."""
-        return self._time.due_ms()
-
-    async def run_due(self) -> None:
-        """Wake the gateways whose time has come."""
-        self._time.wake()
+    def news(self) -> str:
+        """What a valve did last, or whom the gate refused."""
+        return self._record.news()
 
     async def stop(self) -> dict[str, Any]:
         """Close the valves, empty the outboxes; gives what the fleet saw, and the true moisture of its zones."""
-        await self._fleet.mend()
-        await self._fleet.stop()
+        last_words = await super().stop()
         zones = self._fleet.summary()["zones"]
-        moisture = {zone_id: truth["moisture"] for zone_id, truth in zones.items()}
-        return self._fleet.last_words() | {"moisture": moisture}
+        return last_words | {"moisture": {zone_id: truth["moisture"] for zone_id, truth in zones.items()}}
 
 
 @asynccontextmanager
