@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 LIFE_S = 300  # a gateway that hears an open later than this rejects it
 ACK_GRACE_S = 120  # how long an ack may be on its way
+NEVER = 2**40  # when a stop is given up: only an ack ends it, or a person who resumes
 EPOCH_LEAP = 1_000_000  # a larger leap in a reported epoch is a lie or a fault, and would use the epochs up
 
 # State, then what happened -> the next state; anything that is not here changes nothing. `expired` means that no ack
-# told how the command ended: a late one still does. The states without a row are settled.
+# told how the command ended: a late one still does. The states without a row are settled. Only a stop is withdrawn.
 TRANSITIONS = {
     "pending": {
         "puback": "sent",
@@ -28,6 +29,7 @@ TRANSITIONS = {
         "failed": "failed",
         "rejected": "rejected",
         "given_up": "expired",
+        "withdrawn": "withdrawn",
     },
     "sent": {
         "received": "received",
@@ -36,6 +38,7 @@ TRANSITIONS = {
         "failed": "failed",
         "rejected": "rejected",
         "given_up": "expired",
+        "withdrawn": "withdrawn",
     },
     "received": {
         "started": "started",
@@ -43,6 +46,7 @@ TRANSITIONS = {
         "failed": "failed",
         "rejected": "rejected",
         "given_up": "expired",
+        "withdrawn": "withdrawn",
     },
     "started": {"done": "done", "failed": "failed", "given_up": "expired"},
     "expired": {"started": "started", "done": "done", "failed": "failed", "rejected": "rejected"},
@@ -81,28 +85,73 @@ def remember(log: CommandLog, zone: Zone, decision: Decision, decision_id: str, 
     return message
 
 
+def remember_stop(  # noqa: PLR0913, PLR0917  # who stops what, when, and as which command
+    log: CommandLog, gateway_id: str, zone_id: str | None, by: str, now: int, command_id: str
+) -> "Command":
+    """Build and keep a command that closes a zone's valve, or with None all of a gateway's. Call inside a transaction.
+
+    It is published again until the gateway has answered: see `unanswered_stops`.
+    """
+    epoch = 0
+    if zone_id is not None:
+        epoch = log.epoch(zone_id) + 1
+        log.raise_epoch(zone_id, epoch)
+    message: Command = {
+        "command_id": command_id,
+        "device_id": gateway_id,
+        "zone_id": zone_id,
+        "action": "stop_all" if zone_id is None else "close",
+        "issued_at": now,
+        "expires_at": now + LIFE_S,  # a gateway obeys a stop whenever it hears it
+        "epoch": epoch,
+        "reason": f"{by} ordered it"[:400],
+    }
+    log.add(gateway_id, message, give_up_at=NEVER)
+    return message
+
+
+def unanswered_stops(log: CommandLog, gateway_id: str | None = None) -> list[CommandRow]:
+    """The stops that no ack has ended, of one gateway or of all, the oldest first."""
+    return [row for row in log.open() if not opens(row) and gateway_id in (None, row.gateway_id)]
+
+
+def opens(command: CommandRow) -> bool:
+    """Is it one that opens a valve, so that there is water to settle?"""
+    return command.message["action"] == "open"
+
+
+def withdraw(log: CommandLog, command: CommandRow, now: int) -> None:
+    """Nobody waits for this stop's ack any more."""
+    if state := TRANSITIONS.get(command.state, {}).get("withdrawn"):
+        log.move(command.command_id, state, None, closed_at=now)
+
+
 def on_puback(log: CommandLog, command_id: str) -> None:
     """The broker has the command."""
     command = log.get(command_id)
     if command and "puback" in TRANSITIONS.get(command.state, {}):
-        log.move(command_id, "sent", None, give_up_at=command.message["expires_at"] + ACK_GRACE_S)
+        log.move(command_id, "sent", None, give_up_at=_give_up_at(command, "sent", 0))
 
 
 def acknowledge(log: CommandLog, zones: ZoneMemory, command: CommandRow, ack: "Ack", now: int) -> bool:
     """Follow an ack; False if it changes nothing, because it is late or repeated. Call inside a transaction."""
-    hear_epoch(log, command.zone_id, ack["epoch"])
+    if command.zone_id is not None:
+        hear_epoch(log, command.zone_id, ack["epoch"])
     state = TRANSITIONS.get(command.state, {}).get(ack["state"])
     if state is None:
         return False
     if state in SETTLED:
         log.move(command.command_id, state, ack["code"], closed_at=now)
-        _settle(log, zones, command, ack, now)
+        if opens(command):
+            _settle(log, zones, command, ack, now)
     else:
         log.move(command.command_id, state, ack["code"], give_up_at=_give_up_at(command, state, now))
     return True
 
 
 def _give_up_at(command: CommandRow, state: str, now: int) -> int:
+    if not opens(command):
+        return NEVER
     last_moment = now + _bound_s(command) if state == "started" else command.message["expires_at"]
     return int(last_moment) + ACK_GRACE_S
 
@@ -110,6 +159,12 @@ def _give_up_at(command: CommandRow, state: str, now: int) -> int:
 def _bound_s(command: CommandRow) -> int:
     """How long a command lets its valve stand open; 0 for one that opens none."""
     return command.message.get("duration_s") or 0
+
+
+def _zone_of(command: CommandRow) -> str:
+    """The zone of a command that opens its valve."""
+    assert command.zone_id is not None
+    return command.zone_id
 
 
 def _settle(log: CommandLog, zones: ZoneMemory, command: CommandRow, ack: "Ack", now: int) -> None:
@@ -122,7 +177,7 @@ def _settle(log: CommandLog, zones: ZoneMemory, command: CommandRow, ack: "Ack",
         duration_s = 0 if ack["state"] == "rejected" else _bound_s(command)
     delivery = Delivery(
         command_id=command.command_id,
-        zone_id=command.zone_id,
+        zone_id=_zone_of(command),
         ended_at=min(max(ack["at"], command.message["issued_at"]), now),
         duration_s=duration_s,
         volume_l=ack.get("volume_l"),
@@ -132,7 +187,7 @@ def _settle(log: CommandLog, zones: ZoneMemory, command: CommandRow, ack: "Ack",
     log.add_delivery(delivery)
     water = WaterRow(
         water_id=command.command_id,
-        zone_id=command.zone_id,
+        zone_id=_zone_of(command),
         at=delivery.ended_at,
         litres=delivery.volume_l if delivery.source != "none" else None,
         duration_s=duration_s,
@@ -149,11 +204,11 @@ def give_up(log: CommandLog, zones: ZoneMemory, now: int) -> list[CommandRow]:
     late = log.open(overdue_at=now)
     for command in late:
         log.move(command.command_id, TRANSITIONS[command.state]["given_up"], "no_ack", closed_at=now)
-        if command.message["action"] == "open":
+        if opens(command):
             zones.add_water(
                 WaterRow(
                     water_id=command.command_id,
-                    zone_id=command.zone_id,
+                    zone_id=_zone_of(command),
                     at=now,
                     litres=None,
                     duration_s=_bound_s(command),

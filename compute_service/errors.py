@@ -30,3 +30,7 @@ class PublishError(ComputeError):
 
 class StoreError(ComputeError):
     """The store cannot be opened, read or written."""
+
+
+class OrderError(ComputeError):
+    """An order that cannot be obeyed; the sentence says why, and what could."""

@@ -12,15 +12,19 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from compute_service import commands, untrusted_reports
+from compute_service import commands, journal, untrusted_reports
 from compute_service.domain.decide import FUTURE_S
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.hourly_weather import GatewayWeather
+from compute_service.domain.inputs import config_text
+from compute_service.domain.orders import EXPIRED, REFUSED, UNDER_WAY, WAITING, ManualRun, Order, in_force
 from compute_service.domain.ports import CommandRow, Store, UpdateRow, WaterRow
+from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import Sample
 from compute_service.errors import ComputeError
 from compute_service.farm_weather import FarmWeather
+from compute_service.orders import Orders, why_not
 from compute_service.zone_models import ZoneModels
 from protocol import messages, topics
 from protocol.errors import ProtocolError
@@ -65,26 +69,37 @@ class Service:
         record: Record,
         forecast: Callable[[], Forecast | None] = lambda: None,
     ) -> None:
+        self._config = config
         self._store = store
         self._publish = publish
         self._now = clock_now
         self._record = record
         self._zones = {zone.zone_id: zone for zone in config.zones}
         self._zone_of_sensor = {sensor_id: zone for zone in config.zones for sensor_id in zone.sensor_ids}
-        self._zone_models = ZoneModels(config, store.zones, store.commands, store.decisions)
+        self._zone_models = ZoneModels(config, store)
+        self._orders = Orders(store, config, lambda: self._new_id(clock_now()))
         self._weather = FarmWeather(config.site, store.zones, forecast)
         self._gateways = {zone.gateway_id for zone in config.zones}
         self._refusals: dict[tuple[str, str], None] = {}  # those that were told of, the latest last
         self._last_status: dict[str, tuple[str, str]] = {}  # of each gateway: its state, its boot
         self._un_acked: set[str] = set()
+        self._newest_id = (0, 0)  # the second of the last id, and how many it had before
+        self._shortened_on = 0  # the day on which the journal was last shortened
         self._lock = threading.RLock()
 
     def start(self) -> None:
         """Take up again after a stop or a crash: give up what is over, publish the rest again, unchanged."""
         with self._lock:
+            self._store.updates.save_config(config_text(self._config))
             self._give_up(self._now())
+            for stop in commands.unanswered_stops(self._store.commands):
+                self._tell_command(stop.message)
+                self._send_command(stop.message)
+            self._take_orders(self._now())  # a stop that waited comes before what it stops
+            holds = self._store.orders.holds()
             for command in self._store.commands.in_states("pending"):
-                if command.message["expires_at"] > self._now():
+                is_late = command.message["expires_at"] <= self._now() or in_force(holds, command.zone_id, self._now())
+                if commands.opens(command) and not is_late:
                     self._tell_command(command.message)  # the crash may have come between the store and the record
                     self._send_command(command.message)
             for update in self._store.updates.in_states("pending"):
@@ -106,6 +121,7 @@ class Service:
         with self._lock:
             now = self._now()
             self._give_up(now)
+            self._take_orders(now)
             due = [zone_id for zone_id, at in self._store.zones.due().items() if at <= now]
             zone_ids = self._zone_models.in_turn(due)
             weather = self._weather.until(now, self._zone_models.weather_begins(zone_ids, now))
@@ -113,6 +129,9 @@ class Service:
                 self._decide(zone_id, weather, now)
             for update in self._store.updates.in_states("queued"):
                 self._send_update(update)
+            if self._shortened_on != now // DAY_S:
+                self._shortened_on = now // DAY_S
+                journal.shorten(self._store.journal, now)
 
     def give_up(self) -> None:
         """Close the commands that nobody can answer any more; `tick` does so too, before it decides."""
@@ -220,6 +239,9 @@ class Service:
         self._record(event)
         if not commands.acknowledge(self._store.commands, self._store.zones, command, ack, now):
             self._store.updates.count("acks_without_effect")
+            return
+        self._note("ack", command.zone_id, command.gateway_id, journal.ack(ack))
+        self._orders.settle(now)
 
     def _status(self, status: "Status", now: int) -> None:
         gateway_id = status["gateway_id"]
@@ -231,7 +253,10 @@ class Service:
                 raise _RefusedError(gateway_id, "status", f"claims epoch {epoch} for {zone_id}")
         for zone_id, epoch in ours.items():
             commands.hear_epoch(self._store.commands, zone_id, epoch)
-        self._store.updates.save_gateway(gateway_id, status["state"], status["at"])
+        self._store.updates.save_gateway(status, now)
+        if status["state"] == "online":
+            for stop in commands.unanswered_stops(self._store.commands, gateway_id):
+                self._send_command(stop.message)
         state, boot_id = status["state"], status["boot_id"]
         if self._last_status.get(gateway_id) != (state, boot_id):  # a gateway that is gone, or back, or booted, is news
             self._last_status[gateway_id] = (state, boot_id)
@@ -244,6 +269,7 @@ class Service:
                 "reset_cause": status.get("reset_cause"),
             }
             self._record(event)
+            self._note("status", None, gateway_id, {"state": state, "reset_cause": status.get("reset_cause")})
 
     def _error(self, report: "ErrorReport", now: int) -> None:
         gateway_id, code, text = report["gateway_id"], report["code"], report["text"]
@@ -252,6 +278,7 @@ class Service:
         self._record(
             {"at": now, "kind": "error", "gateway_id": gateway_id, "boot_id": boot_id, "code": code, "text": text}
         )
+        self._note("error", None, gateway_id, {"code": code, "text": text})
         self._learn_from(report, now)
 
     def _learn_from(self, report: "ErrorReport", now: int) -> None:
@@ -292,27 +319,72 @@ class Service:
 
     # what follows
 
-    def _decide(self, zone_id: str, weather: Mapping[str, GatewayWeather], now: int) -> None:
+    def _take_orders(self, now: int) -> None:
+        for row in self._store.orders.open():
+            if row.state == WAITING:
+                self._take_order(row.order, now)
+
+    def _take_order(self, order: Order, now: int) -> None:
+        """Obey an order, or say why not; both are on the disk before anything is sent."""
+        to_send: list[Command] = []
+        is_to_open = False
+        with self._store.transaction(durable=True):
+            if order.expires_at is not None and now >= order.expires_at:
+                self._orders.move(order, EXPIRED, now, reason="the service had no time for it before it was too late")
+            elif why := why_not(self._store, self._config, order, now):
+                self._orders.move(order, REFUSED, now, reason=why)
+            elif order.action == "open":
+                is_to_open = True
+            else:
+                to_send = self._orders.obey(order, now)
+                for command in to_send:
+                    self._note("command", command["zone_id"], command["device_id"], journal.command(command))
+        for command in to_send:
+            self._tell_command(command)
+            self._send_command(command)
+        if is_to_open and order.zone_id is not None:
+            weather = self._weather.until(now, self._zone_models.weather_begins([order.zone_id], now))
+            self._decide(order.zone_id, weather, now, order)
+
+    def _decide(
+        self, zone_id: str, weather: Mapping[str, GatewayWeather], now: int, order: Order | None = None
+    ) -> None:
         zone = self._zones.get(zone_id)
         if zone is None:  # since then removed from the zones file
             self._store.zones.forget(zone_id)
             return
-        work = self._zone_models.next_decision(zone, weather[zone.gateway_id], now)
+        manual = ManualRun(order.order_id, order.by, order.duration_s, order.volume_l) if order else None
+        work = self._zone_models.next_decision(zone, weather[zone.gateway_id], now, manual)
         decision, row, decision_id = work.decision, work.decision.to_json(), self._new_id(now)
-        with self._store.transaction(durable=decision.intent is not None):
+        with self._store.transaction(durable=decision.intent is not None or order is not None):
             command = commands.remember(self._store.commands, zone, decision, decision_id, self._new_id(now))
             self._store.decisions.add(decision_id, row, command["command_id"] if command else None, work.inputs)
             self._zone_models.keep(work)
+            self._store.journal.add_moment(journal.moment(work))
+            self._note("decision", zone_id, zone.gateway_id, {"decision_id": decision_id})
+            if command:
+                self._note("command", zone_id, zone.gateway_id, journal.command(command))
+            if order and command:
+                self._orders.move(order, UNDER_WAY, now, command_ids=[command["command_id"]])
+            elif order:
+                self._orders.move(order, REFUSED, now, reason=decision.sentence)
         self._zone_models.remember(work)
         self._tell_decision(decision_id, row)
         if command:
             self._tell_command(command)
             self._send_command(command)
 
+    def _note(self, kind: str, zone_id: str | None, gateway_id: str | None, body: Mapping[str, Any]) -> None:
+        """Into the journal, in the transaction of the change."""
+        self._store.journal.add(self._now(), kind, zone_id, gateway_id, body)
+
     def _give_up(self, now: int) -> None:
         with self._store.transaction():
             for command in commands.give_up(self._store.commands, self._store.zones, now):
                 log.warning("command %s for %s was never answered", command.command_id, command.zone_id)
+                body = {"command_id": command.command_id, "state": "expired", "code": "no_ack"}
+                self._note("ack", command.zone_id, command.gateway_id, body)
+                self._orders.settle(now)
 
     def _tell_decision(self, decision_id: str, row: Mapping[str, Any]) -> None:
         event: DecisionEvent = {
@@ -360,7 +432,10 @@ class Service:
         self._publish(topic, payload, acked)
 
     def _new_id(self, now: int) -> str:
-        return commands.ulid(now, os.urandom(10))
+        """Ids of one second sort in the order in which they were made: `replay` goes by it."""
+        second, count = self._newest_id
+        self._newest_id = (now, count + 1 if now == second else 0)
+        return commands.ulid(now, self._newest_id[1].to_bytes(3, "big") + os.urandom(7))
 
 
 def _answers(ack: "Ack", command: CommandRow) -> bool:

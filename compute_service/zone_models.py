@@ -14,7 +14,8 @@ from compute_service.domain.conditions import Conditions
 from compute_service.domain.decide import Decision, ZoneState
 from compute_service.domain.hourly_weather import GatewayWeather, HourRecord
 from compute_service.domain.inputs import Inputs, ahead, conclude, digest, zone_text
-from compute_service.domain.ports import CommandLog, DecisionBook, ZoneMemory
+from compute_service.domain.orders import ManualRun, in_force
+from compute_service.domain.ports import Store
 from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import ZoneModel
@@ -36,10 +37,11 @@ class Work:
 class ZoneModels:
     """The zones' models in memory."""
 
-    def __init__(self, config: Config, memory: ZoneMemory, commands: CommandLog, decisions: DecisionBook) -> None:
-        self._memory, self._commands, self._decisions = memory, commands, decisions
+    def __init__(self, config: Config, store: Store) -> None:
+        self._memory, self._commands, self._decisions = store.zones, store.commands, store.decisions
+        self._orders = store.orders
         self._pump_l_min = config.pump_l_min
-        self._models = {zone.zone_id: memory.model(zone) for zone in config.zones}
+        self._models = {zone.zone_id: store.zones.model(zone) for zone in config.zones}
         self._whole_on: dict[str, int] = {}  # of a zone: the day on which its whole model was last kept as an input
         self._zones = {zone.zone_id: zone for zone in config.zones}
         self._settings = {zone.zone_id: zone_text(zone) for zone in config.zones}
@@ -74,8 +76,8 @@ class ZoneModels:
                 begins[gateway_id] = min(begins.get(gateway_id, now), model.at if model else now)
         return begins
 
-    def next_decision(self, zone: Zone, weather: GatewayWeather, now: int) -> Work:
-        """Decide about a zone, from its model and all that is new; nothing is written yet."""
+    def next_decision(self, zone: Zone, weather: GatewayWeather, now: int, manual: ManualRun | None = None) -> Work:
+        """Decide about a zone, from its model and all that is new, or about a run by hand; nothing is written yet."""
         model = self._models[zone.zone_id]
         state = self._state(zone, weather.conditions, now)
         news = self._memory.news(zone)
@@ -86,6 +88,7 @@ class ZoneModels:
             samples=tuple(sample for sample in news.samples if sample.sensor_id in zone.sensor_ids),
             state=state,
             forecast=ahead(weather.forecast, now),
+            manual=manual,
         )
         row = {**inputs.to_json(), "zone": self._digests[zone.zone_id]}
         if self._whole_on.get(zone.zone_id) != now // DAY_S:
@@ -111,12 +114,14 @@ class ZoneModels:
         since = now - max(LOOK_BACK_S, zone.cooldown_s)
         pump_left_l_min = self._pump_left_l_min(zone.zone_id)
         state = self._memory.zone_state(zone, since, int(today.timestamp()), zone.place.season_begun(now))
-        return replace(state, conditions=conditions, pump_left_l_min=pump_left_l_min)
+        holds = in_force(self._orders.holds(), zone.zone_id, now)
+        return replace(state, conditions=conditions, pump_left_l_min=pump_left_l_min, holds=holds)
 
     def _pump_left_l_min(self, zone_id: str) -> float | None:
         """What the pump has left while every command that is not at its end takes its zone's flow."""
         if self._pump_l_min is None:
             return None
-        open_zones = {command.zone_id for command in self._commands.open()} - {zone_id}
+        rows = [row for row in self._commands.open() if row.message["action"] == "open"]
+        open_zones = {row.zone_id for row in rows if row.zone_id is not None} - {zone_id}
         flow_l_min = sum(self._zones[other].flow_l_min for other in sorted(open_zones) if other in self._zones)
         return self._pump_l_min - flow_l_min

@@ -75,4 +75,55 @@ ALTER TABLE decisions ADD COLUMN inputs BLOB;
 UPDATE zones SET due_at = NULL;
 INSERT INTO water SELECT command_id, zone_id, ended_at, volume_l, duration_s, 0, source, 1 FROM deliveries
 """,
+    """
+CREATE TABLE commands_of_all (
+    command_id TEXT PRIMARY KEY, zone_id TEXT, gateway_id TEXT NOT NULL,  -- zone_id NULL: of all its gateway's zones
+    state TEXT NOT NULL, code TEXT, message TEXT NOT NULL, issued_at INTEGER NOT NULL,
+    give_up_at INTEGER,                                        -- NULL: closed
+    closed_at INTEGER
+) WITHOUT ROWID;
+INSERT INTO commands_of_all
+    SELECT command_id, zone_id, gateway_id, state, code, message, issued_at, give_up_at, closed_at FROM commands;
+DROP TABLE commands;
+ALTER TABLE commands_of_all RENAME TO commands;
+CREATE INDEX commands_open ON commands (give_up_at) WHERE give_up_at IS NOT NULL;
+CREATE INDEX commands_closed ON commands (zone_id, closed_at);
+CREATE INDEX commands_state ON commands (state, issued_at);
+CREATE INDEX decisions_newest ON decisions (at, zone_id, decision_id);
+ALTER TABLE gateways ADD COLUMN heard_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE gateways ADD COLUMN status TEXT NOT NULL DEFAULT '{}';
+CREATE TABLE statuses (  -- what each gateway claimed, as it was heard
+    gateway_id TEXT, heard_at INTEGER, at INTEGER NOT NULL, state TEXT NOT NULL, status TEXT NOT NULL,
+    PRIMARY KEY (gateway_id, heard_at)
+) WITHOUT ROWID;
+CREATE TABLE orders (
+    order_id TEXT PRIMARY KEY, action TEXT NOT NULL, at INTEGER NOT NULL, by_whom TEXT NOT NULL, via TEXT NOT NULL,
+    zone_id TEXT, duration_s INTEGER, volume_l REAL, until INTEGER, why TEXT NOT NULL,
+    key TEXT UNIQUE,
+    state TEXT NOT NULL, reason TEXT NOT NULL, ended_at INTEGER,
+    command_ids TEXT NOT NULL                                  -- that it ends with
+) WITHOUT ROWID;
+CREATE INDEX orders_open ON orders (order_id) WHERE ended_at IS NULL;
+CREATE TABLE holds (
+    kind TEXT, place TEXT,                                     -- a zone, or '' for the farm
+    since INTEGER NOT NULL, until INTEGER, by_whom TEXT NOT NULL, order_id TEXT NOT NULL, why TEXT NOT NULL,
+    PRIMARY KEY (kind, place)
+) WITHOUT ROWID;
+CREATE TABLE journal (  -- what happened; a number is never used again
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, kind TEXT NOT NULL,
+    zone_id TEXT, gateway_id TEXT, body TEXT NOT NULL
+);
+CREATE INDEX journal_kind ON journal (kind, seq);
+CREATE INDEX journal_zone ON journal (zone_id, kind, seq) WHERE zone_id IS NOT NULL;
+CREATE TABLE history (  -- of the zones, one row a decision
+    zone_id TEXT, at INTEGER, vwc REAL, depletion_mm REAL, due_mm REAL, sigma_mm REAL, litres REAL NOT NULL,
+    PRIMARY KEY (zone_id, at)
+) WITHOUT ROWID;
+CREATE TABLE farms (  -- the one, as the service knows it
+    id INTEGER PRIMARY KEY CHECK (id = 1), config TEXT NOT NULL
+);
+CREATE TABLE beats (  -- when the service last lived
+    id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL, wall_s REAL NOT NULL, speed REAL NOT NULL
+)
+""",
 )

@@ -45,7 +45,7 @@ def _config(mistakes: Mistakes) -> Config:
         farm=row["farm"],
         timezone=row["timezone"],
         site=Site(row["latitude"], row["longitude"], row["elevation_m"]),
-        zones=tuple(zone.zone(row["timezone"]) for zone in zones),
+        zones=tuple(zone.zone(row["timezone"], row.get("mode", "act")) for zone in zones),
         pump_l_min=row.get("pump_l_min"),
         forecast=row.get("forecast"),
     )
@@ -58,14 +58,14 @@ class _ZoneCells:
     probes: list[dict[str, Cell]]
     limits: dict[str, Cell]
 
-    def zone(self, timezone: str) -> Zone:
+    def zone(self, timezone: str, mode: str) -> Zone:
         """The zone, once no mistake was found."""
         row = {name: cell.value for name, cell in self.cells.items()}
         probes = tuple(PlacedProbe(**{name: cell.value for name, cell in probe.items()}) for probe in self.probes)
         limits = {name: cell.value for name, cell in self.limits.items()}
         if "hours" in limits:
             limits["hours"] = values.hours_of(limits["hours"])
-        settings = {**row, "timezone": timezone, "sown": values.day_of(row["sown"])}
+        settings = {"mode": mode, **row, "timezone": timezone, "sown": values.day_of(row["sown"])}
         settings |= {"probes": probes, "limits": Limits(**limits)}
         return zone_of(settings, crops_table.crop(row["crop"], row.get("calendar")))
 
@@ -80,6 +80,7 @@ class _ZoneCells:
         return self.cells[name].value
 
 
+_MODE = checks.one_of(("act", "advice"))
 _FARM_FIELDS: dict[str, Check] = {
     "farm": checks.text,
     "timezone": checks.timezone,
@@ -88,6 +89,7 @@ _FARM_FIELDS: dict[str, Check] = {
     "elevation_m": checks.measure(-450, 6000, "metres above the sea"),
     "pump_l_min": checks.measure(1, 1_000_000, "litres a minute"),
     "forecast": checks.text,
+    "mode": _MODE,
     "zones": checks.list_of("one zone or more, each starting with '- '"),
 }
 _MOISTURE = checks.measure(0.01, 0.9, "m3 of water per m3 of soil", ("percent", 0.01))
@@ -115,6 +117,7 @@ _ZONE_FIELDS: dict[str, Check] = {
     "probe_depth_m": _DEPTH,
     "limits": checks.mapping_of("a mapping, such as {daily_l: 5000}"),
     "probes": checks.list_of("probes, each as {sensor_id: ..., depth_m: ...}"),
+    "mode": _MODE,
 }
 _PROBE_FIELDS: dict[str, Check] = {"sensor_id": values.sensor, "depth_m": _DEPTH}
 _LIMIT_FIELDS: dict[str, Check] = {
@@ -124,7 +127,7 @@ _LIMIT_FIELDS: dict[str, Check] = {
     "frost_c": checks.measure(-20, 20, "degrees Celsius"),
     "wind_m_s": checks.measure(0.5, 40, "metres a second"),
 }
-_OPTIONAL_ZONE = {"calendar", "allowed_depletion", "infiltration_mm_h", "probe_depth_m", "limits", "probes"}
+_OPTIONAL_ZONE = {"calendar", "allowed_depletion", "infiltration_mm_h", "probe_depth_m", "limits", "probes", "mode"}
 _OPTIONAL = {*_OPTIONAL_ZONE, *_LIMIT_FIELDS, "pump_l_min", "forecast"}
 assert set(_ZONE_FIELDS) | {"timezone", "place"} == {field.name for field in fields(Zone)}
 assert set(_LIMIT_FIELDS) <= {field.name for field in fields(Limits)}

@@ -5,8 +5,9 @@ that fails gives the sentence. A run brings the root zone from what is believed 
 leaves, in openings that the soil can take, within every bound. Water is in mm over the zone, times are Unix seconds.
 """
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -16,6 +17,7 @@ from compute_service.domain.balance import Account, stress
 from compute_service.domain.conditions import Conditions
 from compute_service.domain.constraints import CONSTRAINTS, MIN_RUN_S, NOTHING_MEASURED, Check, Now, Wish
 from compute_service.domain.forecast import Forecast
+from compute_service.domain.orders import HOLD_REMEDIES, OVERRULED, Hold, ManualRun, hold_check
 from compute_service.domain.probes import STUCK
 from compute_service.domain.refill import net_mm, refill
 from compute_service.domain.strategy import Aim, Need
@@ -29,6 +31,7 @@ BY_BALANCE_S = 10 * DAY_S  # so long the balance goes on alone while every probe
 REFILL_S = DAY_S  # a refill that is not complete by then is given up
 REST_SHARE, REST_MM = 0.2, 2.0  # a smaller rest of a refill is within what a belief is wrong by
 LOOK_AHEAD_H = 14 * 24
+ADVICE = "advice"  # the mode of a zone whose decisions never command
 DIGITS = 3  # of the numbers in a receipt
 
 
@@ -43,7 +46,7 @@ class Run(NamedTuple):
 class ZoneState:
     """What is known about a zone. `runs` covers the farm's local day and the cooldown, in any order; None is unknown.
 
-    `pump_left_l_min` is what the valves that are open leave of the pump.
+    `pump_left_l_min` is what the valves that are open leave of the pump; `holds` are those in force, see `orders`.
     """
 
     model: ZoneModel | None = None
@@ -53,6 +56,7 @@ class ZoneState:
     used_season_l: float = 0.0
     conditions: Conditions = NOTHING_MEASURED
     pump_left_l_min: float | None = None
+    holds: tuple[Hold, ...] = ()
 
 
 class Open(NamedTuple):
@@ -114,23 +118,34 @@ class _Case:
     left_today_s: int
     surroundings: Now
     run_s: int  # of the opening that the plan comes to, within every bound
+    manual: ManualRun | None
 
 
-def decide(zone: Zone, state: ZoneState, now: int, forecast: Forecast | None = None) -> Decision:
-    """Decide about one zone at `now`; the same arguments always give the same decision."""
+def decide(
+    zone: Zone, state: ZoneState, now: int, forecast: Forecast | None = None, manual: ManualRun | None = None
+) -> Decision:
+    """Decide about one zone at `now`; the same arguments always give the same decision.
+
+    With a `manual` run the question is whether a person's wish may be granted: it overrules what speaks against water,
+    and nothing that bounds it.
+    """
     if state.model is None:
         check = Check("fresh_reading", None, zone.max_reading_age_s, False, "there is no reading yet")
         sentence = _refusal(zone.zone_id, check)
         return Decision(zone_id=zone.zone_id, at=now, intent=None, checks=(check,), sentence=sentence, receipt={})
-    case = _case(zone, state, state.model, now, forecast)
+    case = _case(zone, state, state.model, now, forecast, manual)
     by_limits = constraints.find(zone.limits, case.surroundings, case.plan.wish)
-    checks = (*[row.check(case) for row in FIRST], *by_limits, *[row.check(case) for row in LAST])
-    obstacle = next((check for check in checks if not check.passed), None)
+    holds = [hold_check(hold, zone.timezone) for hold in state.holds]  # no row while nothing holds
+    checks = (*holds, *[row.check(case) for row in FIRST], *by_limits, *[row.check(case) for row in LAST])
+    if manual is None and zone.mode == ADVICE and all(check.passed for check in checks):
+        checks = (*checks, _advice(case))
+    overruled = OVERRULED if manual else ()
+    obstacle = next((check for check in checks if not check.passed and check.name not in overruled), None)
     if obstacle is not None:
         rest = _under_way(case) if case.plan.net_mm > 0 else None
         return _decision(case, checks, _refusal(zone.zone_id, obstacle), None, rest)
     intent = _opening(case)
-    return _decision(case, checks, _consent(case, intent), intent, _rest(case, intent))
+    return _decision(case, checks, _consent(case, intent, checks), intent, _rest(case, intent))
 
 
 def _decision(
@@ -147,7 +162,14 @@ def _decision(
     )
 
 
-def _case(zone: Zone, state: ZoneState, model: ZoneModel, now: int, forecast: Forecast | None) -> _Case:
+def _case(  # noqa: PLR0913, PLR0917  # all that a decision goes by
+    zone: Zone,
+    state: ZoneState,
+    model: ZoneModel,
+    now: int,
+    forecast: Forecast | None,
+    manual: ManualRun | None,
+) -> _Case:
     surroundings = Now(
         at=now,
         timezone=zone.timezone,
@@ -158,7 +180,11 @@ def _case(zone: Zone, state: ZoneState, model: ZoneModel, now: int, forecast: Fo
     )
     left_today_s = _left_today_s(zone, state, now)
     plan = _plan(zone, model, now)
+    if manual:
+        plan = replace(plan, cycle_s=_manual_s(zone, manual), soak_s=0)
+        plan = replace(plan, wish=_wish(zone, plan.net_mm, plan.cycle_s, plan.wish.spare_mm))
     bounds_s = (zone.max_run_s, left_today_s, max(plan.cycle_s, MIN_RUN_S))
+    limits = replace(zone.limits, hours=()) if manual else zone.limits
     return _Case(
         zone=zone,
         state=state,
@@ -167,8 +193,22 @@ def _case(zone: Zone, state: ZoneState, model: ZoneModel, now: int, forecast: Fo
         plan=plan,
         left_today_s=left_today_s,
         surroundings=surroundings,
-        run_s=int(min(*bounds_s, constraints.most_seconds(zone.limits, surroundings, zone.flow_l_min))),
+        run_s=int(min(*bounds_s, constraints.most_seconds(limits, surroundings, zone.flow_l_min))),
+        manual=manual,
     )
+
+
+def _manual_s(zone: Zone, manual: ManualRun) -> int:
+    """How long a person's run may take: litres may come slower than they should."""
+    seconds = manual.duration_s
+    if manual.volume_l is not None:
+        by_litres = math.ceil(manual.volume_l / zone.flow_l_min * 60 * VOLUME_MARGIN)
+        seconds = by_litres if seconds is None else min(seconds, by_litres)
+    return min(seconds or 0, zone.max_run_s)
+
+
+def _wish(zone: Zone, net_mm: float, seconds: int, spare_mm: float) -> Wish:
+    return Wish(net_mm, seconds * zone.flow_l_min / 60, seconds, spare_mm)
 
 
 def _plan(zone: Zone, model: ZoneModel, now: int) -> _Plan:
@@ -192,7 +232,7 @@ def _plan(zone: Zone, model: ZoneModel, now: int) -> _Plan:
         net_mm=missing_mm,
         cycle_s=cycle_s,
         soak_s=soak_s,
-        wish=Wish(missing_mm, cycle_s * zone.flow_l_min / 60, cycle_s, spare_mm),
+        wish=_wish(zone, missing_mm, cycle_s, spare_mm),
         begun_at=begun_at,
     )
 
@@ -266,7 +306,7 @@ def _pump_free(case: _Case) -> Check:
 
 
 def _bounded_run(case: _Case) -> Check:
-    value = case.run_s if case.plan.net_mm > 0 else case.zone.max_run_s
+    value = case.run_s if case.plan.net_mm > 0 or case.manual else case.zone.max_run_s
     passed = MIN_RUN_S <= value <= case.zone.max_run_s
     why = "" if passed else f"a run of {value} s is shorter than the shortest useful run of {MIN_RUN_S} s"
     return Check("bounded_run", value, MIN_RUN_S, passed, why)
@@ -292,14 +332,24 @@ LAST = (
     _CaseCheck("pump_free", _pump_free, "{threshold} l/min free at the pump instead of {value}"),
     _CaseCheck("bounded_run", _bounded_run, "a run of {threshold} s or more instead of {value} s"),
 )
-REMEDIES = {row.name: row.remedy for row in (*FIRST, *CONSTRAINTS, *LAST)}  # of every check, in their order
+REMEDIES = {  # of every check, in their order
+    **HOLD_REMEDIES,
+    **{row.name: row.remedy for row in (*FIRST, *CONSTRAINTS, *LAST)},
+    "not_only_advised": "a zone whose decisions act: `mode: act` in the zones file",
+}
+
+
+def _advice(case: _Case) -> Check:
+    why = f"its decisions are advice, and this one would open for {span(case.run_s)}"
+    return Check("not_only_advised", case.run_s, None, False, why)
 
 
 def _opening(case: _Case) -> Open:
     """The intent; its litres bound a burst pipe, and what the budgets have left."""
     litres = case.run_s * case.zone.flow_l_min / 60
     most_l = constraints.most_litres(case.zone.limits, case.surroundings)
-    bound_l = litres * VOLUME_MARGIN if most_l is None else min(litres * VOLUME_MARGIN, most_l)
+    bounds_l = (litres * VOLUME_MARGIN, most_l, case.manual.volume_l if case.manual else None)
+    bound_l = min(bound for bound in bounds_l if bound is not None)
     return Open(case.run_s, round(bound_l, 1), round(net_mm(case.zone.place.emitters, litres), 2))
 
 
@@ -312,6 +362,8 @@ def _under_way(case: _Case) -> Refilling | None:
 def _rest(case: _Case, intent: Open) -> Refilling | None:
     """The refill, while a worthwhile part of it is still to come."""
     plan, refilling = case.plan, _under_way(case)
+    if case.manual:
+        return refilling
     least_mm = refilling.least_mm if refilling else max(REST_MM, REST_SHARE * plan.net_mm)
     if plan.net_mm - intent.depth_mm <= least_mm:
         return None
@@ -333,7 +385,9 @@ def _receipt(case: _Case) -> dict[str, Any]:
     """What the decision went by: mm over the zone, of the last 24 hours where the name says so."""
     model, plan, day = case.model, case.plan, case.model.day
     belief, account, rest = model.belief, day.account, _under_way(case)
+    by_hand = {} if case.manual is None else {"manual": case.manual._asdict()}
     return {
+        **by_hand,
         "depletion_mm": belief.depletion_mm,
         "sigma_mm": belief.sigma_mm,
         "due_mm": plan.aim.due_mm,
@@ -376,7 +430,11 @@ def _refusal(zone_id: str, obstacle: Check) -> str:
     return f"{zone_id} gets no water: {obstacle.why}."
 
 
-def _consent(case: _Case, intent: Open) -> str:
+def _consent(case: _Case, intent: Open, checks: tuple[Check, ...]) -> str:
+    if case.manual:
+        reasons = [check.name for check in checks if not check.passed]
+        overruled = f"; overruled: {', '.join(reasons)}" if reasons else ""
+        return f"{case.zone.zone_id} gets water for {span(intent.duration_s)}, as {case.manual.by} ordered{overruled}."
     return (
         f"{case.zone.zone_id} gets water for {span(intent.duration_s)}: its roots lack"
         f" {case.model.belief.depletion_mm:.1f} mm, water is due at {case.plan.aim.due_mm:.1f} mm,"

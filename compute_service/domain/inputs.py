@@ -15,16 +15,17 @@ from compute_service.domain.constraints import Limits
 from compute_service.domain.crops import Crop
 from compute_service.domain.decide import Decision, Run, ZoneState, decide
 from compute_service.domain.forecast import Forecast, ForecastHour
+from compute_service.domain.orders import Hold, ManualRun
 from compute_service.domain.tables import columns, rows
 from compute_service.domain.units import HOUR_S
-from compute_service.domain.zone import PlacedProbe, Zone, zone_of
+from compute_service.domain.zone import Config, PlacedProbe, Site, Zone, zone_of
 from compute_service.domain.zone_model import Sample, Water, WeatherHour, ZoneModel, advance, commanded
 
 UNKNOWN = ZoneState()
 AHEAD_S = 50 * HOUR_S  # no limit looks farther
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """What is new since the zone's last decision, how its valves stand (a state without model), and the forecast."""
 
@@ -33,10 +34,13 @@ class Inputs:
     samples: tuple[Sample, ...] = ()
     state: ZoneState = UNKNOWN
     forecast: Forecast | None = None
+    manual: ManualRun | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, texts, lists and dicts."""
+        by_hand = {} if self.manual is None else {"manual": self.manual._asdict()}
         return {
+            **by_hand,
             "hours": columns(self.hours),
             "water": columns(self.water),
             "samples": columns(self.samples),
@@ -48,17 +52,23 @@ class Inputs:
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> "Inputs":
         """What `to_json` gave, by way of a text; or what a service before it kept, by position."""
+        state = row["state"]
         return cls(
-            rows(WeatherHour, row["hours"]),
-            rows(Water, row["water"]),
-            rows(Sample, row["samples"]),
-            _state_of_list(row["state"]) if isinstance(row["state"], list) else _state_of(row["state"]),
-            row["forecast"] and _forecast(row["forecast"]),
+            hours=rows(WeatherHour, row["hours"]),
+            water=rows(Water, row["water"]),
+            samples=rows(Sample, row["samples"]),
+            state=_state_of_list(state) if isinstance(state, list) else _state_of(state),
+            forecast=row["forecast"] and _forecast(row["forecast"]),
+            manual=ManualRun(**row["manual"]) if "manual" in row else None,
         )
 
 
 def _state_row(state: ZoneState) -> dict[str, Any]:
+    holds = (
+        {"holds": [asdict(hold) for hold in state.holds]} if state.holds else {}
+    )  # most decisions are made while nothing holds
     return {
+        **holds,
         "under_way": state.under_way,
         "runs": columns(state.runs),
         "used_today_l": state.used_today_l,
@@ -69,7 +79,8 @@ def _state_row(state: ZoneState) -> dict[str, Any]:
 
 
 def _state_of(row: Mapping[str, Any]) -> ZoneState:
-    return ZoneState(**{**row, "runs": rows(Run, row["runs"]), "conditions": Conditions(**row["conditions"])})
+    lists = {"runs": rows(Run, row["runs"]), "holds": tuple(Hold(**hold) for hold in row.get("holds", ()))}
+    return ZoneState(**{**row, **lists, "conditions": Conditions(**row["conditions"])})
 
 
 def _state_of_list(values: list[Any]) -> ZoneState:
@@ -95,7 +106,7 @@ def _forecast(row: Any) -> Forecast:
 def conclude(zone: Zone, model: ZoneModel | None, inputs: Inputs, now: int) -> tuple[Decision, ZoneModel]:
     """What is decided, and what is believed of the zone after it."""
     model = advance(zone, model, inputs.hours, inputs.water, inputs.samples, now)
-    decision = decide(zone, replace(inputs.state, model=model), now, inputs.forecast)
+    decision = decide(zone, replace(inputs.state, model=model), now, inputs.forecast, inputs.manual)
     if decision.intent:
         return decision, commanded(model, decision.refilling)
     return decision, replace(model, refilling=decision.refilling) if model.refilling else model
@@ -123,6 +134,19 @@ def zone_from(text: str, crop_of: Callable[[str, str | None], Crop]) -> Zone:
     probes = tuple(PlacedProbe(**probe) for probe in row["probes"])
     settings = {**row, "sown": date.fromisoformat(row["sown"]), "limits": Limits(**limits), "probes": probes}
     return zone_of(settings, crop_of(row["crop"], row.get("calendar")))
+
+
+def config_text(config: Config) -> str:
+    """A farm as a text, from which `config_from` makes the same farm."""
+    zones = [json.loads(zone_text(zone)) for zone in config.zones]
+    return json.dumps({**asdict(replace(config, zones=())), "zones": zones})
+
+
+def config_from(text: str, crop_of: Callable[[str, str | None], Crop]) -> Config:
+    """The farm of such a text."""
+    row = json.loads(text)
+    zones = tuple(zone_from(json.dumps(zone), crop_of) for zone in row["zones"])
+    return Config(**{**row, "site": Site(**row["site"]), "zones": zones})
 
 
 def digest(text: str) -> str:

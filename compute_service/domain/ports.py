@@ -1,7 +1,7 @@
-"""What the service must still know after a crash, as four ports named by their use, and the store that has them.
+"""What the service must still know after a crash, as six ports named by their use, and the store that has them.
 
 Each method is all or nothing by itself. What belongs together is written inside one `Store.transaction`, which spans
-the four: that is why it is the store's, and none of theirs. Values go in and come out as copies, so whoever changes a
+the six: that is why it is the store's, and none of theirs. Values go in and come out as copies, so whoever changes a
 message later does not change what was kept. An id that is taken is a mistake of the caller, and raises ValueError,
 except where a method says that it answers False, or leaves the row as it is.
 
@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 
 from compute_service.domain.decide import ZoneState
 from compute_service.domain.hourly_weather import HourRecord
+from compute_service.domain.orders import Hold, Order, OrderRow
 from compute_service.domain.zone import Zone
 from compute_service.domain.zone_model import Sample, Water, ZoneModel
 
 if TYPE_CHECKING:
-    from protocol.messages import Command
+    from protocol.messages import Command, Status
 
-HOURS_KEPT_S, WEATHER_KEPT_S = 40 * 86400, 3 * 86400
+HOURS_KEPT_S, WEATHER_KEPT_S, STATUSES_KEPT_S = 40 * 86400, 3 * 86400, 40 * 86400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +30,17 @@ class CommandRow:
     """A remembered command: its state, and the message exactly as it was published.
 
     `give_up_at` (Unix s) is None once it is closed. `is_booked`: its water is in the zone's book, be it assumed.
+    `zone_id` None: it is for all zones of its gateway.
     """
 
     command_id: str
-    zone_id: str
+    zone_id: str | None
     gateway_id: str
     state: str
     message: "Command"
     give_up_at: int | None
     is_booked: bool
+    code: str | None = None  # of the last ack that had one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +102,45 @@ class UpdateRow(TypedDict):
 
 
 class GatewayRow(TypedDict):
-    """What the last status claimed of a gateway, at a time (Unix s)."""
+    """What a status claimed of a gateway: the whole message, `at` its own time and `heard_at` ours (Unix s)."""
 
     gateway_id: str
     state: str
     at: int
+    heard_at: int
+    status: dict[str, Any]
+
+
+class JournalRow(TypedDict):
+    """Something that happened: `seq` rises by each, and is never used again; `at` is the service's time (Unix s)."""
+
+    seq: int
+    at: int
+    kind: str
+    zone_id: str | None
+    gateway_id: str | None
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A zone as a decision found it, in plain numbers: m3/m3, mm over the zone, litres since the decision before."""
+
+    zone_id: str
+    at: int
+    vwc: float | None
+    depletion_mm: float | None
+    due_mm: float | None
+    sigma_mm: float | None
+    litres: float
+
+
+class Beat(NamedTuple):
+    """That the service lived: its time (Unix s), the world's (Unix s), and how fast the former runs."""
+
+    at: int
+    wall_s: float
+    speed: float
 
 
 class ZoneMemory(Protocol):
@@ -160,7 +197,7 @@ class CommandLog(Protocol):
     """Every command that was ever given, what became of it, and the epochs that were used."""
 
     def add(self, gateway_id: str, message: "Command", give_up_at: int) -> None:
-        """Remember a command before it is published, as `pending`."""
+        """Remember a command before it is published, as `pending`; one of no zone is for its whole gateway."""
 
     def get(self, command_id: str) -> CommandRow | None:
         """A remembered command, or None."""
@@ -237,14 +274,23 @@ class Updates(Protocol):
     def move(self, update_id: str, state: str) -> None:
         """The update is `pending` (published) or `sent` (the broker has it)."""
 
-    def save_gateway(self, gateway_id: str, state: str, at: int) -> None:
-        """What a status claimed about a gateway."""
+    def save_gateway(self, status: "Status", heard_at: int) -> None:
+        """What a status claimed about a gateway, whole; what is too old to be asked for is forgotten."""
 
     def gateways(self) -> list[GatewayRow]:
-        """What statuses claimed, by gateway: a hint, since anyone may claim anything there.
+        """What the last statuses claimed, by gateway: a hint, since anyone may claim anything there.
 
         The service itself goes by none of it; it is for people.
         """
+
+    def statuses(self, gateway_id: str, begin: int, end: int) -> list[GatewayRow]:
+        """What a gateway's statuses claimed, as they were heard in a time (`end` is not in it), the oldest first."""
+
+    def save_config(self, text: str) -> None:
+        """The farm as the service knows it now; see `inputs.config_text`."""
+
+    def config(self) -> str | None:
+        """The farm as the service knew it last, or None."""
 
     def count(self, name: str) -> None:
         """One more of what is counted under a name."""
@@ -253,8 +299,84 @@ class Updates(Protocol):
         """How often each thing happened, by name: messages, refusals, samples of no use. For people, as `gateways`."""
 
 
+class OrderBook(Protocol):
+    """What people order, and what they hold."""
+
+    def add(self, order: Order) -> bool:
+        """Write an order down for the running service; False if one of its key is there, or of its id."""
+
+    def get(self, order_id: str) -> OrderRow | None:
+        """An order and what became of it, or None."""
+
+    def of_key(self, key: str) -> OrderRow | None:
+        """The order that was given under a key, or None."""
+
+    def open(self) -> list[OrderRow]:
+        """The orders that have not come to their end, in the order in which they were given."""
+
+    def last(self, count: int = 20) -> list[OrderRow]:
+        """The last orders, the oldest first."""
+
+    def move(
+        self,
+        order_id: str,
+        state: str,
+        *,
+        reason: str = "",
+        ended_at: int | None = None,
+        command_ids: Iterable[str] = (),
+    ) -> None:
+        """The order is in another state; with a time it is at its end."""
+
+    def hold(self, hold: Hold) -> None:
+        """Hold a zone or the farm; a hold of that kind and place that is there already stays as it is.
+
+        One that has a longer `until`, or none, takes its place: a hold never becomes shorter by another.
+        """
+
+    def holds(self) -> list[Hold]:
+        """All that was held and not released, in the order of kind and place; some may be over by their time."""
+
+    def release(self, kinds: Iterable[str], zone_id: str | None) -> list[Hold]:
+        """Let go of the holds of some kinds at a zone, or with None at the farm; says which there were."""
+
+
+class Journal(Protocol):
+    """What happened, in the order in which it did; how the zones were; and that the service lives. For people."""
+
+    def add(self, at: int, kind: str, zone_id: str | None, gateway_id: str | None, body: Mapping[str, Any]) -> int:
+        """Something happened; gives its number."""
+
+    def after(self, seq: int, limit: int = 1000) -> list[JournalRow]:
+        """What came after a number, the oldest first."""
+
+    def last(self, count: int = 100, kinds: Iterable[str] = (), zone_id: str | None = None) -> list[JournalRow]:
+        """The last of what happened, of some kinds or of all, at one zone or anywhere, the oldest first."""
+
+    def newest(self) -> int:
+        """The number of what happened last; 0 if nothing did."""
+
+    def forget(self, kinds: Iterable[str], before: int) -> int:
+        """Forget what happened of some kinds before a time; gives how much."""
+
+    def add_moment(self, moment: Moment) -> None:
+        """How a zone was when it was decided about; one a zone and time, the first of them."""
+
+    def moments(self, zone_id: str, begin: int, end: int) -> list[Moment]:
+        """How a zone was in a time (`end` is not in it), the oldest first."""
+
+    def newest_moments(self) -> list[Moment]:
+        """How each zone was last, by name."""
+
+    def beat(self, beat: Beat) -> None:
+        """The service lives."""
+
+    def last_beat(self) -> Beat | None:
+        """When it last lived, or None."""
+
+
 class Store(Protocol):
-    """The four in one place, and the transaction that spans them."""
+    """The six in one place, and the transaction that spans them."""
 
     @property
     def zones(self) -> ZoneMemory:
@@ -271,6 +393,14 @@ class Store(Protocol):
     @property
     def updates(self) -> Updates:
         """What is queued, and what is to be shown."""
+
+    @property
+    def orders(self) -> OrderBook:
+        """What people ordered."""
+
+    @property
+    def journal(self) -> Journal:
+        """What happened."""
 
     def transaction(self, *, durable: bool = False) -> AbstractContextManager[None]:
         """All or nothing, whatever is raised inside. Nested, it joins the outer one.

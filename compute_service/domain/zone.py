@@ -104,6 +104,7 @@ class Zone:
     probe_depth_m: float | None = None
     limits: Limits = NO_LIMITS
     probes: tuple[PlacedProbe, ...] = ()
+    mode: str = "act"  # or advice: its decisions never command
     place: Place
 
     @property

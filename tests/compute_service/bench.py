@@ -81,7 +81,7 @@ class Bench:
     forecast: Forecast | None = None
 
     def __post_init__(self) -> None:
-        config = Config(
+        self.config = config = Config(
             farm="test farm", timezone="America/Toronto", site=SITE, zones=self.zones, pump_l_min=self.pump_l_min
         )
         surroundings = (self._publish, lambda: self.now, self.events.append, lambda: self.forecast)

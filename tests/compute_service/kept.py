@@ -5,11 +5,8 @@ from typing import Any
 
 from compute_service.domain.hourly_weather import HourRecord
 from compute_service.domain.inputs import Inputs, conclude
-from compute_service.domain.ports import (
-    Delivery,
-    Store,
-    WaterRow,
-)
+from compute_service.domain.orders import Hold, Order
+from compute_service.domain.ports import Beat, Delivery, Moment, Store, WaterRow
 from compute_service.domain.zone_model import Sample, WeatherHour, ZoneModel
 from tests.compute_service.bench import GATEWAY, NOON, zone
 
@@ -53,6 +50,31 @@ def decision(zone_id: str = A.zone_id, at: int = NOON) -> dict[str, Any]:
     return {**row, "receipt": {"depletion_mm": 1.5}}
 
 
+def status(state: str = "online", gateway_id: str = GATEWAY, at: int = NOON) -> Any:
+    return {"gateway_id": gateway_id, "boot_id": "boot-1", "state": state, "at": at, "rssi_dbm": -60}
+
+
+def order(name: str = "O1", action: str = "open", zone_id: str | None = A.zone_id, key: str | None = None) -> Order:
+    return Order(
+        order_id=name,
+        action=action,
+        at=NOON,
+        by="ana",
+        via="shell",
+        zone_id=zone_id,
+        volume_l=50,
+        key=key or f"key-{name}",
+    )
+
+
+def moment(zone_id: str, at: int = NOON, vwc: float | None = 0.2) -> Moment:
+    return Moment(zone_id=zone_id, at=at, vwc=vwc, depletion_mm=1, due_mm=None, sigma_mm=0.5, litres=at - NOON)
+
+
+def hold(kind: str, zone_id: str | None, since: int = NOON, until: int | None = None) -> Hold:
+    return Hold(kind=kind, zone_id=zone_id, since=since, until=until, by="ana", order_id="O1", why="")
+
+
 def model(at: int = NOON) -> ZoneModel:
     return conclude(A, None, Inputs(samples=(Sample(A.sensor_id, at, 0.25),)), at)[1]
 
@@ -75,7 +97,16 @@ def everything(store: Store) -> list[Any]:
     answers += [store.zones.weather(GATEWAY, 0, 2 * NOON), store.zones.stations(0, 2 * NOON)]
     answers += [store.zones.hour(GATEWAY, NOON), list(store.decisions.with_inputs(0, 2 * NOON))]
     answers += [store.decisions.zone_ids(), store.updates.in_states("queued", "pending", "sent")]
-    return [*answers, store.updates.gateways(), store.updates.counters()]
+    answers += [store.updates.gateways(), store.updates.statuses(GATEWAY, 0, 2 * NOON), store.updates.counters()]
+    answers += [store.orders.open(), store.orders.last(), store.orders.get("O0"), store.orders.of_key("key-new")]
+    answers += [store.orders.holds(), store.journal.after(0), store.journal.last(3, ["ack", "order"])]
+    answers += [
+        store.journal.newest(),
+        store.journal.newest_moments(),
+        store.journal.last_beat(),
+        store.updates.config(),
+    ]
+    return [*answers, *[store.journal.moments(zone_id, 0, 2 * NOON) for zone_id in ZONES]]
 
 
 WRITES: dict[str, Callable[[Store], object]] = {
@@ -91,8 +122,17 @@ WRITES: dict[str, Callable[[Store], object]] = {
     "add a decision": lambda store: store.decisions.add("new", decision(), None, {"zone": "x"}),
     "add an update": lambda store: store.updates.add("new", "all", {"sample_interval_s": 600}),
     "move an update": lambda store: store.updates.move("U0", "sent"),
-    "save_gateway": lambda store: store.updates.save_gateway(GATEWAY, "offline", NOON),
+    "save_gateway": lambda store: store.updates.save_gateway(status("offline"), NOON),
+    "save_config": lambda store: store.updates.save_config("a farm"),
     "count": lambda store: store.updates.count("refusals"),
+    "add an order": lambda store: store.orders.add(order("new")),
+    "move an order": lambda store: store.orders.move("O0", "done", reason="so", ended_at=NOON, command_ids=["C0"]),
+    "hold": lambda store: store.orders.hold(hold("pause", B.zone_id)),
+    "release": lambda store: store.orders.release(["stop"], None),
+    "add to the journal": lambda store: store.journal.add(NOON, "ack", A.zone_id, GATEWAY, {"state": "done"}),
+    "forget in the journal": lambda store: store.journal.forget(["order"], NOON + 1),
+    "add_moment": lambda store: store.journal.add_moment(moment(B.zone_id, NOON + 1)),
+    "beat": lambda store: store.journal.beat(Beat(NOON, 1.5, 1.0)),
 }
 
 
@@ -102,5 +142,9 @@ def fill(store: Store) -> None:
     store.zones.add_water(water("W0", B.zone_id))
     store.commands.add(GATEWAY, command("C0"), NOON + 420)
     store.updates.add("U0", "all", {"sample_interval_s": 600})
-    store.updates.save_gateway(GATEWAY, "online", NOON)
+    store.updates.save_gateway(status(), NOON - 1)
     store.updates.count("refusals")
+    store.orders.add(order("O0"))
+    store.orders.hold(hold("stop", None))
+    store.journal.add(NOON, "order", None, None, {"order_id": "O0"})
+    store.journal.add_moment(moment(B.zone_id))

@@ -14,6 +14,7 @@ from compute_service.domain.constraints import MIN_RUN_S, Limits
 from compute_service.domain.decide import FUTURE_S, REMEDIES, Decision, Run, ZoneState, decide
 from compute_service.domain.forecast import Forecast, ForecastHour
 from compute_service.domain.inputs import Inputs, conclude
+from compute_service.domain.orders import HOLD_REMEDIES
 from compute_service.domain.units import CALENDAR_MM_A_WEEK
 from compute_service.domain.zone import PlacedProbe, Zone
 from compute_service.domain.zone_model import Refilling, Sample, ZoneModel, advance, commanded
@@ -133,7 +134,8 @@ def test_hours_that_are_not_allowed() -> None:
 def test_every_check_is_a_row() -> None:
     """A decision keeps every check with its value and threshold, also those that passed, in one order."""
     for known in (state(), state(0.28)):
-        assert tuple(check.name for check in decide(zone(), known, NOON).checks) == CHECKS == tuple(REMEDIES)
+        assert tuple(check.name for check in decide(zone(), known, NOON).checks) == CHECKS
+    assert {*CHECKS, *HOLD_REMEDIES, "not_only_advised"} == set(REMEDIES)  # these stand there only where they refuse
     needs = decide(zone(), lacking(60.0), NOON).checks[4]
     assert (needs.value, needs.passed) == (60.0, True)
     assert needs.threshold == pytest.approx(DUE_MM, abs=0.01)

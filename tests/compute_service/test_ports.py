@@ -19,6 +19,8 @@ from compute_service.domain.ports import (
     WEATHER_KEPT_S,
     CommandLog,
     DecisionBook,
+    Journal,
+    OrderBook,
     Store,
     Updates,
     ZoneMemory,
@@ -37,12 +39,15 @@ from tests.compute_service.kept import (
     delivery,
     everything,
     fill,
+    hold,
     hour,
     model,
+    order,
+    status,
     water,
 )
 
-PORTS = (ZoneMemory, CommandLog, DecisionBook, Updates)
+PORTS = (ZoneMemory, CommandLog, DecisionBook, Updates, OrderBook, Journal)
 
 
 @pytest.fixture(params=["sqlite", "in memory"])
@@ -69,8 +74,12 @@ def test_every_method_says_what_it_does(port: type) -> None:
 
 def test_a_store_has_no_other_methods(store: Store) -> None:
     """A part of a store has its port's methods, with the same arguments, and none that another store would lack."""
-    for part, port in zip((store.zones, store.commands, store.decisions, store.updates), PORTS, strict=True):
+    for part, port in zip(_parts(store), PORTS, strict=True):
         assert methods(type(part)) == methods(port)
+
+
+def _parts(store: Store) -> tuple[Any, ...]:
+    return (store.zones, store.commands, store.decisions, store.updates, store.orders, store.journal)
 
 
 def methods(kind: type) -> dict[str, list[str]]:
@@ -270,13 +279,27 @@ def test_a_command_is_remembered_to_the_letter(store: Store) -> None:
     assert store.commands.get("C2") is None
 
 
-@pytest.mark.parametrize("message", [command("C1"), command("C2", zone_id=cast(Any, None))], ids=["taken", "no zone"])
-def test_a_command_that_cannot_be(store: Store, message: Any) -> None:
-    """An id that is taken, and a command of no zone, are mistakes of the caller; what was there stays."""
+def test_an_id_that_is_taken(store: Store) -> None:
+    """It is a mistake of the caller; what was there stays."""
     store.commands.add(GATEWAY, command(), NOON)
     with pytest.raises(ValueError, match=r"."):
-        store.commands.add("gw-2", message, NOON)
+        store.commands.add("gw-2", command("C1"), NOON)
     assert [row.gateway_id for row in store.commands.in_states("pending")] == [GATEWAY]
+
+
+def test_a_stop_of_a_whole_gateway(store: Store) -> None:
+    """It is of no zone, so no zone has it under way, and without a duration it counts as no run when it expires."""
+    stop: Any = {**command("S1", zone_id=cast(Any, None)), "action": "stop_all"}
+    del stop["duration_s"]
+    close: Any = {**stop, "command_id": "S2", "action": "close", "zone_id": A.zone_id}
+    for message in (stop, close):
+        store.commands.add(GATEWAY, message, NOON + 9)
+    assert [(row.command_id, row.zone_id) for row in store.commands.open()] == [("S1", None), ("S2", A.zone_id)]
+    assert [store.zones.zone_state(zone, 0, 0, 0).under_way for zone in (A, B)] == ["S2", None]
+    for name in ("S1", "S2"):
+        store.commands.move(name, "expired", "no_ack", closed_at=NOON + 9)
+    assert store.zones.zone_state(A, 0, 0, 0).runs == ()
+    assert [row.code for row in store.commands.in_states("expired")] == ["no_ack", "no_ack"]
 
 
 def test_a_command_moves_until_it_is_closed(store: Store) -> None:
@@ -410,13 +433,54 @@ def test_updates_go_from_queued_to_sent(store: Store) -> None:
 def test_the_last_claim_of_a_gateway_holds(store: Store) -> None:
     """By name, one row each, and things are counted by name."""
     for gateway_id, state, at in (("gw-2", "online", 2), ("gw-1", "online", 1), ("gw-2", "offline", 1)):
-        store.updates.save_gateway(gateway_id, state, at)
+        store.updates.save_gateway(status(state, gateway_id, at), 10 - at)
         store.updates.count(state)
-    assert store.updates.gateways() == [
-        {"gateway_id": "gw-1", "state": "online", "at": 1},
-        {"gateway_id": "gw-2", "state": "offline", "at": 1},
-    ]
+    rows = [(row["gateway_id"], row["state"], row["at"], row["heard_at"]) for row in store.updates.gateways()]
+    assert rows == [("gw-1", "online", 1, 9), ("gw-2", "offline", 1, 9)]
+    assert store.updates.gateways()[0]["status"] == status("online", "gw-1", 1)
+    assert [row["state"] for row in store.updates.statuses("gw-2", 0, 10)] == ["online", "offline"]
+    assert store.updates.statuses("gw-2", 9, 10) == store.updates.gateways()[1:]
     assert store.updates.counters() == {"online": 2, "offline": 1}
+
+
+def test_an_order_comes_once(store: Store) -> None:
+    """What is repeated under the same key, or id, is the order that is there; those at their end are open no more."""
+    assert store.orders.add(order("O2", key="k"))
+    assert not store.orders.add(order("O3", key="k"))
+    assert not store.orders.add(order("O2", key="other"))
+    assert store.orders.add(order("O1", "stop", None))
+    assert [row.order.order_id for row in store.orders.open()] == ["O1", "O2"]
+    store.orders.move("O1", "under_way", command_ids=["C1", "C2"])
+    store.orders.move("O2", "refused", reason="why", ended_at=NOON + 3)
+    [row] = store.orders.open()
+    assert (row.state, row.command_ids, row.order) == ("under_way", ("C1", "C2"), order("O1", "stop", None))
+    [first, second] = store.orders.last(2)
+    assert (first, second.reason, second.ended_at) == (row, "why", NOON + 3)
+    assert store.orders.of_key("k") == store.orders.get("O2") == second
+
+
+def test_a_hold_never_becomes_shorter(store: Store) -> None:
+    """The first stays, until one that lasts longer comes; what has no end lasts longest."""
+    untils = (NOON + 5, NOON + 3, NOON + 9, None, NOON + 99)
+    expected = (NOON + 5, NOON + 5, NOON + 9, None, None)
+    for since, (until, ends) in enumerate(zip(untils, expected, strict=True)):
+        store.orders.hold(hold("pause", A.zone_id, since, until))
+        assert [one.until for one in store.orders.holds()] == [ends]
+    store.orders.hold(hold("pause", None))
+    assert store.orders.release(["stop"], None) == store.orders.release(["pause"], B.zone_id) == []
+    assert store.orders.release(["pause", "stop"], None) == [hold("pause", None)]
+    assert [one.since for one in store.orders.holds()] == [3]
+
+
+def test_the_journal_never_uses_a_number_again(store: Store) -> None:
+    """Whoever goes on from the last number that was seen misses nothing, also when what is old was forgotten."""
+    numbers = [store.journal.add(NOON + n, kind, None, None, {}) for n, kind in enumerate(("ack", "order", "ack"))]
+    assert store.journal.forget(["ack"], NOON + 3) == 2
+    numbers.append(store.journal.add(NOON, "ack", A.zone_id, GATEWAY, {"state": "done"}))
+    assert numbers == sorted(set(numbers))
+    assert [row["seq"] for row in store.journal.after(0)] == [numbers[1], numbers[3]]
+    assert store.journal.after(numbers[1]) == store.journal.last(1) == store.journal.last(5, zone_id=A.zone_id)
+    assert store.journal.newest() == numbers[3]
 
 
 def test_the_ports_are_all_there() -> None:

@@ -8,15 +8,27 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from compute_service.adapters.sqlite.store import SqliteStore
-from compute_service.domain.ports import (
-    WEATHER_KEPT_S,
-    Store,
-)
+from compute_service.domain.ports import WEATHER_KEPT_S, Beat, Store
 from compute_service.domain.zone_model import Sample
 from compute_service.errors import StoreError
 from tests.compute_service.bench import GATEWAY, NOON
 from tests.compute_service.in_memory.store import InMemoryStore
-from tests.compute_service.kept import WRITES, ZONES, A, command, decision, delivery, everything, hour, model, water
+from tests.compute_service.kept import (
+    WRITES,
+    ZONES,
+    A,
+    command,
+    decision,
+    delivery,
+    everything,
+    hold,
+    hour,
+    model,
+    moment,
+    order,
+    status,
+    water,
+)
 
 # side by side
 
@@ -26,6 +38,7 @@ moments = st.integers(NOON - 5, NOON + 5)
 durations = st.sampled_from([0, 60, 600])
 states = st.sampled_from(["pending", "sent", "started", "expired", "done"])
 gateway_ids = st.sampled_from([GATEWAY, "gw-2"])
+kinds = st.sampled_from(["stop", "pause", "close"])
 keys = st.tuples(st.integers(0, 2), st.sampled_from(["b", "c"]))
 
 
@@ -115,8 +128,45 @@ class SideBySide(RuleBasedStateMachine):
     @rule(gateway_id=gateway_ids, state=states, at=moments)
     def save_gateway(self, gateway_id: str, state: str, at: int) -> None:
         """A gateway claims, and it is counted."""
-        self.both(lambda store: store.updates.save_gateway(gateway_id, state, at))
+        self.both(lambda store: store.updates.save_gateway(status(state, gateway_id, at), at))
         self.both(lambda store: store.updates.count(state))
+
+    @rule(name=names, key=names, state=states, ended_at=st.none() | moments)
+    def order(self, name: str, key: str, state: str, ended_at: int | None) -> None:
+        """An order is given, perhaps again, and moved."""
+        self.both(lambda store: store.orders.add(order(name, key=key)))
+        self.both(lambda store: store.orders.move(name, state, reason=key, ended_at=ended_at, command_ids=[key]))
+
+    @rule(kind=kinds, zone_id=st.none() | zone_ids, at=moments, until=st.none() | moments)
+    def hold(self, kind: str, zone_id: str | None, at: int, until: int | None) -> None:
+        """Something is held, perhaps for longer."""
+        self.both(lambda store: store.orders.hold(hold(kind, zone_id, at, until)))
+
+    @rule(chosen=st.sets(kinds), zone_id=st.none() | zone_ids)
+    def release(self, chosen: set[str], zone_id: str | None) -> None:
+        """Holds are let go."""
+        self.both(lambda store: store.orders.release(chosen, zone_id))
+
+    @rule(kind=kinds, zone_id=st.none() | zone_ids, at=moments, count=st.integers(0, 3), seq=st.integers(0, 5))
+    def happen(self, kind: str, zone_id: str | None, at: int, count: int, seq: int) -> None:
+        """Something happens, and is asked for."""
+        self.both(lambda store: store.journal.add(at, kind, zone_id, GATEWAY, {"at": at}))
+        self.both(lambda store: store.journal.after(seq, count))
+        self.both(lambda store: store.journal.last(count, [kind], zone_id))
+        self.both(lambda store: store.journal.last(count, (), zone_id))
+
+    @rule(chosen=st.sets(kinds), before=moments)
+    def forget_what_happened(self, chosen: set[str], before: int) -> None:
+        """The journal becomes shorter; no number is used again."""
+        self.both(lambda store: store.journal.forget(chosen, before))
+
+    @rule(zone_id=zone_ids, at=moments, vwc=st.none() | st.just(0.2), until=moments)
+    def add_moment(self, zone_id: str, at: int, vwc: float | None, until: int) -> None:
+        """A zone in numbers, perhaps again."""
+        self.both(lambda store: store.journal.add_moment(moment(zone_id, at, vwc)))
+        self.both(lambda store: store.journal.moments(zone_id, at, until))
+        self.both(lambda store: store.updates.statuses(GATEWAY, at, until))
+        self.both(lambda store: store.journal.beat(Beat(at, until, 60)))
 
     @rule(since=moments, until=moments, last=st.integers(0, 3), chosen=states)
     def ask(self, since: int, until: int, last: int, chosen: str) -> None:

@@ -364,7 +364,8 @@ def test_status_settles_nothing(bench: Bench) -> None:
             topics.STATUS, {"gateway_id": GATEWAY, "boot_id": "b", "state": state, "at": bench.now, "open_valves": []}
         )
     assert bench.state_of(command) == "pending"
-    assert bench.store.updates.gateways() == [{"gateway_id": GATEWAY, "state": "online", "at": bench.now}]
+    [row] = bench.store.updates.gateways()
+    assert (row["gateway_id"], row["state"], row["at"], row["heard_at"]) == (GATEWAY, "online", bench.now, bench.now)
 
 
 def test_ack_of_another_gateway_is_refused(bench: Bench) -> None:

@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from compute_service.domain.constraints import CONSTRAINTS
-from compute_service.domain.decide import FIRST
+from compute_service.domain.decide import REMEDIES
 from compute_service.domain.probes import HEALTHY, OUTLIER, VERDICTS
 from tests.demo import report_documents
 from tests.demo.report_documents import CHECKS, HOUR, START, command, decision
@@ -73,8 +72,7 @@ def test_the_last_decision_of_a_day_counts() -> None:
 @pytest.mark.parametrize("language", [ENGLISH, PORTUGUESE], ids=lambda one: str(one.code))
 def test_no_check_of_the_service_is_without_words(language: Language) -> None:
     """All that a decision checks, as the service itself makes its decisions: what lacks its words is named."""
-    tables = {row.name for row in (*FIRST, *CONSTRAINTS)}
-    names = {*CHECKS, *tables} - {"needs_water"}
+    names = {*CHECKS, *REMEDIES} - {"needs_water"}
     assert len(names) > 10
     assert sorted(name for name in names if f"held_{name}" not in language.words) == []
 
@@ -98,7 +96,7 @@ def test_a_check_that_has_no_words_yet_is_told_as_the_service_does(language: Lan
 
 
 @pytest.mark.parametrize("language", [ENGLISH, PORTUGUESE], ids=lambda one: str(one.code))
-@pytest.mark.parametrize("check", [name for name in CHECKS if name != "needs_water"])
+@pytest.mark.parametrize("check", [name for name in REMEDIES if name != "needs_water"])
 def test_each_check_that_holds_water_back_has_its_words(check: str, language: Language) -> None:
     """A plot that is dry and gets nothing: the reason, without a name of the program in it."""
     [entry] = entries([decision(ZONE, START, 33.0, failed=check, value=4.5)], language=language)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from protocol.messages import Command
 
 _IS_BOOKED = "EXISTS (SELECT 1 FROM water WHERE water_id = command_id)"
-_ROW = f"command_id, zone_id, gateway_id, state, message, give_up_at, {_IS_BOOKED}"
+_ROW = f"command_id, zone_id, gateway_id, state, message, give_up_at, {_IS_BOOKED}, code"
 _DELIVERY = "command_id, zone_id, ended_at, duration_s, volume_l, source, end_reason"
 
 
@@ -21,7 +21,7 @@ class CommandTables:
         self._database = database
 
     def add(self, gateway_id: str, message: "Command", give_up_at: int) -> None:
-        """Remember a command before it is published, as `pending`."""
+        """Remember a command before it is published, as `pending`; one of no zone is for its whole gateway."""
         self._database.run(
             "INSERT INTO commands (command_id, zone_id, gateway_id, state, message, issued_at, give_up_at)"
             " VALUES (?, ?, ?, 'pending', ?, ?, ?)",
@@ -56,8 +56,9 @@ class CommandTables:
                 message=json.loads(text),
                 give_up_at=give_up_at,
                 is_booked=bool(is_booked),
+                code=code,
             )
-            for command_id, zone_id, gateway_id, state, text, give_up_at, is_booked in rows
+            for command_id, zone_id, gateway_id, state, text, give_up_at, is_booked, code in rows
         ]
 
     def move(

@@ -20,17 +20,23 @@ _MISTAKES = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE
 class Database:
     """The file; whatever is wrong with it is a StoreError. A statement's values are by position, or by name."""
 
-    def __init__(self, path: Path | str, *, must_exist: bool = False) -> None:
+    def __init__(self, path: Path | str, *, must_exist: bool = False, read_only: bool = False) -> None:
         self.path = path
         self._lock = threading.RLock()
         if must_exist and not Path(path).is_file():
             raise StoreError(f"{path}: no such store; give the --store that the service runs with")
         with self._translated():
-            self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+            uri = f"{Path(path).absolute().as_uri()}?mode=ro" if read_only else str(path)
+            self.connection = sqlite3.connect(
+                uri, isolation_level=None, check_same_thread=False, timeout=30, uri=read_only
+            )
         try:
             with self._translated():
-                self.connection.execute("PRAGMA journal_mode=WAL")
-                self._migrate()
+                if read_only:
+                    self._check_version()
+                else:
+                    self.connection.execute("PRAGMA journal_mode=WAL")
+                    self._migrate()
         except StoreError:
             self.connection.close()
             raise
@@ -71,6 +77,12 @@ class Database:
         """The first row that a query finds, or None."""
         rows = self.all(query, *values, **by_name)
         return rows[0] if rows else None
+
+    def _check_version(self) -> None:
+        version = self.connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != len(SCHEMAS):
+            remedy = "start the service once, which brings it up to date" if version < len(SCHEMAS) else "update it"
+            raise StoreError(f"{self.path}: has schema {version}, and this program reads {len(SCHEMAS)}; {remedy}")
 
     def _migrate(self) -> None:
         with self.transaction():

@@ -37,11 +37,12 @@ class DecisionTables:
 
     def last(self, count: int = 20, zone_id: str | None = None) -> list[DecisionRow]:
         """The last decisions, of one zone or of all, the oldest first."""
+        where, values = ("", ()) if zone_id is None else ("WHERE zone_id = ?", (zone_id,))  # each has an index
         query = (
-            f"SELECT {_ROW} FROM decisions WHERE ? IN (zone_id, '')"  # noqa: S608 - our own words
+            f"SELECT {_ROW} FROM decisions {where}"  # noqa: S608 - our own words
             " ORDER BY at DESC, zone_id DESC, decision_id DESC LIMIT ?"
         )
-        return [_decision(*row) for row in reversed(self._database.all(query, zone_id or "", count))]
+        return [_decision(*row) for row in reversed(self._database.all(query, *values, count))]
 
     def with_inputs(self, begin: int, end: int) -> Iterator[tuple[DecisionRow, dict[str, Any]]]:
         """The decisions of a time, zone by zone in the order they were made, each with its inputs."""

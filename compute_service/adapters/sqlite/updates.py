@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from compute_service.adapters.sqlite.database import Database
-from compute_service.domain.ports import GatewayRow, UpdateRow
+from compute_service.domain.ports import STATUSES_KEPT_S, GatewayRow, UpdateRow
+
+if TYPE_CHECKING:
+    from protocol.messages import Status
 
 
 class UpdateTables:
-    """A `domain.ports.Updates` over the tables updates, gateways and counters."""
+    """A `domain.ports.Updates` over the tables updates, gateways, statuses and counters."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -36,15 +40,43 @@ class UpdateTables:
         """The update is `pending` (published) or `sent` (the broker has it)."""
         self._database.run("UPDATE updates SET state = ? WHERE update_id = ?", state, update_id)
 
-    def save_gateway(self, gateway_id: str, state: str, at: int) -> None:
-        """What a status claimed about a gateway."""
-        statement = "INSERT OR REPLACE INTO gateways (gateway_id, state, at) VALUES (?, ?, ?)"
-        self._database.run(statement, gateway_id, state, at)
+    def save_gateway(self, status: "Status", heard_at: int) -> None:
+        """What a status claimed about a gateway, whole."""
+        gateway_id, state, at = status["gateway_id"], status["state"], status["at"]
+        text = json.dumps(status)
+        with self._database.transaction():
+            self._database.run(
+                "INSERT OR REPLACE INTO gateways (gateway_id, state, at, heard_at, status) VALUES (?, ?, ?, ?, ?)",
+                *(gateway_id, state, at, heard_at, text),
+            )
+            self._database.run(
+                "INSERT OR REPLACE INTO statuses (gateway_id, heard_at, at, state, status) VALUES (?, ?, ?, ?, ?)",
+                *(gateway_id, heard_at, at, state, text),
+            )
+            since = heard_at - STATUSES_KEPT_S
+            self._database.run("DELETE FROM statuses WHERE gateway_id = ? AND heard_at < ?", gateway_id, since)
 
     def gateways(self) -> list[GatewayRow]:
-        """What statuses claimed, by gateway: a hint, since anyone may claim anything there. For people."""
-        rows = self._database.all("SELECT gateway_id, state, at FROM gateways ORDER BY gateway_id")
-        return [{"gateway_id": gateway_id, "state": state, "at": at} for gateway_id, state, at in rows]
+        """What the last statuses claimed, by gateway: a hint, since anyone may claim anything there. For people."""
+        query = "SELECT gateway_id, state, at, heard_at, status FROM gateways ORDER BY gateway_id"
+        return [_gateway(*row) for row in self._database.all(query)]
+
+    def statuses(self, gateway_id: str, begin: int, end: int) -> list[GatewayRow]:
+        """What a gateway's statuses claimed, as they were heard in a time (`end` is not in it), the oldest first."""
+        query = (
+            "SELECT gateway_id, state, at, heard_at, status FROM statuses"
+            " WHERE gateway_id = ? AND heard_at >= ? AND heard_at < ? ORDER BY heard_at"
+        )
+        return [_gateway(*row) for row in self._database.all(query, gateway_id, begin, end)]
+
+    def save_config(self, text: str) -> None:
+        """The farm as the service knows it now."""
+        self._database.run("INSERT OR REPLACE INTO farms (id, config) VALUES (1, ?)", text)
+
+    def config(self) -> str | None:
+        """The farm as the service knew it last, or None."""
+        row = self._database.one("SELECT config FROM farms")
+        return str(row[0]) if row else None
 
     def count(self, name: str) -> None:
         """One more of what is counted under a name."""
@@ -55,3 +87,7 @@ class UpdateTables:
     def counters(self) -> dict[str, int]:
         """How often each thing happened, by name. For people."""
         return dict(self._database.all("SELECT name, value FROM counters"))
+
+
+def _gateway(gateway_id: str, state: str, at: int, heard_at: int, status: str) -> GatewayRow:
+    return {"gateway_id": gateway_id, "state": state, "at": at, "heard_at": heard_at, "status": json.loads(status)}

@@ -102,7 +102,8 @@ class ZoneTables:
             " ORDER BY closed_at, command_id"
         )
         for closed_at, message in self._database.all(unknown, zone_id, since):
-            yield Run(closed_at, json.loads(message)["duration_s"])
+            if duration_s := json.loads(message).get("duration_s"):  # else it opened nothing
+                yield Run(closed_at, duration_s)
 
     def model(self, zone: Zone) -> ZoneModel | None:
         """What is believed of a zone, or None."""

@@ -19,12 +19,9 @@ class CommandsInMemory:
         self._tables = tables
 
     def add(self, gateway_id: str, message: "Command", give_up_at: int) -> None:
-        """Remember a command before it is published, as `pending`."""
-        zone_id = message["zone_id"]
-        if zone_id is None:
-            raise ValueError(f"in memory: a command of no zone: {message['command_id']}")
+        """Remember a command before it is published, as `pending`; one of no zone is for its whole gateway."""
         entry = CommandEntry(
-            zone_id=zone_id,
+            zone_id=message["zone_id"],
             gateway_id=gateway_id,
             state="pending",
             code=None,
@@ -63,6 +60,7 @@ class CommandsInMemory:
             message=message,
             give_up_at=entry.give_up_at,
             is_booked=self._tables.water.get(command_id) is not None,
+            code=entry.code,
         )
 
     def move(

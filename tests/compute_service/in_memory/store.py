@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 
 from tests.compute_service.in_memory.commands import CommandsInMemory
 from tests.compute_service.in_memory.decisions import DecisionsInMemory
+from tests.compute_service.in_memory.journal import JournalInMemory
+from tests.compute_service.in_memory.orders import OrdersInMemory
 from tests.compute_service.in_memory.tables import Tables
 from tests.compute_service.in_memory.updates import UpdatesInMemory
 from tests.compute_service.in_memory.zones import ZonesInMemory
@@ -23,6 +25,8 @@ class InMemoryStore:
         self.commands = CommandsInMemory(tables)
         self.decisions = DecisionsInMemory(tables)
         self.updates = UpdatesInMemory(tables)
+        self.orders = OrdersInMemory(tables)
+        self.journal = JournalInMemory(tables)
 
     def transaction(self, *, durable: bool = False) -> AbstractContextManager[None]:
         """All or nothing. Nested, it joins the outer one."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from compute_service.domain.hourly_weather import HourRecord
-from compute_service.domain.ports import Delivery, WaterRow
+from compute_service.domain.orders import Hold, OrderRow
+from compute_service.domain.ports import Beat, Delivery, Moment, WaterRow
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -124,7 +125,7 @@ class ZoneRow:
 class CommandEntry:
     """A command with its message as a text."""
 
-    zone_id: str
+    zone_id: str | None
     gateway_id: str
     state: str
     code: str | None
@@ -178,8 +179,15 @@ class Tables:
         self.decisions: Table[str, DecisionEntry] = Table(tables)
         self.settings: Table[str, str] = Table(tables)
         self.updates: Table[str, UpdateEntry] = Table(tables)
-        self.gateways: Table[str, tuple[str, int]] = Table(tables)
+        self.statuses: Table[tuple[str, int], str] = Table(tables)
+        self.gateways: Table[str, tuple[int, str]] = Table(tables)
         self.counters: Table[str, int] = Table(tables)
+        self.orders: Table[str, OrderRow] = Table(tables)
+        self.holds: Table[tuple[str, str], Hold] = Table(tables)
+        self.journal: Table[int, str] = Table(tables)
+        self.newest: Table[str, int] = Table(tables)
+        self.moments: Table[tuple[str, int], Moment] = Table(tables)
+        self.beats: Table[str, Beat] = Table(tables)
 
     def zone(self, zone_id: str) -> ZoneRow:
         """A zone's row, be it new."""

@@ -3,9 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from compute_service.domain.ports import GatewayRow, UpdateRow
+from compute_service.domain.ports import STATUSES_KEPT_S, GatewayRow, UpdateRow
 from tests.compute_service.in_memory.tables import Tables, UpdateEntry
+
+if TYPE_CHECKING:
+    from protocol.messages import Status
 
 
 class UpdatesInMemory:
@@ -37,14 +41,32 @@ class UpdatesInMemory:
             if entry := self._tables.updates.get(update_id):
                 self._tables.updates.put(update_id, replace(entry, state=state))
 
-    def save_gateway(self, gateway_id: str, state: str, at: int) -> None:
-        """What a status claimed about a gateway."""
-        self._tables.gateways.put(gateway_id, (state, at))
+    def save_gateway(self, status: "Status", heard_at: int) -> None:
+        """What a status claimed about a gateway, whole; what is too old to be asked for is forgotten."""
+        gateway_id, text = status["gateway_id"], json.dumps(status)
+        with self._tables.transactions.transaction():
+            self._tables.gateways.put(gateway_id, (heard_at, text))
+            self._tables.statuses.put((gateway_id, heard_at), text)
+            for key, _ in self._tables.statuses.items():
+                if key[0] == gateway_id and key[1] < heard_at - STATUSES_KEPT_S:
+                    self._tables.statuses.remove(key)
 
     def gateways(self) -> list[GatewayRow]:
-        """What statuses claimed, by gateway: a hint, since anyone may claim anything there. For people."""
-        rows = sorted(self._tables.gateways.items())
-        return [{"gateway_id": gateway_id, "state": state, "at": at} for gateway_id, (state, at) in rows]
+        """What the last statuses claimed, by gateway: a hint, since anyone may claim anything there. For people."""
+        return [_gateway(*entry) for _, entry in sorted(self._tables.gateways.items())]
+
+    def statuses(self, gateway_id: str, begin: int, end: int) -> list[GatewayRow]:
+        """What a gateway's statuses claimed, as they were heard in a time (`end` is not in it), the oldest first."""
+        rows = sorted(self._tables.statuses.items())
+        return [_gateway(at, text) for (name, at), text in rows if name == gateway_id and begin <= at < end]
+
+    def save_config(self, text: str) -> None:
+        """The farm as the service knows it now."""
+        self._tables.settings.put("", text)
+
+    def config(self) -> str | None:
+        """The farm as the service knew it last, or None."""
+        return self._tables.settings.get("")
 
     def count(self, name: str) -> None:
         """One more of what is counted under a name."""
@@ -54,3 +76,14 @@ class UpdatesInMemory:
     def counters(self) -> dict[str, int]:
         """How often each thing happened, by name. For people."""
         return dict(self._tables.counters.items())
+
+
+def _gateway(heard_at: int, text: str) -> GatewayRow:
+    status = json.loads(text)
+    return {
+        "gateway_id": status["gateway_id"],
+        "state": status["state"],
+        "at": status["at"],
+        "heard_at": heard_at,
+        "status": status,
+    }

@@ -82,11 +82,11 @@ class ZonesInMemory:
 
     def _unknown_runs(self, zone_id: str, since: int) -> list[Run]:
         rows = sorted(
-            (entry.closed_at, command_id, json.loads(entry.text)["duration_s"])
+            (entry.closed_at, command_id, json.loads(entry.text).get("duration_s"))
             for command_id, entry in self._tables.commands.items()
             if entry.zone_id == zone_id and entry.state == "expired" and entry.closed_at is not None
         )
-        return [Run(closed_at, duration_s) for closed_at, _, duration_s in rows if closed_at >= since]
+        return [Run(closed_at, duration_s) for closed_at, _, duration_s in rows if closed_at >= since and duration_s]
 
     def _water_of(self, zone: Zone) -> list[tuple[str, WaterEntry]]:
         return [(key, entry) for key, entry in self._tables.water.items() if entry.row.zone_id == zone.zone_id]

@@ -1,0 +1,102 @@
+"""What happened, in the order in which it did; how the zones were; and that the service lives."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from compute_service.adapters.sqlite.database import Database
+from compute_service.domain.ports import Beat, JournalRow, Moment
+
+_ROW = "seq, at, kind, zone_id, gateway_id, body"
+_MOMENT = "zone_id, at, vwc, depletion_mm, due_mm, sigma_mm, litres"
+
+
+class JournalTables:
+    """A `domain.ports.Journal` over the tables journal, history and beats."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, at: int, kind: str, zone_id: str | None, gateway_id: str | None, body: Mapping[str, Any]) -> int:
+        """Something happened; gives its number."""
+        with self._database.transaction():
+            self._database.run(
+                "INSERT INTO journal (at, kind, zone_id, gateway_id, body) VALUES (?, ?, ?, ?, ?)",
+                *(at, kind, zone_id, gateway_id, json.dumps(body)),
+            )
+            return self.newest()
+
+    def after(self, seq: int, limit: int = 1000) -> list[JournalRow]:
+        """What came after a number, the oldest first."""
+        query = f"SELECT {_ROW} FROM journal WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - our own words
+        return [_row(*row) for row in self._database.all(query, seq, limit)]
+
+    def last(self, count: int = 100, kinds: Iterable[str] = (), zone_id: str | None = None) -> list[JournalRow]:
+        """The last of what happened, of some kinds or of all, at one zone or anywhere, the oldest first."""
+        rows: list[JournalRow] = []
+        choices: list[str | None] = [*sorted(set(kinds))]
+        for kind in choices or [None]:  # each by its index
+            conditions = {"kind": kind, "zone_id": zone_id}
+            names = [name for name, value in conditions.items() if value is not None]
+            where = f"WHERE {' AND '.join(f'{name} = ?' for name in names)}" if names else ""
+            query = f"SELECT {_ROW} FROM journal {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - our own words
+            rows += [_row(*row) for row in self._database.all(query, *[conditions[name] for name in names], count)]
+        return sorted(rows, key=lambda row: row["seq"])[-count:] if count else []
+
+    def newest(self) -> int:
+        """The number of what happened last; 0 if nothing did."""
+        row = self._database.one("SELECT seq FROM sqlite_sequence WHERE name = 'journal'")
+        return int(row[0]) if row else 0
+
+    def forget(self, kinds: Iterable[str], before: int) -> int:
+        """Forget what happened of some kinds before a time; gives how much."""
+        with self._database.transaction():
+            return sum(
+                self._database.run("DELETE FROM journal WHERE kind = ? AND at < ?", kind, before)
+                for kind in sorted(set(kinds))
+            )
+
+    def add_moment(self, moment: Moment) -> None:
+        """How a zone was when it was decided about; one a zone and time, the first of them."""
+        self._database.run(
+            f"INSERT OR IGNORE INTO history ({_MOMENT}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own words
+            *(moment.zone_id, moment.at, moment.vwc, moment.depletion_mm, moment.due_mm, moment.sigma_mm),
+            moment.litres,
+        )
+
+    def moments(self, zone_id: str, begin: int, end: int) -> list[Moment]:
+        """How a zone was in a time (`end` is not in it), the oldest first."""
+        query = f"SELECT {_MOMENT} FROM history WHERE zone_id = ? AND at >= ? AND at < ? ORDER BY at"  # noqa: S608 - our own words
+        return self._moments(query, zone_id, begin, end)
+
+    def newest_moments(self) -> list[Moment]:
+        """How each zone was last, by name."""
+        query = (
+            f"SELECT {_MOMENT} FROM zones JOIN history USING (zone_id)"  # noqa: S608 - our own words
+            " WHERE at = (SELECT max(at) FROM history WHERE history.zone_id = zones.zone_id) ORDER BY zone_id"
+        )
+        return self._moments(query)
+
+    def _moments(self, query: str, *values: object) -> list[Moment]:
+        names = _MOMENT.split(", ")
+        return [Moment(**dict(zip(names, row, strict=True))) for row in self._database.all(query, *values)]
+
+    def beat(self, beat: Beat) -> None:
+        """The service lives."""
+        self._database.run("INSERT OR REPLACE INTO beats (id, at, wall_s, speed) VALUES (1, ?, ?, ?)", *beat)
+
+    def last_beat(self) -> Beat | None:
+        """When it last lived, or None."""
+        row = self._database.one("SELECT at, wall_s, speed FROM beats")
+        return Beat(*row) if row else None
+
+
+def _row(seq: int, at: int, kind: str, zone_id: str | None, gateway_id: str | None, body: str) -> JournalRow:  # noqa: PLR0913, PLR0917  # the row's columns
+    return {
+        "seq": seq,
+        "at": at,
+        "kind": kind,
+        "zone_id": zone_id,
+        "gateway_id": gateway_id,
+        "body": json.loads(body),
+    }

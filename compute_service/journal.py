@@ -1,0 +1,51 @@
+"""What the journal says of a command, an ack and a decision, and how long it says so."""
+
+from typing import TYPE_CHECKING, Any
+
+from compute_service.domain.ports import Journal, Moment
+from compute_service.domain.units import DAY_S
+from compute_service.zone_models import Work
+
+if TYPE_CHECKING:
+    from protocol.messages import Ack, Command
+
+DECISIONS_KEPT_S = 2 * DAY_S  # in the journal, which says that there was one; the book of decisions keeps them all
+KEPT_S = 400 * DAY_S
+KINDS = ("order", "hold", "release", "command", "ack", "status", "error", "alarm", "settings")
+
+
+def command(message: "Command") -> dict[str, Any]:
+    """A command that is about to be published."""
+    names = ("command_id", "action", "duration_s", "max_volume_l", "expires_at", "decision_id", "reason")
+    return {name: message.get(name) for name in names}
+
+
+def ack(message: "Ack") -> dict[str, Any]:
+    """An answer of a gateway that changed something."""
+    names = ("command_id", "state", "code", "duration_s", "volume_l", "end_reason", "at")
+    return {name: message.get(name) for name in names}
+
+
+def moment(work: Work) -> Moment:
+    """A zone in plain numbers: the mean of its probes, the book of its roots, and the water since the last decision."""
+    receipt = work.decision.receipt
+    probes = [probe.vwc for probe in work.model.probes.values() if probe.heard_at and probe.vwc is not None]
+    return Moment(
+        zone_id=work.zone.zone_id,
+        at=work.decision.at,
+        vwc=_rounded(sum(probes) / len(probes), 4) if probes else None,
+        depletion_mm=_rounded(receipt.get("depletion_mm")),
+        due_mm=_rounded(receipt.get("due_mm")),
+        sigma_mm=_rounded(receipt.get("sigma_mm")),
+        litres=round(sum(work.inputs["water"].get("litres", ())), 1),
+    )
+
+
+def shorten(journal: Journal, now: int) -> None:
+    """Forget what is too old to be asked for."""
+    journal.forget(("decision",), now - DECISIONS_KEPT_S)
+    journal.forget(KINDS, now - KEPT_S)
+
+
+def _rounded(value: float | None, digits: int = 2) -> float | None:
+    return None if value is None else round(value, digits)

@@ -1,0 +1,83 @@
+"""What happened, how the zones were, and that the service lives, in memory."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from compute_service.domain.ports import Beat, JournalRow, Moment
+from tests.compute_service.in_memory.tables import Tables, real
+
+
+class JournalInMemory:
+    """A `domain.ports.Journal`."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def add(self, at: int, kind: str, zone_id: str | None, gateway_id: str | None, body: Mapping[str, Any]) -> int:
+        """Something happened; gives its number."""
+        with self._tables.transactions.transaction():
+            seq = self.newest() + 1
+            self._tables.newest.put("seq", seq)
+            row = {"seq": seq, "at": at, "kind": kind, "zone_id": zone_id, "gateway_id": gateway_id, "body": body}
+            self._tables.journal.put(seq, json.dumps(row))
+            return seq
+
+    def after(self, seq: int, limit: int = 1000) -> list[JournalRow]:
+        """What came after a number, the oldest first."""
+        return [row for row in self._rows() if row["seq"] > seq][:limit]
+
+    def last(self, count: int = 100, kinds: Iterable[str] = (), zone_id: str | None = None) -> list[JournalRow]:
+        """The last of what happened, of some kinds or of all, at one zone or anywhere, the oldest first."""
+        wanted = set(kinds)
+        rows = [row for row in self._rows() if not wanted or row["kind"] in wanted]
+        rows = [row for row in rows if zone_id is None or row["zone_id"] == zone_id]
+        return rows[-count:] if count else []
+
+    def _rows(self) -> list[JournalRow]:
+        return [json.loads(text) for _, text in sorted(self._tables.journal.items())]
+
+    def newest(self) -> int:
+        """The number of what happened last; 0 if nothing did."""
+        return self._tables.newest.get("seq") or 0
+
+    def forget(self, kinds: Iterable[str], before: int) -> int:
+        """Forget what happened of some kinds before a time; gives how much."""
+        wanted = set(kinds)
+        with self._tables.transactions.transaction():
+            gone = [row["seq"] for row in self._rows() if row["kind"] in wanted and row["at"] < before]
+            for seq in gone:
+                self._tables.journal.remove(seq)
+        return len(gone)
+
+    def add_moment(self, moment: Moment) -> None:
+        """How a zone was when it was decided about; one a zone and time, the first of them."""
+        row = Moment(
+            zone_id=moment.zone_id,
+            at=moment.at,
+            vwc=real(moment.vwc),
+            depletion_mm=real(moment.depletion_mm),
+            due_mm=real(moment.due_mm),
+            sigma_mm=real(moment.sigma_mm),
+            litres=float(moment.litres),
+        )
+        self._tables.moments.add_once((moment.zone_id, moment.at), row)
+
+    def moments(self, zone_id: str, begin: int, end: int) -> list[Moment]:
+        """How a zone was in a time (`end` is not in it), the oldest first."""
+        rows = sorted(self._tables.moments.items(), key=lambda item: item[0])
+        return [row for (name, at), row in rows if name == zone_id and begin <= at < end]
+
+    def newest_moments(self) -> list[Moment]:
+        """How each zone was last, by name."""
+        rows = sorted(self._tables.moments.items(), key=lambda item: item[0])
+        newest = {zone_id: row for (zone_id, _), row in rows}
+        return [row for zone_id, row in sorted(newest.items()) if self._tables.zones.get(zone_id)]
+
+    def beat(self, beat: Beat) -> None:
+        """The service lives."""
+        self._tables.beats.put("last", beat)
+
+    def last_beat(self) -> Beat | None:
+        """When it last lived, or None."""
+        return self._tables.beats.get("last")
