@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from checked_yaml.checks import did_you_mean
-from compute_service import explain, replay
+from compute_service import explain, replay, shell
 from compute_service.adapters import update_file, zones_file
 from compute_service.adapters.forecast_source import Forecasts
 from compute_service.adapters.mqtt import MqttConnection
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.commands import ulid
-from compute_service.domain.ports import Updates
+from compute_service.domain.ports import Beat, Updates
 from compute_service.errors import ComputeError, StoreError
 from compute_service.service import Service
 
@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
         while not stop.wait(TICK_S):
             forecasts.refresh(int(time.time()))
             service.tick()
+            store.journal.beat(Beat(int(time.time()), time.time(), 1.0))
     return 0
 
 
@@ -106,7 +107,7 @@ _ZONE_COLUMNS = (
 
 def decisions(args: argparse.Namespace) -> int:
     """Print the last decisions, the oldest first; with `--checks` every row of reasons too."""
-    with closing(SqliteStore(args.store, must_exist=True)) as store:
+    with closing(SqliteStore.reader(args.store)) as store:
         if args.zone is not None:
             _check_zone(args.store, args.zone, store.decisions.zone_ids())
         for row in store.decisions.last(args.last, args.zone):
@@ -121,7 +122,7 @@ def decisions(args: argparse.Namespace) -> int:
 
 def explain_one(args: argparse.Namespace) -> int:
     """Print a decision's receipt in words and numbers."""
-    with closing(SqliteStore(args.store, must_exist=True)) as store:
+    with closing(SqliteStore.reader(args.store)) as store:
         decision = store.decisions.get(args.decision)
         if decision is None:
             raise StoreError(f"{args.store}: knows no decision {args.decision!r}; `decisions` lists the last ones")
@@ -133,7 +134,7 @@ def replay_day(args: argparse.Namespace) -> int:
     """Decide again what was decided on a day, from the inputs that were kept; 1 if anything comes out otherwise."""
     begin = int(datetime(args.day.year, args.day.month, args.day.day, tzinfo=UTC).timestamp())
     count = differences = 0
-    with closing(SqliteStore(args.store, must_exist=True)) as store:
+    with closing(SqliteStore.reader(args.store)) as store:
         for repetition in replay.day(store.decisions, begin):
             count += 1
             differences += bool(repetition.differs)
@@ -200,6 +201,8 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("file", type=Path, help="YAML or JSON: {device_id: all, settings: {sample_interval_s: 600}}")
     verb.add_argument("--wait", type=float, default=5, help="seconds to wait for the broker")
     verb.set_defaults(run=update)
+
+    shell.add_verbs(verbs, store)
 
     verb = verbs.add_parser("zones", help="check a zones file and print it")
     verb.add_argument("file", type=Path)

@@ -121,6 +121,7 @@ WALL_CLOCK = {
 # Files that read the wall clock although they are no entry point, each with its reason.
 CLOCK_READERS = {
     "certs/authority.py": "TLS judges a certificate by the real clock, whatever the field's time is",
+    "compute_service/shell.py": "a person's command line, and the service's beat is by the world's time",
     "firmware/board.py": "sets the chip's clock",
     "firmware/flash.py": "an identity that has ended is not put on a board",
     "firmware/lib/gateway/clock.py": "the device's clock itself; everything else on the board asks it",

@@ -7,7 +7,7 @@ one `transaction`; a `durable` one is on the disk, power cut or not, before it r
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class Database:
         try:
             with self._translated():
                 if read_only:
-                    self._check_version()
+                    self._bring_up_to_date_in_memory()
                 else:
                     self.connection.execute("PRAGMA journal_mode=WAL")
                     self._migrate()
@@ -78,17 +78,29 @@ class Database:
         rows = self.all(query, *values, **by_name)
         return rows[0] if rows else None
 
-    def _check_version(self) -> None:
-        version = self.connection.execute("PRAGMA user_version").fetchone()[0]
-        if version != len(SCHEMAS):
-            remedy = "start the service once, which brings it up to date" if version < len(SCHEMAS) else "update it"
-            raise StoreError(f"{self.path}: has schema {version}, and this program reads {len(SCHEMAS)}; {remedy}")
+    def _bring_up_to_date_in_memory(self) -> None:
+        """Read a copy of a file of an older service: to change the file is the running service's business."""
+        if self._version() >= len(SCHEMAS):
+            self._migrate()  # which refuses a newer one, and has nothing to do for this
+            return
+        file, self.connection = self.connection, sqlite3.connect(
+            ":memory:", isolation_level=None, check_same_thread=False
+        )
+        with closing(file):
+            file.backup(self.connection)
+        self._migrate()
+
+    def _version(self) -> int:
+        return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
 
     def _migrate(self) -> None:
+        version = self._version()
+        if version > len(SCHEMAS):
+            raise StoreError(f"{self.path}: has schema {version}, this service knows {len(SCHEMAS)}; update it")
+        if version == len(SCHEMAS):
+            return
         with self.transaction():
-            version = self.connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > len(SCHEMAS):
-                raise StoreError(f"{self.path}: has schema {version}, this service knows {len(SCHEMAS)}; update it")
+            version = self._version()  # somebody else may have done it
             for number, schema in enumerate(SCHEMAS[version:], version + 1):
                 for statement in schema.split(";\n"):
                     self.connection.execute(statement)

@@ -1,0 +1,204 @@
+"""The commands by which a person steers a farm from a shell: stop, close, open, pause, resume, and status.
+
+They write orders into the service's store, which obeys them when it runs, and read there what came of them. They need
+no network and no identity; whoever may write the file may give orders.
+"""
+
+import argparse
+import getpass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from compute_service import commands, orders
+from compute_service.adapters import crops_table
+from compute_service.adapters.sqlite.store import SqliteStore
+from compute_service.domain.decide import span
+from compute_service.domain.inputs import config_from
+from compute_service.domain.orders import DONE, UNDER_WAY, WAITING, Order, OrderRow, clock, hold_check, in_force
+from compute_service.domain.ports import CommandRow, Store
+from compute_service.domain.zone import Config
+from compute_service.errors import OrderError, StoreError
+
+POLL_S = 0.1
+
+
+def farm_of(store: SqliteStore) -> Config:
+    """The farm as its service knew it last. Raises StoreError if no service ever ran on this store."""
+    text = store.updates.config()
+    if text is None:
+        raise StoreError(
+            f"{store.database.path}: no service has run on it yet; start one: python -m compute_service run"
+        )
+    return config_from(text, crops_table.crop)
+
+
+def order(args: argparse.Namespace) -> int:
+    """Give one order, wait a moment for the service, and say what became of it."""
+    with closing(SqliteStore.reader(args.store)) as reader:
+        farm = farm_of(reader)  # so that a mistake is told before anything is written, or migrated
+        now = orders.service_now(reader.journal.last_beat(), time.time())
+    with closing(SqliteStore(args.store, must_exist=True)) as store:
+        row = orders.give(store, farm, _order_of(args, farm, now))
+        deadline = time.monotonic() + args.wait
+        while (row := _again(store, row)).state == WAITING and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        for line in _outcome(store, farm, row):
+            print(line)
+    return 0 if row.state in {WAITING, UNDER_WAY, DONE} else 1
+
+
+def _order_of(args: argparse.Namespace, farm: Config, now: int) -> Order:
+    minutes = getattr(args, "minutes", None)
+    return Order(
+        order_id=orders.new_order_id(now),
+        action=args.action,
+        at=now,
+        by=args.by or getpass.getuser(),
+        via="shell",
+        zone_id=getattr(args, "zone", None),
+        duration_s=None if minutes is None else round(minutes * 60),
+        volume_l=getattr(args, "litres", None),
+        until=_until(args, farm, now) if args.action == "pause" else None,
+        why=getattr(args, "why", None) or "",
+    )
+
+
+def _until(args: argparse.Namespace, farm: Config, now: int) -> int:
+    if args.hours is not None:
+        return now + round(float(args.hours) * 3600)
+    try:
+        local = datetime.fromisoformat(args.until)
+    except ValueError as error:
+        raise OrderError(
+            f"--until {args.until!r} is no time; write it as the farm's clock shows it: 2026-07-03 18:00"
+        ) from error
+    return int((local if local.tzinfo else local.replace(tzinfo=ZoneInfo(farm.timezone))).timestamp())
+
+
+def _again(store: Store, row: OrderRow) -> OrderRow:
+    after = store.orders.get(row.order.order_id)
+    assert after is not None
+    return after
+
+
+def _outcome(store: Store, farm: Config, row: OrderRow) -> Iterator[str]:
+    beat, wall_s = store.journal.last_beat(), time.time()
+    place = row.order.zone_id or farm.farm
+    reason = f": {row.reason}" if row.reason else ""
+    yield f"{row.order.action} {place}: {_STATES[row.state]}{reason}"
+    if row.state == UNDER_WAY:
+        names = sorted({found.gateway_id for name in row.command_ids if (found := store.commands.get(name))})
+        yield f"  waits for the answer of {', '.join(names)}"
+    if row.state == WAITING and not orders.is_serving(beat, wall_s):
+        yield from _while_down(store, farm, orders.service_now(beat, wall_s))
+
+
+def _while_down(store: Store, farm: Config, now: int) -> Iterator[str]:
+    yield "  the service does not run: the order waits, and an open that waits longer than a minute expires"
+    for command in commands_that_open(store):
+        at = clock(shuts_by(command), farm.timezone)
+        yield f"  {command.zone_id} shuts by its own deadline, at {at} at the latest ({span(shuts_by(command) - now)})"
+
+
+_STATES = {
+    "waiting": "written down",
+    "under_way": "sent",
+    "done": "done",
+    "refused": "refused",
+    "expired": "expired, nothing was opened",
+}
+
+
+def commands_that_open(store: Store) -> list[CommandRow]:
+    """The runs whose end is not known yet."""
+    return [row for row in store.commands.open() if commands.opens(row)]
+
+
+def shuts_by(command: CommandRow) -> int:
+    """When the valve of such a run is shut at the latest, by the gateway's own deadline (Unix s)."""
+    bound_s = command.message.get("duration_s") or 0
+    if command.state == "started" and command.give_up_at is not None:
+        return command.give_up_at - commands.ACK_GRACE_S
+    return int(command.message["expires_at"]) + bound_s
+
+
+def status(args: argparse.Namespace) -> int:
+    """Print how the farm stands: is the service there, what is held, each zone, orders that wait."""
+    with closing(SqliteStore.reader(args.store)) as store:
+        farm = farm_of(store)
+        for line in _status(store, farm, time.time()):
+            print(line)
+    return 0
+
+
+def _status(store: Store, farm: Config, wall_s: float) -> Iterator[str]:
+    beat = store.journal.last_beat()
+    now = orders.service_now(beat, wall_s)
+    if beat is None or orders.is_serving(beat, wall_s):
+        yield f"{farm.farm}, {clock(now, farm.timezone)}"
+    else:
+        yield f"{farm.farm}: the service has not run since {clock(beat.at, farm.timezone)}"
+        yield from _while_down(store, farm, now)
+    holds = store.orders.holds()
+    yield from (f"! {hold_check(hold, farm.timezone).why}" for hold in in_force(holds, None, now))
+    moments = {moment.zone_id: moment for moment in store.journal.newest_moments()}
+    running = {row.zone_id: row for row in commands_that_open(store)}
+    width = max((len(zone.zone_id) for zone in farm.zones), default=0)
+    for zone in farm.zones:
+        own = next((hold for hold in in_force(holds, zone.zone_id, now) if hold.zone_id), None)
+        moment, run = moments.get(zone.zone_id), running.get(zone.zone_id)
+        water = "nothing is known of its water yet"
+        if moment and moment.depletion_mm is not None and moment.due_mm is not None:
+            water = f"lacks {moment.depletion_mm:.1f} mm, due at {moment.due_mm:.1f} mm"
+        valve = f"{run.state}, shuts by {clock(shuts_by(run), farm.timezone)}" if run else "shut"
+        hold = f"; {hold_check(own, farm.timezone).why}" if own else ""
+        yield f"  {zone.zone_id.ljust(width)}  {valve}; {water}{hold}"
+    for row in store.orders.open():
+        yield f"  order {row.order.action} {row.order.zone_id or ''} of {row.order.by}: {_STATES[row.state]}"
+
+
+def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", store: argparse.ArgumentParser) -> None:
+    """The verbs of this module."""
+
+    def verb(action: str, help_: str) -> argparse.ArgumentParser:
+        parser = verbs.add_parser(action, parents=[store], help=help_)
+        parser.add_argument("--by", help="who orders it; else who is logged in")
+        parser.add_argument("--why", help="a word for whoever reads it later")
+        parser.add_argument("--wait", type=_seconds, default=5, help="seconds to wait for the service")
+        parser.set_defaults(run=order, action=action)
+        return parser
+
+    verb("stop", "close every valve, and open none until `resume`")
+    verb("close", "end a zone's run, and hold it for the rest of the farm's day").add_argument("zone")
+    opening = verb("open", "open a zone for minutes, or litres")
+    opening.add_argument("zone")
+    bound = opening.add_mutually_exclusive_group(required=True)
+    bound.add_argument("--minutes", type=_positive)
+    bound.add_argument("--litres", type=_positive)
+    pause = verb("pause", "close a zone, or the farm, and let nothing open it until a time")
+    pause.add_argument("zone", nargs="?")
+    end = pause.add_mutually_exclusive_group(required=True)
+    end.add_argument("--until", metavar="TIME", help="as the farm's clock shows it, such as '2026-07-03 18:00'")
+    end.add_argument("--hours", type=_positive)
+    verb("resume", "let the farm, or a zone, be watered again").add_argument("zone", nargs="?")
+    parser = verbs.add_parser("status", parents=[store], help="print how the farm stands")
+    parser.set_defaults(run=status)
+
+
+def _number(least: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = float("nan")
+        if not least <= number < 1e9 or (number == 0 and least > 0):
+            raise argparse.ArgumentTypeError(f"{text!r}: want a number of more than 0")
+        return number
+
+    return read
+
+
+_positive, _seconds = _number(1e-9), _number(0)
