@@ -29,7 +29,7 @@ endif
 		$(if $(GATEWAYS),--gateways "$(GATEWAYS)") $(if $(DAYS),--days "$(DAYS)") $(if $(SEED),--seed "$(SEED)")
 
 test: ready-dev ready-checkov ## set up everything and run all tests (needs terraform)
-	@$(PYTHON) scripts/setup.py system mosquitto git terraform
+	@$(PYTHON) scripts/setup.py system mosquitto git terraform chromium promtool
 	@$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore=tests/terraform
 	@$(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/terraform
 
