@@ -143,7 +143,7 @@ async def test_a_silent_socket_is_closed(world: Any) -> None:
     async with world() as w:
         w.cloud.gate._connect_limit_s = 0.3
         client = await w.open(GATEWAY)
-        assert await client.closed(2)
+        assert await client.closed()
 
 
 async def test_the_record_is_on_disk_before_the_puback(world: Any, tmp_path: Any, broker: str) -> None:
