@@ -1,6 +1,7 @@
 """The root module in its working copy: what goes into it, and what a person reads who asks for the impossible."""
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ from demo.deploy import inventory, programs, terraform
 from demo.deploy.errors import TerraformError
 from demo.deploy.terraform import Terraform
 from local_cloud.aws import Aws, environment
+from tests.terraform.provider import running
 
 GOOD = {
     "environment": "dev",
@@ -50,15 +52,21 @@ def test_only_the_code_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refusal]:
-    """Plans GOOD with some variables changed against a local AWS API; gives what Terraform complains about."""
+    """Plans GOOD with some variables changed against a local AWS API; gives what Terraform complains about.
+
+    All plans share one provider, whose start would be most of what each costs.
+    """
     folder = tmp_path_factory.mktemp("terraform")
     certs = Authority(folder / "certs")
     for thing in ("irrigation-gateway-1", "irrigation-compute"):
         certs.issue(thing)
     aws = Aws()
-    with asyncio.Runner() as runner:
+    with asyncio.Runner() as runner, contextlib.ExitStack() as once:
         where = programs.surroundings(environment(runner.run(aws.start())))
-        module = Terraform(folder / "work", GOOD, where, folder / "logs")
+        fetched = Terraform(folder / "fetched", GOOD, where, folder / "logs")
+        runner.run(fetched.init())
+        provider = once.enter_context(running(fetched.folder / ".terraform", where))
+        module = Terraform(folder / "work", GOOD, {**where, **provider.variables}, folder / "logs")
         runner.run(module.init())
         with programs.variables(where):
             empty = inventory.take()
