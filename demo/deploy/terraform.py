@@ -26,7 +26,7 @@ NOT_COPIED = (
 )
 PARALLEL = 20
 UNCHANGED = ("noop", "read")
-KEY = re.compile(r"\[[^\]]*\]")  # of one of several, as in x.y["key"]
+KEY = re.compile(r'\["(\\.|[^"\\])*"\]|\[\d+\]')  # of one of several, as in x.y["key"]
 
 Tell = Callable[[int], None]
 

@@ -130,3 +130,43 @@ def test_a_module_that_is_no_terraform_is_one_line(tmp_path: Path, monkeypatch: 
     module = Terraform(tmp_path / "work", {}, os.environ, tmp_path / "logs")
     with pytest.raises(TerraformError, match=r"^terraform init: .*no closing brace.*terraform-init\.log\)$"):
         asyncio.run(module.init())
+
+
+SMALL = """
+variable "word" {}
+data "terraform_remote_state" "none" {
+  backend  = "local"
+  defaults = {}
+  config   = { path = "${path.module}/other.tfstate" }
+}
+resource "terraform_data" "each" {
+  for_each = toset(["a.b", "c]"])
+  input    = var.word
+}
+output "said" { value = var.word }
+"""
+
+
+def test_a_plan_tells_what_it_would_change_and_the_state_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New resources and outputs count, then nothing does, then what has another value; what is only read is no part."""
+    (tmp_path / "terraform").mkdir()
+    (tmp_path / "terraform" / "main.tf").write_text(SMALL)
+    monkeypatch.setattr(terraform, "ROOT", tmp_path)
+    module = Terraform(tmp_path / "work", {"word": "one"}, os.environ, tmp_path / "logs")
+    (module.folder / "other.tfstate").write_text('{"version": 4}')
+    things = ['terraform_data.each["a.b"]', 'terraform_data.each["c]"]']
+    counts: list[int] = []
+
+    async def live() -> None:
+        await module.init()
+        assert sorted(await module.plan("first")) == ["output.said", *things]
+        await module.apply("first", counts.append)
+        assert counts == [1, 2]
+        assert await module.resources() == [(address, "terraform_data") for address in things]
+        assert await module.plan("second") == []
+        (module.folder / "terraform.tfvars.json").write_text('{"word": "two"}')
+        assert sorted(await module.plan("third")) == ["output.said", *things]
+
+    asyncio.run(live())
