@@ -30,8 +30,7 @@ endif
 
 test: ready-dev ready-checkov ## set up everything and run all tests (needs terraform)
 	@$(PYTHON) scripts/setup.py system mosquitto git terraform chromium promtool
-	@$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore=tests/terraform
-	@$(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/terraform
+	@$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-often: ready-dev ## run what chance could break N=10 times beside a load of LOAD=4
 	@$(PYTHON) scripts/setup.py system mosquitto git

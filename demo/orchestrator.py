@@ -66,7 +66,7 @@ async def run_demo(job: Job, participants: Participants, tell: Tell) -> dict[str
     """
     clock = FieldClock(job.start, participants.order)
     job = replace(job, clock_port=await clock.serve())
-    aws = Aws()
+    aws = Aws(plain=True)
     try:
         async with Supervisor(Path(job.out) / "logs") as supervisor:
             group = ProcessGroup(job, participants, clock, supervisor)

@@ -45,17 +45,17 @@ def without_aws(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 class Aws:
-    """Starts and stops the process. `port` 0 takes any free port."""
+    """Starts and stops the process. `port` 0 takes any free port; `plain` leaves out what only Terraform needs."""
 
-    def __init__(self, port: int = 0) -> None:
-        self._port = port
+    def __init__(self, port: int = 0, *, plain: bool = False) -> None:
+        self._options = ("--port", str(port), *(["--plain"] if plain else []))
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> str:
         """Start and wait until it answers; gives the endpoint URL. Raises AwsError."""
         with tempfile.TemporaryFile() as errors:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "local_cloud.aws", "--port", str(self._port)),
+                *(sys.executable, "-m", "local_cloud.aws", *self._options),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
@@ -88,10 +88,14 @@ class Aws:
             await process.wait()
 
 
-def serve(port: int) -> None:
-    """Serve until standard input closes, or SIGTERM. Raises AwsError."""
+def serve(port: int, *, plain: bool = False) -> None:
+    """Serve until standard input closes, or SIGTERM; `plain`: without `aws_gaps`. Raises AwsError."""
     listener = _listen(port)
     server = _make_server(listener)
+    if not plain:
+        from local_cloud import aws_gaps  # noqa: PLC0415  # it loads half of moto, what EC2 knows of machines too
+
+        aws_gaps.install()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     threading.Thread(target=_shut_down_at_end_of_input, args=(server,), daemon=True).start()
     sys.stdout.write(f"{READY}http://{HOST}:{listener.getsockname()[1]}\n")
@@ -109,11 +113,10 @@ def _listen(port: int) -> socket.socket:
 
 def _make_server(listener: socket.socket) -> Any:
     # Here, so that whoever only starts the process does not load moto too.
+    from moto import backends  # noqa: PLC0415  # see above
     from moto.core.config import default_user_config  # noqa: PLC0415  # see above
     from moto.moto_server import werkzeug_app as moto  # noqa: PLC0415  # see above
     from werkzeug.serving import make_server  # noqa: PLC0415  # see above
-
-    from local_cloud import aws_gaps  # noqa: PLC0415  # see above
 
     class Handler(moto.MotoRequestHandler):
         # A connection that stays open makes a PUT more than twice as fast; Nagle's delay would undo that.
@@ -125,7 +128,8 @@ def _make_server(listener: socket.socket) -> Any:
 
     default_user_config["iot"] = {"use_valid_cert": True}  # a certificate's id is that of its DER, as on AWS
     default_user_config["lambda"] = {"use_docker": False}
-    aws_gaps.install()
+    modules = frozenset(backends.list_of_moto_modules())  # moto looks at each of its 200 folders for each request
+    backends.list_of_moto_modules = lambda: modules
     host, port = listener.getsockname()
     application = moto.DomainDispatcherApplication(moto.create_backend_app)
     return make_server(host, port, application, threaded=True, request_handler=Handler, fd=listener.fileno())
@@ -141,8 +145,10 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; gives the exit code."""
     parser = argparse.ArgumentParser(prog="python -m local_cloud.aws", description="The AWS API on this machine")
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0, the default, takes any free port")
+    parser.add_argument("--plain", action="store_true", help="without what only Terraform asks for: it starts sooner")
+    options = parser.parse_args(arguments)
     try:
-        serve(parser.parse_args(arguments).port)
+        serve(options.port, plain=options.plain)
     except AwsError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -4,6 +4,7 @@ The documents are the ones that Terraform attaches; nothing here knows a topic. 
 included; MQTT's `+` and `#` are plain characters, which is why a filter is judged as the text that was asked for.
 """
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -147,6 +148,7 @@ def _resource(text: str, values: Mapping[str, str]) -> re.Pattern[str]:
     return re.compile("".join(pieces), re.DOTALL)
 
 
+@functools.lru_cache(maxsize=1024)  # every thing's policy is made of the same pieces
 def _pattern(text: str) -> re.Pattern[str]:
     wildcards = {"*": ".*", "?": "."}
     return re.compile("".join(wildcards.get(character) or re.escape(character) for character in text), re.DOTALL)

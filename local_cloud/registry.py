@@ -4,11 +4,12 @@ A certificate is recognised by the SHA-256 of its DER, computed here from the PE
 gives it need not be that.
 """
 
+import functools
 import hashlib
 import json
 import logging
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +53,10 @@ class Registry:
         """Read every certificate's status, and the details of those that are new. One call if nothing is new."""
         with _translated():
             certificates = list(self._certificates())
-            entries = {c["certificateId"]: self._entry(c["certificateId"], c["certificateArn"]) for c in certificates}
+            document = functools.cache(self._document)  # a fleet shares one policy: read it once each time
+            entries = {
+                c["certificateId"]: self._entry(c["certificateId"], c["certificateArn"], document) for c in certificates
+            }
         self._entries = {name: entry for name, entry in entries.items() if entry is not None}
         inactive = {c["certificateId"] for c in certificates if c["status"] != "ACTIVE"}
         revoked = {self._entries[name].fingerprint for name in inactive & self._entries.keys()}
@@ -88,7 +92,7 @@ class Registry:
         for page in self._iot.get_paginator("list_certificates").paginate(PaginationConfig={"PageSize": 250}):
             yield from page["certificates"]
 
-    def _entry(self, certificate_id: str, arn: str) -> Registration | None:
+    def _entry(self, certificate_id: str, arn: str, document: Callable[[str], Any]) -> Registration | None:
         if certificate_id in self._entries:
             return self._entries[certificate_id]
         pem = self._iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]["certificatePem"]
@@ -98,7 +102,7 @@ class Registry:
             log.warning("registry: certificate %s is no PEM; nobody can connect with it", certificate_id)
             return None
         things = frozenset(self._iot.list_principal_things(principal=arn)["things"])
-        documents = [self._document(policy["policyName"]) for policy in self._attached(arn)]
+        documents = [document(policy["policyName"]) for policy in self._attached(arn)]
         try:
             policies = {thing: Policy(documents, thing, arn.rsplit(":", 1)[0]) for thing in things}
         except PolicyError as error:

@@ -21,7 +21,6 @@ SLOWEST_FIRST = (
     "safety/test_mutations.py",
     "end_to_end/test_rooms_by_themselves.py",
     "terraform/test_modules.py",
-    "terraform/test_checkov.py",
 )
 
 

@@ -1,5 +1,6 @@
 """What an AWS API holds, as it lists it itself."""
 
+import contextlib
 from typing import Any, NamedTuple
 
 import boto3
@@ -61,19 +62,20 @@ Inventory = set[tuple[str, str, str]]  # service, call and JMESPath, name
 
 def take() -> Inventory:
     """Everything that the rows list, from the API at AWS_ENDPOINT_URL."""
-    return {
-        (listing.service, f"{listing.call}: {listing.names}", name) for listing in LISTINGS for name in _names(listing)
-    }
-
-
-def _names(listing: Listing) -> list[str]:
     make: Any = boto3.client  # its overloads want literals
-    client = make(listing.service)
-    try:
-        pages = _pages(client, listing)
-        return [name for page in pages for name in jmespath.search(listing.names, page) or []]
-    finally:
-        client.close()
+    with contextlib.ExitStack() as stack:
+        clients = {service: make(service) for service in sorted({listing.service for listing in LISTINGS})}
+        for client in clients.values():
+            stack.callback(client.close)
+        return {
+            (listing.service, f"{listing.call}: {listing.names}", name)
+            for listing in LISTINGS
+            for name in _names(clients[listing.service], listing)
+        }
+
+
+def _names(client: Any, listing: Listing) -> list[str]:
+    return [name for page in _pages(client, listing) for name in jmespath.search(listing.names, page) or []]
 
 
 def _pages(client: Any, listing: Listing) -> Any:

@@ -1,8 +1,9 @@
 """The root module under terraform/, applied from a copy: nothing of a run, and no state, gets into the checkout."""
 
 import json
+import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +25,8 @@ NOT_COPIED = (
     "*.tfplan",
 )
 PARALLEL = 20
-UNCHANGED = (["no-op"], ["read"])
+UNCHANGED = ("noop", "read")
+KEY = re.compile(r'\["(\\.|[^"\\])*"\]|\[\d+\]')  # of one of several, as in x.y["key"]
 
 Tell = Callable[[int], None]
 
@@ -58,10 +60,7 @@ class Terraform:
 
     async def plan(self, name: str) -> list[str]:
         """Save a plan under this name; gives the addresses of what it would change, outputs included."""
-        await self._run("plan", *_options(), f"-out={name}.tfplan")
-        plan = await self._show(f"{name}.tfplan")
-        resources = [r["address"] for r in plan.get("resource_changes", []) if _changes(r["change"])]
-        return resources + [f"output.{name}" for name, o in plan.get("output_changes", {}).items() if _changes(o)]
+        return _changes(await self._run("plan", *_options(), f"-out={name}.tfplan"))
 
     async def apply(self, name: str, tell: Tell) -> None:
         """Apply a saved plan; `tell` hears how many resources are done."""
@@ -78,11 +77,7 @@ class Terraform:
 
     async def resources(self) -> list[Resource]:
         """The managed resources of the state."""
-        return list(_resources((await self._show()).get("values", {}).get("root_module", {})))
-
-    async def _show(self, *what: str) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads("\n".join(await self._run("show", "-json", *what)))
-        return document
+        return [resource for line in await self._run("state", "list") for resource in _managed(line)]
 
     async def _run(self, verb: str, *options: str, tell: Callable[[str], None] = lambda _line: None) -> list[str]:
         lines: list[str] = []
@@ -103,8 +98,13 @@ def _options() -> tuple[str, ...]:
     return ("-input=false", "-json", f"-parallelism={PARALLEL}")
 
 
-def _changes(change: dict[str, Any]) -> bool:
-    return change["actions"] not in UNCHANGED
+def _changes(lines: list[str]) -> list[str]:
+    """What a plan tells that it would change, among its JSON messages."""
+    messages = _messages(lines)
+    planned = [m["change"] for m in messages if m["type"] == "planned_change"]
+    outputs = {name: o for m in messages if m["type"] == "outputs" for name, o in m["outputs"].items()}
+    resources = [change["resource"]["addr"] for change in planned if change["action"] not in UNCHANGED]
+    return resources + [f"output.{name}" for name, output in outputs.items() if output["action"] not in UNCHANGED]
 
 
 def _counting(kind: str, tell: Tell) -> Callable[[str], None]:
@@ -119,18 +119,21 @@ def _counting(kind: str, tell: Tell) -> Callable[[str], None]:
     return hear
 
 
-def _resources(module: dict[str, Any]) -> Any:
-    for resource in module.get("resources", []):
-        if resource["mode"] == "managed":
-            yield Resource(resource["address"], resource["type"])
-    for child in module.get("child_modules", []):
-        yield from _resources(child)
+def _managed(address: str) -> Iterator[Resource]:
+    """The resource at an address of the state, unless it is one that is only read."""
+    *modules, type_, _name = KEY.sub("", address).split(".")
+    if not modules or modules[-1] != "data" or (len(modules) > 1 and modules[-2] == "module"):
+        yield Resource(address, type_)
+
+
+def _messages(lines: list[str]) -> list[dict[str, Any]]:
+    messages = [json.loads(line) for line in lines if line.startswith("{")]
+    return [message for message in messages if "type" in message]
 
 
 def _complaint(lines: list[str]) -> str:
     """The first error among Terraform's JSON messages, and how many more there are."""
-    messages = [json.loads(line) for line in lines if line.startswith("{")]
-    diagnostics = [m["diagnostic"] for m in messages if m.get("type") == "diagnostic"]
+    diagnostics = [m["diagnostic"] for m in _messages(lines) if m["type"] == "diagnostic"]
     errors = [d for d in diagnostics if d["severity"] == "error"]
     if not errors:
         return ""

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from demo.deploy.command import main
 from demo.deploy.inventory import LISTINGS
 from tests.waiting import LAST_RESORT_S
 
@@ -153,11 +154,10 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_numbers_of_gateways_that_cannot_be_are_refused() -> None:
+def test_numbers_of_gateways_that_cannot_be_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """None, too many, and words end with code 2 before anything is begun."""
     for number in ("0", "201", "many"):
-        done = subprocess.run(
-            deploy("--gateways", number), capture_output=True, text=True, timeout=LAST_RESORT_S, check=False
-        )
-        assert done.returncode == 2
-        assert f"want a whole number from 1 to 200, got '{number}'" in done.stderr
+        with pytest.raises(SystemExit) as end:
+            main(["--gateways", number])
+        assert end.value.code == 2
+        assert f"want a whole number from 1 to 200, got '{number}'" in capsys.readouterr().err

@@ -25,11 +25,12 @@ def is_listening(endpoint: str) -> bool:
         return probe.connect_ex(("127.0.0.1", int(endpoint.rsplit(":", 1)[1]))) == 0
 
 
-def test_it_serves_until_it_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An object that is put can be got; after `stop` nobody listens; both may be repeated."""
+@pytest.mark.parametrize("plain", [False, True])
+def test_it_serves_until_it_is_stopped(monkeypatch: pytest.MonkeyPatch, plain: bool) -> None:
+    """An object that is put can be got; after `stop` nobody listens; both may be repeated, for Terraform too or not."""
 
     async def scenario() -> None:
-        aws = Aws()
+        aws = Aws(plain=plain)
         await aws.stop()
         for _ in range(2):
             endpoint = await aws.start()

@@ -2,7 +2,9 @@
 
 An interleaving is a sequence of events from a boot on. It counts when it has as many events as the depth says, or when
 nothing more can happen, and after it every open valve is watched until it has closed. All are distinct, since they are
-the leaves of the tree of events. Instead of starting anew for each of them, the walk goes back to a snapshot.
+the leaves of the tree of events. Instead of starting anew for each of them, the walk goes back to a snapshot. Where it
+comes to a state in which it has been, with as many events to go, all that follows has been judged: it is counted again,
+and not walked through again.
 """
 
 from collections import Counter
@@ -121,12 +123,15 @@ class Tally:
     events: Counter[str] = field(default_factory=Counter)
     cuts: Counter[str] = field(default_factory=Counter)
 
+    merged: int = 0  # times that the walk came to a state in which it had been
+
     def add(self, other: "Tally") -> None:
         """Count another walk in."""
         self.interleavings += other.interleavings
         self.watered += other.watered
-        self.events += other.events
-        self.cuts += other.cuts
+        self.events.update(other.events)
+        self.cuts.update(other.cuts)
+        self.merged += other.merged
 
 
 class CounterExampleError(AssertionError):
@@ -140,12 +145,14 @@ class CounterExampleError(AssertionError):
 
 
 class Explorer:
-    """Walks through one scenario. `make` builds the supervisor."""
+    """Walks through one scenario. `make` builds the supervisor; without `merge` every interleaving is really played."""
 
-    def __init__(self, scenario: Scenario, make: Callable[..., Valves] = Valves) -> None:
+    def __init__(self, scenario: Scenario, make: Callable[..., Valves] = Valves, *, merge: bool = True) -> None:
         self.scenario = scenario
         self.tally = Tally()
         self._make = make
+        self._merge = merge
+        self._walked: dict[bytes, Tally] = {}  # what followed a state
         self._world: World
         self._path: list[Event] = []
 
@@ -174,6 +181,20 @@ class Explorer:
             self._leaf()
             return
         snapshot = self._world.snapshot()
+        state = self._world.state(snapshot, depth) if self._merge else None
+        if state is None:
+            self._branch(choices, snapshot, depth)
+        elif state in self._walked:
+            self.tally.add(self._walked[state])
+            self.tally.merged += 1
+        else:
+            before, self.tally = self.tally, Tally()
+            self._branch(choices, snapshot, depth)
+            self._walked[state] = self.tally
+            before.add(self.tally)
+            self.tally = before
+
+    def _branch(self, choices: Sequence[Event], snapshot: tuple[Any, ...], depth: int) -> None:
         for number, event in enumerate(choices):
             if number:
                 self._world.restore(snapshot)
@@ -220,7 +241,7 @@ class Explorer:
 
 class _PrefixFinder(Explorer):
     def __init__(self, scenario: Scenario, make: Callable[..., Valves]) -> None:
-        super().__init__(scenario, make)
+        super().__init__(scenario, make, merge=False)
         self.found: list[tuple[Event, ...]] = []
 
     def _leaf(self) -> None:
@@ -228,8 +249,8 @@ class _PrefixFinder(Explorer):
 
 
 def walk(scenario: Scenario, prefix: Sequence[Event], depth: int) -> Tally:
-    """Walk through what begins with `prefix`: work for a process of its own. Raises CounterExampleError."""
-    return Explorer(scenario).run(depth, prefix)
+    """Play all that begins with `prefix`: work for a process of its own. Raises CounterExampleError."""
+    return Explorer(scenario, merge=False).run(depth, prefix)
 
 
 def shortest(make: Callable[..., Valves], scenarios: "Sequence[Scenario] | None" = None) -> CounterExampleError | None:

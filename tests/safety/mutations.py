@@ -5,15 +5,18 @@ code 1 if one could be taken out unnoticed. The checkout itself is never touched
 file, once, is an error: so the list stays true.
 """
 
+import json
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -32,6 +35,8 @@ COPIED = (
     "tests",
     "pyproject.toml",
 )
+# What the named tests need of others' code; the nursery has it ready, and a run imports whatever else it needs.
+LIBRARIES = ("asyncio", "awsiot.mqtt_connection_builder", "cryptography.x509", "eto", "sqlite3", "yaml")
 WORKERS = 2
 LIMIT_S = 300  # for one test: a mutant that hangs is not caught, it wants a better test
 ALL_S = 900  # for all of them, unchanged
@@ -69,10 +74,10 @@ def judge(mutations: Sequence[Mutation]) -> Iterator[Verdict]:
     """A verdict for each mutation, in their order. Raises MutationError."""
     for mutation in mutations:
         changed(mutation)
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(WORKERS) as pool:
-        copies: queue.Queue[Path] = queue.Queue()
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(WORKERS) as pool, ExitStack() as open_copies:
+        copies: queue.Queue[Copy] = queue.Queue()
         for number in range(WORKERS):
-            copies.put(_copy(Path(folder) / str(number)))
+            copies.put(open_copies.enter_context(closing(Copy(Path(folder) / str(number)))))
         whole = pool.submit(_check_copy, copies, mutations)
         verdicts = [pool.submit(_judge_one, copies, mutation) for mutation in mutations]
         for verdict in verdicts:
@@ -80,68 +85,72 @@ def judge(mutations: Sequence[Mutation]) -> Iterator[Verdict]:
         whole.result()
 
 
-def _copy(target: Path) -> Path:
-    for name in COPIED:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns("__pycache__", "issued", "*.pyc"))
-        else:
-            shutil.copy(ROOT / name, target / name)
-    return target
+class Copy:
+    """A copy of the source, and a nursery that runs tests in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", "issued", "*.pyc")
+                shutil.copytree(ROOT / name, root / name, ignore=ignored)
+            else:
+                shutil.copy(ROOT / name, root / name)
+        self._output, self._report = root.with_name(f"{root.name}.txt"), root.with_name(f"{root.name}.xml")
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join((str(root), str(root / "firmware/lib"))),  # before the checkout's own entries
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # they double the time of a short test
+            "OPENBLAS_NUM_THREADS": "1",  # a process that forks has one thread
+        }
+        self._nursery = subprocess.Popen(
+            [sys.executable, "-P", str(root / "tests/safety/nursery.py"), *LIBRARIES],
+            cwd=root,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def close(self) -> None:
+        """End the nursery."""
+        self._nursery.communicate()
+
+    def pytest(self, tests: Iterable[str], limit_s: int = LIMIT_S) -> tuple[int, str]:
+        """Run tests, up to the first that fails; gives the exit code (below zero: it took too long) and the output."""
+        self._report.unlink(missing_ok=True)
+        plugins = ("-p", "pytest_timeout", "-p", "no:cacheprovider")
+        # Folders of its own: pytest clears the common ones away at its end, and trips over others that do it just then.
+        temporary = self.root.with_name(f"{self.root.name}-temporary")
+        own = (f"--basetemp={temporary}", f"--junitxml={self._report}", "--override-ini=junit_family=legacy")
+        words = [*plugins, *own, "-x", "-q", "--timeout=0", *tests]
+        assert self._nursery.stdin is not None and self._nursery.stdout is not None
+        self._nursery.stdin.write(json.dumps([str(self._output), limit_s, words]) + "\n")
+        self._nursery.stdin.flush()
+        code = int(self._nursery.stdout.readline())
+        return code, self._output.read_text()
+
+    def failures(self) -> int:
+        """How many tests of the last run failed, by pytest's own report; 0 without one."""
+        suites = ElementTree.parse(self._report).iter("testsuite") if self._report.exists() else []
+        return sum(int(suite.get("failures", 0)) for suite in suites)
 
 
-def _run(copy: Path, *arguments: str, limit_s: float = LIMIT_S) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join((str(copy), str(copy / "firmware/lib"))),  # before the checkout's own entries
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # they double the time of a short test
-    }
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=copy,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=limit_s,
-        check=False,
-    )
-
-
-def _pytest(copy: Path, tests: Iterable[str], limit_s: float = LIMIT_S) -> subprocess.CompletedProcess[str]:
-    plugins = ("-p", "pytest_timeout", "-p", "no:cacheprovider")
-    # Folders of its own: pytest clears the common ones away at its end, and trips over others that do it just then.
-    own = (f"--basetemp={_temporary(copy)}", f"--junitxml={_report(copy)}", "--override-ini=junit_family=legacy")
-    return _run(copy, "-m", "pytest", *plugins, *own, "-x", "-q", "--timeout=0", *tests, limit_s=limit_s)
-
-
-def _temporary(copy: Path) -> Path:
-    return copy.with_name(f"{copy.name}-temporary")
-
-
-def _report(copy: Path) -> Path:
-    return copy.with_name(f"{copy.name}.xml")
-
-
-def _failures(copy: Path) -> int:
-    """How many tests ran and failed, by pytest's own report; 0 without one."""
-    report = _report(copy)
-    suites = ElementTree.parse(report).iter("testsuite") if report.exists() else []
-    return sum(int(suite.get("failures", 0)) for suite in suites)
-
-
-def _check_copy(copies: "queue.Queue[Path]", mutations: Sequence[Mutation]) -> None:
+def _check_copy(copies: "queue.Queue[Copy]", mutations: Sequence[Mutation]) -> None:
     """Unchanged, every named test passes, and what it imports is the copy."""
     copy = copies.get()
     try:
         modules = sorted({_module(mutation.file) for mutation in mutations})
         code = f"import {', '.join(modules)}; print(*[m.__file__ for m in ({', '.join(modules)},)], sep='\\n')"
-        files = _run(copy, "-c", code).stdout.split()
-        strangers = [file for file in files if not Path(file).is_relative_to(copy)]
+        words, environment = [sys.executable, "-P", "-c", code], copy.environment
+        found = subprocess.run(words, cwd=copy.root, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+        files = found.stdout.split()
+        strangers = [file for file in files if not Path(file).is_relative_to(copy.root)]
         if strangers or len(files) != len(modules):
             raise MutationError(f"not the copy's own modules are imported: {strangers or modules}")
-        done = _pytest(copy, sorted({mutation.test for mutation in mutations}), ALL_S)
-        if done.returncode != 0:
-            raise MutationError(f"the named tests do not pass unchanged:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
+        code_of_all, output = copy.pytest(sorted({mutation.test for mutation in mutations}), ALL_S)
+        if code_of_all != 0:
+            raise MutationError(f"the named tests do not pass unchanged:\n{output[-4000:]}")
     finally:
         copies.put(copy)
 
@@ -150,25 +159,29 @@ def _module(file: str) -> str:
     return file.removeprefix("firmware/lib/").removesuffix(".py").replace("/", ".")
 
 
-def _judge_one(copies: "queue.Queue[Path]", mutation: Mutation) -> Verdict:
+def _judge_one(copies: "queue.Queue[Copy]", mutation: Mutation) -> Verdict:
     copy = copies.get()
-    path = copy / mutation.file
-    source, started = path.read_text(), time.perf_counter()
+    path = copy.root / mutation.file
+    source, started = path.read_bytes(), time.perf_counter()
     try:
-        path.write_text(changed(mutation, copy))
-        _report(copy).unlink(missing_ok=True)
-        done = _pytest(copy, [mutation.test])
-        if done.returncode not in (0, FAILED) or (done.returncode == FAILED and not _failures(copy)):
-            raise MutationError(
-                f"{mutation.mechanism}: {mutation.test} cannot run:\n{done.stdout[-3000:]}{done.stderr}"
-            )
-        caught = done.returncode == FAILED
+        _write(path, changed(mutation, copy.root).encode())
+        code, output = copy.pytest([mutation.test])
+        if code == -signal.SIGALRM:
+            return Verdict(mutation, False, "HANGS", time.perf_counter() - started)
+        if code not in (0, FAILED) or (code == FAILED and not copy.failures()):
+            raise MutationError(f"{mutation.mechanism}: {mutation.test} cannot run:\n{output[-4000:]}")
+        caught = code == FAILED
         return Verdict(mutation, caught, "caught" if caught else "SURVIVES", time.perf_counter() - started)
-    except subprocess.TimeoutExpired:
-        return Verdict(mutation, False, "HANGS", time.perf_counter() - started)
     finally:
-        path.write_text(source)
+        _write(path, source)
         copies.put(copy)
+
+
+def _write(path: Path, source: bytes) -> None:
+    """Change a module. What was compiled of it goes: it may have the same size, and be of the same second."""
+    path.write_bytes(source)
+    for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+        compiled.unlink()
 
 
 def main(words: Sequence[str]) -> int:

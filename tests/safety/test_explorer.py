@@ -4,6 +4,7 @@ import random
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -86,13 +87,23 @@ def test_going_back_to_a_snapshot_is_faithful(scenario: Scenario) -> None:
             states.append((tuple(self._path), _state(self._world)))
 
     states: list[tuple[tuple[Event, ...], Any]] = []
-    Watched(scenario).run(3)
+    Watched(scenario, merge=False).run(3)
     assert len(states) == len({path for path, _ in states}), "every interleaving is distinct"
     for path, state in random.Random(1).sample(states, 400):
         world = scenario.world()
         for event in path:
             world.apply(event)
         assert _state(world) == state
+
+
+def test_a_state_that_was_walked_through_is_not_walked_through_again() -> None:
+    """The walk that knows where it has been counts the very interleavings, events and cuts of the one that does not."""
+    merged = 0
+    for scenario in SCENARIOS:
+        plain, short = (Explorer(scenario, merge=merge).run(scenario.depth - 2) for merge in (False, True))
+        merged += short.merged
+        assert (plain.merged, replace(short, merged=0)) == (0, plain), scenario.name
+    assert merged > 100
 
 
 def _state(world: World) -> Any:

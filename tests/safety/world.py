@@ -5,6 +5,7 @@ and after each move of a pin and each ack. Pins stay as they are while the power
 that only the boot can close them.
 """
 
+import marshal
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -143,6 +144,17 @@ class World:
         self.oracle.restore(judged)
         vars(self._valves).update(_copied(memory, self._changing))
         vars(self._slots).update(slots)
+
+    def state(self, snapshot: tuple[Any, ...], depth: int) -> bytes | None:
+        """All of a snapshot that can make a difference within `depth` events; None: that cannot be said.
+
+        Left out is only what names an ack: the boots and acks until now are counted for that, and for nothing else.
+        """
+        values, files, used, judged, (memory, slots) = snapshot
+        supervisor = [value for name, value in memory.items() if name not in _PARTS]
+        supervisor = [sorted(value) if isinstance(value, set) else value for value in supervisor]
+        own = [value for name, value in slots.items() if name not in _PARTS]
+        return marshal.dumps((depth, values[: len(_STATE)], files, used, judged, supervisor, own), _BY_VALUE)
 
     # the events
 
@@ -308,7 +320,10 @@ _MOMENTS: dict[str, Callable[[int, int], int]] = {
     "late": lambda at, due: due + 1000,
     "tick": lambda at, due: at,
 }
-_VALUES = ("at_ms", "_boot_ms", "_says_ms", "_truth_ms", "trusted", "powered", "boots", "left", "_valves", "_slots")
+_STATE = ("at_ms", "_boot_ms", "_says_ms", "_truth_ms", "trusted", "powered", "left")
+_VALUES = (*_STATE, "boots", "_valves", "_slots")
+_PARTS = {"_board", "_on_ack", "_slots", "_store", "_zones", "_boot_id", "_seq"}  # of supervisor and slots: no state
+_BY_VALUE = 2  # the version of marshal that writes equal values equally, whether or not they are one object
 
 
 def _copied(fields: dict[str, Any], changing: list[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,17 @@ from local_cloud.topic_rule import OWN_FIELDS, TOPIC_FILTER
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "terraform"
 POLICIES = FOLDER / "modules" / "iot" / "policies"
+MIRROR = Path("build", "terraform", "mirror")
+LEFT_BY_PEOPLE = (
+    "*.tfvars",
+    "*.tfvars.json",
+    "*_override.tf",
+    "backend.tf",
+    "credentials",
+    ".*",
+    "*.tfstate*",
+    "*.tfplan",
+)
 SEED_VARIABLES = [
     "environment",
     "iot_vpc_cidr",
@@ -26,34 +38,52 @@ SEED_VARIABLES = [
 ]
 
 
-def terraform(*arguments: str, folder: Path = FOLDER, typed: str = "") -> subprocess.CompletedProcess[str]:
-    command = [str(ROOT / "scripts" / "terraform"), f"-chdir={folder}", *arguments]
+def terraform(*arguments: str, folder: Path, root: Path = ROOT, typed: str = "") -> subprocess.CompletedProcess[str]:
+    command = [str(root / "scripts" / "terraform"), f"-chdir={folder}", *arguments]
     return subprocess.run(command, input=typed, capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.fixture(scope="module")
-def initialised() -> None:
-    done = terraform("init", "-backend=false", "-input=false")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wrapper and the configuration in a checkout of their own: nobody else's runs are in it for a moment."""
+    assert terraform("version", folder=ROOT).returncode == 0  # from now on it is known where the providers are
+    root = tmp_path_factory.mktemp("checkout")
+    for name in ("scripts", "build/terraform"):
+        (root / name).mkdir(parents=True)
+    shutil.copy2(ROOT / "scripts" / "terraform", root / "scripts")
+    if (ROOT / MIRROR).exists():  # not if TF_MIRROR told it
+        shutil.copy2(ROOT / MIRROR, root / MIRROR)
+    shutil.copytree(FOLDER, root / "terraform", ignore=shutil.ignore_patterns(*LEFT_BY_PEOPLE))
+    return root
+
+
+@pytest.fixture(scope="module")
+def initialised(checkout: Path) -> Path:
+    done = terraform("init", "-backend=false", "-input=false", folder=checkout / "terraform", root=checkout)
     assert done.returncode == 0, done.stderr
+    return checkout
 
 
-def test_it_is_valid(initialised: None) -> None:
+def test_it_is_valid(initialised: Path) -> None:
     """`terraform validate` has nothing to say."""
-    done = terraform("validate", "-no-color")
+    done = terraform("validate", "-no-color", folder=initialised / "terraform", root=initialised)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Success!" in done.stdout
 
 
-def test_it_is_formatted() -> None:
+def test_it_is_formatted(checkout: Path) -> None:
     """`terraform fmt` would change nothing."""
-    done = terraform("fmt", "-check", "-recursive")
+    done = terraform("fmt", "-check", "-recursive", folder=checkout / "terraform", root=checkout)
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_nothing_is_left_in_the_folder(initialised: None) -> None:
-    """Neither a lock file, nor providers, nor state."""
-    assert [path.name for path in FOLDER.rglob(".*")] == []
-    assert [path for pattern in ("*.tfstate*", "*.tfplan") for path in FOLDER.rglob(pattern)] == []
+def test_nothing_is_left_in_the_folder(initialised: Path) -> None:
+    """Neither a lock file, nor providers, nor state, after a first and after a second `init`."""
+    folder = initialised / "terraform"
+    assert terraform("init", "-backend=false", "-input=false", folder=folder, root=initialised).returncode == 0
+    assert (initialised / "build" / "terraform" / "terraform.lock.hcl").exists()
+    assert [path.name for path in folder.rglob(".*")] == []
+    assert [path for pattern in ("*.tfstate*", "*.tfplan") for path in folder.rglob(pattern)] == []
 
 
 @pytest.mark.parametrize("name", ["gateway", "compute"])

@@ -6,18 +6,20 @@ import re
 import resource
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from certs.authority import Authority
+from tests.terraform.provider import Provider, running
 
 pytestmark = pytest.mark.timeout(900)  # Terraform on a busy machine
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "terraform"
 GATEWAYS = 50
-NATIVE_TESTS_S = 120  # of CPU for the whole of them, by promise
+NATIVE_TESTS_S = 60  # of CPU for the whole of them, by promise
 PATIENCE_S = 600  # for one command beside whatever else this machine does
 SOUND = {
     "environment": "dev",
@@ -84,16 +86,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def terraform(folder: Path, *arguments: str, typed: str = "", **account: str) -> subprocess.CompletedProcess[str]:
-    """Run it for nobody: without an account unless given, so that a plan ends at the provider at the latest."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
-    environment |= {
+@pytest.fixture(scope="module")
+def provider(folder: Path) -> Iterator[Provider]:
+    """One provider for every command that needs no account: what it makes of an account is a test by itself."""
+    with running(folder.parent / "data", without_account(folder)) as provider:
+        yield provider
+
+
+def without_account(folder: Path) -> dict[str, str]:
+    """The environment of nobody, so that a plan ends at the provider at the latest."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
+    return own | {
         "TF_DATA_DIR": str(folder.parent / "data"),
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        **account,
     }
+
+
+def terraform(folder: Path, *arguments: str, typed: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run it with a provider of its own and without an account, unless the variables say otherwise."""
+    environment = without_account(folder) | variables
     command = [str(ROOT / "scripts" / "terraform"), f"-chdir={folder}", *arguments]
     return subprocess.run(
         command, input=typed, capture_output=True, text=True, timeout=PATIENCE_S, env=environment, check=False
@@ -115,20 +128,20 @@ def events(output: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
 
 
-def test_every_native_test_passes(folder: Path, certs: Path) -> None:
-    """`terraform test` runs every `run` block of every file, in two minutes of CPU, and none fails or is left out."""
+def test_every_native_test_passes(folder: Path, certs: Path, provider: Provider) -> None:
+    """`terraform test` runs every `run` block of every file, in a minute of CPU, and none fails or is left out."""
     written = sum(
         len(re.findall(r'^run "', path.read_text(), re.MULTILINE)) for path in SOURCE.glob("tests/*.tftest.hcl")
     )
-    before_s = cpu_s()
-    done = terraform(folder, "test", "-json", f"-var=certs_dir={certs}")
+    before_s = cpu_s() + provider.cpu_s()
+    done = terraform(folder, "test", "-json", f"-var=certs_dir={certs}", **provider.variables)
     told = events(done.stdout)
     trouble = "\n".join(f"{e['@message']} {e['diagnostic'].get('detail', '')}" for e in told if "diagnostic" in e)
     assert done.returncode == 0, trouble or done.stderr
     (summary,) = [event["test_summary"] for event in told if "test_summary" in event]
     assert (summary["passed"], summary["failed"], summary["errored"], summary["skipped"]) == (written, 0, 0, 0), trouble
     assert written >= 40
-    assert cpu_s() - before_s < NATIVE_TESTS_S
+    assert cpu_s() + provider.cpu_s() - before_s < NATIVE_TESTS_S
 
 
 def test_every_variable_of_the_root_is_refused_something() -> None:
@@ -146,10 +159,11 @@ def test_every_variable_of_the_root_is_refused_something() -> None:
 
 @pytest.mark.parametrize(("wrong", "messages"), MISTAKES, ids=["form", "overlap", "peering"])
 def test_a_mistake_is_told_before_anything_is_planned(
-    folder: Path, certs: Path, wrong: dict[str, Any], messages: list[str]
+    folder: Path, certs: Path, provider: Provider, wrong: dict[str, Any], messages: list[str]
 ) -> None:
     """The plan fails with the name of the variable and what it wants, and plans no resource."""
-    done = terraform(folder, "plan", "-json", "-input=false", "-lock=false", *values(certs, **wrong))
+    asked = values(certs, **wrong)
+    done = terraform(folder, "plan", "-json", "-input=false", "-lock=false", *asked, **provider.variables)
     told = events(done.stdout)
     details = "\n".join(" ".join(event["diagnostic"]["detail"].split()) for event in told if "diagnostic" in event)
     assert done.returncode == 1
@@ -167,20 +181,22 @@ def test_a_region_that_only_looks_like_one_is_told_by_the_provider(folder: Path,
     assert "invalid AWS Region: us-north-7" in done.stderr
 
 
-def test_a_credentials_file_without_its_profile_is_told(folder: Path, certs: Path) -> None:
+def test_a_credentials_file_without_its_profile_is_told(folder: Path, certs: Path, provider: Provider) -> None:
     """The message names the file, the profile and the remedy."""
     credentials = folder / "credentials"
     credentials.write_text("[other]\naws_access_key_id = x\naws_secret_access_key = x\n")
     try:
-        done = terraform(folder, "plan", "-no-color", "-input=false", "-lock=false", *values(certs))
+        options = ("-no-color", "-input=false", "-lock=false", *values(certs))
+        done = terraform(folder, "plan", *options, **provider.variables)
     finally:
         credentials.unlink()
     assert done.returncode == 1
     assert "The file credentials beside this code has no profile [default]" in " ".join(done.stderr.split())
 
 
-def test_ten_thousand_gateways_are_numbered_through(folder: Path, certs: Path) -> None:
+def test_ten_thousand_gateways_are_numbered_through(folder: Path, certs: Path, provider: Provider) -> None:
     """The list of gateways outgrows what Terraform's `range` gives."""
     asked = 'join(",", [length(local.gateway_ids), local.gateway_ids[0], local.gateway_ids[9999]])\n'
-    done = terraform(folder, "console", *values(certs, number_of_gateways=10_000), typed=asked)
+    options = values(certs, number_of_gateways=10_000)
+    done = terraform(folder, "console", *options, typed=asked, **provider.variables)
     assert '"10000,irrigation-gateway-1,irrigation-gateway-10000"' in done.stdout, done.stderr

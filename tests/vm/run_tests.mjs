@@ -12,6 +12,7 @@ const FOLDERS = {
 const FILES = ['firmware/boot.py', 'firmware/config.py', 'firmware/net.py', 'firmware/config_example.json', 'firmware/pins_example.json'];
 const TIMEOUT_MS = 600_000; // a VM that hangs says nothing by itself
 
+Error.stackTraceLimit = 0; // the VM throws often, and its stacks are never shown
 setTimeout(() => { console.log('FAIL the VM did not finish in time'); process.exit(1); }, TIMEOUT_MS).unref();
 const packageFile = createRequire(path.join(root, 'package.json')).resolve('@micropython/micropython-webassembly-pyscript');
 const { loadMicroPython } = await import(pathToFileURL(packageFile));

@@ -23,6 +23,7 @@ class Database:
     def __init__(self, path: Path | str, *, must_exist: bool = False, read_only: bool = False) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._synchronous = ""  # as it was set last
         if must_exist and not Path(path).is_file():
             raise StoreError(f"{path}: no such store; give the --store that the service runs with")
         with self._translated():
@@ -53,7 +54,7 @@ class Database:
             if self.connection.in_transaction:
                 yield
                 return
-            self.connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._set_synchronous("FULL" if durable else "NORMAL")
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -62,6 +63,11 @@ class Database:
                 if self.connection.in_transaction:  # SQLite itself rolls back when the disk is full
                     self.connection.execute("ROLLBACK")
                 raise
+
+    def _set_synchronous(self, synchronous: str) -> None:
+        if synchronous != self._synchronous:
+            self.connection.execute(f"PRAGMA synchronous={synchronous}")
+            self._synchronous = synchronous
 
     def run(self, statement: str, *values: object, **by_name: object) -> int:
         """Write, inside the transaction under way or one of its own; returns how many rows are new or other."""

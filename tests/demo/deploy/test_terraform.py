@@ -1,6 +1,7 @@
 """The root module in its working copy: what goes into it, and what a person reads who asks for the impossible."""
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ from demo.deploy import inventory, programs, terraform
 from demo.deploy.errors import TerraformError
 from demo.deploy.terraform import Terraform
 from local_cloud.aws import Aws, environment
+from tests.terraform.provider import running
 
 GOOD = {
     "environment": "dev",
@@ -50,15 +52,21 @@ def test_only_the_code_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refusal]:
-    """Plans GOOD with some variables changed against a local AWS API; gives what Terraform complains about."""
+    """Plans GOOD with some variables changed against a local AWS API; gives what Terraform complains about.
+
+    All plans share one provider, whose start would be most of what each costs.
+    """
     folder = tmp_path_factory.mktemp("terraform")
     certs = Authority(folder / "certs")
     for thing in ("irrigation-gateway-1", "irrigation-compute"):
         certs.issue(thing)
     aws = Aws()
-    with asyncio.Runner() as runner:
+    with asyncio.Runner() as runner, contextlib.ExitStack() as once:
         where = programs.surroundings(environment(runner.run(aws.start())))
-        module = Terraform(folder / "work", GOOD, where, folder / "logs")
+        fetched = Terraform(folder / "fetched", GOOD, where, folder / "logs")
+        runner.run(fetched.init())
+        provider = once.enter_context(running(fetched.folder / ".terraform", where))
+        module = Terraform(folder / "work", GOOD, {**where, **provider.variables}, folder / "logs")
         runner.run(module.init())
         with programs.variables(where):
             empty = inventory.take()
@@ -122,3 +130,43 @@ def test_a_module_that_is_no_terraform_is_one_line(tmp_path: Path, monkeypatch: 
     module = Terraform(tmp_path / "work", {}, os.environ, tmp_path / "logs")
     with pytest.raises(TerraformError, match=r"^terraform init: .*no closing brace.*terraform-init\.log\)$"):
         asyncio.run(module.init())
+
+
+SMALL = """
+variable "word" {}
+data "terraform_remote_state" "none" {
+  backend  = "local"
+  defaults = {}
+  config   = { path = "${path.module}/other.tfstate" }
+}
+resource "terraform_data" "each" {
+  for_each = toset(["a.b", "c]"])
+  input    = var.word
+}
+output "said" { value = var.word }
+"""
+
+
+def test_a_plan_tells_what_it_would_change_and_the_state_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New resources and outputs count, then nothing does, then what has another value; what is only read is no part."""
+    (tmp_path / "terraform").mkdir()
+    (tmp_path / "terraform" / "main.tf").write_text(SMALL)
+    monkeypatch.setattr(terraform, "ROOT", tmp_path)
+    module = Terraform(tmp_path / "work", {"word": "one"}, os.environ, tmp_path / "logs")
+    (module.folder / "other.tfstate").write_text('{"version": 4}')
+    things = ['terraform_data.each["a.b"]', 'terraform_data.each["c]"]']
+    counts: list[int] = []
+
+    async def live() -> None:
+        await module.init()
+        assert sorted(await module.plan("first")) == ["output.said", *things]
+        await module.apply("first", counts.append)
+        assert counts == [1, 2]
+        assert await module.resources() == [(address, "terraform_data") for address in things]
+        assert await module.plan("second") == []
+        (module.folder / "terraform.tfvars.json").write_text('{"word": "two"}')
+        assert sorted(await module.plan("third")) == ["output.said", *things]
+
+    asyncio.run(live())

@@ -35,6 +35,7 @@ OPTIONS: dict[str, Any] = {
     "ticks_from_s": 2**30 // 1000 - 2 * 86400,  # ticks_ms wraps two days later
     "heap_bytes": 1024 * 1024,
     "heap_is_all": False,  # True: no more than that, as on a chip
+    "collect_after": 512 * 1024,  # bytes from one collection of garbage to the next: the dearest thing it does
     "flash_bytes": 960 * 1024,
     "count_awaits": False,
     "seed": 1,  # of the board's random numbers

@@ -86,6 +86,7 @@ const chip = {
 };
 
 async function start() {
+  Error.stackTraceLimit = 0; // nobody sees them, and the VM's file system throws at each file that is not there
   console.error = () => {}; // the VM's runtime tells of each refused allocation
   clock.install();
   rememberFunctions();
@@ -104,7 +105,7 @@ async function start() {
   flash.full = world.flash_full;
   flash.load(image.map(([path, data]) => [path, data === null ? null : bytesOf(data)]));
   flash.watch();
-  mp.runPython(`import sys\nsys.path[:] = ['${rom ? '/rom' : ''}/bench', '.frozen']\nimport _bench\n_bench.install(${options.count_awaits ? 'True' : 'False'}, ${options.seed + (life.us % 1e6)}, ${options.heap_is_all ? 1024 : options.heap_bytes >> 3}, ${part ? 'True' : 'False'})`);
+  mp.runPython(`import sys\nsys.path[:] = ['${rom ? '/rom' : ''}/bench', '.frozen']\nimport _bench\n_bench.install(${options.count_awaits ? 'True' : 'False'}, ${options.seed + (life.us % 1e6)}, ${options.collect_after}, ${part ? 'True' : 'False'})`);
   for (const name of options.preload) mp.runPython(`__import__('${name}')`); // bound to no name, as main.py lets go of one
   tell('boot', life.cause);
   for (const name of ['boot.py', 'main.py']) mp.runPython(`_bench.run_file('/${name}')`);

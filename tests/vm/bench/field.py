@@ -65,8 +65,16 @@ MODULES = [
     *("board", "config"),
 ]
 # A board without PSRAM: 95 KB, and 33 KB for the bench and the names, which a frozen build has in ROM. This VM collects
-# garbage between two events only, so there is room for whatever a test lets happen in one; live_heap.py has less.
-SMALL_BOARD = {"heap_bytes": 128 * 1024, "heap_is_all": True, "in_rom": True, "preload": MODULES}
+# garbage between two events only, so there is room for whatever a test lets happen in one, and 8 KB of what waits to be
+# collected; live_heap.py has less.
+SMALL_BOARD = {
+    "heap_bytes": (128 + 8) * 1024,
+    "heap_is_all": True,
+    "collect_after": 8 * 1024,
+    "in_rom": True,
+    "preload": MODULES,
+}
+AT_EACH_EVENT = {"collect_after": 1024}  # for a heap without any room to spare
 ONLINE_AFTER_S = 30  # Wi-Fi, time and connection take a few seconds of device time
 
 

@@ -9,6 +9,8 @@ import { spawn } from 'node:child_process';
 const HANG_CPU_MS = 3000; // so much work without a sign from the VM: it hangs, and only the watchdog can help
 const LOOK_MS = 250;
 const QUICKLY = ['--use-openssl-ca']; // else each process reads the web's authorities, a quarter of its start
+// A board trusts only its own authority: no life reads those of this machine, once more with each context of TLS.
+const ENVIRONMENT = { ...process.env, NODE_EXTRA_CA_CERTS: '', SSL_CERT_FILE: os.devNull, SSL_CERT_DIR: os.devNull };
 const PROC_TICK_MS = 10;
 
 export class Life {
@@ -21,7 +23,7 @@ export class Life {
   // `hear` gets each line that the script says, `breaks` why its process ended by itself. `inherited` descriptors stay
   // open as long as it lives.
   constructor({ script, words = [], inherited = [], hear, breaks }) {
-    this.#process = spawn(process.execPath, [...QUICKLY, script, ...words], { stdio: ['pipe', 'pipe', 'inherit', this.#beat, ...inherited] });
+    this.#process = spawn(process.execPath, [...QUICKLY, script, ...words], { stdio: ['pipe', 'pipe', 'inherit', this.#beat, ...inherited], env: ENVIRONMENT });
     this.#process.stdin.on('error', () => {}); // it may be gone when it is told something
     readline.createInterface({ input: this.#process.stdout }).on('line', (line) => hear(JSON.parse(line)));
     this.#closed = new Promise((resolve) => this.#process.on('close', resolve));

@@ -26,7 +26,7 @@ from typing import Any
 from firmware import build
 from protocol import messages, topics
 from tests.vm.bench.board import MICROPYTHON, Bench, BenchError, VmBoard, running
-from tests.vm.bench.field import MODULES, SMALL_BOARD, WORLD, Identities, flash, tomorrow
+from tests.vm.bench.field import AT_EACH_EVENT, MODULES, SMALL_BOARD, WORLD, Identities, flash, tomorrow
 
 NAME = "irrigation-gateway-1"
 CHIP_HEAP_BYTES = 56 * 1024  # what a chip without PSRAM begins with; the rest of its memory is for TLS
@@ -165,7 +165,8 @@ async def layouts(bench: Bench, files: Mapping[str, bytes], broker: Answerer, sp
         await until_online(board)
         await board.run(ANOTHER_NAME_SPACE)
         copied = await board.live_bytes() - bare
-    capped = {**SMALL_BOARD, "heap_bytes": CHIP_HEAP_BYTES + spared.bytes, "preload": [*_drivers(files), *MODULES]}
+    heap_bytes, modules = CHIP_HEAP_BYTES + spared.bytes, [*_drivers(files), *MODULES]
+    capped = {**SMALL_BOARD, **AT_EACH_EVENT, "heap_bytes": heap_bytes, "preload": modules}
     async with _board(bench, files, **capped) as board:
         await until_online(board)
         await board.run(ANOTHER_NAME_SPACE)
@@ -257,7 +258,7 @@ async def growth(
 ) -> dict[str, int]:
     """In a heap that cannot grow: live bytes after a tenth of the messages, and how many more after all of them."""
     broker.readings = 0
-    async with _board(bench, files, **{**SMALL_BOARD, "heap_bytes": heap_bytes}) as board:
+    async with _board(bench, files, **{**SMALL_BOARD, "collect_after": 4 * 1024, "heap_bytes": heap_bytes}) as board:
         await until_online(board)
         before = await _said(board, broker, count // 10)
         after = await _said(board, broker, count)
