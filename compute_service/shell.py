@@ -1,4 +1,4 @@
-"""The commands by which a person steers a farm from a shell: stop, close, open, pause, resume, and status.
+"""The commands by which a person steers a farm from a shell: stop, close, open, pause, resume, status, alarms.
 
 They write orders into the service's store, which obeys them when it runs, and read there what came of them. They need
 no network and no identity; whoever may write the file may give orders.
@@ -15,6 +15,9 @@ from zoneinfo import ZoneInfo
 from compute_service import commands, orders
 from compute_service.adapters import crops_table
 from compute_service.adapters.sqlite.store import SqliteStore
+from compute_service.alarms import acknowledge, standing
+from compute_service.domain.alarm_kinds import LANGUAGES, words
+from compute_service.domain.alarms import AlarmRow, worst
 from compute_service.domain.decide import span
 from compute_service.domain.inputs import config_from
 from compute_service.domain.orders import DONE, UNDER_WAY, WAITING, Order, OrderRow, clock, hold_check, in_force
@@ -160,6 +163,44 @@ def _status(store: Store, farm: Config, wall_s: float) -> Iterator[str]:
         yield f"  order {row.order.action} {row.order.zone_id or ''} of {row.order.by}: {_STATES[row.state]}"
 
 
+def alarms(args: argparse.Namespace) -> int:
+    """Print the alarms that stand, the worst first, or with `--ack` say that one was seen."""
+    with closing(SqliteStore.reader(args.store)) as reader:
+        farm = farm_of(reader)
+        beat, wall_s = reader.journal.last_beat(), time.time()
+        now = orders.service_now(beat, wall_s)
+        if args.ack is None:
+            for line in _alarms(reader, farm, args, standing(reader, beat, wall_s, now)):
+                print(line)
+            return 0
+    with closing(SqliteStore(args.store, must_exist=True)) as store:
+        row = acknowledge(store, args.ack, args.by or getpass.getuser(), now)
+    at = clock(row.acknowledged_at or now, farm.timezone)
+    print(f"{row.alarm.alarm_id}: seen by {row.acknowledged_by} at {at}")
+    return 0
+
+
+def _alarms(store: Store, farm: Config, args: argparse.Namespace, rows: list[AlarmRow]) -> Iterator[str]:
+    if args.last:
+        rows = [row for row in store.alarms.last(args.last) if row.ended_at is not None] + rows
+    for row in worst(rows):
+        alarm, text = row.alarm, words(row.alarm, args.language)
+        yield f"{alarm.severity.ljust(8)} {text.wrong}."
+        yield f"         {text.to_do} {_ALARM_WORDS[args.language][0]} {text.ends}."
+        since = f"{_ALARM_WORDS[args.language][1]} {clock(alarm.since, farm.timezone)}"
+        seen = f"; {_ALARM_WORDS[args.language][2]} {row.acknowledged_by}" if row.acknowledged_by else ""
+        ended = f"; {_ALARM_WORDS[args.language][3]} {clock(row.ended_at, farm.timezone)}" if row.ended_at else ""
+        yield f"         {since}{seen}{ended}; {alarm.alarm_id}"
+    if not rows:
+        yield _ALARM_WORDS[args.language][4]
+
+
+_ALARM_WORDS = {
+    "en": ("Ends", "since", "seen by", "ended", "no alarm stands"),
+    "pt": ("Termina", "desde", "visto por", "terminou", "nenhum alarme"),
+}
+
+
 def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", store: argparse.ArgumentParser) -> None:
     """The verbs of this module."""
 
@@ -186,6 +227,12 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", stor
     verb("resume", "let the farm, or a zone, be watered again").add_argument("zone", nargs="?")
     parser = verbs.add_parser("status", parents=[store], help="print how the farm stands")
     parser.set_defaults(run=status)
+    parser = verbs.add_parser("alarms", parents=[store], help="print what is wrong, or say that you have seen it")
+    parser.add_argument("--ack", metavar="ID", help="acknowledge this alarm, by the id at the end of its line")
+    parser.add_argument("--by", help="who has seen it; else who is logged in")
+    parser.add_argument("--last", type=int, default=0, metavar="N", help="with those of the last N that have ended")
+    parser.add_argument("--language", choices=LANGUAGES, default="en")
+    parser.set_defaults(run=alarms)
 
 
 def _number(least: float) -> Callable[[str], float]:
