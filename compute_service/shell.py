@@ -228,16 +228,18 @@ def _forecast(source: str | None, now: int) -> Forecast | None:
 def _plan(zone_id: str, zone_plan: ZonePlan | None, timezone: str) -> Iterator[str]:
     if zone_plan is None:
         yield f"{zone_id}: nothing is known of its water yet"
-    elif zone_plan.is_held and zone_plan.held_until is None:
+        return
+    until = clock(zone_plan.until, timezone)
+    if zone_plan.is_held and zone_plan.held_until is None:
         yield f"{zone_id}: none until somebody resumes"
     elif not zone_plan.runs:
-        yield f"{zone_id}: none before {clock(zone_plan.until, timezone)}"
+        yield f"{zone_id}: none before {until}"
     else:
         yield f"{zone_id}:"
-    for run in zone_plan.runs if zone_plan else ():
+    for run in zone_plan.runs:
         earliest = clock(run.earliest, timezone)
         if run.likely is None:
-            yield f"  not before {earliest}, and perhaps none until {clock(zone_plan.until if zone_plan else 0, timezone)}"
+            yield f"  not before {earliest}, and perhaps none until {until}"
             continue
         latest = f"by {clock(run.latest, timezone)}" if run.latest else "with rain or cool days much later"
         size = f"{run.net_mm:.1f} mm, {run.litres:.0f} l, {span(run.duration_s)}"
