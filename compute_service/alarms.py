@@ -63,7 +63,7 @@ class AlarmWatch:
         }
         self._gateways = {name: GatewayFacts(gateway_id=name, sleeps_s=2 * sleeps_s[name]) for name in self._zone_ids}
         self._memory: dict[Key, Standing] = {}
-        self._changed: set[str] = set()  # zones and gateways that something was heard of
+        self._news: set[str] = set()  # zones and gateways that something was heard of
         self._listening_since = self._looked_at = 0
 
     def start(self, now: int) -> None:
@@ -81,7 +81,7 @@ class AlarmWatch:
                 _follow_model(facts, model)
         for note in self._store.journal.last(200, ("error",)):
             self.hear_note(note["kind"], note["zone_id"], note["body"], note["at"])
-        self._changed.clear()
+        self._news.clear()
 
     # what is heard
 
@@ -153,7 +153,7 @@ class AlarmWatch:
         self._touch(zone.zone_id)
 
     def _touch(self, *names: str) -> None:
-        self._changed.update(names)
+        self._news.update(names)
 
     # what comes of it
 
@@ -161,9 +161,9 @@ class AlarmWatch:
         """Raise and end alarms: of everything once a minute, else of what something was heard of since."""
         self._listening_since = self._listening_since or now
         is_whole = now - self._looked_at >= LOOK_EVERY_S or now < self._looked_at
-        if not is_whole and not self._changed:
+        if not is_whole and not self._news:
             return
-        changes = evaluate(KINDS, self._state(now, is_whole), self._memory, None if is_whole else self._changed)
+        changes = evaluate(KINDS, self._state(now, is_whole), self._memory, None if is_whole else self._news)
         if changes.opened or changes.ended:
             with self._store.transaction():
                 for alarm in changes.opened:
@@ -172,7 +172,7 @@ class AlarmWatch:
                 for alarm in changes.ended:
                     self._store.alarms.end(alarm.alarm_id, now)
                     note(self._store, alarm, "ended", now)
-        self._memory, self._changed = changes.memory, set()
+        self._memory, self._news = changes.memory, set()
         self._looked_at = now if is_whole else self._looked_at
 
     def forget(self, now: int) -> None:
@@ -217,7 +217,12 @@ def _command_facts(row: CommandRow) -> CommandFacts:
     opens = row.message["action"] == "open"
     issued_at = row.message["issued_at"]
     return CommandFacts(
-        row.command_id, row.zone_id, row.gateway_id, opens, issued_at, _shuts_by(row) if opens else issued_at
+        command_id=row.command_id,
+        zone_id=row.zone_id,
+        gateway_id=row.gateway_id,
+        opens=opens,
+        issued_at=issued_at,
+        shuts_by=_shuts_by(row) if opens else issued_at,
     )
 
 
@@ -261,8 +266,8 @@ def _why_not(store: Store, alarm_id: str) -> str:
     if alarm_id.startswith(f"{SERVICE_STILL}:"):
         return "that the service does not move ends when it moves again; there is nothing to acknowledge"
     names = [row.alarm.alarm_id for row in store.alarms.open()]
-    listed = ", ".join(names) if names else "no alarm stands"
-    return f"there is no alarm {alarm_id!r}{did_you_mean(alarm_id, names)}; {listed}"
+    which = ", ".join(names) if names else "no alarm stands"
+    return f"there is no alarm {alarm_id!r}{did_you_mean(alarm_id, names)}; {which}"
 
 
 def standing(store: Store, beat: Beat | None, wall_s: float, now: int) -> list[AlarmRow]:

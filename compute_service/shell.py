@@ -192,9 +192,9 @@ def _alarms(store: Store, farm: Config, args: argparse.Namespace, rows: list[Ala
         yield f"{alarm.severity.ljust(8)} {text.wrong}."
         yield f"         {text.to_do} {_ALARM_WORDS[args.language][0]} {text.ends}."
         since = f"{_ALARM_WORDS[args.language][1]} {clock(alarm.since, farm.timezone)}"
-        seen = f"; {_ALARM_WORDS[args.language][2]} {row.acknowledged_by}" if row.acknowledged_by else ""
+        by = f"; {_ALARM_WORDS[args.language][2]} {row.acknowledged_by}" if row.acknowledged_by else ""
         ended = f"; {_ALARM_WORDS[args.language][3]} {clock(row.ended_at, farm.timezone)}" if row.ended_at else ""
-        yield f"         {since}{seen}{ended}; {alarm.alarm_id}"
+        yield f"         {since}{by}{ended}; {alarm.alarm_id}"
     if not rows:
         yield _ALARM_WORDS[args.language][4]
 

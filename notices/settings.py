@@ -49,9 +49,10 @@ def _channel(row: Mapping[str, Any]) -> Channel:
         raise SettingsError(
             f"channel {name}: knows no {', '.join(strange)}; it has {', '.join(sorted(OWN[kind] | COMMON))}"
         )
+    row = {**row, "name": name}
     return Channel(
         name=name,
-        send=KINDS[kind]({**row, "name": name}),
+        send=KINDS[kind](row),
         language=str(row.get("language", "en")),
         most_level=_count(row, "most_level", 9),
         group_s=_count(row, "group_s", 120),

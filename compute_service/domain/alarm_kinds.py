@@ -23,7 +23,15 @@ def _row(  # noqa: PLR0913, PLR0917  # a row of the table
     en: tuple[str, str, str],
     pt: tuple[str, str, str],
 ) -> AlarmKind:
-    return AlarmKind(name, severity, scope, condition, after_s, quiet_s, {"en": Words(*en), "pt": Words(*pt)})
+    return AlarmKind(
+        name=name,
+        severity=severity,
+        scope=scope,
+        condition=condition,
+        after_s=after_s,
+        quiet_s=quiet_s,
+        words={"en": Words(*en), "pt": Words(*pt)},
+    )
 
 
 KINDS: tuple[AlarmKind, ...] = (

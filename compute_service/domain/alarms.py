@@ -99,7 +99,8 @@ class GatewayFacts:
     unsure_at: int = 0
 
 
-class CommandFacts(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandFacts:
     """A command whose end is not known: for a run, when its valve is shut at the latest; for a stop, since when."""
 
     command_id: str
@@ -150,7 +151,8 @@ class Words(NamedTuple):
     ends: str
 
 
-class AlarmKind(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmKind:
     """A row of the table. `condition(state, subject, stands)` is laxer where the alarm already stands."""
 
     name: str

@@ -119,14 +119,14 @@ def weather_ahead(
     hours = []
     first = now // HOUR_S * HOUR_S
     for at in range(first, first + horizon_s, HOUR_S):
-        told, usually_mm = by_time.get(at), by_hour[at // HOUR_S % 24]
+        forecast_hour, usually_mm = by_time.get(at), by_hour[at // HOUR_S % 24]
         days = (at - now) / DAY_S
         et0_mm, of_et0 = usually_mm, spread
-        if told and told.et0_mm is not None:
-            et0_mm, of_et0 = told.et0_mm, OF_FORECAST + OF_FORECAST_A_DAY * days
+        if forecast_hour and forecast_hour.et0_mm is not None:
+            et0_mm, of_et0 = forecast_hour.et0_mm, OF_FORECAST + OF_FORECAST_A_DAY * days
         rain_mm, most_rain_mm = 0.0, OF_RAIN * rainy_day_mm / 24
-        if told and told.rain_mm is not None:
-            rain_mm, most_rain_mm = RAIN_TRUST * told.rain_mm, MOST_RAIN * told.rain_mm
+        if forecast_hour and forecast_hour.rain_mm is not None:
+            rain_mm, most_rain_mm = RAIN_TRUST * forecast_hour.rain_mm, MOST_RAIN * forecast_hour.rain_mm
         hours.append(HourAhead(at, et0_mm, of_et0, rain_mm, most_rain_mm))
     return tuple(hours)
 
@@ -174,14 +174,14 @@ def plan(  # noqa: PLR0913, PLR0917  # what is known, and what is to come
 def _bands(dry: list[_Refill], likely: list[_Refill], wet: list[_Refill]) -> Iterator[PlannedRun]:
     """The first run also where only a dry future has it: so that it can be said before when none comes."""
     for number, first in enumerate(dry[: max(len(likely), 1)]):
-        expected = likely[number] if number < len(likely) else None
-        size = expected or first
+        usual_run = likely[number] if number < len(likely) else None
+        size = usual_run or first
         last = wet[number] if number < len(wet) else None
-        times = [one.at for one in (first, expected) if one]
+        times = [one.at for one in (first, usual_run) if one]
         yield PlannedRun(
             earliest=min(times),
-            likely=expected.at if expected else None,
-            latest=max(last.at, times[-1]) if last and expected else None,
+            likely=usual_run.at if usual_run else None,
+            latest=max(last.at, times[-1]) if last and usual_run else None,
             net_mm=round(size.net_mm, 1),
             litres=round(size.litres),
             duration_s=size.seconds,

@@ -416,7 +416,15 @@ def kind_of(after_s: int, quiet_s: int, odd: set[int]) -> AlarmKind:
     def condition(state: FarmState, _subject: Subject, _stands: bool) -> Answer:
         return Finding(state.now, {}) if state.now in odd else None
 
-    return AlarmKind(ODD, "warning", "gateway", condition, after_s, quiet_s, {"en": Words("", "", "")})
+    return AlarmKind(
+        name=ODD,
+        severity="warning",
+        scope="gateway",
+        condition=condition,
+        after_s=after_s,
+        quiet_s=quiet_s,
+        words={"en": Words("", "", "")},
+    )
 
 
 def run_through(kind: AlarmKind, seconds: int) -> list[tuple[int, str]]:
