@@ -3,6 +3,7 @@
 import json
 import re
 import string
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compute_service import alarms
+from compute_service.__main__ import main
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain import alarm_kinds
 from compute_service.domain.alarm_conditions import MINUTE_S
@@ -504,6 +506,52 @@ def test_the_worst_comes_first(farm: Farm) -> None:
     assert [row.alarm.kind for row in worst(farm.store.alarms.open())] == ["forecast_stale", "water_while_shut"]
 
 
+@pytest.fixture
+def path(farm: Farm, tmp_path: Path) -> Path:
+    """The store of a farm with a leak, whose service has just beaten."""
+    leak(farm)
+    farm.store.journal.beat(Beat(farm.now, time.time(), 0.0))
+    return tmp_path / "store"
+
+
+def test_a_person_reads_the_alarms(path: Path, farm: Farm, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong, what to do, when it ends, since when, and its id; in either language."""
+    alarm_id = farm.of_kind("water_while_shut").alarm_id
+    assert main(["alarms", f"--store={path}"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "critical Water flows at plot-1a while its valve is shut: 30 l were told of last.",
+        "         Shut the main valve, and look for a leak or a valve that does not close."
+        " Ends when none was told of for 6 h.",
+        f"         since 2025-06-15 11:06; {alarm_id}",
+    ]
+    assert main(["alarms", "--language", "pt", f"--store={path}"]) == 0
+    assert "Corre água em plot-1a com a válvula fechada: 30 l no último aviso." in capsys.readouterr().out
+
+
+def test_a_person_acknowledges_from_a_shell(path: Path, farm: Farm, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is said who has seen it, with the service running or not; a slip is one line on stderr, and changes nothing."""
+    alarm_id = farm.of_kind("water_while_shut").alarm_id
+    assert main(["alarms", "--ack", alarm_id, "--by", "ana", f"--store={path}"]) == 0
+    assert capsys.readouterr().out == f"{alarm_id}: seen by ana at 2025-06-15 11:06\n"
+    assert main(["alarms", f"--store={path}"]) == 0
+    assert f"; seen by ana; {alarm_id}" in capsys.readouterr().out
+    assert main(["alarms", "--ack", "water", f"--store={path}"]) == 2
+    assert capsys.readouterr().err.startswith("compute_service: there is no alarm 'water'")
+
+
+def test_what_is_over_can_be_asked_for(path: Path, farm: Farm, capsys: pytest.CaptureFixture[str]) -> None:
+    """When all is well that is said, and `--last` shows what was; a service that stands still is one of what stands."""
+    no_leak(farm)
+    farm.store.journal.beat(Beat(farm.now, time.time(), 0.0))
+    assert main(["alarms", f"--store={path}"]) == 0
+    assert capsys.readouterr().out == "no alarm stands\n"
+    assert main(["alarms", "--last", "9", f"--store={path}"]) == 0
+    assert "; ended 2025-06-15 " in capsys.readouterr().out
+    farm.store.journal.beat(Beat(farm.now, time.time() - 999, 0.0))
+    assert main(["alarms", f"--store={path}"]) == 0
+    assert capsys.readouterr().out.startswith("critical The service does not move")
+
+
 # in words
 
 
@@ -532,6 +580,16 @@ def test_no_words_are_left_open(farm: Farm, kind: str) -> None:
     for language in LANGUAGES:
         assert words(kept, language) == words(alarm, language)
         assert "{" not in "".join(words(alarm, language))
+
+
+def test_the_documents_table_is_the_codes() -> None:
+    """docs/alarms.md has a row for each kind, in their order, with its severity and its end."""
+    text = (Path(__file__).parents[2] / "docs" / "alarms.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip(" `") for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| `")
+    ]
+    expected = [(kind.name, kind.severity, kind.words["en"].ends) for kind in KINDS]
+    assert [(row[0], row[1], row[3]) for row in rows] == expected
 
 
 def test_numbers_are_written_as_people_write_them() -> None:
