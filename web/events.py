@@ -110,9 +110,9 @@ class Hub:
     async def stream(self, place: int | None, still: Callable[[], bool] = lambda: True) -> AsyncGenerator[bytes, None]:
         """Encoded events after a number (None: from now on), until `still` says no or the source fails."""
         async with self._listening():
-            yield ServerSentEvent(comment="ok", retry=RETRY_MS).encode()
             if place is None:
                 place = await run_in_threadpool(self._source.newest)
+            yield ServerSentEvent(comment="ok", retry=RETRY_MS).encode()
             while not self._has_failed() and await run_in_threadpool(still):
                 for message in await self._next(place):
                     place = message.seq

@@ -378,7 +378,7 @@ class Page(threading.Thread):
     def __init__(self, url: str, is_enough: Callable[[str], bool], headers: dict[str, str] | None = None) -> None:
         super().__init__()
         self.url, self.is_enough, self.headers = url, is_enough, headers or {}
-        self.text = ""
+        self.pieces: list[str] = []
         self.response: httpx.Response | None = None
         self.start()
 
@@ -386,9 +386,13 @@ class Page(threading.Thread):
         with httpx.stream("GET", self.url, headers=self.headers, timeout=LAST_RESORT_S) as response:
             self.response = response
             for piece in response.iter_text():
-                self.text += piece
-                if self.is_enough(self.text[-len(piece) - 100 :]):
+                self.pieces.append(piece)
+                if self.is_enough("".join(self.pieces[-2:])):
                     return
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
 
     def found(self) -> list[tuple[int, str]]:
         self.join()
