@@ -189,10 +189,16 @@ class Orders:
         for hold in self.store.orders.release(kinds, order.zone_id):
             self.store.journal.add(now, "release", hold.zone_id, None, {**asdict(hold), "released_by": order.by})
         for row in self._stops():
-            if row.zone_id == order.zone_id:
+            if row.command_id in self._waited_for_at(order.zone_id):
                 commands.withdraw(self.store.commands, row, now)
         self.settle(now)
         return []
+
+    def _waited_for_at(self, zone_id: str | None) -> set[str]:
+        """The commands that the orders of a place alone wait for: a paused farm closed its zones one by one."""
+        rows = [row for row in self.store.orders.open() if row.state == UNDER_WAY]
+        own = {name for row in rows if row.order.zone_id == zone_id for name in row.command_ids}
+        return own - {name for row in rows if row.order.zone_id != zone_id for name in row.command_ids}
 
     def _running(self) -> set[str]:
         """The zones whose valve is, or may be, or is said to be open."""

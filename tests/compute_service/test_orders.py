@@ -370,6 +370,32 @@ def test_resume_of_the_farm_leaves_a_zones_own_hold(farm: Bench, people: People)
     assert farm.store.orders.holds() == []
 
 
+def test_resume_of_the_farm_withdraws_what_its_pause_closed(farm: Bench, people: People) -> None:
+    """A close that was never answered must not end, days later, a run that somebody allowed again.
+
+    What somebody else waits for at a zone of its own is still said.
+    """
+    farm.water("a")
+    online(farm, open_valves=["plot-1b"])
+    people.order("pause", until=NOON + DAY_S)
+    own = people.order("close", "plot-1b", by="rui")
+    first, second, repeated = farm.commands()[1:]
+    assert (first["zone_id"], second, own.state) == ("plot-1a", repeated, "under_way")
+    people.order("resume")
+    online(farm)
+    assert [farm.state_of(one) for one in (first, second)] == ["withdrawn", "pending"]
+    assert farm.commands()[4:] == [second]
+
+
+def test_a_stop_after_a_resume_of_the_same_second_holds(farm: Bench, people: People) -> None:
+    """Ids of one second sort by chance: what counts is who spoke last."""
+    for order_id, action in (("Z", "resume"), ("A", "stop")):
+        order = Order(order_id=order_id, action=action, at=farm.now, by="ana", via="shell")
+        give(farm.store, farm.config, order)
+    farm.tick()
+    assert [hold.kind for hold in farm.store.orders.holds()] == ["stop"]
+
+
 # advice
 
 
