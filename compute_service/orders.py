@@ -181,7 +181,7 @@ class Orders:
         """What runs there is closed first: people walk in."""
         self._hold(PAUSE, order.zone_id, order.until, order, now)
         zones = self.config.zones if order.zone_id is None else (self._zone(order),)
-        running = self._running()
+        running = self._running(now)
         return [self._close_zone(zone, order, now) for zone in zones if zone.zone_id in running]
 
     def _resume(self, order: Order, now: int) -> list["Command"]:
@@ -200,9 +200,11 @@ class Orders:
         own = {name for row in rows if row.order.zone_id == zone_id for name in row.command_ids}
         return own - {name for row in rows if row.order.zone_id != zone_id for name in row.command_ids}
 
-    def _running(self) -> set[str]:
+    def _running(self, now: int) -> set[str]:
         """The zones whose valve is, or may be, or is said to be open."""
-        zone_ids = {row.zone_id for row in self.store.commands.open() if commands.opens(row) and row.zone_id}
+        rows = self.store.commands.open()
+        rows += [row for row in self.store.commands.in_states("expired") if commands.may_be_open(row, now)]
+        zone_ids = {row.zone_id for row in rows if commands.opens(row) and row.zone_id}
         open_valves = {
             zone_id for row in self.store.updates.gateways() for zone_id in row["status"].get("open_valves") or ()
         }
