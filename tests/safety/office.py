@@ -8,13 +8,14 @@ from typing import Any
 from compute_service import commands, orders
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.decide import ZoneState, decide
-from compute_service.domain.orders import Order, in_force
+from compute_service.domain.orders import Order, end_of_day, in_force
+from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config
 from compute_service.errors import OrderError
 from compute_service.service import Service
 from protocol import messages, topics
 from tests.compute_service.bench import SITE, Bench, zone
-from tests.safety.oracle import Command
+from tests.safety.oracle import BrokenPromiseError, Command
 from tests.safety.order_oracle import TIMEZONE, OrderOracle
 
 # How compute dies of an order: before it has taken it, before a command of it has left, or before the broker's answer.
@@ -128,6 +129,24 @@ class Office:
         """Give up what is over."""
         if self._service:
             self._service.give_up()
+
+    def check_daily_caps(self) -> None:
+        """What was commanded of a zone on one day is within its daily cap, as far as it may all have run.
+
+        Raises BrokenPromiseError.
+        """
+        today = end_of_day(self._now(), TIMEZONE) - DAY_S
+        for place in FARM_ZONES.values():
+            rows = self.store.commands.in_states("pending", "sent", "received", "started", "done", "failed", "expired")
+            runs = [row for row in rows if row.zone_id == place.zone_id and commands.opens(row)]
+            delivered = {one.command_id: one.duration_s for one in self.store.commands.deliveries()}
+            seconds = sum(
+                delivered.get(row.command_id, row.message.get("duration_s") or 0)
+                for row in runs
+                if row.message["issued_at"] >= today
+            )
+            if seconds > place.daily_cap_s:
+                raise BrokenPromiseError("k", f"{place.zone_id} gets {seconds:.0f} s of {place.daily_cap_s} s a day")
 
     def unfinished(self) -> list[str]:
         """The orders that keep something shut and have not come to their end, as they are told."""
