@@ -103,12 +103,16 @@ class FieldClock:
         """
         now_s = asyncio.get_running_loop().time
         began_s, began_ms = now_s(), self.now_ms
-        while self.now_ms < end_s * 1000:
+        while True:
             tell(self.now_ms // 1000, await self.quiet())
             until_ms = min(began_ms + int((now_s() - began_s) * speed * 1000), end_s * 1000)
-            if not await self._release(until_ms):
-                await self._advance(max(until_ms, self.now_ms))
-                await asyncio.sleep(LOOK_EVERY_S)
+            if await self._release(until_ms):
+                continue
+            if until_ms == end_s * 1000:
+                await self.advance(end_s)
+                return
+            await self._advance(max(until_ms, self.now_ms))
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def _release(self, until_ms: int) -> bool:
         """Have the participant run that is due first; False if nobody is due by then."""
