@@ -5,6 +5,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from demo.preparation import (
     write_zones,
 )
 from gateway_sim import scenario as scenarios
-from gateway_sim.scenario import MOST_DAYS, MOST_GATEWAYS, MOST_SEED
+from gateway_sim.errors import SimError
+from gateway_sim.scenario import MOST_DAYS, MOST_GATEWAYS, MOST_SEED, Scenario
 
 LEAST_SPEED, MOST_SPEED = 0.1, 60.0
 DAYS = 60
@@ -42,8 +44,7 @@ def main(words: list[str] | None = None, *, wall_clock: Callable[[], float]) -> 
 
 def give(arguments: argparse.Namespace, wall_clock: Callable[[], float]) -> None:
     """Run it; zones file, store, logs and events stay in the output folder. Raises what KNOWN_TROUBLE lists."""
-    overrides = {"gateways": arguments.gateways, "weather": Path(arguments.weather) if arguments.weather else None}
-    scenario = scenarios.load(arguments.scenario, days=arguments.days, seed=arguments.seed, **overrides)
+    scenario = _scenario(arguments)
     out = roomy_folder(Path(arguments.out), LEFT_BY_A_RUN)
     zones = write_zones(scenario, out / ZONE_FILE)
     zone_id = zones["zones"][0]["zone_id"]
@@ -55,6 +56,18 @@ def give(arguments: argparse.Namespace, wall_clock: Callable[[], float]) -> None
         issue_identities(job, [gateway.gateway_id for gateway in scenario.farm.gateways])
         told = Told(say=_say, ready=lambda: _introduce(out, zone_id, arguments.speed))
         asyncio.run(run_live(job, participants_of(scenario), arguments.speed, wall_clock, told))
+
+
+def _scenario(arguments: argparse.Namespace) -> Scenario:
+    """The scenario, for as many days as were asked for; else for DAYS or, where its weather ends before, its own."""
+    overrides = {"gateways": arguments.gateways, "weather": Path(arguments.weather) if arguments.weather else None}
+    load = partial(scenarios.load, arguments.scenario, seed=arguments.seed, **overrides)
+    if arguments.days:
+        return load(days=arguments.days)
+    try:
+        return load(days=DAYS)
+    except SimError:
+        return load()
 
 
 def _introduce(out: Path, zone_id: str, speed: float) -> None:
@@ -81,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--speed", type=_speed, default=1.0, help="field time over real time (%(default)s)")
     parser.add_argument("--scenario", default=scenarios.DEFAULT, help=f"{names}, or a file (%(default)s)")
     parser.add_argument("--gateways", type=whole(1, MOST_GATEWAYS), help="how many, where the scenario draws them (8)")
-    parser.add_argument("--days", type=whole(1, MOST_DAYS), default=DAYS, help="field days at most (%(default)s)")
+    parser.add_argument("--days", type=whole(1, MOST_DAYS), help=f"field days at most ({DAYS})")
     parser.add_argument("--seed", type=whole(0, MOST_SEED), help="another seed is another farm (the scenario's; 1)")
     parser.add_argument("--broker", choices=("embedded", "mosquitto"), default="embedded", help="the inner broker")
     parser.add_argument("--weather", default="", help="hourly CSV (the scenario's)")

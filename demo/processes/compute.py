@@ -63,11 +63,15 @@ class ComputePart:
         return 0
 
     def due_ms(self) -> int | None:
-        """When a decision or an expiry is due, or now if somebody has given an order."""
-        if self._live_time and any(row.state == WAITING for row in self._store.orders.open()):
+        """When a decision or an expiry is due, or now if somebody has given an order, or queued settings."""
+        if self._live_time and self._is_asked():
             return self._live_time.now_ms()
         due = self._service.next_due()
         return None if due is None else due * 1000
+
+    def _is_asked(self) -> bool:
+        is_ordered = any(row.state == WAITING for row in self._store.orders.open())
+        return is_ordered or bool(self._store.updates.in_states("queued"))
 
     async def run_due(self) -> None:
         """Decide."""
