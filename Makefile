@@ -10,9 +10,10 @@ WEATHER ?=
 BENCH ?= aggregate_engine
 N ?= 10
 LOAD ?= 4
+SPEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-often soak check bench findings firmware deploy-local format requirements clean ready-demo ready-dev ready-checkov
+.PHONY: help demo live test test-often soak check bench findings firmware deploy-local format requirements clean ready-demo ready-dev ready-checkov
 
 help: ## what can be made
 	@echo "PythoFlow aims at the least water that keeps the harvest; docs/water.md says how near it comes."
@@ -26,6 +27,13 @@ ifeq ($(BROKER),mosquitto)
 	@$(PYTHON) scripts/setup.py system mosquitto
 endif
 	@exec $(PY) -m demo --scenario "$(SCENARIO)" --broker "$(BROKER)" --weather "$(WEATHER)" \
+		$(if $(GATEWAYS),--gateways "$(GATEWAYS)") $(if $(DAYS),--days "$(DAYS)") $(if $(SEED),--seed "$(SEED)")
+
+live: ready-demo ## keep a farm running for people to steer, until Ctrl-C: SPEED=1 (field time over real time)
+ifeq ($(BROKER),mosquitto)
+	@$(PYTHON) scripts/setup.py system mosquitto
+endif
+	@exec $(PY) -m demo.live --speed "$(SPEED)" --scenario "$(SCENARIO)" --broker "$(BROKER)" --weather "$(WEATHER)" \
 		$(if $(GATEWAYS),--gateways "$(GATEWAYS)") $(if $(DAYS),--days "$(DAYS)") $(if $(SEED),--seed "$(SEED)")
 
 test: ready-dev ready-checkov ## set up everything and run all tests (needs terraform)
@@ -81,7 +89,7 @@ requirements: ready-dev ## compile requirements/*.txt from pyproject.toml again,
 	@bash scripts/compile-requirements
 
 clean: ## remove what runs and builds left; the environment stays
-	@rm -rf demo-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf demo-output live-output build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -not -path './.venv/*' -not -path './node_modules/*' -prune -exec rm -rf {} +
 
 ready-demo:

@@ -120,6 +120,11 @@ def opens(command: CommandRow) -> bool:
     return command.message["action"] == "open"
 
 
+def may_be_open(command: CommandRow, now: int) -> bool:
+    """Could it still hold a valve open, whatever is known of it? No ack may have come, and the gateway yet obeyed."""
+    return opens(command) and now < command.message["expires_at"] + _bound_s(command) + ACK_GRACE_S
+
+
 def withdraw(log: CommandLog, command: CommandRow, now: int) -> None:
     """Nobody waits for this stop's ack any more."""
     if state := TRANSITIONS.get(command.state, {}).get("withdrawn"):

@@ -189,7 +189,7 @@ class Orders:
         """What runs there is closed first: people walk in."""
         self._hold(PAUSE, order.zone_id, order.until, order, now)
         zones = self.config.zones if order.zone_id is None else (self._zone(order),)
-        running = self._running()
+        running = self._running(now)
         return [self._close_zone(zone, order, now) for zone in zones if zone.zone_id in running]
 
     def _resume(self, order: Order, now: int) -> list["Command"]:
@@ -197,14 +197,22 @@ class Orders:
         for hold in self.store.orders.release(kinds, order.zone_id):
             self.store.journal.add(now, "release", hold.zone_id, None, {**asdict(hold), "released_by": order.by})
         for row in self._stops():
-            if row.zone_id == order.zone_id:
+            if row.command_id in self._waited_for_at(order.zone_id):
                 commands.withdraw(self.store.commands, row, now)
         self.settle(now)
         return []
 
-    def _running(self) -> set[str]:
+    def _waited_for_at(self, zone_id: str | None) -> set[str]:
+        """The commands that the orders of a place alone wait for: a paused farm closed its zones one by one."""
+        rows = [row for row in self.store.orders.open() if row.state == UNDER_WAY]
+        own = {name for row in rows if row.order.zone_id == zone_id for name in row.command_ids}
+        return own - {name for row in rows if row.order.zone_id != zone_id for name in row.command_ids}
+
+    def _running(self, now: int) -> set[str]:
         """The zones whose valve is, or may be, or is said to be open."""
-        zone_ids = {row.zone_id for row in self.store.commands.open() if commands.opens(row) and row.zone_id}
+        rows = self.store.commands.open()
+        rows += [row for row in self.store.commands.in_states("expired") if commands.may_be_open(row, now)]
+        zone_ids = {row.zone_id for row in rows if commands.opens(row) and row.zone_id}
         open_valves = {
             zone_id for row in self.store.updates.gateways() for zone_id in row["status"].get("open_valves") or ()
         }

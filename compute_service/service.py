@@ -9,7 +9,7 @@ command_id, which the gateway knows how to ignore, and never doubles it.
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from compute_service import commands, journal, untrusted_reports
@@ -18,7 +18,16 @@ from compute_service.domain.decide import FUTURE_S
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.hourly_weather import GatewayWeather
 from compute_service.domain.inputs import config_text
-from compute_service.domain.orders import EXPIRED, REFUSED, UNDER_WAY, WAITING, ManualRun, Order, in_force
+from compute_service.domain.orders import (
+    EXPIRED,
+    REFUSED,
+    UNDER_WAY,
+    WAITING,
+    ManualRun,
+    Order,
+    in_force,
+    overtaken,
+)
 from compute_service.domain.ports import CommandRow, Store, UpdateRow, WaterRow
 from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config, Zone
@@ -330,18 +339,18 @@ class Service:
     # what follows
 
     def _take_orders(self, now: int) -> None:
-        for row in self._store.orders.open():
-            if row.state == WAITING:
-                self._take_order(row.order, now)
+        waiting = [row.order for row in self._store.orders.open() if row.state == WAITING]
+        for number, order in enumerate(waiting, 1):
+            self._take_order(order, waiting[number:], now)
 
-    def _take_order(self, order: Order, now: int) -> None:
+    def _take_order(self, order: Order, later: Sequence[Order], now: int) -> None:
         """Obey an order, or say why not; both are on the disk before anything is sent."""
         to_send: list[Command] = []
         is_to_open = False
         with self._store.transaction(durable=True):
             if order.expires_at is not None and now >= order.expires_at:
                 self._orders.move(order, EXPIRED, now, reason="the service had no time for it before it was too late")
-            elif why := why_not(self._store, self._config, order, now):
+            elif why := overtaken(order, later) or why_not(self._store, self._config, order, now):
                 self._orders.move(order, REFUSED, now, reason=why)
             elif order.action == "open":
                 is_to_open = True

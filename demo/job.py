@@ -27,6 +27,7 @@ class Job:
     kills: int = 0
     clock_port: int = 0
     gate_port: int = 0
+    is_live: bool = False  # people look on: the store is asked for their orders, and gateways speak every minute
     now_ms: int = 0  # Unix milliseconds at which this process begins
 
     def save(self, name: str) -> str:

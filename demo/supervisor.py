@@ -67,12 +67,17 @@ class Supervisor:
 
     async def failure(self) -> NoReturn:
         """Return never; raise SupervisorError as soon as a child ends that should not."""
-        raise SupervisorError(await self._failures.get())
+        name = await self.next_end()
+        raise SupervisorError(f"{name} ended early: {self.last_line(name)}")
+
+    async def next_end(self) -> str:
+        """Wait until a child ends that should not; gives its name."""
+        return await self._failures.get()
 
     async def _watch(self, name: str, child: asyncio.subprocess.Process) -> None:
         await child.wait()
         if name not in self._may_end:
-            await self._failures.put(f"{name} ended early: {self.last_line(name)}")
+            await self._failures.put(name)
 
     def last_line(self, name: str) -> str:
         """The last thing that a child said, with the place of the rest."""

@@ -17,6 +17,7 @@ from field_time.errors import FieldClockError, LostError
 from field_time.participant import LINE_LIMIT, send
 
 STUCK_AFTER_S = 60  # real seconds without an answer
+LOOK_EVERY_S = 0.1  # real seconds between two moves of the hands while nothing is due
 
 
 class _Participant:
@@ -91,19 +92,41 @@ class FieldClock:
         """Advance from one due moment to the next up to `end_s`; `tell(now_s, news)` hears of progress."""
         while True:
             tell(self.now_ms // 1000, await self.quiet())
-            due = [
-                (due_ms, i)
-                for i, name in enumerate(self._names())
-                if (due_ms := self._present[name].due_ms) is not None
-            ]
-            if not due or min(due)[0] > end_s * 1000:
+            if not await self._release(end_s * 1000):
                 await self.advance(end_s)
                 return
-            moment, index = min(due)
-            await self._advance(max(moment, self.now_ms))
-            self.released = self._names()[index]
-            self.releases += 1
-            await self._ask(self.released, "run")
+
+    async def keep_pace(self, end_s: int, speed: float, tell: Callable[[int, str], None]) -> None:
+        """As `run_until`, but no faster than `speed` times the world's time: field time is late, never early.
+
+        The hands also move between two due moments, so that whoever looks at them, or comes in between, knows the time.
+        """
+        now_s = asyncio.get_running_loop().time
+        began_s, began_ms = now_s(), self.now_ms
+        while True:
+            tell(self.now_ms // 1000, await self.quiet())
+            until_ms = min(began_ms + int((now_s() - began_s) * speed * 1000), end_s * 1000)
+            if await self._release(until_ms):
+                continue
+            if until_ms == end_s * 1000:
+                await self.advance(end_s)
+                return
+            await self._advance(max(until_ms, self.now_ms))
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _release(self, until_ms: int) -> bool:
+        """Have the participant run that is due first; False if nobody is due by then."""
+        due = [
+            (due_ms, i) for i, name in enumerate(self._names()) if (due_ms := self._present[name].due_ms) is not None
+        ]
+        if not due or min(due)[0] > until_ms:
+            return False
+        moment, index = min(due)
+        await self._advance(max(moment, self.now_ms))
+        self.released = self._names()[index]
+        self.releases += 1
+        await self._ask(self.released, "run")
+        return True
 
     async def quiet(self) -> str:
         """Wait until nothing is in flight anywhere; gives the news."""

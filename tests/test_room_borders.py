@@ -32,7 +32,7 @@ OURS = {
 }
 ON_A_BOARD = {"board", "boot", "config", "drivers", "net"}  # what is in firmware/ stands alone there
 OURS |= ON_A_BOARD
-NOT_OURS = {"node_modules", "build", "dist", "demo-output", "deploy-output", "benchmark-output"}
+NOT_OURS = {"node_modules", "build", "dist", "demo-output", "live-output", "deploy-output", "benchmark-output"}
 
 # What MicroPython has and the portable files need.
 BOARD = frozenset(

@@ -96,14 +96,14 @@ CREATE TABLE statuses (  -- what each gateway claimed, as it was heard
     gateway_id TEXT, heard_at INTEGER, at INTEGER NOT NULL, state TEXT NOT NULL, status TEXT NOT NULL,
     PRIMARY KEY (gateway_id, heard_at)
 ) WITHOUT ROWID;
-CREATE TABLE orders (
+CREATE TABLE orders (  -- by rowid as they were given: an id is random within its second
     order_id TEXT PRIMARY KEY, action TEXT NOT NULL, at INTEGER NOT NULL, by_whom TEXT NOT NULL, via TEXT NOT NULL,
     zone_id TEXT, duration_s INTEGER, volume_l REAL, until INTEGER, why TEXT NOT NULL,
     key TEXT UNIQUE,
     state TEXT NOT NULL, reason TEXT NOT NULL, ended_at INTEGER,
     command_ids TEXT NOT NULL                                  -- that it ends with
-) WITHOUT ROWID;
-CREATE INDEX orders_open ON orders (order_id) WHERE ended_at IS NULL;
+);
+CREATE INDEX orders_open ON orders (state) WHERE ended_at IS NULL;
 CREATE TABLE holds (
     kind TEXT, place TEXT,                                     -- a zone, or '' for the farm
     since INTEGER NOT NULL, until INTEGER, by_whom TEXT NOT NULL, order_id TEXT NOT NULL, why TEXT NOT NULL,

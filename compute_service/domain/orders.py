@@ -80,6 +80,14 @@ class ManualRun(NamedTuple):
     volume_l: float | None
 
 
+def overtaken(order: Order, later: Iterable[Order]) -> str:
+    """Why an `open` is not obeyed any more, although nothing holds its zone yet: who shut it since; else empty."""
+    if order.action != "open":
+        return ""
+    shutting = [one for one in later if one.action in _VERBS and one.zone_id in {None, order.zone_id}]
+    return f"{shutting[0].by} has since ordered {shutting[0].action}" if shutting else ""
+
+
 def in_force(holds: Iterable[Hold], zone_id: str | None, now: int) -> tuple[Hold, ...]:
     """The holds of a zone (those of the farm are) at a time, the strongest first."""
     ours = [hold for hold in holds if hold.zone_id in (None, zone_id) and (hold.until is None or now < hold.until)]

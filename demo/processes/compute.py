@@ -13,6 +13,7 @@ from compute_service.adapters import zones_file as farm_config
 from compute_service.adapters.mqtt import MqttConnection
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.forecast import Forecast
+from compute_service.domain.orders import WAITING
 from compute_service.domain.zone import Config
 from compute_service.service import Service
 from demo.forecaster import Forecaster
@@ -31,13 +32,22 @@ class ComputePlace:
     store: Path
     identity: Path
     gate_port: int
+    is_live: bool = False
 
 
 class ComputePart:
-    """The compute service."""
+    """The compute service. With `live_time`, the clock of a farm that people steer, their orders are due at once."""
 
-    def __init__(self, service: Service, store: SqliteStore, connection: MqttConnection, record: Recorder) -> None:
+    def __init__(
+        self,
+        service: Service,
+        store: SqliteStore,
+        connection: MqttConnection,
+        record: Recorder,
+        live_time: VirtualTime | None,
+    ) -> None:
         self._service, self._store, self._connection = service, store, connection
+        self._live_time = live_time
         self.news = record.news
 
     def idle(self) -> bool:
@@ -53,9 +63,15 @@ class ComputePart:
         return 0
 
     def due_ms(self) -> int | None:
-        """When a decision or an expiry is due."""
+        """When a decision or an expiry is due, or now if somebody has given an order, or queued settings."""
+        if self._live_time and self._is_asked():
+            return self._live_time.now_ms()
         due = self._service.next_due()
         return None if due is None else due * 1000
+
+    def _is_asked(self) -> bool:
+        is_ordered = any(row.state == WAITING for row in self._store.orders.open())
+        return is_ordered or bool(self._store.updates.in_states("queued"))
 
     async def run_due(self) -> None:
         """Decide."""
@@ -80,7 +96,7 @@ async def connected(
         await asyncio.to_thread(connection.connect, service.handle)  # in a thread, as the gate may be on this loop
         try:
             service.start()
-            yield ComputePart(service, store, connection, record)
+            yield ComputePart(service, store, connection, record, time if place.is_live else None)
         finally:
             await asyncio.to_thread(connection.close, 0)
 
@@ -95,7 +111,7 @@ async def open_part(job: Job, time: VirtualTime, record: Recorder) -> AsyncItera
     def forecast() -> Forecast | None:
         return forecaster.newest(time.now()) if forecaster else None
 
-    place = ComputePlace(farm, out / "compute.sqlite", identity, job.gate_port)
+    place = ComputePlace(farm, out / "compute.sqlite", identity, job.gate_port, job.is_live)
     async with connected(place, time, record, forecast) as part:
         yield part, {}
 

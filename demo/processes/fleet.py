@@ -14,6 +14,8 @@ from field_time.participant import Part, VirtualTime
 from gateway_sim.fleet import Fleet
 from gateway_sim.member import GatewayPart
 
+LIVELY = {"sample_interval_s": 60, "publish_interval_s": 60}  # while people look on
+
 
 class FleetPart(GatewayPart):
     """The gateways: as one of them would take part, with news and the truth about their zones."""
@@ -49,6 +51,7 @@ async def open_part(job: Job, time: VirtualTime, record: Recorder) -> AsyncItera
         job.gate_port,
         time,
         record,
+        LIVELY if job.is_live else None,
         state=work / "fleet",
         recorded=record.has,
         faults=scenario.faults,

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from compute_service.adapters import crops_table
+from compute_service.domain.conditions import Conditions
+from compute_service.domain.constraints import Limits
+from compute_service.domain.decide import Run, ZoneState, decide
 from compute_service.domain.inputs import config_from
-from compute_service.domain.orders import Order, OrderRow
+from compute_service.domain.orders import Hold, ManualRun, Order, OrderRow
 from compute_service.domain.ports import Beat
 from compute_service.errors import OrderError
 from compute_service.orders import give, is_serving, service_now
@@ -303,6 +306,45 @@ def test_an_order_that_cannot_be(
     assert farm.store.journal.newest() == 0
 
 
+@pytest.mark.parametrize(
+    ("known", "check"),
+    [
+        ({"under_way": "C1"}, "nothing_under_way"),
+        ({"runs": (Run(NOON - 60, 5400),)}, "within_daily_cap"),
+        ({"used_today_l": 4990}, "daily_budget"),
+        ({"used_season_l": 99_999}, "seasonal_budget"),
+        ({"conditions": Conditions(temperature_c=1.0)}, "no_frost"),
+        ({"pump_left_l_min": 199.0}, "pump_free"),
+        (
+            {"holds": (Hold(kind="pause", zone_id=None, since=NOON, until=None, by="rui", order_id="O1"),)},
+            "not_paused",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_a_persons_open_never_overrules(farm: Bench, known: dict[str, Any], check: str) -> None:
+    """Nobody opens by hand into frost, an empty pump, a spent budget, a run under way, or a field with people in it."""
+    limited = zone("a", limits=Limits(daily_l=5000, seasonal_l=100_000, frost_c=2.0))
+    farm.water("a")
+    model = farm.store.zones.model(farm.zones[0])
+    by_hand = ManualRun("O2", "ana", 600, None)
+    assert decide(limited, ZoneState(model=model), NOON, manual=by_hand).intent
+    decision = decide(limited, ZoneState(model=model, **known), NOON, manual=by_hand)
+    assert decision.intent is None
+    assert check in [one.name for one in decision.checks if not one.passed]
+
+
+def test_an_open_that_waits_before_a_stop_never_opens(farm: Bench, people: People) -> None:
+    """The service was away for a moment: the valve must not open for the second between the two orders."""
+    opening, other = (people.give("open", name, duration_s=600) for name in ("plot-1a", "plot-1b"))
+    people.give("close", "plot-1a")
+    people.give("resume", "plot-1a")
+    farm.tick(5)
+    assert people.again(opening).reason == "ana has since ordered close"
+    assert people.again(other).state == "under_way"
+    assert ("open", GATEWAY, "plot-1a") not in actions(farm)
+
+
 def test_an_open_never_starts_late(farm: Bench, people: People) -> None:
     """The service was down for a minute: the open is over, and says so; a stop of the same time is obeyed."""
     late, kept = people.give("open", "plot-1a", duration_s=600), people.give("stop")
@@ -353,6 +395,20 @@ def test_a_pause_closes_what_runs_there_and_ends_by_itself(farm: Bench, people: 
     assert farm.commands()[-1]["action"] == "open"
 
 
+def test_a_pause_closes_a_run_whose_acks_never_came(farm: Bench, people: People) -> None:
+    """The gateway obeyed, and its acks are lost: until the run's own end nobody walks in unclosed."""
+    opening = farm.water("a")
+    farm.tick(430)
+    assert farm.state_of(opening) == "expired"
+    people.order("pause", "plot-1a", until=NOON + DAY_S)
+    assert actions(farm)[-1] == ("close", GATEWAY, "plot-1a")
+    later = people.order("pause", until=farm.now + 2 * DAY_S)
+    stop_ack(farm, farm.commands()[-1])
+    farm.now += 2 * 3600
+    assert people.order("pause", until=farm.now + 3 * DAY_S).state == "done"
+    assert people.again(later).state == "done"
+
+
 def test_a_pause_closes_a_valve_that_is_only_said_to_be_open(farm: Bench, people: People) -> None:
     """A gateway reports an open valve that no command explains: it is closed all the same."""
     online(farm, open_valves=["plot-1b", "tap"])
@@ -379,6 +435,32 @@ def test_who_resumes_or_pauses_in_vain_is_told(farm: Bench, people: People) -> N
     resumed = people.order("resume", "plot-1a")
     assert resumed.state == "done"
     assert resumed.reason == "still held: ana stopped the farm at 2025-06-15 11:06, until somebody resumes"
+
+
+def test_resume_of_the_farm_withdraws_what_its_pause_closed(farm: Bench, people: People) -> None:
+    """A close that was never answered must not end, days later, a run that somebody allowed again.
+
+    What somebody else waits for at a zone of its own is still said.
+    """
+    farm.water("a")
+    online(farm, open_valves=["plot-1b"])
+    people.order("pause", until=NOON + DAY_S)
+    own = people.order("close", "plot-1b", by="rui")
+    first, second, repeated = farm.commands()[1:]
+    assert (first["zone_id"], second, own.state) == ("plot-1a", repeated, "under_way")
+    people.order("resume")
+    online(farm)
+    assert [farm.state_of(one) for one in (first, second)] == ["withdrawn", "pending"]
+    assert farm.commands()[4:] == [second]
+
+
+def test_a_stop_after_a_resume_of_the_same_second_holds(farm: Bench, people: People) -> None:
+    """Ids of one second sort by chance: what counts is who spoke last."""
+    for order_id, action in (("Z", "resume"), ("A", "stop")):
+        order = Order(order_id=order_id, action=action, at=farm.now, by="ana", via="shell")
+        give(farm.store, farm.config, order)
+    farm.tick()
+    assert [hold.kind for hold in farm.store.orders.holds()] == ["stop"]
 
 
 # advice

@@ -446,17 +446,20 @@ def test_the_last_claim_of_a_gateway_holds(store: Store) -> None:
 
 
 def test_an_order_comes_once(store: Store) -> None:
-    """What is repeated under the same key, or id, is the order that is there; those at their end are open no more."""
+    """What is repeated under the same key, or id, is the order that is there; those at their end are open no more.
+
+    They stand in the order in which they were given: an id is random within its second, and a stop may follow a resume.
+    """
     assert store.orders.add(order("O2", key="k"))
     assert not store.orders.add(order("O3", key="k"))
     assert not store.orders.add(order("O2", key="other"))
     assert store.orders.add(order("O1", "stop", None))
-    assert [row.order.order_id for row in store.orders.open()] == ["O1", "O2"]
+    assert [row.order.order_id for row in store.orders.open()] == ["O2", "O1"]
     store.orders.move("O1", "under_way", command_ids=["C1", "C2"])
     store.orders.move("O2", "refused", reason="why", ended_at=NOON + 3)
     [row] = store.orders.open()
     assert (row.state, row.command_ids, row.order) == ("under_way", ("C1", "C2"), order("O1", "stop", None))
-    [first, second] = store.orders.last(2)
+    [second, first] = store.orders.last(2)
     assert (first, second.reason, second.ended_at) == (row, "why", NOON + 3)
     assert store.orders.of_key("k") == store.orders.get("O2") == second
 

@@ -141,3 +141,23 @@ def test_sleepers_wake_when_their_time_has_come() -> None:
         return woken
 
     assert asyncio.run(story()) == ["soon", "300", "899", "late", "900"]
+
+
+def test_a_live_farm_never_runs_ahead() -> None:
+    """People who look on see no time that has not come yet, and all that was due happens in its order."""
+    moments: list[tuple[float, int]] = []
+
+    async def story(clock: FieldClock, _players: dict[str, Player]) -> None:
+        await clock.joined("a", "b")
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+
+        def tell(_now_s: int, _news: str) -> None:
+            moments.append((loop.time() - began_s, clock.now_ms - START * 1000))
+
+        await clock.keep_pace(START + 20, 40, tell)
+
+    log = asyncio.run(with_players({"a": 10, "b": 20}, story))
+    assert [(name, at) for name, at in log if "rests" not in name] == [("a", 10), ("a", 20), ("b", 20)]
+    assert all(field_ms <= passed_s * 40_000 for passed_s, field_ms in moments)
+    assert {field_ms for _, field_ms in moments} - {0, 10_000, 20_000}, "the hands move between what is due, too"

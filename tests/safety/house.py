@@ -1,23 +1,20 @@
-"""The whole house in one process: the real gateway, its outbox and its supervisor, and compute's real command log.
+"""The whole house in one process: the real gateway, its outbox and its supervisor, the real service, and people.
 
-Fake are board, flash, clock and wire, as in `world`, and compute's service around its log. There are no snapshots of a
-running gateway: to go back, everything that happened is played again, so this walk is slower and shallower.
+Fake are board, flash, clock and wire, as in `world`. There are no snapshots of a running gateway: to go back,
+everything that happened is played again, so this walk is slower and shallower.
 """
 
 import asyncio
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from compute_service import commands
-from compute_service.adapters.sqlite.store import SqliteStore
-from compute_service.domain.decide import Decision, Open
 from gateway.gateway import Gateway
 from gateway.valves import Valves
 from protocol import messages, topics
-from tests.compute_service.bench import zone
-from tests.safety.explorer import CLOSE, STOP, Scenario, opening
+from tests.safety.explorer import Scenario, opening
+from tests.safety.office import DEATHS, FARM_ZONES, Office, is_a_persons
 from tests.safety.oracle import Ack, Command
 from tests.safety.world import GATEWAY, ZONES, Event, World
 
@@ -29,7 +26,6 @@ CONFIG = {
     "zones": list(ZONES),
     **dict.fromkeys(("sample_interval_s", "publish_interval_s", "status_interval_s"), DAY_S),
 }
-FARM_ZONES = {"plot-1a": zone("a"), "plot-1b": zone("b")}
 
 
 class _Link:
@@ -50,13 +46,17 @@ class _Link:
 
 
 class House(World):
-    """One gateway and its command log. Compute issues `orders` (see `explorer.issue`) in turn, the first at once."""
+    """One gateway and its compute service, which issues `orders` in turn, the first at once; it may die of that one.
 
-    def __init__(self, orders: tuple[dict[str, Any], ...], copies: int) -> None:
+    An order is what compute decides (see `explorer.opening`) or, with a name in `by`, what somebody asks for.
+    """
+
+    def __init__(self, orders: tuple[dict[str, Any], ...], copies: int, death: str | None = None) -> None:
         self._loop = asyncio.new_event_loop()
-        self._store = SqliteStore(":memory:")
+        self.office = Office(lambda: self.truth, self._wire)
         self._given = orders
         self._copies = copies
+        self._first_death = death
         self._sleepers: list[tuple[int, asyncio.Future[None]]] = []
         self._run: asyncio.Task[None] | None = None
         self._begin()
@@ -64,19 +64,18 @@ class House(World):
     def _begin(self) -> None:
         self._past: list[Event] = []
         self.orders = list(self._given)
-        self.uplink: list[tuple[Ack, Callable[[], None]]] = []  # acks that compute has not heard yet
+        self.uplink: list[tuple[Ack, bytes, Callable[[], None]]] = []  # acks that compute has not heard yet
         self.heard_twice = 0
-        self._store.database.connection.execute(
-            "BEGIN"
-        )  # one transaction: whatever compute writes is taken back at once
+        self.office.begin()
         super().__init__((), self._copies)
-        self.on_issue(None)
+        if self.orders:
+            self.on_issue(self._first_death)
 
     def close(self) -> None:
         """End the loop and the store."""
         self._forget_device()
         self._loop.close()
-        self._store.close()
+        self.office.close()
 
     def snapshot(self) -> tuple[Any, ...]:
         """What has happened so far."""
@@ -85,7 +84,7 @@ class House(World):
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Begin anew and let it happen again."""
         self._forget_device()
-        self._store.database.connection.execute("ROLLBACK")
+        self.office.take_back()
         self._begin()
         for event in snapshot[1:]:  # the first is the boot
             self.apply(event)
@@ -97,58 +96,37 @@ class House(World):
         """Let an event happen; compute gives up what is overdue. Raises BrokenPromiseError."""
         self._past.append(event)
         super().apply(event)
-        commands.give_up(self._store.commands, self._store.zones, self.truth)
+        self.office.give_up()
 
     # the events that only a house has
 
-    def on_issue(self, _: None) -> None:
-        """Compute issues its next order, and the broker has it."""
-        order, now = self.orders.pop(0), self.truth
-        zone_id = order.get("zone_id", "plot-1a")
-        if order["action"] == "open":
-            self.issue(self._decide(order, zone_id, now), self._copies)
-            return
-        # An operator's: no decision stands behind it, so the log of commands does not know it.
-        epoch = self._store.commands.epoch(zone_id) + 1 if order["action"] == "close" else 0
-        if epoch:
-            self._store.commands.raise_epoch(zone_id, epoch)
-        self.issue(
-            {
-                "command_id": f"{order['action']}-{len(self.commands) + 1}",
-                "device_id": GATEWAY,
-                "zone_id": zone_id if epoch else None,
-                "action": order["action"],
-                "issued_at": now,
-                "expires_at": now + commands.LIFE_S,
-                "epoch": epoch,
-            },
-            self._copies,
-        )
+    def on_issue(self, death: str | None) -> None:
+        """Compute issues its next order, or somebody gives it, and the broker has it; or compute dies of it."""
+        self.office.issue(self.orders.pop(0), death)
 
-    def _decide(self, order: dict[str, Any], zone_id: str, now: int) -> Command:
-        intent = Open(order["duration_s"], order.get("max_volume_l", 1e6), 1.0)
-        decision = Decision(zone_id=zone_id, at=now, intent=intent, checks=(), sentence="it is dry", receipt={})
-        command_id = f"open-{len(self.commands) + 1}"
-        command = commands.remember(self._store.commands, FARM_ZONES[zone_id], decision, "decision", command_id)
-        assert command
-        commands.on_puback(self._store.commands, command_id)
-        return dict(command)
+    def on_restart(self, _: None) -> None:
+        """Compute is back after it died."""
+        self.office.restart()
 
     def on_hear(self, what: tuple[int, bool]) -> None:
         """Compute hears an ack; its PUBACK comes back, or is lost, so that the ack comes again."""
         number, is_acked = what
-        ack, on_acked = self.uplink[number]
-        self._hear_at_compute(ack)
+        _, payload, on_acked = self.uplink[number]
+        self.office.hear(topics.ack(GATEWAY), payload)
         if not is_acked:
             self.heard_twice += 1
             return
         del self.uplink[number]
         self._within(on_acked)
 
-    def _hear_at_compute(self, ack: Ack) -> None:
-        command = self._store.commands.get(ack["command_id"])
-        if command:
-            commands.acknowledge(self._store.commands, self._store.zones, command, cast(Any, ack), self.truth)
+    def _wire(self, command: Command) -> None:
+        """The broker has a command, perhaps once more."""
+        names = [one["command_id"] for one in self.commands]
+        if command["command_id"] not in names:
+            self.issue(command, self._copies)
+            return
+        number = names.index(command["command_id"])
+        self.left = (*self.left[:number], self.left[number] + 1, *self.left[number + 1 :])
 
     # the device
 
@@ -182,9 +160,11 @@ class House(World):
     def _publish(self, topic: str, payload: bytes, on_acked: Callable[[], None]) -> None:
         kind, message = messages.decode(topic, payload)
         if kind == "ack":
-            self.uplink.append((dict(message), on_acked))
-        else:
-            on_acked()
+            self.uplink.append((dict(message), payload, on_acked))
+            return
+        if kind == "status":
+            self.office.hear(topic, payload)
+        on_acked()
 
     async def sleep(self, ms: int) -> None:
         """The gateway's sleep, in device time."""
@@ -230,7 +210,7 @@ class House(World):
         """The power goes; what the broker has already, compute will hear."""
         super().on_power(None)
         self._forget_device()
-        self.uplink = [(ack, _nothing) for ack, _ in self.uplink]
+        self.uplink = [(ack, payload, _nothing) for ack, payload, _ in self.uplink]
 
     def _forget_device(self) -> None:
         """Its tasks end, and whatever they do on the way out reaches nothing."""
@@ -283,15 +263,35 @@ class House(World):
     # the end
 
     def run_out(self) -> None:
-        """Let every run end, and every ack be heard; then the books must be right."""
+        """Let every stop arrive, every run end, and every ack be heard; then the books must be right."""
+        if not self.office.is_alive:
+            self.apply(Event("restart"))
+        if not self.powered:
+            self.apply(Event("boot", "kept"))
+        if self.office.has_people:
+            self._obey_people()
         super().run_out()
+        self._hear_all()
+        store = self.office.store.commands
+        booked = {delivery.command_id: delivery.duration_s for delivery in store.deliveries()}
+        for command in self.commands:
+            row = store.get(command["command_id"])
+            if row and command["action"] == "open":
+                self.oracle.booked(row.command_id, row.state, booked.get(row.command_id))
+
+    def _obey_people(self) -> None:
+        """The gateway says that it is online, hears what nobody has answered yet, and answers."""
+        self._hear_all()
+        self._within(self._gateway._came_online)
+        for number, command in enumerate(self.commands):
+            if command["action"] != "open" and self.left[number]:
+                self.apply(Event("deliver", number))
+        self._hear_all()
+        self.office.judge.ends(self.oracle.open_zones, self.office.unfinished(), self.truth)
+
+    def _hear_all(self) -> None:
         while self.uplink:
             self.on_hear((0, True))
-        booked = {delivery.command_id: delivery.duration_s for delivery in self._store.commands.deliveries()}
-        for command in self.commands:
-            row = self._store.commands.get(command["command_id"])
-            if row:
-                self.oracle.booked(row.command_id, row.state, booked.get(row.command_id))
 
 
 class _Clock:
@@ -319,14 +319,19 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, eq=False)
 class HouseScenario(Scenario):
-    """What may happen to a house in which compute issues `orders`; acks come once or twice, in any order."""
+    """What may happen to a house with these `orders`; acks come once or twice, in any order, and compute may die.
+
+    `death` is how it dies of the first order, `deaths` how often of later ones.
+    """
 
     orders: tuple[dict[str, Any], ...] = ()
     twice: int = 1
+    death: str | None = None
+    deaths: int = 0
 
     def world(self, make: Callable[..., Valves] = Valves) -> House:
         """The house before anything has happened. Close it."""
-        return House(self.orders, self.copies)
+        return House(self.orders, self.copies, self.death)
 
     def choices(self, world: World) -> Iterator[Event]:
         """Everything that can happen next."""
@@ -334,18 +339,47 @@ class HouseScenario(Scenario):
         yield from super().choices(world)
         if not world.powered:
             return
-        if world.orders:
+        is_alive = world.office.is_alive
+        if world.orders and (is_alive or is_a_persons(world.orders[0])):
             yield Event("issue")
+        if not is_alive:
+            yield Event("restart")
+            return
+        if world.orders and world.office.deaths < self.deaths + bool(self.death):
+            yield from (Event("issue", death) for death in DEATHS)
         for number in {0, len(world.uplink) - 1} if world.uplink else ():
             yield Event("hear", (number, True))
         if world.uplink and world.heard_twice < self.twice:
             yield Event("hear", (0, False))
 
 
+def _ask(action: str, zone_id: str | None = None, by: str = "ana", **fields: Any) -> dict[str, Any]:
+    """What somebody orders."""
+    return {"action": action, "zone_id": zone_id, "by": by, **fields}
+
+
+STOP, CLOSE, RESUME = _ask("stop"), _ask("close", "plot-1a"), _ask("resume")
+PAUSE = _ask("pause", "plot-1a", pause_s=3600)
+BY_HAND = _ask("open", "plot-1a", "rui", duration_s=60, key="a form")
+_MOST = ("half", "due", "late", "expiry")
+
+
+def _of_people(name: str, depth: int, orders: tuple[dict[str, Any], ...], **more: Any) -> HouseScenario:
+    """What orders can do to each other: each message comes once, and time passes to where that matters to them."""
+    return HouseScenario(name, (), depth, 1, 0, orders=orders, waits=("half", "late", "expiry"), **more)
+
+
 HOUSES = (
     HouseScenario("an open", (), 4, orders=(opening(),)),
     HouseScenario("an open replaced", (), 4, power=1, orders=(opening(max_volume_l=20), opening(86400))),
-    HouseScenario("an open stopped", (), 4, power=1, orders=(opening(), STOP)),
-    HouseScenario("an open closed, and again", (), 4, power=1, orders=(opening(), CLOSE, opening(90))),
+    HouseScenario("an open stopped", (), 4, power=1, orders=(opening(), STOP), waits=_MOST),
+    HouseScenario("an open closed, and again", (), 4, power=1, orders=(opening(), CLOSE, opening(90)), waits=_MOST),
     HouseScenario("an open and the clock", (), 3, orders=(opening(),), clock=1, boots=("kept", "lost")),
+    _of_people("a stop while compute dies", 4, (opening(), STOP, opening(90)), deaths=1),
+    _of_people("an open unsent, and stopped", 4, (opening(), STOP), death="unsent"),
+    _of_people("an open unacked, and closed", 4, (opening(), CLOSE), death="unacked"),
+    _of_people("a form sent twice", 3, (BY_HAND, BY_HAND, STOP), deaths=1),
+    _of_people("an order in an outage", 3, (opening(60, zone_id="plot-1b"), BY_HAND, STOP), deaths=1),
+    _of_people("pickers walk in", 5, (opening(86400), PAUSE, opening(90))),
+    _of_people("stopped and resumed", 4, (opening(), STOP, RESUME, opening(90))),
 )

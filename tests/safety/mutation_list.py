@@ -13,6 +13,8 @@ COMMAND_TABLES = "compute_service/adapters/sqlite/commands.py"
 ZONE_TABLES = "compute_service/adapters/sqlite/zones.py"
 DECIDE = "compute_service/domain/decide.py"
 CONSTRAINTS = "compute_service/domain/constraints.py"
+ORDERS = "compute_service/orders.py"
+ORDERS_OF_THE_DOMAIN = "compute_service/domain/orders.py"
 ZONE_MODELS = "compute_service/zone_models.py"
 ZONE_MODEL = "compute_service/domain/zone_model.py"
 GATE = "local_cloud/gate.py"
@@ -22,6 +24,7 @@ _VALVES_STORAGE = "tests/vm/portable/test_valves_storage.py::"
 _PROTOCOL = "tests/vm/portable/test_protocol.py::Garbage::"
 _OUTBOX = "tests/vm/portable/test_outbox.py::"
 _COMPUTE = "tests/compute_service/"
+_ORDERS = "tests/compute_service/test_orders.py::"
 _STRANGERS = "tests/safety/test_strangers.py::"
 _CRASHES = "tests/safety/test_compute_crashes.py::"
 
@@ -250,8 +253,8 @@ MUTATIONS = (
     Mutation(
         "a command is stored before it is published",
         SERVICE,
-        "            self._zone_models.keep(work)\n        self._zone_models.remember(work)",
-        "            self._zone_models.keep(work)\n"
+        "reason=decision.sentence)\n        self._zone_models.remember(work)",
+        "reason=decision.sentence)\n"
         "            command = self._send_command(command) if command else None\n"
         "        self._zone_models.remember(work)",
         _COMPUTE + "test_commands.py::test_command_is_on_the_disk_before_it_is_published",
@@ -266,7 +269,7 @@ MUTATIONS = (
     Mutation(
         "a restart publishes what is pending",
         SERVICE,
-        'if command.message["expires_at"] > self._now():',
+        "if commands.opens(command) and not is_late:",
         "if False:",
         _CRASHES + "test_a_death_at_any_moment_changes_nothing[all in order]",
     ),
@@ -388,5 +391,132 @@ MUTATIONS = (
         'sample["clock"] != "synced"',
         "False",
         _COMPUTE + "test_service.py::test_unusable_samples",
+    ),
+    # What people order
+    Mutation(
+        "hold check",
+        DECIDE,
+        "for hold in state.holds]",
+        "for hold in ()]",
+        _ORDERS + "test_stop_holds_until_resume_also_after_a_restart",
+    ),
+    Mutation(
+        "an order to open expires",
+        ORDERS_OF_THE_DOMAIN,
+        "return self.at + OPEN_LIFE_S",
+        "return None",
+        _ORDERS + "test_an_open_never_starts_late",
+    ),
+    Mutation(
+        "a repeated order acts once",
+        ORDERS,
+        "store.orders.of_key(order.key) if order.key else None",
+        "None",
+        _ORDERS + "test_a_repeated_order_acts_once",
+    ),
+    Mutation(
+        "orders are obeyed as they were given",
+        "compute_service/adapters/sqlite/orders.py",
+        "WHERE ended_at IS NULL ORDER BY rowid",
+        "WHERE ended_at IS NULL ORDER BY order_id",
+        _COMPUTE + "test_ports.py::test_an_order_comes_once[sqlite]",
+    ),
+    Mutation(
+        "a stop overtakes an open that waits before it",
+        SERVICE,
+        "overtaken(order, later) or ",
+        "",
+        _ORDERS + "test_an_open_that_waits_before_a_stop_never_opens",
+    ),
+    Mutation(
+        "a stop is said at each status",
+        SERVICE,
+        'if status["state"] == "online":',
+        "if False:",
+        _ORDERS + "test_an_unanswered_stop_is_said_at_each_status",
+    ),
+    Mutation(
+        "a stop is said again at the start",
+        SERVICE,
+        "                self._tell_command(stop.message)\n                self._send_command(stop.message)\n",
+        "                self._tell_command(stop.message)\n",
+        _ORDERS + "test_stop_holds_until_resume_also_after_a_restart",
+    ),
+    Mutation(
+        "a stop that waited comes before what it stops",
+        SERVICE,
+        "            self._take_orders(self._now())  # a stop",
+        "            # a stop",
+        _ORDERS + "test_a_stop_that_waited_comes_before_what_it_stops",
+    ),
+    Mutation(
+        "a restart opens nothing that is held",
+        SERVICE,
+        " or in_force(holds, command.zone_id, self._now())",
+        "",
+        _ORDERS + "test_a_stop_that_waited_comes_before_what_it_stops",
+    ),
+    Mutation(
+        "a stop is never given up",
+        COMMANDS,
+        "give_up_at=NEVER",
+        "give_up_at=now + LIFE_S",
+        _ORDERS + "test_only_a_later_resume_withdraws_a_stop",
+    ),
+    Mutation(
+        "a resume withdraws",
+        ORDERS,
+        "                commands.withdraw(self.store.commands, row, now)",
+        "                pass",
+        _ORDERS + "test_only_a_later_resume_withdraws_a_stop",
+    ),
+    Mutation(
+        "a resume withdraws what its own place waits for",
+        ORDERS,
+        "return own - {",
+        "return own | {",
+        _ORDERS + "test_resume_of_the_farm_withdraws_what_its_pause_closed",
+    ),
+    Mutation(
+        "a resume releases its own place",
+        "compute_service/adapters/sqlite/orders.py",
+        "if hold.kind in all_kinds and hold.zone_id == zone_id",
+        "if hold.kind in all_kinds",
+        _COMPUTE + "test_ports.py::test_a_hold_never_becomes_shorter[sqlite]",
+    ),
+    Mutation(
+        "a person's open keeps what bounds water",
+        DECIDE,
+        "check.name not in overruled), None)",
+        "not manual), None)",
+        _ORDERS + "test_what_a_persons_open_never_overrules",
+    ),
+    Mutation(
+        "a person's open keeps within the day",
+        DECIDE,
+        "bounds_s = (zone.max_run_s, left_today_s, ",
+        "bounds_s = (zone.max_run_s, zone.daily_cap_s if manual else left_today_s, ",
+        _ORDERS + "test_a_run_by_hand_stays_within_the_day",
+    ),
+    Mutation(
+        "a person's open keeps within one run",
+        ORDERS,
+        "            run_s > most_s,",
+        "            False,",
+        _ORDERS + "test_an_order_that_cannot_be",
+    ),
+    Mutation(
+        "a pause closes first",
+        ORDERS,
+        "for zone in zones if zone.zone_id in running]",
+        "for zone in ()]",
+        _ORDERS + "test_a_pause_closes_what_runs_there_and_ends_by_itself",
+    ),
+    Mutation(
+        "a pause closes what nobody answered",
+        COMMANDS,
+        "_bound_s(command) + ACK_GRACE_S\n\n\ndef withdraw",
+        "0 * ACK_GRACE_S\n\n\ndef withdraw",
+        _ORDERS + "test_a_pause_closes_a_run_whose_acks_never_came",
     ),
 )

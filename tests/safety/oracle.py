@@ -24,6 +24,9 @@ PROMISES = {
     "g": "a valve opens only by a command whose epoch is greater than that of every open and close obeyed before it",
     "h": "a tick gets somewhere: the next one is due later than it",
     "i": "compute books for a command what its valve delivered, once",
+    "j": "after a person's stop, close or pause no open leaves for that place before its end, or a resume",
+    "k": "a person's open acts once, within a minute, and gives no more than was ordered",
+    "l": "a stop, close or pause is said until it is answered or withdrawn, and then every valve of its place is shut",
 }
 
 
@@ -75,6 +78,11 @@ class Oracle:
         self._commands[command["command_id"]] = command
         if command["action"] == "open":
             self._bounds[command["command_id"]] = self._bound_ms(command)
+
+    @property
+    def open_zones(self) -> set[str]:
+        """The zones whose valve is open."""
+        return set(self._open)
 
     @property
     def opened_valves(self) -> int:

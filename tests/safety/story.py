@@ -32,6 +32,12 @@ _CLOCK = {
     "untrusted": "The device no longer trusts its clock",
     "trusted": "The device learns the time, and trusts its clock",
 }
+_DEATHS = {
+    None: "",
+    "untaken": "; compute dies before it has taken that",
+    "unsent": "; compute dies before a command of it has left",
+    "unacked": "; compute dies before it hears that the broker has it",
+}
 _PUBACKS = {True: "", False: ", but its PUBACK is lost"}
 _WORDS: dict[str, Callable[[Any, Any], str]] = {
     "boot": lambda world, kind: f"The power is back{_BOOTS[kind]}; the device boots",
@@ -41,7 +47,8 @@ _WORDS: dict[str, Callable[[Any, Any], str]] = {
     "clock": lambda world, jump: _CLOCK[jump],
     "wear": lambda world, _: "The flash loses everything that was written to it",
     "power": lambda world, _: "The power goes",
-    "issue": lambda world, _: f"Compute issues its next command, {world.orders[0]['action']}",
+    "issue": lambda world, death: f"{_order(world.orders[0])}{_DEATHS[death]}",
+    "restart": lambda world, _: "Compute is back",
     "hear": lambda world, what: f"Compute hears that {_ack(world.uplink[what[0]][0])}{_PUBACKS[what[1]]}",
 }
 _TEAR = {"before": "before it wrote", "torn": "while it wrote", "after": "after it wrote"}
@@ -118,6 +125,12 @@ def _ack(ack: dict[str, Any]) -> str:
     if ack["end_reason"]:
         details.append(f"ended by {ack['end_reason']}")
     return f"{ack['command_id']} is {ack['state']} ({', '.join(details)})"
+
+
+def _order(order: dict[str, Any]) -> str:
+    if "by" not in order:
+        return f"Compute issues its next command, {order['action']}"
+    return f"{order['by']} orders: {order['action']} {order.get('zone_id') or 'the farm'}"
 
 
 def _command(command: Command) -> str:

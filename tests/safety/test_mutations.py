@@ -21,6 +21,8 @@ NEEDED = (
         "daily cap",
         "cooldown",
     ),
+    *("hold check", "an order to open expires", "a stop is said at each status", "a stop is never given up"),
+    *("a restart opens nothing that is held", "a pause closes first", "a repeated order acts once"),
     *("a command is stored before it is published", "an ack is settled once", "clock trust check of samples"),
 )
 

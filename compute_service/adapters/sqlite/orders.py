@@ -36,11 +36,11 @@ class OrderTables:
 
     def open(self) -> list[OrderRow]:
         """The orders that have not come to their end, in the order in which they were given."""
-        return self._rows("WHERE ended_at IS NULL ORDER BY order_id")
+        return self._rows("WHERE ended_at IS NULL ORDER BY rowid")
 
     def last(self, count: int = 20) -> list[OrderRow]:
         """The last orders, the oldest first."""
-        return self._rows("ORDER BY order_id DESC LIMIT ?", count)[::-1]
+        return self._rows("ORDER BY rowid DESC LIMIT ?", count)[::-1]
 
     def _rows(self, rest: str, *values: object) -> list[OrderRow]:
         return [_order(*row) for row in self._database.all(f"SELECT {_ROW} FROM orders {rest}", *values)]  # noqa: S608 - our own words

@@ -38,7 +38,7 @@ class OrdersInMemory:
         return self._rows()[-count:] if count else []
 
     def _rows(self) -> list[OrderRow]:
-        return [row for _, row in sorted(self._tables.orders.items(), key=lambda item: item[0])]
+        return [row for _, row in self._tables.orders.items()]
 
     def move(
         self,
