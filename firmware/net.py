@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 ANSWER_MS = 3000
 POLL_MS = 50
 JOIN_MS = 15_000
+LOOK_S = 5  # from one look at the joined network to the next; a broken connection tells earlier
 BACKOFF_MS = (2000, 120_000)  # least and most between two attempts to join
 NTP_TO_UNIX = 2208988800
 DNS_PORT = 53
@@ -43,7 +44,7 @@ class Wifi:
             if self._wlan.isconnected():
                 attempt = 0
                 self.joined.set()
-                await asyncio.sleep(1)
+                await asyncio.sleep(LOOK_S)
                 continue
             self.joined.clear()
             if attempt:

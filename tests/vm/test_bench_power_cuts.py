@@ -122,7 +122,7 @@ async def test_at_every_await(
 ) -> None:
     """At each time that a task of the board goes on, from the command to the end of a run, a close and a stop."""
     count = await points("await", commander, identities, mosquitto.port)
-    assert count > 60
+    assert count > 45
     lives = [Life(f"irrigation-gateway-{n}", "await", Cut("await", n)) for n in range(1, count + 1)]
     await live_all(lives, commander, identities, mosquitto.port)
     record_property("power cuts at awaits", count)

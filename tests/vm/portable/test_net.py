@@ -321,7 +321,7 @@ class WifiLink(NetTestCase):
         with self.assertRaises(net.NetError):
             wifi.check()
         self.assertTrue(wifi.rssi_dbm() is None)
-        await self.keep(wifi, 6000)
+        await self.keep(wifi, self.time.ms + 3000)
         self.assertEqual(len(self.radio.attempts), 2)
         self.assertTrue(wifi.joined.is_set())
 
