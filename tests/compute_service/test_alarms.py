@@ -520,8 +520,10 @@ def test_a_person_reads_the_alarms(path: Path, farm: Farm, capsys: pytest.Captur
     assert main(["alarms", f"--store={path}"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "critical Water flows at plot-1a while its valve is shut: 30 l were told of last.",
-        "         Shut the main valve, and look for a leak or a valve that does not close."
-        " Ends when none was told of for 6 h.",
+        (
+            "         Shut the main valve, and look for a leak or a valve that does not close."
+            " Ends when none was told of for 6 h."
+        ),
         f"         since 2025-06-15 11:06; {alarm_id}",
     ]
     assert main(["alarms", "--language", "pt", f"--store={path}"]) == 0
