@@ -75,12 +75,12 @@ class AlarmWatch:
                 self.hear_status(row["status"], row["heard_at"])
         for zone_id, facts in self._zones.items():
             for note in self._store.journal.last(2, ("ack",), zone_id):
-                self.hear_note(note["kind"], zone_id, note["body"], note["at"])
+                self.hear_note(note["kind"], zone_id, note["gateway_id"], note["body"], note["at"])
             zone = next(zone for zone in self._config.zones if zone.zone_id == zone_id)
             if model := self._store.zones.model(zone):
                 _follow_model(facts, model)
         for note in self._store.journal.last(200, ("error",)):
-            self.hear_note(note["kind"], note["zone_id"], note["body"], note["at"])
+            self.hear_note(note["kind"], note["zone_id"], note["gateway_id"], note["body"], note["at"])
         self._news.clear()
 
     # what is heard
@@ -115,14 +115,16 @@ class AlarmWatch:
             gateway.unsure_since = now if gateway.unsure_since is None else gateway.unsure_since
             gateway.unsure_at = now
 
-    def hear_note(self, kind: str, zone_id: str | None, body: Mapping[str, Any], at: int) -> None:
+    def hear_note(
+        self, kind: str, zone_id: str | None, gateway_id: str | None, body: Mapping[str, Any], at: int
+    ) -> None:
         """Something was noted in the journal, now or before the service was started."""
         if kind == "ack" and zone_id in self._zones:
             self._hear_ack(self._zones[zone_id], body, at)
         elif kind == "error":
             unasked = untrusted_reports.unasked(body["code"], body["text"])
-            if unasked and unasked.zone_id in self._zones:
-                zone = self._zones[unasked.zone_id]
+            zone = self._zones.get(unasked.zone_id) if unasked else None
+            if unasked and zone and zone.gateway_id == gateway_id:  # no gateway speaks for another's zones
                 zone.leak_at, zone.leak_l = at, unasked.litres
                 self._touch(zone.zone_id)
 

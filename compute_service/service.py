@@ -200,7 +200,8 @@ class Service:
             why = f"is not the configured probe of {message.get('zone_id')}"
             raise _RefusedError(message["sensor_id"], "reading", why)
         for sample in message["samples"]:
-            self._alarms.hear_clock(message["gateway_id"], sample["clock"] == "synced", now)
+            is_sure = sample["clock"] == "synced" and sample["measured_at"] <= now + FUTURE_S
+            self._alarms.hear_clock(message["gateway_id"], is_sure, now)
             if self._is_usable(sample, now):
                 if sample.get("vwc") is None:
                     self._store.updates.count("samples_without_vwc")  # the probe's verdict will tell of it
@@ -398,7 +399,7 @@ class Service:
         """Into the journal, in the transaction of the change."""
         now = self._now()
         self._store.journal.add(now, kind, zone_id, gateway_id, body)
-        self._alarms.hear_note(kind, zone_id, body, now)
+        self._alarms.hear_note(kind, zone_id, gateway_id, body, now)
 
     def _give_up(self, now: int) -> None:
         with self._store.transaction():

@@ -88,16 +88,16 @@ KINDS: tuple[AlarmKind, ...] = (
         ),
     ),
     _row(
-        *("probe_dead", WARNING, "probe", conditions.verdict("dead"), 0, 3 * HOUR_S),
+        *("probe_dead", WARNING, "probe", conditions.verdict("dead"), 0, DAY_S),
         en=(
             "Probe {place} tells values that no soil has",
             "Look at its cable and whether it stands in soil; replace it.",
-            "when its values can be believed for 3 h",
+            "when its values can be believed for a day",
         ),
         pt=(
             "A sonda {place} dá valores que nenhum solo tem",
             "Verifique o cabo e se ela está na terra; troque-a.",
-            "quando os valores forem críveis por 3 h",
+            "quando os valores forem críveis por um dia",
         ),
     ),
     _row(
@@ -246,12 +246,12 @@ KINDS: tuple[AlarmKind, ...] = (
     _row(
         *("clock_unsure", WARNING, "gateway", conditions.unsure, 30 * MINUTE_S, HOUR_S),
         en=(
-            "{place} is not sure of the time: its samples do not count, and it opens no valve",
+            "The clock of {place} is not right, or not sure: its samples do not count, and it may open no valve",
             "Let it reach a time server (NTP, UDP port 123).",
             "when its clock is right for an hour",
         ),
         pt=(
-            "{place} não tem certeza da hora: as amostras não contam, e ele não abre válvula",
+            "O relógio de {place} está errado ou incerto: as amostras não contam, e ele talvez não abra válvula",
             "Deixe-o alcançar um servidor de hora (NTP, porta UDP 123).",
             "quando o relógio estiver certo por uma hora",
         ),

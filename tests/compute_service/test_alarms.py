@@ -131,6 +131,13 @@ def moves_again(farm: Farm) -> None:
     farm.pass_time(4 * HOUR_S)
 
 
+def believable_again(farm: Farm) -> None:
+    """A probe that fails on and off is one alarm, and not one at each failure."""
+    farm.pass_time(12 * HOUR_S)
+    assert "probe_dead" in farm.kinds()
+    farm.pass_time(13 * HOUR_S)
+
+
 def dead(farm: Farm) -> None:
     farm.hear_reading("a", vwc=0.25)
     for _ in range(4):
@@ -301,7 +308,7 @@ STORIES: dict[str, tuple[Callable[[Farm], None], Callable[[Farm], Farm | None], 
     "gateway_silent": (silence, heard_again, GATEWAY),
     "reading_stale": (no_reading, heard_again, "plot-1a"),
     "probe_stuck": (stuck, moves_again, f"{GATEWAY}.soil-a"),
-    "probe_dead": (dead, moves_again, f"{GATEWAY}.soil-a"),
+    "probe_dead": (dead, believable_again, f"{GATEWAY}.soil-a"),
     "probe_percent": (percent, moves_again, f"{GATEWAY}.soil-a"),
     "command_expired": (no_answer, answer, "plot-1a"),
     "valve_open": (open_valve, shut_valve, "plot-1a"),
@@ -382,6 +389,23 @@ def test_a_service_that_was_away_blames_nobody(farm: Farm) -> None:
     again = reborn(farm)
     again.tick(MINUTE_S)
     assert again.kinds() == []
+
+
+def test_no_gateway_speaks_for_another(farm: Farm) -> None:
+    """A report of a leak at a zone of another gateway raises no alarm there."""
+    other = zone("c", gateway_id="irrigation-gateway-2", sensor_id="irrigation-gateway-2.soil-c")
+    farm = begun(farm.store, zones=(zone("a"), other))
+    farm.hear_error("flow_while_shut", "plot-1c: 30 l in 900 s")
+    farm.tick(1)
+    assert farm.kinds() == []
+
+
+def test_a_clock_that_runs_ahead_is_found(farm: Farm) -> None:
+    """A gateway that is sure of a wrong time has samples from the future, which do not count."""
+    for _ in range(4):
+        farm.hear_reading("a", at=farm.now + HOUR_S)
+        farm.tick(900)
+    assert farm.kinds() == ["clock_unsure"]
 
 
 def test_a_run_under_way_is_no_open_valve(farm: Farm) -> None:
@@ -531,7 +555,7 @@ def test_a_person_reads_the_alarms(path: Path, farm: Farm, capsys: pytest.Captur
 
 
 def test_a_person_acknowledges_from_a_shell(path: Path, farm: Farm, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is said who has seen it, with the service running or not; a slip is one line on stderr, and changes nothing."""
+    """It is said who has seen it, without the service too; a slip is one line on stderr, and changes nothing."""
     alarm_id = farm.of_kind("water_while_shut").alarm_id
     assert main(["alarms", "--ack", alarm_id, "--by", "ana", f"--store={path}"]) == 0
     assert capsys.readouterr().out == f"{alarm_id}: seen by ana at 2025-06-15 11:06\n"
