@@ -12,7 +12,7 @@ from typing import Any
 from demo.command import whole
 from demo.errors import KNOWN_TROUBLE
 from demo.job import ZONE_FILE
-from demo.live.orchestrator import Told, run_live
+from demo.live.orchestrator import Audience, run_live
 from demo.preparation import (
     FORECAST_FILE,
     issue_identities,
@@ -54,8 +54,8 @@ def give(arguments: argparse.Namespace, wall_clock: Callable[[], float]) -> None
         (work / "events").symlink_to(out / "events")  # so that people can read along
         job = replace(job_of(scenario, arguments, work, out), is_live=True)
         issue_identities(job, [gateway.gateway_id for gateway in scenario.farm.gateways])
-        told = Told(say=_say, ready=lambda: _introduce(out, zone_id, arguments.speed))
-        asyncio.run(run_live(job, participants_of(scenario), arguments.speed, wall_clock, told))
+        audience = Audience(say=_say, ready=lambda: _introduce(out, zone_id, arguments.speed))
+        asyncio.run(run_live(job, participants_of(scenario), arguments.speed, wall_clock, audience))
 
 
 def _scenario(arguments: argparse.Namespace) -> Scenario:

@@ -22,7 +22,7 @@ LATE_S = 5  # of the world's seconds behind its pace, from which on the farm is 
 
 
 @dataclass(frozen=True)
-class Told:
+class Audience:
     """What a person is told: `say` a line, and `ready` once the farm takes orders."""
 
     say: Callable[[str], None]
@@ -59,7 +59,7 @@ class LiveGroup(ProcessGroup):
 
 
 async def run_live(
-    job: Job, participants: Participants, speed: float, wall_clock: Callable[[], float], told: Told
+    job: Job, participants: Participants, speed: float, wall_clock: Callable[[], float], audience: Audience
 ) -> None:
     """Run the farm until its days are over, or this task is cancelled; no process survives it.
 
@@ -72,12 +72,12 @@ async def run_live(
         async with Supervisor(Path(job.out) / "logs") as supervisor:
             group = LiveGroup(job, participants, clock, supervisor)
             await group.begin(aws)
-            told.ready()
+            audience.ready()
             with closing(SqliteStore(Path(job.out) / "compute.sqlite", must_exist=True)) as store:
-                pulse = _Pulse(store, speed, wall_clock, told.say)
+                pulse = _Pulse(store, speed, wall_clock, audience.say)
                 tasks = (
                     asyncio.create_task(clock.keep_pace(job.end, speed, pulse)),
-                    asyncio.create_task(group.revive(told.say)),
+                    asyncio.create_task(group.revive(audience.say)),
                 )
                 try:
                     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

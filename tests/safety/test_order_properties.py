@@ -137,11 +137,10 @@ class LifeOfAFarm(RuleBasedStateMachine):
     def _sleep(self, seconds: int) -> None:
         def pass_by() -> None:
             house = self.house
-            end_ms = house.at_ms + seconds * 1000
             if house.powered:
-                house.run_until(end_ms)
+                house.run_until(house.at_ms + seconds * 1000)
             else:
-                house.at_ms = end_ms
+                house.pass_outage(seconds)
             house.office.tick()
 
         self.lines.append(f"     {seconds} s pass.")

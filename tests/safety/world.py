@@ -162,8 +162,7 @@ class World:
         """The power comes back; `kind` is one of BOOTS."""
         self.boots += 1
         if kind == "outage":
-            self._truth_ms += OUTAGE_S * 1000
-            self._says_ms += OUTAGE_S * 1000
+            self.pass_outage(OUTAGE_S)
         elif kind == "lost":
             self._says_ms, self.trusted = 946_684_800_000 - self.at_ms, False
             self.oracle.clock_set()
@@ -240,6 +239,11 @@ class World:
             self.apply(Event("boot", "kept"))
         if self.oracle.any_open:
             self.run_until(self.at_ms + 86_402_000)
+
+    def pass_outage(self, seconds: int) -> None:
+        """Time passes for everybody while the power is away: water that a latching valve gives then is no promise."""
+        self._truth_ms += seconds * 1000
+        self._says_ms += seconds * 1000
 
     def due_ms(self) -> int | None:
         """When the supervisor wants its next tick, in device time."""
