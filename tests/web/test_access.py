@@ -236,10 +236,12 @@ def test_a_deleted_name_leaves_the_file(tmp_path: Path, access: Access) -> None:
     """Not a byte of the name stays, and its number is never another's."""
     access.add_user("wilhelmina", PASSWORD, Role.SEE)
     number = access.log_in("wilhelmina", PASSWORD, HERE).person.user_id
+    assert number is not None
     fail(access, "wilhelmina")
     assert access.names()[f"user {number}"] == "wilhelmina"
     assert access.delete_user("wilhelmina") == number
     assert f"user {number}" not in access.names()
+    assert access.end_sessions(number) == 0
     assert access.add_user("wilma", PASSWORD, Role.SEE).user_id != number
     content = b"".join(file.read_bytes() for file in tmp_path.glob("access.sqlite*"))
     assert b"wilhelmina" not in content

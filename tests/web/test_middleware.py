@@ -16,7 +16,7 @@ from tests.web.site_under_test import BASE, OWN, PASSWORD, RIGHTS, Farm, running
 from web import middleware
 from web.attempts import MOST
 from web.errors import RequestError, RightsError
-from web.roles import Rights, Role
+from web.roles import Person, Rights, Role
 from web.site import Site
 
 ORDER: dict[str, Any] = {"json": {"minutes": 5}}
@@ -114,11 +114,12 @@ def test_another_spelling_of_a_path_opens_nothing(farm: Farm, path: str) -> None
 @pytest.mark.parametrize("order", [1, -1])
 def test_of_two_rows_the_stricter_holds(order: int) -> None:
     """`/zones/new` is not opened by the row of `/zones/{zone}`, in whichever order they stand."""
-    rows = [("GET /zones/{zone}", None), ("GET /zones/new", Role.MANAGE)]
-    rights = Rights(dict(rows[::order]))
-    rights.check("GET", "/zones/plot-1a", None)
-    with pytest.raises(RequestError, match="log in first"):
-        rights.check("GET", "/zones/new", None)
+    rows = [("GET /{page}/{zone}", None), ("GET /zones/{zone}", Role.SEE), ("GET /zones/new", Role.MANAGE)]
+    rights, viewer = Rights(dict(rows[::order])), Person(name="ana", role=Role.SEE)
+    rights.check("GET", "/pages/new", None)
+    rights.check("GET", "/zones/plot-1a", viewer)
+    with pytest.raises(RequestError, match="needs the role manage; ana has the role see"):
+        rights.check("GET", "/zones/new", viewer)
 
 
 # Whose page
@@ -286,6 +287,13 @@ def test_a_body_has_a_limit(farm: Farm, length: dict[str, str]) -> None:
     response = farm.ask("POST", "/api/v1/orders", headers=headers, content=chunks(20))
     assert (response.status_code, error_of(response)) == (413, "the request is too large: at most 1048576 bytes")
     assert farm.orders == []
+
+
+def test_a_body_that_announces_too_much_is_not_awaited(farm: Farm) -> None:
+    """It is refused by its length alone, before a byte of it has come."""
+    token = farm.access.add_token("bridge", Role.OPERATE)
+    headers = {"authorization": f"Bearer {token}", "content-length": str(2**20 + 1)}
+    assert farm.ask("POST", "/api/v1/orders", headers=headers).status_code == 413
 
 
 def test_a_body_below_the_limit_passes(farm: Farm) -> None:
