@@ -1,7 +1,9 @@
 """How the farm stands: read from the service's store, in its own time, without a word of any language."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from compute_service import commands, orders, shell
@@ -12,6 +14,7 @@ from compute_service.domain.units import HOUR_S
 from compute_service.domain.zone import Config, Zone
 
 SHUT, OPENING, OPEN, CLOSING = "shut", "opening", "open", "closing"
+BY_NUMBER = re.compile(r"\buser \d+\b")
 FORESEEN_S = 14 * 24 * HOUR_S  # the service looks no farther
 
 
@@ -67,6 +70,17 @@ class FarmNow:
     zones: Sequence[ZoneNow]
     open_orders: Sequence[OrderRow]
     seq: int
+    names: Mapping[str, str]
+    valves: Mapping[str, Valve]
+
+    @property
+    def deadlines(self) -> list[tuple[str, int]]:
+        """The valves that may be open, and when each shuts at the latest by its own deadline (Unix s)."""
+        return [(name, valve.shuts_by) for name, valve in self.valves.items() if valve.shuts_by is not None]
+
+    def named(self, text: str) -> str:
+        """A text of the journal with the names of the people that it knows by number; who was deleted stays one."""
+        return BY_NUMBER.sub(lambda found: self.names.get(found[0], found[0]), text)
 
     @property
     def running(self) -> list[ZoneNow]:
@@ -80,8 +94,16 @@ class FarmNow:
         return min(waiting, key=lambda zone: zone.next_at or 0, default=None)
 
 
-def look(store: SqliteStore, wall_s: float, zone_ids: Iterable[str] | None = None) -> FarmNow:
-    """Read how the farm stands, of all its zones or of some. Raises StoreError if no service ever ran on the store."""
+def look(
+    store: SqliteStore,
+    wall_s: float,
+    zone_ids: Iterable[str] | None = None,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> FarmNow:
+    """Read how the farm stands, of all its zones or of some; `names` are people's, by what the journal calls them.
+
+    Raises StoreError if no service ever ran on the store.
+    """
     config = shell.farm_of(store)
     beat = store.journal.last_beat()
     now = orders.service_now(beat, wall_s)
@@ -89,7 +111,7 @@ def look(store: SqliteStore, wall_s: float, zone_ids: Iterable[str] | None = Non
     holds = store.orders.holds()
     wanted = None if zone_ids is None else set(zone_ids)
     zones = [zone for zone in config.zones if wanted is None or zone.zone_id in wanted]
-    valves = valves_of(store, zones)
+    valves = valves_of(store, config.zones)
     moments = {moment.zone_id: moment for moment in store.journal.newest_moments()}
     offline = {row["gateway_id"] for row in store.updates.gateways() if row["state"] == "offline"}
     return FarmNow(
@@ -111,6 +133,8 @@ def look(store: SqliteStore, wall_s: float, zone_ids: Iterable[str] | None = Non
         ],
         open_orders=store.orders.open(),
         seq=seq,
+        names=names,
+        valves=valves,
     )
 
 

@@ -8,12 +8,12 @@ from fastapi.responses import RedirectResponse, Response
 
 from compute_service.errors import OrderError
 from console import pages, translation
-from console.access import Operator
 from console.errors import FormError
 from console.farm_now import look
 from console.giving import Wish, give, number
-from console.house import THEMES, HouseDep, LanguageDep, ReaderDep
+from console.house import THEMES, HouseDep, LanguageDep, PersonDep, ReaderDep
 from console.languages import LANGUAGES
+from web.answers import safe_goal
 
 router = APIRouter(include_in_schema=False)
 YEAR_S = 365 * 86400
@@ -26,7 +26,7 @@ def order(  # noqa: PLR0913, PLR0917  # a form's fields
     house: HouseDep,
     store: ReaderDep,
     language: LanguageDep,
-    person: Operator,
+    person: PersonDep,
     action: Short,
     zone_id: Short = "",
     minutes: Short = "",
@@ -36,7 +36,7 @@ def order(  # noqa: PLR0913, PLR0917  # a form's fields
     key: Short = "",
 ) -> Response:
     """Give an order; what came of it is shown on the page that one came from."""
-    farm = look(store, house.wall_clock())
+    farm = look(store, house.wall_clock(), names=house.access.names())
     try:
         wish = Wish(
             action=action[:20],
@@ -47,9 +47,9 @@ def order(  # noqa: PLR0913, PLR0917  # a form's fields
             why=why,
             key=key[:100] or None,
         )
-        row = give(house, farm, wish, person.name, "page")
+        row = give(house, farm, wish, person.by, "page")
     except OrderError as error:
-        why_not = translation.sentence(str(error), language)
+        why_not = farm.named(translation.sentence(str(error), language))
     except FormError as error:
         why_not = language.say(error.key, **error.places)
     else:
@@ -62,11 +62,10 @@ def order(  # noqa: PLR0913, PLR0917  # a form's fields
 
 
 @router.post("/preferences")
-def preferences(back: Short = "/", language: Short = "", theme: Short = "") -> Response:
+def preferences(house: HouseDep, back: Short = "/", language: Short = "", theme: Short = "") -> Response:
     """Remember a language, or light and dark, in this browser."""
-    safe = back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/"
-    response = RedirectResponse(safe, 303)
+    response = RedirectResponse(safe_goal(back), 303)
     for name, value, choices in (("language", language, LANGUAGES), ("theme", theme, THEMES)):
         if value in choices:
-            response.set_cookie(name, value, max_age=YEAR_S, samesite="lax", httponly=True)
+            response.set_cookie(name, value, max_age=YEAR_S, samesite="lax", httponly=True, secure=house.site.is_tls)
     return response

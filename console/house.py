@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
@@ -17,6 +17,10 @@ from console import news, rows, translation
 from console.farm_now import FarmNow, look
 from console.languages import LANGUAGES, language_of
 from views.language import Language
+from web.access import Access
+from web.middleware import maybe_person_of, person_of
+from web.roles import Person, Role
+from web.site import Site
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -25,14 +29,16 @@ THEMES = ("auto", "light", "dark")
 
 @dataclass(frozen=True, kw_only=True)
 class House:
-    """The farm's store, its zones file if people may edit it here, the world's clock, and how many seconds to wait.
+    """The farm's store, who may come in and how, the world's clock (Unix s), and the zones file if it is edited here.
 
     `wait_s`: so long a form waits for the service to take its order before the page is shown.
     """
 
     store: Path
-    zones_file: Path | None
+    access: Access
+    site: Site
     wall_clock: Callable[[], float]
+    zones_file: Path | None = None
     wait_s: float = 1.0
 
     def writer(self) -> "closing[SqliteStore]":
@@ -55,20 +61,39 @@ def reader_of(house: Annotated[House, Depends(house_of)]) -> Iterator[SqliteStor
 ReaderDep = Annotated[SqliteStore, Depends(reader_of)]
 HouseDep = Annotated[House, Depends(house_of)]
 LanguageDep = Annotated[Language, Depends(language_of)]
+PersonDep = Annotated[Person, Depends(person_of)]
 
 
 def farm_of(house: HouseDep, store: ReaderDep) -> FarmNow:
     """How the whole farm stands."""
-    return look(store, house.wall_clock())
+    return look(store, house.wall_clock(), names=house.access.names())
 
 
 def head_of(house: HouseDep, store: ReaderDep) -> FarmNow:
     """How the farm stands, without its zones: what the head of every page says."""
-    return look(store, house.wall_clock(), ())
+    return look(store, house.wall_clock(), (), names=house.access.names())
 
 
 FarmDep = Annotated[FarmNow, Depends(farm_of)]
 HeadDep = Annotated[FarmNow, Depends(head_of)]
+
+
+class Place(NamedTuple):
+    """A page of the bar: its address, the key of its word, and the role that sees it."""
+
+    address: str
+    word: str
+    needs: Role
+
+
+PLACES = (
+    Place("/", "place_farm", Role.SEE),
+    Place("/timeline", "place_timeline", Role.SEE),
+    Place("/gateways", "place_gateways", Role.SEE),
+    Place("/water", "place_water", Role.SEE),
+    Place("/settings", "place_settings", Role.MANAGE),
+    Place("/people", "place_people", Role.MANAGE),
+)
 
 
 class Pages:
@@ -92,16 +117,17 @@ class Pages:
         self, request: Request, name: str, farm: FarmNow | None, *, status_code: int = 200, **more: Any
     ) -> HTMLResponse:
         """A page in the language of whoever asks; `farm` None where nothing can be read of it."""
-        language = language_of(request)
-        theme = request.cookies.get("theme", "auto")
+        language, house, person = language_of(request), house_of(request), maybe_person_of(request)
+        theme = request.cookies.get("theme", THEMES[0])
         places = {
             "language": language,
             "languages": LANGUAGES,
             "say": language.say,
-            "theme": theme if theme in THEMES else "auto",
+            "theme": theme if theme in THEMES else THEMES[0],
             "themes": THEMES,
             "farm": farm,
             "path": request.url.path,
+            "places": [(place.address, place.word) for place in PLACES if person and person.role.may(place.needs)],
             "static": self.static,
             "key": secrets.token_urlsafe(12),
             "rows": rows,
@@ -109,7 +135,11 @@ class Pages:
             "translated": lambda text: translation.sentence(text, language),
             "error": None,
             "order": None,
-            **request.app.state.more_for_pages(request),
+            "may_operate": person is not None and person.role.may(Role.OPERATE),
+            "may_manage": person is not None and person.role.may(Role.MANAGE),
+            "user_name": person.name if person and person.user_id is not None else None,
+            "is_signed_in": person is not None,
+            "site": house.site,
             **more,
         }
         text = self._templates.get_template(name).render(places)

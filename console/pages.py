@@ -48,7 +48,7 @@ def zone_page(  # noqa: PLR0913, PLR0917  # a page's whole question
     request: Request, house: HouseDep, store: ReaderDep, zone_id: ZoneId, days: str = "7", order: OrderId = ""
 ) -> HTMLResponse:
     """A zone: its water, its past, its decisions, and what one can order for it."""
-    farm = look(store, house.wall_clock(), [zone_id])
+    farm = look(store, house.wall_clock(), [zone_id], house.access.names())
     return show_zone(request, store, farm, zone_id, days=days, order=store.orders.get(order))
 
 
@@ -109,7 +109,9 @@ def timeline_page(request: Request, store: ReaderDep, farm: FarmDep, language: L
 @router.get("/gateways")
 def gateways_page(request: Request, store: ReaderDep, farm: HeadDep) -> HTMLResponse:
     """Every gateway as it last described itself."""
-    return PAGES.show(request, "gateways.html", farm, gateways=store.updates.gateways(), by_gateway=_zones_by_gateway(farm))
+    return PAGES.show(
+        request, "gateways.html", farm, gateways=store.updates.gateways(), by_gateway=_zones_by_gateway(farm)
+    )
 
 
 @router.get("/gateways/{gateway_id}")

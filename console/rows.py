@@ -5,6 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from compute_service.domain.orders import Hold
+from compute_service.domain.ports import DecisionRow
 from compute_service.domain.units import DAY_S, HOUR_S
 from console.farm_now import FORESEEN_S, OPEN, OPENING, SHUT, FarmNow, Valve, ZoneNow
 from views import why
@@ -71,12 +72,18 @@ def next_water(zone: ZoneNow, farm: FarmNow, language: Language) -> str:
     if zone.valve.state == OPEN:
         return language.say("next_running")
     if zone.holds:
-        ends = [hold.until for hold in zone.holds]
-        last = None if None in ends else max(end for end in ends if end is not None)
-        return language.say("next_resume") if last is None else language.say("next_until", time=moment(last, farm, language))
-    at = zone.next_at
-    if at is None:
-        return language.say("next_unknown")
+        return _next_after_holds(zone, farm, language)
+    return language.say("next_unknown") if zone.next_at is None else _next_at(zone.next_at, farm, language)
+
+
+def _next_after_holds(zone: ZoneNow, farm: FarmNow, language: Language) -> str:
+    ends = [hold.until for hold in zone.holds if hold.until is not None]
+    if len(ends) < len(zone.holds):
+        return language.say("next_resume")
+    return language.say("next_until", time=moment(max(ends), farm, language))
+
+
+def _next_at(at: int, farm: FarmNow, language: Language) -> str:
     ahead_s = at - farm.now
     if ahead_s >= FORESEEN_S - HOUR_S:
         return language.say("next_far")
@@ -92,7 +99,12 @@ def why_now(zone: ZoneNow, farm: FarmNow, language: Language) -> str:
     """Who holds the zone, or the last decision's sentence."""
     if zone.holds:
         return hold_words(zone.holds[0], farm, language)
-    return why.sentence(zone.decision, language) if zone.decision else language.say("no_decision")
+    return decision_words(zone.decision, farm, language) if zone.decision else language.say("no_decision")
+
+
+def decision_words(decision: DecisionRow, farm: FarmNow, language: Language) -> str:
+    """A decision in one sentence."""
+    return farm.named(why.sentence(decision, language))
 
 
 def hold_words(hold: Hold, farm: FarmNow, language: Language) -> str:
@@ -102,7 +114,7 @@ def hold_words(hold: Hold, farm: FarmNow, language: Language) -> str:
         end = language.say("until_time", time=moment(hold.until, farm, language))
     key = f"hold_{hold.kind}_{'farm' if hold.zone_id is None else 'zone'}"
     words = language.say(key, by=hold.by, since=moment(hold.since, farm, language), until=end)
-    return f"{words} ({hold.why})" if hold.why else words
+    return farm.named(f"{words} ({hold.why})" if hold.why else words)
 
 
 def local_time(at: int, farm: FarmNow) -> datetime:

@@ -70,7 +70,10 @@ def chart(store: SqliteStore, farm: FarmNow, language: Language) -> Chart:
     days = [midnight + timedelta(days=count) for count in range(1 - PAST_DAYS, AHEAD_DAYS)]
     marks = [Mark(x=axis.x(day.timestamp()), words=language.date("weekday", day)) for day in days]
     lanes = [
-        Lane(zone_id=zone.zone.zone_id, bars=[*_past(store, zone, axis, farm, language), *_coming(zone, axis, farm, language)])
+        Lane(
+            zone_id=zone.zone.zone_id,
+            bars=[*_past(store, zone, axis, farm, language), *_coming(zone, axis, farm, language)],
+        )
         for zone in farm.zones
     ]
     return Chart(lanes=lanes, marks=marks, now=axis.x(farm.now))
@@ -85,9 +88,7 @@ def runs(water: Iterable[WaterRow]) -> list[WaterRow]:
 
 def _past(store: SqliteStore, zone: ZoneNow, axis: _Axis, farm: FarmNow, language: Language) -> list[Bar]:
     water = store.journal.water(zone.zone, axis.begin, farm.now + 1)
-    return [
-        _bar("past", axis, row.at - row.duration_s, row.at, _run_words(row, farm, language)) for row in runs(water)
-    ]
+    return [_bar("past", axis, row.at - row.duration_s, row.at, _run_words(row, farm, language)) for row in runs(water)]
 
 
 def _run_words(row: WaterRow, farm: FarmNow, language: Language) -> str:
@@ -110,5 +111,3 @@ def _coming(zone: ZoneNow, axis: _Axis, farm: FarmNow, language: Language) -> li
 def _bar(kind: str, axis: _Axis, begin: float, end: float, words: str) -> Bar:
     x = axis.x(begin)
     return Bar(kind=kind, x=x, width=max(round(axis.x(end) - x, 1), LEAST_UNITS), words=words)
-
-

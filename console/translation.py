@@ -11,7 +11,8 @@ from views.language import Language
 # How a sentence begins or is built; its groups go into the places of the words under that key, by their names.
 SENTENCES: Mapping[str, str] = {
     "refused_action": r"'(?P<name>[^']*)' is no order; there are (?P<names>.*)",
-    "refused_zone": r"this farm has no zone '?(?P<name>.*?)'?(?:, did you mean '(?P<near>.*)'\?)?; it has (?P<names>.*)",
+    "refused_zone": r"this farm has no zone '?(?P<name>.*?)'?(?:, did you mean '(?P<near>.*)'\?)?; it has"
+    r" (?P<names>.*)",
     "refused_no_zone": r"(?P<action>close|open) wants a zone; there are (?P<names>.*)",
     "refused_stop_zone": r"stop is for the whole farm; `close (?P<name>.*)` ends one zone's run, and holds it",
     "refused_pause": r"a pause wants the time at which it ends, and it must be to come",
@@ -37,7 +38,11 @@ def sentence(text: str, language: Language) -> str:
     """A sentence of the service in a language."""
     if language.code == "en":
         return text
-    return "; ".join(_one(part, language) for part in text.split("; ")) if "; " in text and _is_list(text) else _one(text, language)
+    return (
+        "; ".join(_one(part, language) for part in text.split("; "))
+        if "; " in text and _is_list(text)
+        else _one(text, language)
+    )
 
 
 def _is_list(text: str) -> bool:

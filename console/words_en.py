@@ -5,7 +5,7 @@ WORDS = {
     "skip": "Skip to the content",
     "stop_all": "STOP ALL",
     "field_time": "field time",
-    "speed": "{factor} × as fast",
+    "speed": "{factor} times as fast",
     "pages": "Pages",
     "language": "Language",
     "colours": "Colours",
@@ -25,7 +25,7 @@ WORDS = {
     "to_the_farm": "To the farm",
     # the service is down
     "down": "The service has not run since {since}.",
-    "down_orders": "Orders wait for it; an open that waits longer than a minute expires, a stop is obeyed when it returns.",
+    "down_orders": "Orders wait for it: an open expires after a minute, a stop is obeyed when it returns.",
     "down_valve": "{zone} shuts by its own deadline, at {time} at the latest (in {span}).",
     "down_none": "No valve is known to be open.",
     # the farm
@@ -113,6 +113,8 @@ WORDS = {
     "bad_time": "“{value}” is no time; write it as the farm's clock shows it, such as 2026-07-03 18:00.",
     "no_zone": "This farm has no zone “{zone}”; it has {zones}.",
     "no_gateway": "No gateway “{gateway}” has ever reported.",
+    "no_decision_id": "There is no decision “{decision}”.",
+    "no_order": "There is no order “{order}”.",
     # the zone
     "advice_only": "advice only",
     "water_in_soil": "Water in the soil",

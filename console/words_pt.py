@@ -5,7 +5,7 @@ WORDS = {
     "skip": "Ir para o conteúdo",
     "stop_all": "PARAR TUDO",
     "field_time": "hora do campo",
-    "speed": "{factor} × mais rápida",
+    "speed": "{factor} vezes mais rápida",
     "pages": "Páginas",
     "language": "Idioma",
     "colours": "Cores",
@@ -113,6 +113,8 @@ WORDS = {
     "bad_time": "“{value}” não é hora; escreva como o relógio da fazenda mostra, assim: 2026-07-03 18:00.",
     "no_zone": "Esta fazenda não tem o talhão “{zone}”; tem {zones}.",
     "no_gateway": "Nenhum gateway “{gateway}” jamais deu notícia.",
+    "no_decision_id": "Não há decisão “{decision}”.",
+    "no_order": "Não há ordem “{order}”.",
     # the zone
     "advice_only": "só conselhos",
     "water_in_soil": "Água no solo",
