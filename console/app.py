@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.errors import ComputeError, OrderError
-from console import api, forms, pages, translation
+from console import api, forms, pages, people, translation, water
 from console.errors import FormError, NotHereError
 from console.farm_now import FarmNow, look
 from console.house import PAGES, STATIC, House
@@ -23,7 +23,7 @@ from web.events import Hub, Rhythm
 from web.middleware import protect, still_may
 from web.roles import Rights
 
-ROUTERS = (pages.router, forms.router, api.router)
+ROUTERS = (pages.router, water.router, people.router, forms.router, api.router)
 
 
 def make_app(house: House) -> ASGIApp:

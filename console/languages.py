@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from fastapi import Request
 
+from compute_service.adapters import crops_table
 from console import words_en, words_pt
 from views.language import Language
 from views.words_en import ENGLISH
@@ -11,7 +12,9 @@ from views.words_pt import PORTUGUESE
 
 LANGUAGES: Mapping[str, Language] = {
     "en": ENGLISH.with_words(words_en.WORDS),
-    "pt-BR": PORTUGUESE.with_words(words_pt.WORDS),
+    "pt-BR": PORTUGUESE.with_words(words_pt.WORDS).with_names(
+        {name: crops_table.crop(name).name_pt for name in crops_table.names()}
+    ),
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from compute_service.domain.ports import DecisionRow
 from views.language import Language
 
+NOTHING = "—"
 Writer = Callable[[Language, float], str]
 
 
@@ -71,10 +72,14 @@ def checks(decision: DecisionRow, language: Language) -> Iterator[CheckLine]:
     """Every check of a decision, in its order; the remedy is of one that did not pass."""
     for check in decision["checks"]:
         name = check["name"]
-        value = figure(name, check["value"], language) or language.say("nothing_known")
+        value = figure(name, check["value"], language)
         threshold = figure(name, check["threshold"], language)
-        remedy = "" if check["passed"] else _word(f"remedy_{name}", "", language, value=value, threshold=threshold)
-        yield CheckLine(_word(f"check_{name}", name, language), check["passed"], value, threshold, remedy)
+        remedy = (
+            ""
+            if check["passed"]
+            else _word(f"remedy_{name}", "", language, value=value or NOTHING, threshold=threshold)
+        )
+        yield CheckLine(_word(f"check_{name}", name, language), check["passed"], value or NOTHING, threshold, remedy)
 
 
 def figure(name: str, value: Any, language: Language) -> str:

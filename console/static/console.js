@@ -101,7 +101,7 @@ function listen() {
     for (const story of data.news ?? []) {
       tell(story);
       follow(story);
-      if (story.is_for_page) location.reload(); // a hold, a release, the service's return: more than a row changes
+      if (story.is_for_page && !document.activeElement?.matches("input, textarea, select")) location.reload(); // a hold: more than a row changes
     }
     page.dataset.seq = event.lastEventId;
     if (!document.hidden) paint();
@@ -149,7 +149,7 @@ async function draw() {
   const number = new Intl.NumberFormat(code, { maximumFractionDigits: 1 });
   const time = new Intl.DateTimeFormat(code, { timeZone: said.timezone, dateStyle: "short", timeStyle: "short" });
   const value = (_, raw) => (raw == null ? "–" : number.format(raw));
-  const when = { value: (_, raw) => (raw == null ? "–" : time.format(raw * 1000)), label: "" };
+  const when = { value: (_, raw) => (raw == null ? "–" : time.format(raw * 1000)), label: said.when };
   const days = new Intl.DateTimeFormat(code, { timeZone: said.timezone, day: "numeric", month: "numeric" });
   const hours = new Intl.DateTimeFormat(code, { timeZone: said.timezone, hour: "2-digit", minute: "2-digit", hour12: false });
   const marks = (_, splits, __, ___, step) => splits.map((split) => (step >= 86400 || hours.format(split * 1000) === "00:00" ? days : hours).format(split * 1000));
@@ -157,7 +157,7 @@ async function draw() {
   const line = (label, stroke, more = {}) => ({ label, stroke, width: 2, value, points: { show: false }, ...more });
   const plots = [
     new uPlot(
-      { ...shared, axes: [{ ...axis, values: marks }, { ...axis, values: (_, ticks) => ticks.map((tick) => number.format(tick)) }], series: [when, line(said.moisture, go), line("", edge, { dash: [4, 4] }), line("", edge, { dash: [4, 4] })].slice(0, 2) },
+      { ...shared, axes: [{ ...axis, values: marks }, { ...axis, values: (_, ticks) => ticks.map((tick) => number.format(tick)) }], series: [when, line(said.moisture, go)] },
       [at, vwc.map((one) => (one == null ? null : one * 100))],
       charts,
     ),
