@@ -8,15 +8,17 @@ told to begin anew (`reset`): nothing grows with a client that stands still.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import NamedTuple, Protocol
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 RESET = "reset"
@@ -101,16 +103,16 @@ class Hub:
         `still` is asked (in a thread) before each batch and each ping: False ends the stream.
         """
         place = _number(request.headers.get("last-event-id")) or _number(request.query_params.get("after"))
-        return EventSourceResponse(
+        return _Response(
             self.stream(place, still), ping=PING_S, send_timeout=SEND_PATIENCE_S, headers={"Cache-Control": "no-store"}
         )
 
-    async def stream(self, place: int | None, still: Callable[[], bool] = lambda: True) -> AsyncIterator[bytes]:
+    async def stream(self, place: int | None, still: Callable[[], bool] = lambda: True) -> AsyncGenerator[bytes, None]:
         """Encoded events after a number (None: from now on), until `still` says no or the source fails."""
         async with self._listening():
-            yield ServerSentEvent(comment="ok", retry=RETRY_MS).encode()
             if place is None:
                 place = await run_in_threadpool(self._source.newest)
+            yield ServerSentEvent(comment="ok", retry=RETRY_MS).encode()
             while not self._has_failed() and await run_in_threadpool(still):
                 for message in await self._next(place):
                     place = message.seq
@@ -212,6 +214,16 @@ class Hub:
         self._news = asyncio.Event()
 
 
+class _Response(EventSourceResponse):
+    """One that takes a client's standing still for its end."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            log.info("a client took nothing of its stream for %s s and is dropped", self.send_timeout)
+
+
 def _tell_failure(reader: asyncio.Task[None]) -> None:
     if not reader.cancelled() and (error := reader.exception()) is not None:
         log.error("the source of events cannot be read; every stream ends, and browsers come again", exc_info=error)
@@ -225,4 +237,4 @@ def _encoded(event: Event) -> _Message:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() and len(text) < 19 else None
+    return int(text) if text is not None and text.isascii() and text.isdecimal() and len(text) < 19 else None
