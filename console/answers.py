@@ -119,3 +119,8 @@ class JournalAnswer(BaseModel):
     zone_id: str | None
     gateway_id: str | None
     body: dict[str, Any]
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorAnswer} for status in (400, 401, 403, 404, 405, 409, 413, 422, 503)
+}

@@ -1,7 +1,7 @@
 """The API of version 1: what the pages show, as JSON, and orders. Times are Unix seconds of the service's clock."""
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
@@ -10,8 +10,8 @@ from compute_service.domain.ports import Moment
 from compute_service.domain.units import DAY_S
 from console import timeline
 from console.answers import (
+    ERRORS,
     DecisionAnswer,
-    ErrorAnswer,
     FarmAnswer,
     GatewayAnswer,
     HistoryAnswer,
@@ -31,9 +31,6 @@ MOST_S = 2**40  # a time that is still to come for long
 MOST_POINTS = 20_000
 
 
-ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer} for status in (400, 401, 403, 404, 405, 409, 413, 422, 503)
-}
 router = APIRouter(prefix="/api/v1", responses=ERRORS)
 
 Name = Annotated[str, Path(max_length=100)]

@@ -10,8 +10,8 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
 from compute_service.adapters.sqlite.store import SqliteStore
-from compute_service.errors import ComputeError, OrderError
-from console import api, forms, pages, people, translation, water
+from compute_service.errors import AlarmError, ComputeError, ConfigError, OrderError, SettingsError
+from console import alarms, api, forms, pages, people, settings, translation, water
 from console.errors import FormError, NotHereError
 from console.farm_now import FarmNow, look
 from console.house import PAGES, STATIC, House
@@ -23,7 +23,20 @@ from web.events import Hub, Rhythm
 from web.middleware import protect, still_may
 from web.roles import Rights
 
-ROUTERS = (pages.router, water.router, people.router, forms.router, api.router)
+ROUTERS = (
+    pages.router,
+    alarms.router,
+    water.router,
+    settings.router,
+    people.router,
+    forms.router,
+    api.router,
+    settings.api,
+    alarms.api,
+)
+
+
+STATUSES = {OrderError: 409, SettingsError: 409, ConfigError: 422, AlarmError: 404}
 
 
 def make_app(house: House) -> ASGIApp:
@@ -91,7 +104,7 @@ def _add_stream(app: FastAPI, house: House) -> None:
 def _by_service(request: Request, error: Exception) -> Response:
     """The store cannot be read, or an order cannot be."""
     house: House = request.app.state.house
-    status = 409 if isinstance(error, OrderError) else 503
+    status = next((number for kind, number in STATUSES.items() if isinstance(error, kind)), 503)
     return answers.answer(request, house.site, status, str(error), {})
 
 

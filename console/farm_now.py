@@ -8,6 +8,7 @@ from typing import Any
 
 from compute_service import commands, orders, shell
 from compute_service.adapters.sqlite.store import SqliteStore
+from compute_service.domain.alarms import AlarmRow, worst
 from compute_service.domain.orders import Hold, OrderRow, in_force
 from compute_service.domain.ports import Beat, CommandRow, DecisionRow, GatewayRow, Moment, Store
 from compute_service.domain.units import HOUR_S
@@ -72,6 +73,12 @@ class FarmNow:
     seq: int
     names: Mapping[str, str]
     valves: Mapping[str, Valve]
+    alarms: Sequence[AlarmRow]
+
+    @property
+    def unseen_alarms(self) -> list[AlarmRow]:
+        """The alarms that stand and that nobody has seen, the worst first."""
+        return [row for row in self.alarms if row.acknowledged_by is None]
 
     @property
     def deadlines(self) -> list[tuple[str, int]]:
@@ -135,6 +142,7 @@ def look(
         seq=seq,
         names=names,
         valves=valves,
+        alarms=list(worst(store.alarms.open())),
     )
 
 

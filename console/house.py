@@ -90,6 +90,7 @@ PLACES = (
     Place("/", "place_farm", Role.SEE),
     Place("/timeline", "place_timeline", Role.SEE),
     Place("/gateways", "place_gateways", Role.SEE),
+    Place("/alarms", "place_alarms", Role.SEE),
     Place("/water", "place_water", Role.SEE),
     Place("/settings", "place_settings", Role.MANAGE),
     Place("/people", "place_people", Role.MANAGE),

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from compute_service.domain import alarm_kinds
+from compute_service.domain.alarms import Alarm
 from compute_service.domain.ports import JournalRow
 from console import translation
 from views.language import Language
@@ -88,6 +90,22 @@ def _settings(_row: JournalRow, body: Mapping[str, Any], language: Language) -> 
     return _say(language, f"news_settings_{state}", state, by=str(body.get("by") or ""))
 
 
+def _alarm(row: JournalRow, body: Mapping[str, Any], language: Language) -> str:
+    alarm = Alarm(
+        alarm_id=body["alarm_id"],
+        kind=body["kind"],
+        place=body["place"],
+        zone_id=row["zone_id"],
+        gateway_id=row["gateway_id"],
+        severity=body["severity"],
+        since=body["since"],
+        raised_at=row["at"],
+        values=body["values"],
+    )
+    told = alarm_kinds.words(alarm, language.code[:2])[0]
+    return _say(language, f"news_alarm_{body['state']}", told, words=told, by=str(body.get("by") or ""))
+
+
 _TELLERS: Mapping[str, Callable[[JournalRow, Mapping[str, Any], Language], str]] = {
     "order": _order,
     "release": _release,
@@ -96,4 +114,5 @@ _TELLERS: Mapping[str, Callable[[JournalRow, Mapping[str, Any], Language], str]]
     "status": _status,
     "error": _error,
     "settings": _settings,
+    "alarm": _alarm,
 }

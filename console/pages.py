@@ -1,20 +1,26 @@
 """The pages on which people see the farm, each a template over what the store says."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse
 
-from compute_service.domain.orders import UNDER_WAY, WAITING, OrderRow
+from compute_service.adapters.sqlite.store import SqliteStore
+from compute_service.domain import alarm_kinds
+from compute_service.domain.orders import OrderRow
+from compute_service.domain.plan import PlannedRun
 from compute_service.domain.units import DAY_S
+from compute_service.plans import Planner
 from console import news, receipts, rows, timeline
 from console.errors import NotHereError
 from console.farm_now import FarmNow, ZoneNow, look
 from console.house import PAGES, FarmDep, HeadDep, HouseDep, LanguageDep, ReaderDep
+from console.languages import language_of
 
 router = APIRouter(include_in_schema=False)
-NEWS, DECISIONS, STATUSES, ORDERS = 12, 12, 60, 6
+NEWS, DECISIONS, STATUSES, PLANNED = 12, 12, 60, 4
 SPANS = {"1": 1, "7": 7, "30": 30, "150": 150}  # days of a chart
 
 OrderId = Annotated[str, Query(max_length=40)]
@@ -40,6 +46,7 @@ def show_farm(
         order=order,
         error=error,
         pause_until=_in_hours(farm, 3),
+        alarm_words=lambda row: alarm_kinds.words(row.alarm, language_of(request).code[:2]),
     )
 
 
@@ -79,11 +86,17 @@ def show_zone(  # noqa: PLR0913  # as the farm's page, of one zone
         moments=store.journal.moments(zone_id, begin, farm.now + 1)[-200:],
         decisions=list(reversed(decisions)),
         receipts=receipts,
+        planned=[timeline.plan_words(run, farm, language_of(request)) for run in _runs_to_come(store, farm, zone)],
         happenings=list(reversed(store.journal.last(NEWS, news.KINDS, zone_id))),
         order=order,
         error=error,
         pause_until=_in_hours(farm, 3),
     )
+
+
+def _runs_to_come(store: SqliteStore, farm: FarmNow, zone: ZoneNow) -> Sequence[PlannedRun]:
+    watering_plan = Planner(store, farm.now).plan(zone.zone)
+    return watering_plan.runs[:PLANNED] if watering_plan else ()
 
 
 def zone_of(farm: FarmNow, zone_id: str) -> ZoneNow:
@@ -139,8 +152,3 @@ def _zones_by_gateway(farm: FarmNow) -> dict[str, list[str]]:
     for zone in farm.config.zones:
         zones.setdefault(zone.gateway_id, []).append(zone.zone_id)
     return zones
-
-
-def is_under_way(row: OrderRow) -> bool:
-    """Has an order not come to its end?"""
-    return row.state in {WAITING, UNDER_WAY}

@@ -1,19 +1,19 @@
 """Past and coming runs of every zone on one axis of time, as rows of shapes; a thousand units are the whole span."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from compute_service.adapters.sqlite.store import SqliteStore
+from compute_service.domain.plan import PlannedRun
 from compute_service.domain.ports import WaterRow
-from compute_service.domain.units import HOUR_S
+from compute_service.plans import Planner
 from console import rows
 from console.farm_now import OPEN, FarmNow, ZoneNow
 from views.language import Language
 
 PAST_DAYS, AHEAD_DAYS = 2, 3
 UNITS = 1000
-BAND_S = 6 * HOUR_S  # of a coming run: nobody knows the hour
 LEAST_UNITS = 3.0  # a short run is still seen
 
 
@@ -69,10 +69,11 @@ def chart(store: SqliteStore, farm: FarmNow, language: Language) -> Chart:
     axis = _Axis(begin, end)
     days = [midnight + timedelta(days=count) for count in range(1 - PAST_DAYS, AHEAD_DAYS)]
     marks = [Mark(x=axis.x(day.timestamp()), words=language.date("weekday", day)) for day in days]
+    planner = Planner(store, farm.now)
     lanes = [
         Lane(
             zone_id=zone.zone.zone_id,
-            bars=[*_past(store, zone, axis, farm, language), *_coming(zone, axis, farm, language)],
+            bars=[*_past(store, zone, axis, farm, language), *_coming(planner, zone, axis, farm, language)],
         )
         for zone in farm.zones
     ]
@@ -97,15 +98,28 @@ def _run_words(row: WaterRow, farm: FarmNow, language: Language) -> str:
     return language.say("timeline_run", begin=begin, end=end, water=language.volume(max(given, 0.0)))
 
 
-def _coming(zone: ZoneNow, axis: _Axis, farm: FarmNow, language: Language) -> list[Bar]:
+def _coming(  # as `_past`, with who plans
+    planner: Planner, zone: ZoneNow, axis: _Axis, farm: FarmNow, language: Language
+) -> Iterator[Bar]:
     if zone.valve.state == OPEN and zone.valve.shuts_by:
         words = f"{language.say('valve_open')} {rows.until(zone.valve, farm, language)}"
-        return [_bar("now", axis, farm.now, max(zone.valve.shuts_by, farm.now + 60), words)]
-    if zone.next_at is None or zone.holds or zone.next_at >= axis.end:
-        return []
-    begin = max(zone.next_at, farm.now)
-    words = f"{language.say('timeline_due')} {rows.next_water(zone, farm, language)}"
-    return [_bar("due", axis, begin, begin + BAND_S, words)]
+        yield _bar("now", axis, farm.now, max(zone.valve.shuts_by, farm.now + 60), words)
+    watering_plan = planner.plan(zone.zone)
+    for run in watering_plan.runs if watering_plan else ():
+        if run.earliest < axis.end:
+            yield _bar("due", axis, run.earliest, run.latest or axis.end, plan_words(run, farm, language))
+
+
+def plan_words(run: PlannedRun, farm: FarmNow, language: Language) -> str:
+    """A run to come, as exactly as anybody can know it."""
+    earliest = rows.moment(run.earliest, farm, language)
+    if run.likely is None:
+        return language.say("plan_perhaps", earliest=earliest)
+    places = {"earliest": earliest, "likely": rows.moment(run.likely, farm, language)}
+    places |= {"water": language.volume(run.litres), "span": language.span(run.duration_s)}
+    if run.latest is None:
+        return language.say("plan_open_end", **places)
+    return language.say("plan_run", latest=rows.moment(run.latest, farm, language), **places)
 
 
 def _bar(kind: str, axis: _Axis, begin: float, end: float, words: str) -> Bar:
