@@ -105,9 +105,12 @@ def _coming(  # as `_past`, with who plans
         words = f"{language.say('valve_open')} {rows.until(zone.valve, farm, language)}"
         yield _bar("now", axis, farm.now, max(zone.valve.shuts_by, farm.now + 60), words)
     watering_plan = planner.plan(zone.zone)
-    for run in watering_plan.runs if watering_plan else ():
-        if run.earliest < axis.end:
-            yield _bar("due", axis, run.earliest, run.latest or axis.end, plan_words(run, farm, language))
+    for number, run in enumerate(watering_plan.runs if watering_plan else ()):
+        words = plan_words(run, farm, language)
+        if number == 0 and run.earliest < axis.end:  # farther ahead the bands say nothing any more
+            yield _bar("due", axis, run.earliest, run.latest or axis.end, words)
+        if run.likely is not None and run.likely < axis.end:
+            yield _bar("likely", axis, run.likely, run.likely + run.duration_s, words)
 
 
 def plan_words(run: PlannedRun, farm: FarmNow, language: Language) -> str:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from compute_service import orders
 from compute_service.adapters.sqlite.store import SqliteStore
+from compute_service.domain.orders import Order
 from compute_service.domain.ports import Beat
 from compute_service.domain.zone import Zone
 from protocol import topics
@@ -35,6 +37,39 @@ def zones() -> tuple[Zone, ...]:
     )
 
 
+ZONES_FILE = """# the farm of the tests
+farm: test farm   # its name
+timezone: America/Toronto
+latitude: 45.88
+longitude: -72.48
+elevation_m: 82
+zones:
+  # the first plot
+  - &common
+    zone_id: plot-1a
+    gateway_id: irrigation-gateway-1
+    sensor_id: irrigation-gateway-1.soil-a
+    crop: tomato
+    sown: 2025-04-01
+    soil: loam
+    field_capacity: 0.29
+    wilting_point: 0.12
+    root_depth_m: 0.5   # by hand
+    area_m2: 100
+    application_rate_mm_h: 20
+    efficiency: 0.75
+    max_run_s: 1800
+    cooldown_s: 3600
+    daily_cap_s: 5400
+    max_reading_age_s: 3600
+  - <<: *common
+    zone_id: plot-1b
+    sensor_id: irrigation-gateway-1.soil-b
+    limits:
+      hours: ["20:00-06:00"]
+"""
+
+
 @dataclass
 class LivingFarm:
     """The service's side is a `Bench`; here is the field's: moisture by zone, boards that obey."""
@@ -49,8 +84,24 @@ class LivingFarm:
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
         self.bench = Bench(self.store, zones(), now=self.now)
-        self.moisture = {one.zone_id: 0.27 - 0.012 * number for number, one in enumerate(self.bench.zones)}
+        self.moisture = {one.zone_id: 0.27 - 0.006 * number for number, one in enumerate(self.bench.zones)}
         self.bench.service.start()
+
+    def order(self, action: str, zone_id: str | None = None, **more: Any) -> None:
+        """Somebody at a shell orders something."""
+        wish = {"by": "ana", "via": "shell", **more}
+        now = self.bench.now
+        order = Order(order_id=orders.new_order_id(now), action=action, at=now, zone_id=zone_id, **wish)
+        orders.give(self.store, self.bench.config, order)
+
+    def dry_out(self, *zone_ids: str) -> list[dict[str, Any]]:
+        """Zones that must have water are told to open; gives the commands, which no board has answered."""
+        with self.lock:
+            for zone_id in zone_ids:
+                self.order("open", zone_id, duration_s=900)
+            self.bench.tick()
+            self.beat()
+            return self.new_commands()
 
     def hear_statuses(self, state: str = "online", **more: Any) -> None:
         for number, gateway_id in enumerate(GATEWAYS):
