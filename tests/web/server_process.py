@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -49,7 +50,13 @@ def main(words: list[str]) -> int:
 def run(args: argparse.Namespace) -> int:
     """Until Ctrl-C."""
     listen = serve.listen_of(args)
-    access, site, hub = Access(args.access, time.time), serve.site_of(listen), Hub(Numbers())
+    with closing(Access(args.access, time.time)) as access:
+        return serve_numbers(listen, access)
+
+
+def serve_numbers(listen: serve.Listen, access: Access) -> int:
+    """The app, its address, and its end."""
+    site, hub = serve.site_of(listen), Hub(Numbers())
 
     async def events(request: Request) -> Response:
         return hub.response(request, lambda: middleware.still_may(request, site, access))
@@ -67,7 +74,6 @@ def run(args: argparse.Namespace) -> int:
     print("listens", listener.getsockname()[1], flush=True)
     serve.serve(app, listener, listen, lambda: print(f"serves {place}", flush=True))
     print("has ended", flush=True)
-    access.close()
     return 0
 
 

@@ -1,6 +1,7 @@
 """Starting and ending a server: address, port, certificate, proxy, Ctrl-C; each mistake is one sentence."""
 
 import contextlib
+import io
 import signal
 import socket
 import ssl
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.waiting import LAST_RESORT_S, until_true
+from tests.web import server_process
 from tests.web.site_under_test import PASSWORD, QUICK, Clock
 from web.access import Access
 from web.errors import ListenError
@@ -54,10 +56,9 @@ def serving(folder: Path, *words: str, end: signal.Signals = signal.SIGINT) -> I
 
 def refusal(folder: Path, *words: str) -> str:
     """What the server says instead of starting."""
-    command = [*PROGRAM, "serve", "--access", str(folder / "a.sqlite"), *words]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=LAST_RESORT_S, check=False)
-    assert result.returncode == 2, result.stdout + result.stderr
-    [line] = result.stderr.splitlines()
+    with contextlib.redirect_stderr(io.StringIO()) as errors:
+        assert server_process.main(["serve", "--access", str(folder / "a.sqlite"), *words]) == 2
+    [line] = errors.getvalue().splitlines()
     return line
 
 
