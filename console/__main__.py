@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from console.house import House
 from web import serve, shell
 from web.access import Access
 from web.errors import WebError
+from web.oidc import Login, read_provider
 from web.serve import Listen
-from web.site import Site
 
 ACCESS_FILE = "console.sqlite"
 PORT = 8080
@@ -45,24 +46,30 @@ def run(args: argparse.Namespace) -> int:
     SqliteStore.reader(args.store).close()  # a mistake is told before anything is served
     with closing(Access(args.access, time.time)) as access:
         listener = serve.bind(listen, has_users=access.has_users())
-        house = house_of(args, access, listen)
         address = serve.address_of(listener, listen)
+        house = house_of(args, access, listen, address)
         serve.serve(make_app(house), listener, listen, lambda: print(f"console: {address}; Ctrl-C stops", flush=True))
     return 0
 
 
-def house_of(args: argparse.Namespace, access: Access, listen: Listen) -> House:
+def house_of(args: argparse.Namespace, access: Access, listen: Listen, address: str) -> House:
     """What the pages are made of."""
-    base = serve.site_of(listen)
-    house = House(store=args.store, access=access, site=base, wall_clock=time.time, zones_file=args.zones)
-    site = Site(
-        origin=base.origin,
-        is_tls=base.is_tls,
-        is_loopback=base.is_loopback,
-        cookie="pythoflow_console",
-        page=partial(error_page, house),
+    base = replace(serve.site_of(listen), cookie="pythoflow_console")
+    house = House(
+        store=args.store,
+        access=access,
+        site=base,
+        wall_clock=time.time,
+        zones_file=args.zones,
+        login=_login(args.oidc, access, address),
     )
-    return House(store=args.store, access=access, site=site, wall_clock=time.time, zones_file=args.zones)
+    return replace(house, site=replace(base, page=partial(error_page, house)))
+
+
+def _login(provider: Path | None, access: Access, address: str) -> Login | None:
+    if provider is None:
+        return None
+    return Login(read_provider(provider), access, f"{address.rstrip('/')}/login/callback", time.time)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--store", type=Path, default=Path("compute.sqlite"), help="the service's SQLite file")
     verb.add_argument("--zones", type=Path, help="the service's zones file, if people may change the settings here")
     verb.add_argument("--access", type=Path, default=Path(ACCESS_FILE), help="the file of users (default: %(default)s)")
+    verb.add_argument("--oidc", type=Path, help="a TOML file: log in with an identity provider, see docs/console.md")
     serve.add_options(verb, PORT)
     verb.set_defaults(run=run)
     shell.add_commands(verbs, ACCESS_FILE)

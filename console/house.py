@@ -19,6 +19,7 @@ from console.languages import LANGUAGES, language_of
 from views.language import Language
 from web.access import Access
 from web.middleware import maybe_person_of, person_of
+from web.oidc import Login
 from web.roles import Person, Role
 from web.site import Site
 
@@ -31,7 +32,8 @@ THEMES = ("auto", "light", "dark")
 class House:
     """The farm's store, who may come in and how, the world's clock (Unix s), and the zones file if it is edited here.
 
-    `wait_s`: so long a form waits for the service to take its order before the page is shown.
+    `login` is with an identity provider, if there is one. So long, `wait_s`, a form waits for the service to take its
+    order before the page is shown.
     """
 
     store: Path
@@ -39,6 +41,7 @@ class House:
     site: Site
     wall_clock: Callable[[], float]
     zones_file: Path | None = None
+    login: Login | None = None
     wait_s: float = 1.0
 
     def writer(self) -> "closing[SqliteStore]":

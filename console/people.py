@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from console.house import PAGES, HeadDep, HouseDep, LanguageDep, PersonDep
+from console.errors import NotHereError
+from console.house import PAGES, HeadDep, HouseDep, LanguageDep, PersonDep, house_of
 from console.translation import sentence
 from web import cookies
 from web.answers import safe_goal
@@ -15,6 +16,7 @@ from web.middleware import address_of, maybe_person_of, session_of
 from web.roles import Role
 
 router = APIRouter(include_in_schema=False)
+BEGUN = "login"  # the cookie of a login that has begun
 Short = Annotated[str, Form(max_length=200)]
 Secret = Annotated[str, Form(max_length=1024)]
 
@@ -50,7 +52,43 @@ def log_in(  # noqa: PLR0913, PLR0917  # a form's fields
 
 
 def _login_page(request: Request, goal: str, why: str, status: int = 200) -> HTMLResponse:
-    return PAGES.show(request, "login.html", None, status_code=status, goal=safe_goal(goal), why=why)
+    return PAGES.show(
+        request,
+        "login.html",
+        None,
+        status_code=status,
+        goal=safe_goal(goal),
+        why=why,
+        has_provider=house_of(request).login is not None,
+    )
+
+
+@router.get("/login/provider")
+def begin_login(house: HouseDep, next: str = "/") -> Response:  # noqa: A002 - as above
+    """To the identity provider."""
+    if house.login is None:
+        raise NotHereError("no_provider")
+    begun = house.login.begin(safe_goal(next))
+    response = RedirectResponse(begun.url, 303)
+    cookies.put(response, house.site, BEGUN, begun.cookie, begun.seconds)
+    return response
+
+
+@router.get("/login/callback")
+def finish_login(request: Request, house: HouseDep, language: LanguageDep) -> Response:
+    """Back from the identity provider."""
+    if house.login is None:
+        raise NotHereError("no_provider")
+    try:
+        login = house.login.finish(
+            dict(request.query_params), cookies.read(house.site, request.headers.get("cookie"), BEGUN)
+        )
+    except LoginError as error:
+        return _login_page(request, "/", sentence(str(error), language), 401)
+    response = RedirectResponse(login.goal, 303)
+    cookies.give(response, house.site, login.session, house.wall_clock())
+    cookies.put(response, house.site, BEGUN, "", 0)
+    return response
 
 
 @router.post("/logout")

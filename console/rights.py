@@ -23,6 +23,8 @@ RIGHTS: RightsTable = {
     "POST /people": Role.MANAGE,
     "GET /login": None,
     "POST /login": None,
+    "GET /login/provider": None,
+    "GET /login/callback": None,
     "POST /logout": Role.SEE,
     "GET /events": Role.SEE,
     "POST /orders": Role.OPERATE,

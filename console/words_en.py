@@ -302,6 +302,8 @@ WORDS = {
     "field_probe_depth_m": "Depth of the probe, m",
     # people
     "log_in": "Log in",
+    "log_in_provider": "Log in with the identity provider",
+    "no_provider": "This console knows no identity provider.",
     "name": "Name",
     "password": "Password",
     "new_password": "New password",

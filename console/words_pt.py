@@ -302,6 +302,8 @@ WORDS = {
     "field_probe_depth_m": "Profundidade da sonda, m",
     # people
     "log_in": "Entrar",
+    "log_in_provider": "Entrar com o provedor de identidade",
+    "no_provider": "Este console não conhece provedor de identidade.",
     "name": "Nome",
     "password": "Senha",
     "new_password": "Nova senha",

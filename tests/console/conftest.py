@@ -1,5 +1,6 @@
 """A console on a living farm: real pages from a real server, in Debian's Chromium."""
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -34,14 +35,15 @@ def console_on(folder: Path) -> Iterator[Site]:
     listen = Listen(port=0)
     with closing(Access(folder / "console.sqlite", time.time, hasher=QUICK)) as access:
         listener = serve.bind(listen, has_users=access.has_users())
-        words = type("Words", (), {"store": folder / "compute.sqlite", "zones": folder / "zones.yaml"})
-        app = make_app(house_of(words, access, listen))  # type: ignore[arg-type]  # what a command line would say
+        address = serve.address_of(listener, listen)
+        words = argparse.Namespace(store=folder / "compute.sqlite", zones=folder / "zones.yaml", oidc=None)
+        app = make_app(house_of(words, access, listen, address))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
             until_true(lambda: server.started, "the console")
-            yield Site(serve.address_of(listener, listen).rstrip("/"), access, folder)
+            yield Site(address.rstrip("/"), access, folder)
         finally:
             server.should_exit = True
             thread.join()

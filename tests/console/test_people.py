@@ -90,7 +90,8 @@ def test_a_user_is_made_at_a_shell(tmp_path: Path, monkeypatch, capsys) -> None:
 def test_what_is_vendored_is_what_npm_gives() -> None:
     """The chart library stands here byte for byte, with its licence and its checksums."""
     package = ROOT / "node_modules" / "uplot"
-    sums = dict(reversed(line.split("  ")) for line in (VENDOR / "SHA256SUMS").read_text().splitlines())
+    lines = [line.split("  ") for line in (VENDOR / "SHA256SUMS").read_text().splitlines()]
+    sums = {name: digest for digest, name in lines}
     assert set(sums) == {"uPlot.iife.min.js", "uPlot.min.css", "uPlot.LICENSE"}
     for name, digest in sums.items():
         here = (VENDOR / name).read_bytes()
@@ -102,7 +103,9 @@ def test_what_is_vendored_is_what_npm_gives() -> None:
 def test_nothing_comes_from_elsewhere(site: Site) -> None:
     """No page, style or script names another host, and none has a script or a style of its own inside."""
     texts = [site.page(path).text for path in ("/", "/zones/plot-1a", "/water", "/settings", "/people", "/login")]
-    texts += [(ROOT / "console" / "static" / name).read_text(encoding="utf-8") for name in ("console.css", "console.js")]
+    texts += [
+        (ROOT / "console" / "static" / name).read_text(encoding="utf-8") for name in ("console.css", "console.js")
+    ]
     for text in texts:
         assert re.search(r"""(src|href|url\()\s*=?\s*["']?(https?:)?//""", text) is None
         assert re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", text) is None

@@ -73,7 +73,9 @@ def test_two_who_edit_at_once(site: Site, folder: Path) -> None:
     assert site.ask("PUT", "/api/v1/settings", body={"text": first}, headers={"If-Match": digest}).status == 200
     answer = site.ask("PUT", "/api/v1/settings", body={"text": second}, headers={"If-Match": digest})
     assert (answer.status, "changed meanwhile" in answer.json["error"]) == (409, True)
-    page = site.ask("POST", "/settings", form={"text": second, "digest": digest.strip('"')}, headers={"Accept": "text/html"})
+    page = site.ask(
+        "POST", "/settings", form={"text": second, "digest": digest.strip('"')}, headers={"Accept": "text/html"}
+    )
     assert page.status == 409
     assert (folder / "zones.yaml").read_text() == first
     answer = site.ask("PUT", "/api/v1/settings", body={"text": "farm: 3"}, headers={"If-Match": "x"})

@@ -70,7 +70,7 @@ def test_stop_ends_two_runs_and_holds_until_resume(page: Page, working: LivingFa
 
 
 def test_a_stop_while_the_service_is_dead(page: Page, farm: LivingFarm) -> None:
-    """The page says that it waits and when each valve shuts by itself; back again the service closes, and opens nothing."""
+    """The page says that it waits, and when each valve shuts by itself; back again the service closes, opens nothing."""
     with service_at_work(farm):
         commands = farm.dry_out("plot-1a", "plot-1d")
         for command in commands:

@@ -1,4 +1,4 @@
-"""The stream of what happens: cut, and resumed with no event missing or twice; coalesced, and never for whoever left."""
+"""The stream of what happens: cut, and resumed with no event missing or twice; and never more than is seen."""
 
 import json
 from collections.abc import Sequence

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from string import Formatter
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,18 @@ def test_every_word_is_used_and_every_use_has_one() -> None:
     code = "".join(file.read_text(encoding="utf-8") for file in files if "words_" not in file.name)
     said = set(re.findall(r"""\bsay\(\s*["'](\w+)["'][,)]""", code))
     assert said - PORTUGUESE.words.keys() == set()
-    families = ("check_", "remedy_", "book_", "valve_", "held_by_", "hold_", "count_", "action_", "order_", "news_")
+    families: tuple[str, ...] = (
+        "check_",
+        "remedy_",
+        "book_",
+        "valve_",
+        "held_by_",
+        "hold_",
+        "count_",
+        "action_",
+        "order_",
+        "news_",
+    )
     families += ("field_", "mode_", "version_", "severity_", "role_", "theme_", "place_")
     quoted = set(re.findall(r"""["'](\w+)["']""", code))
     assert [key for key in words_en.WORDS if key not in quoted and not key.startswith(families)] == []
@@ -50,7 +62,7 @@ def test_all_that_a_page_can_show_has_words() -> None:
     assert keys - PORTUGUESE.words.keys() == set()
 
 
-ORDERS = (
+ORDERS: tuple[tuple[str, str | None, dict[str, Any]], ...] = (
     ("fly", None, {}),
     ("close", "plot-9", {}),
     ("close", None, {}),
