@@ -3,26 +3,27 @@
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
 
 from compute_service.errors import OrderError
-from console import pages, translation
+from console import translation
 from console.errors import FormError
 from console.farm_now import look
 from console.giving import Wish, give, number
-from console.house import THEMES, HouseDep, LanguageDep, PersonDep, ReaderDep
+from console.house import SAID, THEMES, HouseDep, LanguageDep, PersonDep, ReaderDep
 from console.languages import LANGUAGES
+from web import cookies
 from web.answers import safe_goal
 
 router = APIRouter(include_in_schema=False)
 YEAR_S = 365 * 86400
+SAID_S, LONGEST_SAID = 60, 600
 Short = Annotated[str, Form(max_length=200)]
 
 
 @router.post("/orders")
 def order(  # noqa: PLR0913, PLR0917  # a form's fields
-    request: Request,
     house: HouseDep,
     store: ReaderDep,
     language: LanguageDep,
@@ -36,7 +37,7 @@ def order(  # noqa: PLR0913, PLR0917  # a form's fields
     key: Short = "",
 ) -> Response:
     """Give an order; what came of it is shown on the page that one came from."""
-    farm = look(store, house.wall_clock(), names=house.access.names())
+    farm = look(store, house.wall_clock(), (), names=house.access.names())
     try:
         wish = Wish(
             action=action[:20],
@@ -55,10 +56,11 @@ def order(  # noqa: PLR0913, PLR0917  # a form's fields
     else:
         place = f"/zones/{quote(zone_id, safe='')}" if zone_id else "/"
         return RedirectResponse(f"{place}?order={row.order.order_id}", 303)
-    is_of_zone = any(zone.zone.zone_id == zone_id for zone in farm.zones)
-    if is_of_zone:
-        return pages.show_zone(request, store, farm, zone_id, error=why_not)
-    return pages.show_farm(request, store, farm, error=why_not)
+    is_of_zone = any(zone.zone_id == zone_id for zone in farm.config.zones)
+    response = RedirectResponse(f"/zones/{quote(zone_id, safe='')}" if is_of_zone else "/", 303)
+    # Never a page that answers the form itself: whoever loads that anew would order again.
+    cookies.put(response, house.site, SAID, quote(why_not[:LONGEST_SAID]), SAID_S)
+    return response
 
 
 @router.post("/preferences")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
+from urllib.parse import unquote
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
@@ -17,6 +18,7 @@ from console import news, rows, translation
 from console.farm_now import FarmNow, look
 from console.languages import LANGUAGES, language_of
 from views.language import Language
+from web import cookies
 from web.access import Access
 from web.middleware import maybe_person_of, person_of
 from web.oidc import Login
@@ -25,6 +27,7 @@ from web.site import Site
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+SAID = "said"  # a cookie: what is wrong with an order, for the page that comes next
 THEMES = ("auto", "light", "dark")
 
 
@@ -146,8 +149,14 @@ class Pages:
             "site": house.site,
             **more,
         }
+        said = cookies.read(house.site, request.headers.get("cookie"), SAID) if request.method == "GET" else None
+        if said:
+            places["error"] = unquote(said)
         text = self._templates.get_template(name).render(places)
-        return HTMLResponse(text, status_code=status_code, headers={"Vary": "Cookie, Accept-Language"})
+        response = HTMLResponse(text, status_code=status_code, headers={"Vary": "Cookie, Accept-Language"})
+        if said:
+            cookies.put(response, house.site, SAID, "", 0)
+        return response
 
     def static(self, name: str) -> str:
         """The address of a static file, which changes with what is in it."""

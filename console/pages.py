@@ -9,7 +9,6 @@ from fastapi.responses import HTMLResponse
 
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain import alarm_kinds
-from compute_service.domain.orders import OrderRow
 from compute_service.domain.plan import PlannedRun
 from compute_service.domain.units import DAY_S
 from compute_service.plans import Planner
@@ -29,22 +28,13 @@ ZoneId = Annotated[str, Path(max_length=100)]
 
 @router.get("/")
 def farm_page(request: Request, store: ReaderDep, farm: FarmDep, order: OrderId = "") -> HTMLResponse:
-    """The farm: water first, then what happened."""
-    return show_farm(request, store, farm, order=store.orders.get(order))
-
-
-def show_farm(
-    request: Request, store: ReaderDep, farm: FarmNow, *, order: OrderRow | None = None, error: str | None = None
-) -> HTMLResponse:
-    """The farm's page; with what came of an order, or with what is wrong with one."""
+    """The farm: water first, then what happened; with what came of an order."""
     return PAGES.show(
         request,
         "farm.html",
         farm,
-        status_code=409 if error else 200,
         happenings=list(reversed(store.journal.last(NEWS, news.KINDS))),
-        order=order,
-        error=error,
+        order=store.orders.get(order),
         pause_until=_in_hours(farm, 3),
         alarm_words=lambda row: alarm_kinds.words(row.alarm, language_of(request).code[:2]),
     )
@@ -56,20 +46,6 @@ def zone_page(  # noqa: PLR0913, PLR0917  # a page's whole question
 ) -> HTMLResponse:
     """A zone: its water, its past, its decisions, and what one can order for it."""
     farm = look(store, house.wall_clock(), [zone_id], house.access.names())
-    return show_zone(request, store, farm, zone_id, days=days, order=store.orders.get(order))
-
-
-def show_zone(  # noqa: PLR0913  # as the farm's page, of one zone
-    request: Request,
-    store: ReaderDep,
-    farm: FarmNow,
-    zone_id: str,
-    *,
-    days: str = "7",
-    order: OrderRow | None = None,
-    error: str | None = None,
-) -> HTMLResponse:
-    """A zone's page; with what came of an order, or with what is wrong with one."""
     zone = zone_of(farm, zone_id)
     span_days = SPANS.get(days, 7)
     begin = farm.now - span_days * DAY_S
@@ -78,7 +54,6 @@ def show_zone(  # noqa: PLR0913  # as the farm's page, of one zone
         request,
         "zone.html",
         farm,
-        status_code=409 if error else 200,
         zone=zone,
         days=str(span_days),
         spans=SPANS,
@@ -88,8 +63,7 @@ def show_zone(  # noqa: PLR0913  # as the farm's page, of one zone
         receipts=receipts,
         planned=[timeline.plan_words(run, farm, language_of(request)) for run in _runs_to_come(store, farm, zone)],
         happenings=list(reversed(store.journal.last(NEWS, news.KINDS, zone_id))),
-        order=order,
-        error=error,
+        order=store.orders.get(order),
         pause_until=_in_hours(farm, 3),
     )
 

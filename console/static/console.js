@@ -22,6 +22,14 @@ if (clock) {
   setInterval(tick, 1000);
 }
 
+// The same page as it is now: asked for anew, so that no form is ever sent twice.
+let isLeaving = false; // a form is on its way, and must not be overtaken
+document.addEventListener("submit", () => (isLeaving = true));
+
+function again() {
+  if (!isLeaving) location.replace(location.pathname + location.search);
+}
+
 function put(element, text) {
   if (element && element.textContent !== text) element.textContent = text;
 }
@@ -87,7 +95,7 @@ function belongs(story) {
 
 function follow(story) {
   const note = document.querySelector("[data-order]");
-  if (note && story.order_id === note.dataset.order && story.state !== note.dataset.state) location.reload();
+  if (note && story.order_id === note.dataset.order && story.state !== note.dataset.state) again();
 }
 
 // the stream
@@ -101,13 +109,13 @@ function listen() {
     for (const story of data.news ?? []) {
       tell(story);
       follow(story);
-      if (story.is_for_page && !document.activeElement?.matches("input, textarea, select")) location.reload(); // a hold: more than a row changes
+      if (story.is_for_page && !document.activeElement?.matches("input, textarea, select")) again(); // a hold: more than a row changes
     }
     page.dataset.seq = event.lastEventId;
     if (!document.hidden) paint();
   };
   for (const kind of ["zones", "valve", "alarm", "order", "news"]) source.addEventListener(kind, take);
-  source.addEventListener("reset", () => location.reload());
+  source.addEventListener("reset", () => again());
   source.addEventListener("open", () => document.getElementById("lost")?.remove());
   source.addEventListener("error", () => {
     if (document.getElementById("lost")) return;

@@ -10,7 +10,7 @@ from tests.console.living import LivingFarm, service_at_work
 from tests.console.site_of_test import Site
 from tests.waiting import LAST_RESORT_S, until_true
 
-expect.set_options(timeout=LAST_RESORT_S * 1000)
+expect.set_options(timeout=20 * 1000)
 
 
 def valve(page: Page, zone_id: str) -> str:
@@ -70,7 +70,7 @@ def test_stop_ends_two_runs_and_holds_until_resume(page: Page, working: LivingFa
 
 
 def test_a_stop_while_the_service_is_dead(page: Page, farm: LivingFarm) -> None:
-    """The page says that it waits, and when each valve shuts by itself; back again the service closes, opens nothing."""
+    """The page says that it waits, and when each valve shuts by itself; back again the service closes all."""
     with service_at_work(farm):
         commands = farm.dry_out("plot-1a", "plot-1d")
         for command in commands:
@@ -83,7 +83,7 @@ def test_a_stop_while_the_service_is_dead(page: Page, farm: LivingFarm) -> None:
     page.get_by_role("button", name="STOP ALL").click()
     expect(page.locator("#said")).to_contain_text("the order waits for it")
     assert farm.new_commands() == []
-    farm.bench.now += 3600
+    farm.bench.now += 60
     with service_at_work(farm):
         until_true(lambda: sum(one["action"] == "stop_all" for one in farm.bench.commands()) == 2, "two stops")
         is_valve(page, "plot-1a", "closing")
