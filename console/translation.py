@@ -30,6 +30,9 @@ SENTENCES: Mapping[str, str] = {
     "reason_answered": r"(?P<name>\S+): the gateway answered (?P<state>\w+)(?: \((?P<code>\w+)\))?",
     "held_since": r"(?P<by>.*) (?P<verb>stopped|paused|closed) (?P<what>the farm|it) at (?P<since>.{16}),"
     r" until (?P<until>.{16}|somebody resumes)(?: \((?P<note>.*)\))?",
+    "reason_daily_cap": r"(?P<left>.+) of today's (?P<cap>.+) is left, a run needs at least (?P<least>.+)",
+    "reason_pump": r"the pump has (?P<left>\S+) l/min left while other zones run, and the zone takes (?P<takes>\S+)",
+    "reason_frost": r"(?P<degrees>\S+) degrees are (?P<source>.*), and water would freeze",
     "reason_under_way": r"command (?P<name>\S+) is still under way",
 }
 

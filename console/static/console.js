@@ -46,9 +46,12 @@ function patch(zoneId, cells) {
   for (const cell of row.querySelectorAll("[data-cell]")) put(cell, cells[cell.dataset.cell]);
   const meter = row.querySelector(".meter");
   meter.toggleAttribute("data-unknown", !cells.is_known);
-  for (const [name, attribute] of [["left", "width"], ["due", "x"]]) {
-    const shape = meter.querySelector(`[data-meter=${name}]`);
-    if (shape.getAttribute(attribute) !== cells[name]) shape.setAttribute(attribute, cells[name]);
+  for (const [name, ...attributes] of [["left", "width"], ["due", "x1", "x2"]]) {
+    for (const shape of meter.querySelectorAll(`[data-meter=${name}]`)) {
+      for (const attribute of attributes) {
+        if (shape.getAttribute(attribute) !== cells[name]) shape.setAttribute(attribute, cells[name]);
+      }
+    }
   }
   for (const part of document.querySelectorAll(".now [data-shown], .now ~ #steer [data-shown]")) show(part, cells.state);
   for (const part of row.querySelectorAll("[data-shown]")) show(part, cells.state);
