@@ -11,9 +11,11 @@ BENCH ?= aggregate_engine
 N ?= 10
 LOAD ?= 4
 SPEED ?= 1
+STORE ?= $(firstword $(wildcard live-output/compute.sqlite demo-output/compute.sqlite) live-output/compute.sqlite)
+PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live test test-often soak check bench findings firmware deploy-local format requirements clean ready-demo ready-dev ready-checkov
+.PHONY: help demo live console test test-often soak check bench findings firmware deploy-local format requirements clean ready-demo ready-console ready-dev ready-checkov
 
 help: ## what can be made
 	@echo "PythoFlow aims at the least water that keeps the harvest; docs/water.md says how near it comes."
@@ -35,6 +37,10 @@ ifeq ($(BROKER),mosquitto)
 endif
 	@exec $(PY) -m demo.live --speed "$(SPEED)" --scenario "$(SCENARIO)" --broker "$(BROKER)" --weather "$(WEATHER)" \
 		$(if $(GATEWAYS),--gateways "$(GATEWAYS)") $(if $(DAYS),--days "$(DAYS)") $(if $(SEED),--seed "$(SEED)")
+
+console: ready-console ## the page to see and steer a farm, on the live one or the demonstration's: STORE=file PORT=8080
+	@exec $(PY) -m console --store "$(STORE)" --access "$(dir $(STORE))console.sqlite" --port "$(PORT)" \
+		$(if $(wildcard $(dir $(STORE))zones.yaml),--zones "$(dir $(STORE))zones.yaml")
 
 test: ready-dev ready-checkov ## set up everything and run all tests (needs terraform)
 	@$(PYTHON) scripts/setup.py system mosquitto git terraform chromium promtool
@@ -94,6 +100,9 @@ clean: ## remove what runs and builds left; the environment stays
 
 ready-demo:
 	@$(PYTHON) scripts/setup.py demo
+
+ready-console:
+	@$(PYTHON) scripts/setup.py console
 
 ready-dev:
 	@$(PYTHON) scripts/setup.py dev

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from checked_yaml.checks import did_you_mean
-from compute_service import explain, replay, shell
+from compute_service import explain, replay, settings, shell
 from compute_service.adapters import update_file, zones_file
 from compute_service.adapters.forecast_source import Forecasts
 from compute_service.adapters.mqtt import MqttConnection
@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> int:
     """Serve a farm until SIGINT or SIGTERM."""
     farm = zones_file.load(args.zones)
+    watch = settings.Watch(args.zones)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -63,6 +64,10 @@ def run(args: argparse.Namespace) -> int:
         service.start()
         print(f"{farm.farm}: serving, zones: {len(farm.zones)}; Ctrl-C stops", flush=True)
         while not stop.wait(TICK_S):
+            if change := watch.change():
+                service.take_settings(change)
+                if change.config:
+                    forecasts = Forecasts(_from_zones_file(args.zones, change.config.forecast))
             forecasts.refresh(int(time.time()))
             service.tick()
             store.journal.beat(Beat(int(time.time()), time.time(), 1.0))

@@ -38,3 +38,7 @@ class OrderError(ComputeError):
 
 class AlarmError(ComputeError):
     """An alarm that cannot be acknowledged, for there is none; the sentence says which there are."""
+
+
+class SettingsError(ComputeError):
+    """The zones file cannot be read or written, or is another one than the one that was edited."""

@@ -35,6 +35,7 @@ from compute_service.domain.zone_model import Sample
 from compute_service.errors import ComputeError
 from compute_service.farm_weather import FarmWeather
 from compute_service.orders import Orders, why_not
+from compute_service.settings import Change
 from compute_service.zone_models import ZoneModels
 from protocol import messages, topics
 from protocol.errors import ProtocolError
@@ -81,24 +82,40 @@ class Service:
         forecast: Callable[[], Forecast | None] = lambda: None,
         free_bytes: Callable[[], int | None] = lambda: None,
     ) -> None:
-        self._config = config
         self._store = store
         self._publish = publish
         self._now = clock_now
         self._record = record
-        self._zones = {zone.zone_id: zone for zone in config.zones}
-        self._zone_of_sensor = {sensor_id: zone for zone in config.zones for sensor_id in zone.sensor_ids}
-        self._zone_models = ZoneModels(config, store)
-        self._orders = Orders(store, config, lambda: self._new_id(clock_now()))
-        self._weather = FarmWeather(config.site, store.zones, forecast)
-        self._alarms = AlarmWatch(config, store, forecast, free_bytes)
-        self._gateways = {zone.gateway_id for zone in config.zones}
+        self._forecast, self._free_bytes = forecast, free_bytes
+        self._go_by(config)
         self._refusals: dict[tuple[str, str], None] = {}  # those that were told of, the latest last
         self._last_status: dict[str, tuple[str, str]] = {}  # of each gateway: its state, its boot
         self._un_acked: set[str] = set()
         self._newest_id = (0, 0)  # the second of the last id, and how many it had before
         self._shortened_on = 0  # the day on which the journal was last shortened
         self._lock = threading.RLock()
+
+    def _go_by(self, config: Config) -> None:
+        self._config = config
+        self._zones = {zone.zone_id: zone for zone in config.zones}
+        self._zone_of_sensor = {sensor_id: zone for zone in config.zones for sensor_id in zone.sensor_ids}
+        self._zone_models = ZoneModels(config, self._store)
+        self._orders = Orders(self._store, config, lambda: self._new_id(self._now()))
+        self._weather = FarmWeather(config.site, self._store.zones, self._forecast)
+        self._alarms = AlarmWatch(config, self._store, self._forecast, self._free_bytes)
+        self._gateways = {zone.gateway_id for zone in config.zones}
+
+    def take_settings(self, change: Change) -> None:
+        """Go by the settings of a file that was changed, as after a restart; one with a mistake is told of only."""
+        with self._lock, self._store.transaction():
+            if change.config is None:
+                log.error("the settings stay as they were: %s", _one_line("; ".join(change.mistakes)))
+            else:
+                log.info("the settings were changed; zones: %d", len(change.config.zones))
+                self._go_by(change.config)
+                self._store.updates.save_config(config_text(change.config))
+                self._alarms.start(self._now())
+            self._note("settings", None, None, change.to_note())
 
     def start(self) -> None:
         """Take up again after a stop or a crash: give up what is over, publish the rest again, unchanged."""

@@ -3,6 +3,7 @@
 Runs on a bare Python 3.11 or later, before anything is installed: standard library only.
 
     python3 scripts/setup.py demo            what `make demo` needs
+    python3 scripts/setup.py console         what `make console` needs, in the same environment
     python3 scripts/setup.py dev             that, and what the tests and checks need
     python3 scripts/setup.py checkov         what reads terraform/, in an environment of its own
     python3 scripts/setup.py system NAME...  the system programs that are named, from requirements/debian.txt
@@ -16,7 +17,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VENVS = {"demo": ROOT / ".venv", "dev": ROOT / ".venv", "checkov": ROOT / ".venv-checkov"}
+VENVS = dict.fromkeys(("demo", "console", "dev"), ROOT / ".venv") | {"checkov": ROOT / ".venv-checkov"}
 SYSTEM_LIST = ROOT / "requirements" / "debian.txt"
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/sbin"])
 
@@ -60,10 +61,12 @@ def prepare(which: str) -> None:
     pip(venv, "install", "--require-hashes", "--requirement", str(ROOT / "requirements" / f"{which}.txt"))
     if which != "checkov":
         pip(venv, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    if which not in {"checkov", "console"}:
         install_node_packages(venv, which)
     stamp.write_text(mark)
-    if which == "dev":
-        (venv / ".ready-demo").write_text(fingerprint("demo"))
+    if which == "dev":  # which has all that the others have
+        for name in ("demo", "console"):
+            (venv / f".ready-{name}").write_text(fingerprint(name))
 
 
 def fingerprint(which: str) -> str:

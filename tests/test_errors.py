@@ -24,6 +24,7 @@ BASES = {
     "checked_yaml": "checked_yaml.errors.CheckedYamlError",
     "notices": "notices.errors.NoticesError",
     "web": "web.errors.WebError",
+    "console": "console.errors.ConsoleError",
     "demo": "demo.errors.DemoError",
 }
 HOST_SIDE = ("firmware.__main__", "firmware.build", "firmware.config", "firmware.flash", "firmware.heap")

@@ -21,6 +21,7 @@ ROOMS = (
     "field_time",
     "checked_yaml",
     "web",
+    "console",
     "views",
     "notices",
     "demo",

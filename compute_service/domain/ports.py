@@ -369,6 +369,9 @@ class Journal(Protocol):
     def newest_moments(self) -> list[Moment]:
         """How each zone was last, by name."""
 
+    def water(self, zone: Zone, begin: int, end: int) -> list[WaterRow]:
+        """A zone's water of a time (`end` is not in it), the oldest first, each with the litres that it counts for."""
+
     def beat(self, beat: Beat) -> None:
         """The service lives."""
 

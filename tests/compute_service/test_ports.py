@@ -202,6 +202,10 @@ def test_water_is_booked_once(store: Store) -> None:
     assert not store.zones.add_water(replace(water("W2"), litres=99))
     minute = A.flow_l_min
     assert store.zones.news(A).water == (Water(NOON, minute / 2), Water(NOON + 1, minute), Water(NOON + 1, 12.0))
+    booked = [(row.water_id, row.litres) for row in store.journal.water(A, NOON, NOON + 2)]
+    assert booked == [("W3", minute / 2), ("W1", minute), ("W2", 12.0)]
+    assert [row.water_id for row in store.journal.water(A, NOON, NOON + 1)] == ["W3"]
+    assert store.journal.water(B, NOON, NOON + 2) == []
     state = store.zones.zone_state(A, 0, NOON + 1, NOON)
     assert state == ZoneState(used_today_l=minute + 12, used_season_l=minute * 1.5 + 12)
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from compute_service.adapters.sqlite.database import Database
-from compute_service.domain.ports import Beat, JournalRow, Moment
+from compute_service.domain.ports import Beat, JournalRow, Moment, WaterRow
+from compute_service.domain.zone import Zone
 
 _ROW = "seq, at, kind, zone_id, gateway_id, body"
 _MOMENT = "zone_id, at, vwc, depletion_mm, due_mm, sigma_mm, litres"
@@ -80,6 +81,19 @@ class JournalTables:
     def _moments(self, query: str, *values: object) -> list[Moment]:
         names = _MOMENT.split(", ")
         return [Moment(**dict(zip(names, row, strict=True))) for row in self._database.all(query, *values)]
+
+    def water(self, zone: Zone, begin: int, end: int) -> list[WaterRow]:
+        """A zone's water of a time (`end` is not in it), the oldest first, each with the litres that it counts for."""
+        query = (
+            "SELECT water_id, at, coalesce(litres, duration_s * :rate) - back_s * :rate, duration_s, source, back_s"
+            " FROM water WHERE zone_id = :zone_id AND at >= :begin AND at < :end ORDER BY at, water_id"
+        )
+        by_name = {"zone_id": zone.zone_id, "rate": zone.flow_l_min / 60, "begin": begin, "end": end}
+        names = ("water_id", "at", "litres", "duration_s", "source", "back_s")
+        return [
+            WaterRow(zone_id=zone.zone_id, **dict(zip(names, row, strict=True)))
+            for row in self._database.all(query, **by_name)
+        ]
 
     def beat(self, beat: Beat) -> None:
         """The service lives."""

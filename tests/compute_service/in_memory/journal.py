@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from compute_service.domain.ports import Beat, JournalRow, Moment
+from compute_service.domain.ports import Beat, JournalRow, Moment, WaterRow
+from compute_service.domain.zone import Zone
 from tests.compute_service.in_memory.tables import Tables, real
 
 
@@ -73,6 +75,16 @@ class JournalInMemory:
         rows = sorted(self._tables.moments.items(), key=lambda item: item[0])
         newest = {zone_id: row for (zone_id, _), row in rows}
         return [row for zone_id, row in sorted(newest.items()) if self._tables.zones.get(zone_id)]
+
+    def water(self, zone: Zone, begin: int, end: int) -> list[WaterRow]:
+        """A zone's water of a time (`end` is not in it), the oldest first, each with the litres that it counts for."""
+        rate = zone.flow_l_min / 60
+        rows = [
+            replace(row, litres=(row.duration_s * rate if row.litres is None else row.litres) - row.back_s * rate)
+            for row in (entry.row for _, entry in self._tables.water.items())
+            if row.zone_id == zone.zone_id and begin <= row.at < end
+        ]
+        return sorted(rows, key=lambda row: (row.at, row.water_id))
 
     def beat(self, beat: Beat) -> None:
         """The service lives."""

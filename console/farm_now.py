@@ -1,0 +1,182 @@
+"""How the farm stands: read from the service's store, in its own time, without a word of any language."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from compute_service import commands, orders, shell
+from compute_service.adapters.sqlite.store import SqliteStore
+from compute_service.domain.alarms import AlarmRow, worst
+from compute_service.domain.orders import Hold, OrderRow, in_force
+from compute_service.domain.ports import Beat, CommandRow, DecisionRow, GatewayRow, Moment, Store
+from compute_service.domain.units import HOUR_S
+from compute_service.domain.zone import Config, Zone
+
+SHUT, OPENING, OPEN, CLOSING = "shut", "opening", "open", "closing"
+BY_NUMBER = re.compile(r"\buser \d+\b")
+FORESEEN_S = 14 * 24 * HOUR_S  # the service looks no farther
+
+
+@dataclass(frozen=True, kw_only=True)
+class Valve:
+    """What is known of a valve: `open` only once the board said so. `shuts_by` (Unix s) is its own deadline."""
+
+    state: str
+    shuts_by: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZoneNow:
+    """A zone, its valve, its last decision and moment, and what holds it; the farm's holds among them."""
+
+    zone: Zone
+    valve: Valve
+    decision: DecisionRow | None
+    moment: Moment | None
+    holds: Sequence[Hold]
+    is_offline: bool
+
+    @property
+    def receipt(self) -> Mapping[str, Any]:
+        """The last decision's figures; empty if there is none."""
+        return self.decision["receipt"] if self.decision else {}
+
+    @property
+    def level(self) -> tuple[float, float] | None:
+        """What is left in the roots and where water is due, both as shares of what they can hold; None if unknown."""
+        receipt = self.receipt
+        available = receipt.get("available_mm")
+        if not available or receipt.get("depletion_mm") is None:
+            return None
+        return _share(receipt["depletion_mm"] / available), _share(receipt["due_mm"] / available)
+
+    @property
+    def next_at(self) -> int | None:
+        """When water is due at the last day's pace (Unix s); None if nobody can say."""
+        hours = self.receipt.get("next_water_in_h")
+        return None if hours is None or self.decision is None else round(self.decision["at"] + hours * HOUR_S)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FarmNow:
+    """The whole farm at the service's time `now` (Unix s); `beat` is when the service last said that it lives."""
+
+    config: Config
+    now: int
+    beat: Beat | None
+    is_serving: bool
+    holds: Sequence[Hold]
+    zones: Sequence[ZoneNow]
+    open_orders: Sequence[OrderRow]
+    seq: int
+    names: Mapping[str, str]
+    valves: Mapping[str, Valve]
+    alarms: Sequence[AlarmRow]
+
+    @property
+    def unseen_alarms(self) -> list[AlarmRow]:
+        """The alarms that stand and that nobody has seen, the worst first."""
+        return [row for row in self.alarms if row.acknowledged_by is None]
+
+    @property
+    def deadlines(self) -> list[tuple[str, int]]:
+        """The valves that may be open, and when each shuts at the latest by its own deadline (Unix s)."""
+        return [(name, valve.shuts_by) for name, valve in self.valves.items() if valve.shuts_by is not None]
+
+    def named(self, text: str) -> str:
+        """A text of the journal with the names of the people that it knows by number; who was deleted stays one."""
+        return BY_NUMBER.sub(lambda found: self.names.get(found[0], found[0]), text)
+
+    @property
+    def running(self) -> list[ZoneNow]:
+        """The zones whose valve is not surely shut."""
+        return [zone for zone in self.zones if zone.valve.state != SHUT]
+
+    @property
+    def next_zone(self) -> ZoneNow | None:
+        """The zone that is watered next, of those that nothing holds."""
+        waiting = [zone for zone in self.zones if zone.next_at and not zone.holds and zone.valve.state == SHUT]
+        return min(waiting, key=lambda zone: zone.next_at or 0, default=None)
+
+
+def look(
+    store: SqliteStore,
+    wall_s: float,
+    zone_ids: Iterable[str] | None = None,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> FarmNow:
+    """Read how the farm stands, of all its zones or of some; `names` are people's, by what the journal calls them.
+
+    Raises StoreError if no service ever ran on the store.
+    """
+    config = shell.farm_of(store)
+    beat = store.journal.last_beat()
+    now = orders.service_now(beat, wall_s)
+    seq = store.journal.newest()
+    holds = store.orders.holds()
+    wanted = None if zone_ids is None else set(zone_ids)
+    zones = [zone for zone in config.zones if wanted is None or zone.zone_id in wanted]
+    valves = valves_of(store, config.zones)
+    moments = {moment.zone_id: moment for moment in store.journal.newest_moments()}
+    offline = {row["gateway_id"] for row in store.updates.gateways() if row["state"] == "offline"}
+    return FarmNow(
+        config=config,
+        now=now,
+        beat=beat,
+        is_serving=orders.is_serving(beat, wall_s),
+        holds=[hold for hold in in_force(holds, None, now) if hold.zone_id is None],
+        zones=[
+            ZoneNow(
+                zone=zone,
+                valve=valves[zone.zone_id],
+                decision=last_decision(store, zone.zone_id),
+                moment=moments.get(zone.zone_id),
+                holds=in_force(holds, zone.zone_id, now),
+                is_offline=zone.gateway_id in offline,
+            )
+            for zone in zones
+        ],
+        open_orders=store.orders.open(),
+        seq=seq,
+        names=names,
+        valves=valves,
+        alarms=list(worst(store.alarms.open())),
+    )
+
+
+def last_decision(store: Store, zone_id: str) -> DecisionRow | None:
+    """A zone's newest decision, or None."""
+    rows = store.decisions.last(1, zone_id)
+    return rows[0] if rows else None
+
+
+def valves_of(store: Store, zones: Iterable[Zone]) -> dict[str, Valve]:
+    """Every zone's valve: what is commanded and not over, and what the gateways last said of themselves."""
+    open_commands = store.commands.open()
+    runs = {row.zone_id: row for row in open_commands if commands.opens(row)}
+    stops = {(row.gateway_id, row.zone_id) for row in open_commands if not commands.opens(row)}
+    said = {zone_id for row in store.updates.gateways() for zone_id in _said_open(store, row)}
+    return {zone.zone_id: _valve(zone, runs.get(zone.zone_id), zone.zone_id in said, stops) for zone in zones}
+
+
+def _said_open(store: Store, row: GatewayRow) -> Iterator[str]:
+    """The valves that a gateway last said to be open, but for those whose run has ended since."""
+    for zone_id in row["status"].get("open_valves") or ():
+        acks = store.journal.last(1, ("ack",), zone_id)
+        if not acks or acks[0]["at"] <= row["heard_at"]:
+            yield zone_id
+
+
+def _valve(zone: Zone, run: CommandRow | None, is_said_open: bool, stops: set[tuple[str, str | None]]) -> Valve:
+    is_open = is_said_open or (run is not None and run.state == "started")
+    if run is None and not is_open:
+        return Valve(state=SHUT)
+    is_closing = (zone.gateway_id, zone.zone_id) in stops or (zone.gateway_id, None) in stops
+    state = CLOSING if is_closing else OPEN if is_open else OPENING
+    return Valve(state=state, shuts_by=shell.shuts_by(run) if run else None)
+
+
+def _share(value: float) -> float:
+    return round(min(max(1 - value, 0.0), 1.0), 3)

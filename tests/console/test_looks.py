@@ -1,0 +1,103 @@
+"""Every page in both languages and themes, on a phone and on a desk: readable by everybody, without sideways scroll."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.console.conftest import console_on
+from tests.console.living import ZONES_FILE, living_farm, service_at_work
+from tests.console.site_of_test import Site
+from web.roles import Role
+
+ROOT = Path(__file__).parents[2]
+AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]
+RUN = "(only) => axe.run({runOnly: only}).then(found => found.violations.map(one => [one.id, one.nodes[0].html]))"
+PAGES = (
+    *("/", "/zones/plot-1a", "/timeline", "/gateways", "/gateways/irrigation-gateway-1", "/alarms", "/water"),
+    *("/settings", "/settings/zones/plot-1b", "/settings/text", "/people", "/login?next=/people", "/zones/nowhere"),
+)
+SIZES = ((1280, 800), (360, 740))
+
+
+@pytest.fixture(scope="module")
+def busy_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A farm with a past, a run, a valve that opens, a pause, an outage of a gateway, people and a token."""
+    folder = tmp_path_factory.mktemp("busy")
+    (folder / "zones.yaml").write_text(ZONES_FILE, encoding="utf-8")
+    with living_farm(folder / "compute.sqlite", hours=6) as farm, console_on(folder) as site:
+        farm.hear_status("irrigation-gateway-2", "offline")
+        farm.order("pause", "plot-1b", until=farm.bench.now + 86_400, why="harvest")
+        commands = farm.dry_out("plot-1a", "plot-1c")
+        farm.ack(commands[0], "started")
+        site.access.add_token("bridge", Role.OPERATE)
+        with service_at_work(farm):
+            yield site
+
+
+def violations(page: Page, only: Mapping[str, object]) -> list[list[str]]:
+    found: list[list[str]] = page.evaluate(RUN, only)
+    return found
+
+
+@pytest.mark.parametrize("code", ["en", "pt-BR"])
+def test_every_page_is_for_everybody(browser: Browser, busy_site: Site, code: str) -> None:
+    """axe finds nothing against WCAG 2.2 AA, no page scrolls sideways, and none is in another language."""
+    context = browser.new_context(base_url=busy_site.address, locale=code, bypass_csp=True)
+    page = context.new_page()
+    problems = []
+    for path in PAGES:
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.emulate_media(color_scheme="light")
+        page.goto(path)
+        page.evaluate(AXE)
+        assert page.locator("html").get_attribute("lang") == code
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            page.emulate_media(color_scheme="light")
+            problems += [(path, width, *one) for one in violations(page, {"type": "tag", "values": TAGS})]
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            problems += [(path, width, "scrolls sideways", str(wide))] if wide > width else []
+            page.emulate_media(color_scheme="dark")
+            only = {"type": "rule", "values": ["color-contrast"]}
+            problems += [(path, width, "dark", *one) for one in violations(page, only)]
+    context.close()
+    assert problems == [], json.dumps(problems, indent=1)
+
+
+def test_a_zoom_of_200_percent_is_no_hindrance(browser: Browser, busy_site: Site) -> None:
+    """A desk's page at twice the size is a page of half the width: nothing is cut off, nothing scrolls sideways."""
+    context = browser.new_context(
+        base_url=busy_site.address, locale="en", viewport={"width": 640, "height": 400}, device_scale_factor=2
+    )
+    page = context.new_page()
+    for path in ("/", "/zones/plot-1a", "/water"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 640, path
+    context.close()
+
+
+def test_colours_are_as_somebody_chose(browser: Browser, busy_site: Site) -> None:
+    """Dark stays dark in this browser, whatever the device says."""
+    context = browser.new_context(base_url=busy_site.address, locale="en", color_scheme="light")
+    page = context.new_page()
+    page.goto("/water")
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.get_by_role("button", name="dark").click()
+    assert page.url.endswith("/water")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    context.close()
+
+
+def test_a_chart_is_drawn_and_stands_beside_its_table(browser: Browser, busy_site: Site) -> None:
+    """The canvas is there with a script; the same figures are a table for whoever sees none."""
+    context = browser.new_context(base_url=busy_site.address, locale="en")
+    page = context.new_page()
+    page.goto("/zones/plot-1a")
+    page.locator("#charts canvas").nth(1).wait_for()
+    page.get_by_text("The same as a table").click()
+    assert page.locator(".scroll tbody tr").count() > 5
+    context.close()

@@ -1,0 +1,75 @@
+"""The stream of what happens: cut, and resumed with no event missing or twice; and never more than is seen."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from console.stream import fold, is_urgent
+from tests.console.living import LivingFarm
+from tests.console.site_of_test import Site
+from tests.waiting import LAST_RESORT_S
+from web.events import Event
+
+expect.set_options(timeout=LAST_RESORT_S * 1000)
+
+
+def told(page: Page) -> list[int]:
+    numbers: list[str] = page.eval_on_selector_all("#news li", "all => all.map(one => one.dataset.seq)")
+    return [int(number) for number in numbers]
+
+
+def test_a_cut_stream_goes_on_where_it_was(page: Page, working: LivingFarm) -> None:
+    """While the line was cut things happened: the page then has each of them once, as the journal has them."""
+    page.goto("/")
+    page.evaluate("document.getElementById('news').dataset.count = 1000")
+    first = max(told(page), default=0)
+    working.dry_out("plot-1a")
+    expect(page.locator("#news li").first).to_contain_text("is told to open")
+    page.context.set_offline(True)
+    expect(page.locator("#lost")).to_be_visible()
+    with working.lock:
+        for number in range(40):
+            working.order("pause", "plot-1b", until=working.bench.now + 3600 + number)
+            working.order("resume", "plot-1b")
+            working.bench.service.tick()
+        command = working.bench.commands()[-1]
+        working.ack(command, "started")
+        newest = working.store.journal.newest()
+    page.context.set_offline(False)
+    expect(page.locator("[data-zone=plot-1a] [data-cell=valve]")).to_have_text("OPEN")
+    kinds = ("order", "release", "command", "ack", "status", "error", "alarm", "settings")
+    wanted = [row["seq"] for row in working.store.journal.after(first) if row["kind"] in kinds and row["seq"] <= newest]
+    expect(page.locator(f"#news li[data-seq='{wanted[-1]}']")).to_have_count(1)
+    numbers = [number for number in told(page) if first < number <= newest]
+    assert sorted(numbers) == wanted[-len(numbers) :]
+    assert len(numbers) == len(set(numbers))
+
+
+@pytest.mark.parametrize("kinds", [["zones", "zones", "zones"], ["zones", "valve", "zones"], ["order"]])
+def test_decisions_in_a_row_are_one_message(kinds: Sequence[str]) -> None:
+    """With the last state of each zone; what is urgent stays as it is, in its place."""
+    events = [Event(seq, kind, json.dumps({"zones": {"a": {"n": seq}}})) for seq, kind in enumerate(kinds, 1)]
+    messages = fold(events)
+    assert messages[-1].seq == len(kinds)
+    assert [one.kind for one in messages] == [
+        kind for seq, kind in enumerate(kinds) if not (kind == "zones" and kinds[seq - 1 : seq] == ["zones"])
+    ]
+    assert json.loads(messages[-1].data)["zones"]["a"]["n"] == len(kinds)
+    assert [is_urgent(one) for one in events] == [kind != "zones" for kind in kinds]
+
+
+def test_a_hidden_page_waits_and_catches_up(browser: Browser, site: Site, working: LivingFarm) -> None:
+    """What came while nobody looked is painted when somebody does, the last state only."""
+    context = browser.new_context(base_url=site.address, locale="en")
+    page = context.new_page()
+    page.add_init_script("window.away = false; Object.defineProperty(document, 'hidden', {get: () => window.away})")
+    page.goto("/")
+    page.evaluate("window.away = true")
+    working.dry_out("plot-1c")
+    expect(page.locator("#news li").first).to_contain_text("is told to open")
+    assert page.locator("[data-zone=plot-1c] [data-cell=valve]").inner_text() == "shut"
+    page.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("[data-zone=plot-1c] [data-cell=valve]")).to_have_text("opening")
+    context.close()
