@@ -12,7 +12,7 @@ N ?= 10
 LOAD ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-often soak check bench findings firmware deploy-local format requirements clean ready-demo ready-dev ready-checkov
+.PHONY: help demo test test-often soak check bench findings firmware deploy-local format requirements clean ready-demo ready-dev ready-checkov ready-home-assistant
 
 help: ## what can be made
 	@echo "PythoFlow aims at the least water that keeps the harvest; docs/water.md says how near it comes."
@@ -28,12 +28,12 @@ endif
 	@exec $(PY) -m demo --scenario "$(SCENARIO)" --broker "$(BROKER)" --weather "$(WEATHER)" \
 		$(if $(GATEWAYS),--gateways "$(GATEWAYS)") $(if $(DAYS),--days "$(DAYS)") $(if $(SEED),--seed "$(SEED)")
 
-test: ready-dev ready-checkov ## set up everything and run all tests (needs terraform)
+test: ready-dev ready-checkov ready-home-assistant ## set up everything and run all tests (needs terraform)
 	@$(PYTHON) scripts/setup.py system mosquitto git terraform chromium promtool
 	@$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --ignore=tests/terraform
 	@$(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/terraform
 
-test-often: ready-dev ## run what chance could break N=10 times beside a load of LOAD=4
+test-often: ready-dev ready-home-assistant ## run what chance could break N=10 times beside a load of LOAD=4
 	@$(PYTHON) scripts/setup.py system mosquitto git
 	@exec $(PY) scripts/beside_load.py --load "$(LOAD)" --rounds "$(N)" --python-tests tests/often.txt \
 		$(PY) -m pytest --quiet --numprocesses auto --dist loadfile --no-loadscope-reorder
@@ -93,3 +93,6 @@ ready-dev:
 
 ready-checkov:
 	@$(PYTHON) scripts/setup.py checkov
+
+ready-home-assistant: ready-dev
+	@$(PYTHON) scripts/setup.py home-assistant

@@ -1,1 +1,1 @@
-"""A farm in other people's systems: Home Assistant, Prometheus, Grafana, CloudWatch. None of them is needed to water."""
+"""A farm in other people's systems: Home Assistant, Prometheus, Grafana, CloudWatch. Watering needs none of it."""

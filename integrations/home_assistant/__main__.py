@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import queue
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ from compute_service.errors import ComputeError
 from integrations.access import Orderer, by_token, nobody
 from integrations.errors import IntegrationsError, TokenError
 from integrations.farm_now import FarmReader
-from integrations.home_assistant.bridge import Bridge, Place
+from integrations.home_assistant.bridge import Bridge, Inbox, Place
 from integrations.home_assistant.connection import PROTOCOLS, Address, Connection
 from integrations.home_assistant.discovery import Origin
 from integrations.home_assistant.notes import Notes
@@ -43,11 +44,12 @@ def _serve(args: argparse.Namespace) -> int:
     orderer = _orderer(args)
     with closing(SqliteStore.reader(args.store)) as store:
         reader = FarmReader(store)
-        topics = topics_of(reader.config(), args.prefix)
-        place = Place(store=args.store, prefix=args.prefix, origin=Origin(version=_version(), page=args.page))
+        origin = Origin(version=_version(), page=args.page)
+        place = Place(store=args.store, prefix=args.prefix, origin=origin, orderer=orderer, wall_now=time.time)
         notes = Notes(args.notes or args.store.with_suffix(".home-assistant.json"))
-        bridge = Bridge(place, reader, notes, orderer, lambda message: connection.publish(message), time.time)
-        connection = Connection(_address(args), topics, bridge.inbox.put, time.time)
+        inbox: Inbox = queue.SimpleQueue()
+        connection = Connection(_address(args), topics_of(reader.config(), args.prefix), inbox.put, time.time)
+        bridge = Bridge(place, reader, notes, connection.publish, inbox)
         connection.start()
         print(f"{reader.config().farm}: bridge to {args.host}:{args.port}; Ctrl-C stops", flush=True)
         while not stop.is_set():
@@ -100,10 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--password-file", type=Path, help="a file with the broker's password and nothing else")
     parser.add_argument("--ca-file", type=Path, help="speak TLS, and trust this authority")
     parser.add_argument(
-        "--token-file", type=Path, help="a file with the token under which it orders; none: it only tells"
+        "--token-file", type=Path, help="a file with the token that it orders by; else it only tells"
     )
     parser.add_argument(
-        "--access", type=Path, help="the console's file of users and tokens; access.sqlite by the store"
+        "--access", type=Path, help="the console's file of tokens; else access.sqlite by the store"
     )
     parser.add_argument("--notes", type=Path, help="where it remembers; by the store, if not given")
     parser.add_argument("--prefix", default="pythoflow", help="begins every topic and identifier")

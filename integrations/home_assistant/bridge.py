@@ -62,33 +62,30 @@ class Disconnected(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Whose bridge it is, and under which names it speaks."""
+    """Whose bridge it is, under which names it speaks, who orders, and the world's clock (Unix s)."""
 
     store: Path
     prefix: str
     origin: discovery.Origin
+    orderer: Orderer
+    wall_now: Callable[[], float]
+
+
+Inbox = queue.SimpleQueue[Arrival | Connected | Disconnected]
 
 
 class Bridge:
-    """All of it but the network. `wall_now` is the world's clock (Unix s)."""
+    """All of it but the network."""
 
-    def __init__(
-        self,
-        place: Place,
-        reader: FarmReader,
-        notes: Notes,
-        orderer: Orderer,
-        publish: Publish,
-        wall_now: Callable[[], float],
-    ) -> None:
-        self._place, self._reader, self._notes, self._orderer = place, reader, notes, orderer
-        self._publish, self._wall_now = publish, wall_now
+    def __init__(self, place: Place, reader: FarmReader, notes: Notes, publish: Publish, inbox: Inbox) -> None:
+        self._place, self._reader, self._notes = place, reader, notes
+        self._publish, self._inbox = publish, inbox
+        self._orderer, self._wall_now = place.orderer, place.wall_now
         self._is_connected = False
         self._last: dict[str, str] = {}  # what each retained topic holds, as far as we know
         self._stamp: tuple[int, bool] | None = None
         self._read_at = 0.0
         self._announced: Config | None = None
-        self.inbox: queue.SimpleQueue[Arrival | Connected | Disconnected] = queue.SimpleQueue()
 
     @property
     def topics(self) -> FarmTopics:
@@ -98,10 +95,10 @@ class Bridge:
     def step(self, wait_s: float) -> None:
         """Take in what has arrived, waiting so long for it, and tell what has changed."""
         try:
-            item = self.inbox.get(timeout=wait_s)
+            item = self._inbox.get(timeout=wait_s)
             while True:
                 self._take(item)
-                item = self.inbox.get_nowait()
+                item = self._inbox.get_nowait()
         except queue.Empty:
             pass
         if self._is_connected and self._is_due():
