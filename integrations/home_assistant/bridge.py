@@ -8,6 +8,7 @@ makes it come again, under the same key.
 import json
 import logging
 import queue
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ class Bridge:
         self._stamp: tuple[int, bool] | None = None
         self._read_at = 0.0
         self._announced: Config | None = None
+        self._refusals: deque[Published] = deque(maxlen=100)
 
     @property
     def topics(self) -> FarmTopics:
@@ -103,6 +105,8 @@ class Bridge:
             pass
         if self._is_connected and self._is_due():
             self._tell()
+        while self._is_connected and self._refusals:  # after the devices that they are events of
+            self._publish(self._refusals.popleft())
 
     def stop(self) -> None:
         """Say that the bridge is gone, as its last will would."""
@@ -230,10 +234,10 @@ class Bridge:
 
     def _tell_refusal(self, topic: str, why: str) -> None:
         place = sets.place_of(self._reader.config(), self.topics, topic)
-        if place is None or not self._is_connected:
+        if place is None:
             return
         base = self.topics.zone(place.zone_id) if isinstance(place, Zone) else self.topics.gateway(place)
-        self._publish(Published(f"{base}/event", json.dumps(states.refusal(why, self._now())), False))
+        self._refusals.append(Published(f"{base}/event", json.dumps(states.refusal(why, self._now())), False))
 
 
 def _alarms(_reader: FarmReader) -> Mapping[str, tuple[str, ...]]:

@@ -13,6 +13,7 @@ import pytest
 
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.ports import Beat
+from protocol import topics
 from tests.compute_service.bench import GATEWAY, Bench, zone
 from tests.processes import end
 from tests.waiting import free_port, until_true
@@ -41,7 +42,7 @@ class Farm(Bench):
             **{"uptime_s": 60, "heap_free_bytes": 31744, "rssi_dbm": -67, "open_valves": [], "epochs": {}},
             **{"outbox_depth": 2, "outbox_dropped": 3},
         }
-        self.hear(f"irrigation/gateway/{GATEWAY}/status", {**fields, **overrides})
+        self.hear(topics.STATUS, {**fields, **overrides})
 
 
 @pytest.fixture
@@ -72,7 +73,9 @@ class PlainBroker:
         (folder / "plain.conf").write_text("\n".join(lines) + "\n")
 
     def start(self) -> None:
-        """Start it, and wait until it takes connections."""
+        """Start it unless it runs, and wait until it takes connections."""
+        if self._process:
+            return
         with (self._folder / "plain.log").open("ab") as log:
             arguments = [MOSQUITTO, "-c", str(self._folder / "plain.conf")]
             self._process = subprocess.Popen(arguments, stdout=log, stderr=log)
@@ -83,6 +86,10 @@ class PlainBroker:
         if self._process:
             end(self._process)
             self._process = None
+
+    def forget(self) -> None:
+        """What it keeps over a restart is gone."""
+        (self._folder / "mosquitto.db").unlink(missing_ok=True)
 
     def _is_up(self) -> bool:
         try:
