@@ -42,7 +42,8 @@ def main(words: list[str]) -> int:
             require_programs(words[1:])
         else:
             extras = ", ".join(packages())
-            raise SetupError(f"setup: usage: setup.py {' | '.join(VENVS)} | home-assistant | system NAME...; known: {extras}")
+            choices = " | ".join([*VENVS, "home-assistant"])
+            raise SetupError(f"setup: usage: setup.py {choices} | system NAME...; known: {extras}")
     except SetupError as error:
         print(error, file=sys.stderr)
         return 2

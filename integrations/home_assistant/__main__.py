@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from compute_service.adapters.sqlite.store import SqliteStore
@@ -22,6 +21,7 @@ from integrations.home_assistant.connection import PROTOCOLS, Address, Connectio
 from integrations.home_assistant.discovery import Origin
 from integrations.home_assistant.notes import Notes
 from integrations.home_assistant.topics import topics_of
+from integrations.version import version
 
 POLL_S = 0.5
 
@@ -44,7 +44,7 @@ def _serve(args: argparse.Namespace) -> int:
     orderer = _orderer(args)
     with closing(SqliteStore.reader(args.store)) as store:
         reader = FarmReader(store)
-        origin = Origin(version=_version(), page=args.page)
+        origin = Origin(version=version(), page=args.page)
         place = Place(store=args.store, prefix=args.prefix, origin=origin, orderer=orderer, wall_now=time.time)
         notes = Notes(args.notes or args.store.with_suffix(".home-assistant.json"))
         inbox: Inbox = queue.SimpleQueue()
@@ -85,13 +85,6 @@ def _address(args: argparse.Namespace) -> Address:
     )
 
 
-def _version() -> str:
-    try:
-        return version("pythoflow")
-    except PackageNotFoundError:
-        return "0"
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m integrations.home_assistant", description=__doc__)
     parser.add_argument("--store", type=Path, required=True, help="the compute service's file")
@@ -101,12 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--username", help="of the broker")
     parser.add_argument("--password-file", type=Path, help="a file with the broker's password and nothing else")
     parser.add_argument("--ca-file", type=Path, help="speak TLS, and trust this authority")
-    parser.add_argument(
-        "--token-file", type=Path, help="a file with the token that it orders by; else it only tells"
-    )
-    parser.add_argument(
-        "--access", type=Path, help="the console's file of tokens; else access.sqlite by the store"
-    )
+    parser.add_argument("--token-file", type=Path, help="a file with the token that it orders by; else it only tells")
+    parser.add_argument("--access", type=Path, help="the console's file of tokens; else access.sqlite by the store")
     parser.add_argument("--notes", type=Path, help="where it remembers; by the store, if not given")
     parser.add_argument("--prefix", default="pythoflow", help="begins every topic and identifier")
     parser.add_argument("--page", metavar="URL", help="the console, for links from each device")

@@ -38,9 +38,18 @@ class Farm(Bench):
     def hear_status(self, state: str = "online", **overrides: Any) -> None:
         """A status of the gateway."""
         fields = {
-            **{"gateway_id": GATEWAY, "boot_id": "boot-1", "state": state, "at": self.now, "firmware": "0.1.0"},
-            **{"uptime_s": 60, "heap_free_bytes": 31744, "rssi_dbm": -67, "open_valves": [], "epochs": {}},
-            **{"outbox_depth": 2, "outbox_dropped": 3},
+            "gateway_id": GATEWAY,
+            "boot_id": "boot-1",
+            "state": state,
+            "at": self.now,
+            "firmware": "0.1.0",
+            "uptime_s": 60,
+            "heap_free_bytes": 31744,
+            "rssi_dbm": -67,
+            "open_valves": [],
+            "epochs": {},
+            "outbox_depth": 2,
+            "outbox_dropped": 3,
         }
         self.hear(topics.STATUS, {**fields, **overrides})
 

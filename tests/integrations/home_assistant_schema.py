@@ -1,7 +1,8 @@
 """Runs inside Pyodide: holds discovery payloads to Home Assistant's own schema code, and gives its verdicts as JSON.
 
-`INPUT` is JSON: discovery topic -> payload, and state topic -> payload. What Home Assistant imports and its schemas do not need (compiled
-libraries, network, storage) is replaced by stubs; schema, abbreviations, units and template syntax are its own.
+`INPUT` is JSON: discovery topic -> payload, and state topic -> message. What Home Assistant imports and its schemas do
+not need (compiled libraries, network, storage) is replaced by stubs; schema, abbreviations, units, and the syntax and
+rendering of templates are its own.
 """
 
 import importlib
@@ -71,7 +72,7 @@ class _Stubs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def __init__(self, *, is_last: bool) -> None:
         self._is_last = is_last
 
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: Any = None) -> Any:  # noqa: ARG002
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: Any = None) -> Any:
         is_one = self._stands_in_for(fullname) if self._is_last else _is_of_its_own(fullname)
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True) if is_one else None
 
@@ -151,7 +152,7 @@ def _verdict(topic: str, payload: str) -> dict[str, Any]:
 def _component_verdict(schema: Any, config: dict[str, Any]) -> dict[str, Any]:
     try:
         valid = schema(config)
-    except Exception as error:  # noqa: BLE001 - whichever library the release checks with
+    except Exception as error:  # whichever library the release checks with
         return {"refused": str(error), "dropped": []}
     return {"refused": "", "dropped": sorted(set(config) - set(valid)), "value": _value(valid)}
 

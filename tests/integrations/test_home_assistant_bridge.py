@@ -80,7 +80,8 @@ class HomeAssistant:
         return next((payload for name, payload, _ in reversed(self.heard) if name == topic), None)
 
     def state(self) -> dict[str, Any]:
-        return json.loads(self.last(f"{ZONE}/state") or "{}")
+        state: dict[str, Any] = json.loads(self.last(f"{ZONE}/state") or "{}")
+        return state
 
     def events(self, base: str = ZONE) -> list[dict[str, Any]]:
         return [json.loads(payload) for name, payload, _ in self.heard if name == f"{base}/event"]
@@ -182,8 +183,14 @@ PARTS = ("broker", "home", "bridge")
     [(parts, ("3.1.1", "5")[number % 2]) for number, parts in enumerate(itertools.permutations(PARTS))],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else f"MQTT {value}",
 )
-def test_whatever_starts_first(
-    farm: Farm, broker: PlainBroker, home: HomeAssistant, token: Path, access: Path, parts: tuple[str, ...], protocol: str
+def test_whatever_starts_first(  # noqa: PLR0917 - all parts of it
+    farm: Farm,
+    broker: PlainBroker,
+    home: HomeAssistant,
+    token: Path,
+    access: Path,
+    parts: tuple[str, ...],
+    protocol: str,
 ) -> None:
     """Broker, Home Assistant and bridge start in any order, with either MQTT: in the end it sees the whole farm, and
     its orders arrive."""
@@ -198,7 +205,11 @@ def test_whatever_starts_first(
     finally:
         bridge.stop()
     [row] = orders(farm)
-    assert (row["body"]["action"], row["body"]["by"], row["body"]["via"]) == ("close", "home-assistant", "home assistant")
+    assert (row["body"]["action"], row["body"]["by"], row["body"]["via"]) == (
+        "close",
+        "home-assistant",
+        "home assistant",
+    )
     until_true(lambda: home.last(FARM_STATUS) == "offline", "the bridge's good-bye")
 
 
@@ -207,7 +218,9 @@ def test_a_home_assistant_that_starts_anew_is_told_anew(home: HomeAssistant, sta
     start()
     before = len(home.heard)
     home.send(BIRTH, "online")
-    until_true(lambda: {topic for topic, _, _ in home.heard[before:]} >= DEVICES | {f"{ZONE}/state"}, "the second telling")
+    until_true(
+        lambda: {topic for topic, _, _ in home.heard[before:]} >= DEVICES | {f"{ZONE}/state"}, "the second telling"
+    )
 
 
 def test_a_run_by_hand_from_its_order_to_its_end(farm: Farm, home: HomeAssistant, start: Any) -> None:
@@ -236,7 +249,9 @@ def test_a_run_by_hand_from_its_order_to_its_end(farm: Farm, home: HomeAssistant
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])
-def test_a_retained_order_is_refused(farm: Farm, broker: PlainBroker, home: HomeAssistant, start: Any, protocol: str) -> None:
+def test_a_retained_order_is_refused(
+    farm: Farm, broker: PlainBroker, home: HomeAssistant, start: Any, protocol: str
+) -> None:
     """Somebody left an order on the broker: it opens nothing at the bridge's start, and Home Assistant hears why."""
     broker.start()
     home.start()
@@ -347,9 +362,7 @@ def test_a_bridge_that_is_killed_comes_back(  # noqa: PLR0917 - all parts of it
         assert second.wait() == 0
 
 
-def process(
-    farm: Farm, broker: PlainBroker, token: Path, access: Path, protocol: str
-) -> "subprocess.Popen[bytes]":
+def process(farm: Farm, broker: PlainBroker, token: Path, access: Path, protocol: str) -> "subprocess.Popen[bytes]":
     """A bridge as a person starts it."""
     words = ["--store", str(farm.path), "--host", "127.0.0.1", "--port", str(broker.port), "--mqtt", protocol]
     words += ["--token-file", str(token), "--access", str(access)]

@@ -55,7 +55,7 @@ def components(verdicts: Verdicts, device: str) -> dict[str, dict[str, Any]]:
 
 
 # What one must not send, and what becomes of it: none of these comes back to the sender.
-TRAPS = {
+TRAPS: dict[str, dict[str, Any]] = {
     "no-origin": {"o": None},
     "no.dot": {},
     "litre": {"part": {"p": "sensor", "dev_cla": "water", "unit_of_meas": "l"}},
