@@ -22,6 +22,7 @@ BASES = {
     "local_cloud": "local_cloud.errors.LocalCloudError",
     "field_time": "field_time.errors.FieldTimeError",
     "checked_yaml": "checked_yaml.errors.CheckedYamlError",
+    "web": "web.errors.WebError",
     "demo": "demo.errors.DemoError",
 }
 HOST_SIDE = ("firmware.__main__", "firmware.build", "firmware.config", "firmware.flash", "firmware.heap")

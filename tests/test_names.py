@@ -20,6 +20,7 @@ ROOMS = (
     "local_cloud",
     "field_time",
     "checked_yaml",
+    "web",
     "views",
     "demo",
     "benchmarks",

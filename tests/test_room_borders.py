@@ -22,6 +22,7 @@ OURS = {
     "local_cloud",
     "field_time",
     "checked_yaml",
+    "web",
     "views",
     "demo",
     "benchmarks",
@@ -96,6 +97,7 @@ ROWS = (
     row("certs/*", "certs"),
     row("field_time/*", "field_time"),
     row("checked_yaml/*", "checked_yaml"),
+    row("web/*", "web"),
     row("local_cloud/*", "protocol certs field_time local_cloud"),
     row("views/*", f"{DOMAIN} views"),
     row("demo/*", " ".join(OURS - {"tests", "benchmarks", "scripts"})),
@@ -124,6 +126,7 @@ CLOCK_READERS = {
     "compute_service/shell.py": "a person's command line, and the service's beat is by the world's time",
     "firmware/board.py": "sets the chip's clock",
     "firmware/flash.py": "an identity that has ended is not put on a board",
+    "web/shell.py": "a person's command line: sessions and tokens live by the world's time",
     "firmware/lib/gateway/clock.py": "the device's clock itself; everything else on the board asks it",
 }
 IMPORTERS = {"import_module", "__import__", "find_spec", "run_module"}
@@ -296,6 +299,8 @@ def test_every_exception_is_still_needed() -> None:
         ("views/diary.py", "from compute_service.adapters.sqlite import Store", "compute_service.adapters.sqlite"),
         ("field_time/clock.py", "from local_cloud import gate", "local_cloud"),
         ("checked_yaml/checks.py", "from protocol import topics", "protocol"),
+        ("web/access.py", "from compute_service import orders", "compute_service"),
+        ("web/events.py", "from protocol import topics", "protocol"),
         ("demo/participants.py", "from tests import helpers", "tests"),
         ("demo/deploy/farm.py", "from benchmarks import report", "benchmarks"),
         ("certs/authority.py", "from protocol import topics", "protocol"),

@@ -8,13 +8,17 @@ told to begin anew (`reset`): nothing grows with a client that stands still.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import NamedTuple, Protocol
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 RESET = "reset"
@@ -26,6 +30,8 @@ FARTHEST = 5000  # events that a client may be behind and still get every one of
 PING_S = 15  # a proxy's patience is often 60 s
 SEND_PATIENCE_S = 30.0  # for a client that takes nothing any more
 RETRY_MS = 2000
+AT_ONCE = 50  # messages that a client holds while it takes them
+UNREAD = -1
 
 
 class Event(NamedTuple):
@@ -46,9 +52,20 @@ class Source(Protocol):
         """The number of the newest one; 0 if there is none."""
 
 
-# Makes fewer messages of the events that come at once, say the last state of each zone. It keeps the order; the last
-# message takes the number of the last event.
+# Makes fewer messages of the events that come at once, say the last state of each thing, and keeps their order. A
+# message has the number of an event that it stands for, so that a stream that is cut goes on after it.
 Fold = Callable[[Sequence[Event]], Sequence[Event]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rhythm:
+    """How often the source is asked (s), and what waits: events that are not urgent go out together, at most once in
+    `pace_s`; an urgent one goes out at once and takes along those before it.
+    """
+
+    poll_s: float = POLL_S
+    pace_s: float = 1.0
+    is_urgent: Callable[[Event], bool] = lambda _: True
 
 
 class _Message(NamedTuple):
@@ -64,25 +81,21 @@ class Hub:
         source: Source,
         *,
         fold: Fold = lambda events: events,
-        poll_s: float = POLL_S,
+        rhythm: Rhythm = Rhythm(),
         farthest: int = FARTHEST,
-        is_urgent: Callable[[Event], bool] = lambda _: True,
-        pace_s: float = 1.0,
     ) -> None:
-        """Events that are not urgent go out together, at most once in `pace_s`; an urgent one takes them along."""
+        """`farthest`: how many numbers a client may be behind before it is told to begin anew."""
         self._source = source
         self._fold = fold
-        self._poll_s = poll_s
+        self._rhythm = rhythm
         self._farthest = farthest
-        self._is_urgent = is_urgent
-        self._pace_s = pace_s
         self._clients = 0
         self._reader: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._ring: deque[_Message] = deque()
         self._ring_bytes = 0
         self._base = 0  # the ring holds what comes after this number
-        self._top = -1  # and ends with this one; -1: nothing was read yet
+        self._top = UNREAD  # and ends with this one
 
     def response(self, request: Request, still: Callable[[], bool] = lambda: True) -> EventSourceResponse:
         """The answer to `GET /events`: after the browser's Last-Event-ID, or `?after=`, or from now on.
@@ -90,17 +103,17 @@ class Hub:
         `still` is asked (in a thread) before each batch and each ping: False ends the stream.
         """
         place = _number(request.headers.get("last-event-id")) or _number(request.query_params.get("after"))
-        return EventSourceResponse(
+        return _Response(
             self.stream(place, still), ping=PING_S, send_timeout=SEND_PATIENCE_S, headers={"Cache-Control": "no-store"}
         )
 
-    async def stream(self, place: int | None, still: Callable[[], bool] = lambda: True) -> AsyncIterator[bytes]:
-        """Encoded events after a number (None: from now on), for ever. Raises what the source raises."""
+    async def stream(self, place: int | None, still: Callable[[], bool] = lambda: True) -> AsyncGenerator[bytes, None]:
+        """Encoded events after a number (None: from now on), until `still` says no or the source fails."""
         async with self._listening():
-            yield ServerSentEvent(comment="ok", retry=RETRY_MS).encode()
             if place is None:
                 place = await run_in_threadpool(self._source.newest)
-            while await run_in_threadpool(still):
+            yield ServerSentEvent(comment="ok", retry=RETRY_MS).encode()
+            while not self._has_failed() and await run_in_threadpool(still):
                 for message in await self._next(place):
                     place = message.seq
                     yield message.body
@@ -108,8 +121,10 @@ class Hub:
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
         self._clients += 1
-        if self._reader is None or self._reader.done():
+        if self._reader is None or self._has_failed():
+            self._begin(UNREAD)
             self._reader = asyncio.create_task(self._read())
+            self._reader.add_done_callback(_tell_failure)
         try:
             yield
         finally:
@@ -118,71 +133,76 @@ class Hub:
                 self._reader.cancel()
                 self._reader = None
 
+    def _has_failed(self) -> bool:
+        return self._reader is not None and self._reader.done()
+
     async def _next(self, place: int) -> Sequence[_Message]:
         """What comes after a place: from the ring, from the source, or a reset; empty if all is quiet for a while."""
-        if place == self._top:
+        if self._top in {UNREAD, place}:
             await self._wait()
-        if self._top < 0 or place == self._top:
             return []
         if self._base <= place < self._top:
-            return [message for message in self._ring if message.seq > place]
+            return self._from_ring(place)
         newest = await run_in_threadpool(self._source.newest)
         if place > newest or newest - place > self._farthest:
             return [_encoded(Event(newest, RESET, "{}"))]
         if place < newest:
-            return [_encoded(event) for event in await self._page(place)]
+            events = await run_in_threadpool(self._source.after, place, PAGE)
+            return self._messages(events)
         await self._wait()  # ahead of the reader, which is about to see it
         return []
 
-    async def _page(self, place: int) -> Sequence[Event]:
-        events = await run_in_threadpool(self._source.after, place, PAGE)
-        return _checked(self._fold(events), events)
+    def _from_ring(self, place: int) -> Sequence[_Message]:
+        later = list(takewhile(lambda message: message.seq > place, reversed(self._ring)))
+        return later[: -AT_ONCE - 1 : -1]
+
+    def _messages(self, events: Sequence[Event]) -> list[_Message]:
+        messages = [_encoded(event) for event in self._fold(events)]
+        if events and (not messages or messages[-1].seq < events[-1].seq):
+            messages.append(_encoded(Event(events[-1].seq, "", "")))  # the place, for what the fold left out
+        return messages
 
     async def _wait(self) -> None:
-        news = self._news
+        """Until there is something new, or for a while, or until the reader has failed."""
         assert self._reader is not None
-        waiter = asyncio.ensure_future(news.wait())
+        news = asyncio.ensure_future(self._news.wait())
         try:
-            await asyncio.wait({waiter, self._reader}, timeout=PING_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({news, self._reader}, timeout=PING_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            waiter.cancel()
-        if self._reader is not None and self._reader.done():
-            await self._reader  # the source failed: every stream ends with its error, and browsers come again
+            news.cancel()
 
     async def _read(self) -> None:
-        loop = asyncio.get_running_loop()
-        top = await run_in_threadpool(self._source.newest)
-        self._begin(top)
+        clock, rhythm = asyncio.get_running_loop().time, self._rhythm
+        place = await run_in_threadpool(self._source.newest)
+        self._begin(place)
         pending: list[Event] = []
-        told_at = loop.time() - self._pace_s
+        told_at = clock() - rhythm.pace_s
         while True:
             newest = await run_in_threadpool(self._source.newest)
-            if newest < top:  # another source than before: nobody's place means anything there
-                top, pending = newest, []
-                self._begin(top)
-            if newest > top:
-                events = await run_in_threadpool(self._source.after, top, PAGE)
+            if newest < place:  # another source than before: nobody's place means anything there
+                place, pending = newest, []
+                self._begin(place)
+            if newest > place:
+                events = await run_in_threadpool(self._source.after, place, PAGE)
                 pending += events
-                top = events[-1].seq if events else newest
-            is_due = loop.time() - told_at >= self._pace_s or len(pending) >= PAGE
-            if pending and (is_due or any(map(self._is_urgent, pending))):
-                self._tell(_checked(self._fold(pending), pending))
-                pending, told_at = [], loop.time()
-            if top == newest:
-                await asyncio.sleep(self._poll_s)
+                place = events[-1].seq if events else newest
+            is_due = clock() - told_at >= rhythm.pace_s or len(pending) >= PAGE
+            if pending and (is_due or any(map(rhythm.is_urgent, pending))):
+                self._tell(self._messages(pending))
+                pending, told_at = [], clock()
+            if place == newest:
+                await asyncio.sleep(rhythm.poll_s)
 
-    def _begin(self, top: int) -> None:
+    def _begin(self, place: int) -> None:
         self._ring.clear()
         self._ring_bytes = 0
-        self._base = self._top = top
+        self._base = self._top = place
         self._wake()
 
-    def _tell(self, events: Sequence[Event]) -> None:
-        for event in events:
-            message = _encoded(event)
-            self._ring.append(message)
-            self._ring_bytes += len(message.body)
-            self._top = message.seq
+    def _tell(self, messages: Sequence[_Message]) -> None:
+        self._ring.extend(messages)
+        self._ring_bytes += sum(len(message.body) for message in messages)
+        self._top = messages[-1].seq
         while len(self._ring) > RING or self._ring_bytes > RING_BYTES:
             oldest = self._ring.popleft()
             self._ring_bytes -= len(oldest.body)
@@ -194,18 +214,27 @@ class Hub:
         self._news = asyncio.Event()
 
 
-def _checked(messages: Sequence[Event], events: Sequence[Event]) -> Sequence[Event]:
-    """A fold may leave events out, but not the number of the last one: that is where the stream goes on."""
-    if not messages:
-        return [Event(events[-1].seq, "quiet", "")] if events else []
-    assert messages[-1].seq == events[-1].seq, "a fold's last message has the number of the last event"
-    return messages
+class _Response(EventSourceResponse):
+    """One that takes a client's standing still for its end."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            log.info("a client took nothing of its stream for %s s and is dropped", self.send_timeout)
+
+
+def _tell_failure(reader: asyncio.Task[None]) -> None:
+    if not reader.cancelled() and (error := reader.exception()) is not None:
+        log.error("the source of events cannot be read; every stream ends, and browsers come again", exc_info=error)
 
 
 def _encoded(event: Event) -> _Message:
-    body = ServerSentEvent(event.data, event=event.kind, id=str(event.seq)).encode()
-    return _Message(event.seq, body)
+    """Without a kind it is a place only, which a browser remembers and tells no page."""
+    number = str(event.seq)
+    sse = ServerSentEvent(event.data, event=event.kind, id=number) if event.kind else ServerSentEvent(id=number)
+    return _Message(event.seq, sse.encode())
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() and len(text) < 19 else None
+    return int(text) if text is not None and text.isascii() and text.isdecimal() and len(text) < 19 else None

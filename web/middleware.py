@@ -115,7 +115,7 @@ def _check_origin(scope: Scope, headers: Headers, site: Site) -> None:
 
 def _check_length(headers: Headers, site: Site) -> None:
     length = headers.get("content-length", "0")
-    if not length.isdecimal() or int(length[:20]) > site.most_body_bytes:
+    if not (length.isascii() and length.isdecimal()) or int(length[:20]) > site.most_body_bytes:
         raise RequestError(413, _too_large(site.most_body_bytes))
 
 

@@ -68,8 +68,8 @@ class Rights:
         rows = [row for row in self._rows if row.path.match(path)]
         if not rows:
             raise RequestError(404, f"there is no {path[:200]}")
-        asked = "GET" if method == "HEAD" else method
-        needs = [row.needs for row in rows if row.method == asked]
+        verb = "GET" if method == "HEAD" else method
+        needs = [row.needs for row in rows if row.method == verb]
         if not needs:
             methods = ", ".join(sorted({row.method for row in rows}))
             raise RequestError(405, f"{path[:200]} knows no {method}, only {methods}", {"Allow": methods})

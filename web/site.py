@@ -32,7 +32,10 @@ class Site:
 
     def knows_host(self, host: str) -> bool:
         """True if a request's Host may be this server; a name of another's choosing is how rebinding begins."""
-        name = urlsplit(f"//{host}").hostname or ""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
         if is_loopback_name(name):
             return True
         if self.origin is not None:
