@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -56,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
         record = _recorder(stack.enter_context(_append(args.events)) if args.events else None)
         connection = stack.enter_context(closing(MqttConnection(args.certs, args.endpoint, args.port)))
         forecasts = Forecasts(_from_zones_file(args.zones, farm.forecast))
-        service = Service(farm, store, connection.publish, lambda: int(time.time()), record, lambda: forecasts.newest)
+        surroundings = (lambda: int(time.time()), record, lambda: forecasts.newest, lambda: _free_bytes(args.store))
+        service = Service(farm, store, connection.publish, *surroundings)
         connection.connect(service.handle)
         service.start()
         print(f"{farm.farm}: serving, zones: {len(farm.zones)}; Ctrl-C stops", flush=True)
@@ -65,6 +67,13 @@ def run(args: argparse.Namespace) -> int:
             service.tick()
             store.journal.beat(Beat(int(time.time()), time.time(), 1.0))
     return 0
+
+
+def _free_bytes(store: Path) -> int | None:
+    try:
+        return shutil.disk_usage(store.absolute().parent).free
+    except OSError:
+        return None
 
 
 def _from_zones_file(zones: Path, forecast: str | None) -> str | None:

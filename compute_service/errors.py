@@ -34,3 +34,7 @@ class StoreError(ComputeError):
 
 class OrderError(ComputeError):
     """An order that cannot be obeyed; the sentence says why, and what could."""
+
+
+class AlarmError(ComputeError):
+    """An alarm that cannot be acknowledged, for there is none; the sentence says which there are."""

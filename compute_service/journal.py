@@ -22,7 +22,7 @@ def command(message: "Command") -> dict[str, Any]:
 
 def ack(message: "Ack") -> dict[str, Any]:
     """An answer of a gateway that changed something."""
-    names = ("command_id", "state", "code", "duration_s", "volume_l", "end_reason", "at")
+    names = ("command_id", "state", "code", "duration_s", "volume_l", "volume_source", "end_reason", "at")
     return {name: message.get(name) for name in names}
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from compute_service import commands, journal, untrusted_reports
+from compute_service.alarms import AlarmWatch
 from compute_service.domain.decide import FUTURE_S, Decision
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.hourly_weather import GatewayWeather
@@ -57,7 +58,8 @@ class Service:
 
     `publish(topic, payload, on_acked)` sends with QoS 1; `clock_now` is field time in Unix seconds.
 
-    `forecast` gives the newest there is, at once; without one the service goes by what is measured.
+    `forecast` gives the newest there is, at once; without one the service goes by what is measured. `free_bytes` are
+    those of the disk that the store is on.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # a service's whole surroundings
@@ -68,6 +70,7 @@ class Service:
         clock_now: Callable[[], int],
         record: Record,
         forecast: Callable[[], Forecast | None] = lambda: None,
+        free_bytes: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._config = config
         self._store = store
@@ -79,6 +82,7 @@ class Service:
         self._zone_models = ZoneModels(config, store)
         self._orders = Orders(store, config, lambda: self._new_id(clock_now()))
         self._weather = FarmWeather(config.site, store.zones, forecast)
+        self._alarms = AlarmWatch(config, store, forecast, free_bytes)
         self._gateways = {zone.gateway_id for zone in config.zones}
         self._refusals: dict[tuple[str, str], None] = {}  # those that were told of, the latest last
         self._last_status: dict[str, tuple[str, str]] = {}  # of each gateway: its state, its boot
@@ -91,6 +95,7 @@ class Service:
         """Take up again after a stop or a crash: give up what is over, publish the rest again, unchanged."""
         with self._lock:
             self._store.updates.save_config(config_text(self._config))
+            self._alarms.start(self._now())
             self._give_up(self._now())
             for stop in commands.unanswered_stops(self._store.commands):
                 self._tell_command(stop.message)
@@ -132,6 +137,8 @@ class Service:
             if self._shortened_on != now // DAY_S:
                 self._shortened_on = now // DAY_S
                 journal.shorten(self._store.journal, now)
+                self._alarms.forget(now)
+            self._alarms.look(now)
 
     def give_up(self) -> None:
         """Close the commands that nobody can answer any more; `tick` does so too, before it decides."""
@@ -172,6 +179,7 @@ class Service:
         if message["gateway_id"] not in self._gateways:
             raise _RefusedError(message["gateway_id"], kind, "is from no gateway of this farm")
         route(self, message, self._now())
+        self._alarms.hear(message["gateway_id"], self._now())
         self._store.updates.count(f"{kind}_messages")
 
     def _reading(self, message: "Reading", now: int) -> None:
@@ -183,6 +191,7 @@ class Service:
             why = f"is not the configured probe of {message.get('zone_id')}"
             raise _RefusedError(message["sensor_id"], "reading", why)
         for sample in message["samples"]:
+            self._alarms.hear_clock(message["gateway_id"], sample["clock"] == "synced", now)
             if self._is_usable(sample, now):
                 if sample.get("vwc") is None:
                     self._store.updates.count("samples_without_vwc")  # the probe's verdict will tell of it
@@ -254,6 +263,7 @@ class Service:
         for zone_id, epoch in ours.items():
             commands.hear_epoch(self._store.commands, zone_id, epoch)
         self._store.updates.save_gateway(status, now)
+        self._alarms.hear_status(status, now)
         if status["state"] == "online":
             for stop in commands.unanswered_stops(self._store.commands, gateway_id):
                 self._send_command(stop.message)
@@ -370,6 +380,7 @@ class Service:
             elif order:
                 self._orders.move(order, REFUSED, now, reason=decision.sentence)
         self._zone_models.remember(work)
+        self._alarms.decide(work)
         self._tell_decision(decision_id, row)
         if command:
             self._tell_command(command)
@@ -377,7 +388,9 @@ class Service:
 
     def _note(self, kind: str, zone_id: str | None, gateway_id: str | None, body: Mapping[str, Any]) -> None:
         """Into the journal, in the transaction of the change."""
-        self._store.journal.add(self._now(), kind, zone_id, gateway_id, body)
+        now = self._now()
+        self._store.journal.add(now, kind, zone_id, gateway_id, body)
+        self._alarms.hear_note(kind, zone_id, body, now)
 
     def _give_up(self, now: int) -> None:
         with self._store.transaction():

@@ -1,4 +1,4 @@
-"""The commands by which a person steers a farm from a shell: stop, close, open, pause, resume, and status.
+"""The commands by which a person steers a farm from a shell: stop, close, open, pause, resume, status, alarms, plan.
 
 They write orders into the service's store, which obeys them when it runs, and read there what came of them. They need
 no network and no identity; whoever may write the file may give orders.
@@ -13,14 +13,21 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from compute_service import commands, orders
-from compute_service.adapters import crops_table
+from compute_service.adapters import crops_table, forecast_source
 from compute_service.adapters.sqlite.store import SqliteStore
+from compute_service.alarms import acknowledge, standing
+from compute_service.domain.alarm_kinds import LANGUAGES, words
+from compute_service.domain.alarms import AlarmRow, worst
 from compute_service.domain.decide import span
+from compute_service.domain.forecast import Forecast
 from compute_service.domain.inputs import config_from
 from compute_service.domain.orders import DONE, UNDER_WAY, WAITING, Order, OrderRow, clock, hold_check, in_force
+from compute_service.domain.plan import ZonePlan
 from compute_service.domain.ports import CommandRow, Store
+from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config
 from compute_service.errors import OrderError, StoreError
+from compute_service.plans import Planner, hindsight
 
 POLL_S = 0.1
 
@@ -160,6 +167,91 @@ def _status(store: Store, farm: Config, wall_s: float) -> Iterator[str]:
         yield f"  order {row.order.action} {row.order.zone_id or ''} of {row.order.by}: {_STATES[row.state]}"
 
 
+def alarms(args: argparse.Namespace) -> int:
+    """Print the alarms that stand, the worst first, or with `--ack` say that one was seen."""
+    with closing(SqliteStore.reader(args.store)) as reader:
+        farm = farm_of(reader)
+        beat, wall_s = reader.journal.last_beat(), time.time()
+        now = orders.service_now(beat, wall_s)
+        if args.ack is None:
+            for line in _alarms(reader, farm, args, standing(reader, beat, wall_s, now)):
+                print(line)
+            return 0
+    with closing(SqliteStore(args.store, must_exist=True)) as store:
+        row = acknowledge(store, args.ack, args.by or getpass.getuser(), now)
+    at = clock(row.acknowledged_at or now, farm.timezone)
+    print(f"{row.alarm.alarm_id}: seen by {row.acknowledged_by} at {at}")
+    return 0
+
+
+def _alarms(store: Store, farm: Config, args: argparse.Namespace, rows: list[AlarmRow]) -> Iterator[str]:
+    if args.last:
+        rows = [row for row in store.alarms.last(args.last) if row.ended_at is not None] + rows
+    for row in worst(rows):
+        alarm, text = row.alarm, words(row.alarm, args.language)
+        yield f"{alarm.severity.ljust(8)} {text.wrong}."
+        yield f"         {text.to_do} {_ALARM_WORDS[args.language][0]} {text.ends}."
+        since = f"{_ALARM_WORDS[args.language][1]} {clock(alarm.since, farm.timezone)}"
+        seen = f"; {_ALARM_WORDS[args.language][2]} {row.acknowledged_by}" if row.acknowledged_by else ""
+        ended = f"; {_ALARM_WORDS[args.language][3]} {clock(row.ended_at, farm.timezone)}" if row.ended_at else ""
+        yield f"         {since}{seen}{ended}; {alarm.alarm_id}"
+    if not rows:
+        yield _ALARM_WORDS[args.language][4]
+
+
+_ALARM_WORDS = {
+    "en": ("Ends", "since", "seen by", "ended", "no alarm stands"),
+    "pt": ("Termina", "desde", "visto por", "terminou", "nenhum alarme"),
+}
+
+
+def plan(args: argparse.Namespace) -> int:
+    """Print the runs that come at each zone, or with `--hindsight` how well plans of the past foresaw what was done."""
+    with closing(SqliteStore.reader(args.store)) as store:
+        farm = farm_of(store)
+        now = orders.service_now(store.journal.last_beat(), time.time())
+        if args.hindsight is not None:
+            print(_foresight(store, now, args.hindsight))
+            return 0
+        planner = Planner(store, now, _forecast(args.forecast, now))
+        for zone in farm.zones:
+            if args.zone in {None, zone.zone_id}:
+                for line in _plan(zone.zone_id, planner.plan(zone), farm.timezone):
+                    print(line)
+    return 0
+
+
+def _forecast(source: str | None, now: int) -> Forecast | None:
+    return None if source is None else forecast_source.load(source, now)
+
+
+def _plan(zone_id: str, zone_plan: ZonePlan | None, timezone: str) -> Iterator[str]:
+    if zone_plan is None:
+        yield f"{zone_id}: nothing is known of its water yet"
+    elif zone_plan.is_held and zone_plan.held_until is None:
+        yield f"{zone_id}: none until somebody resumes"
+    elif not zone_plan.runs:
+        yield f"{zone_id}: none before {clock(zone_plan.until, timezone)}"
+    else:
+        yield f"{zone_id}:"
+    for run in zone_plan.runs if zone_plan else ():
+        earliest = clock(run.earliest, timezone)
+        if run.likely is None:
+            yield f"  not before {earliest}, and perhaps none until {clock(zone_plan.until if zone_plan else 0, timezone)}"
+            continue
+        latest = f"by {clock(run.latest, timezone)}" if run.latest else "with rain or cool days much later"
+        size = f"{run.net_mm:.1f} mm, {run.litres:.0f} l, {span(run.duration_s)}"
+        yield f"  {clock(run.likely, timezone)} ({size}); not before {earliest}, {latest}"
+
+
+def _foresight(store: Store, now: int, days: int) -> str:
+    plans = list(hindsight(store, now - days * DAY_S, now))
+    if not plans:
+        return f"no decisions of the last {days} days to plan from"
+    share = sum(one.is_within for one in plans) / len(plans)
+    return f"{share:.0%} of {len(plans)} plans of the last {days} days held: the next run came within its band"
+
+
 def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", store: argparse.ArgumentParser) -> None:
     """The verbs of this module."""
 
@@ -186,6 +278,17 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", stor
     verb("resume", "let the farm, or a zone, be watered again").add_argument("zone", nargs="?")
     parser = verbs.add_parser("status", parents=[store], help="print how the farm stands")
     parser.set_defaults(run=status)
+    parser = verbs.add_parser("alarms", parents=[store], help="print what is wrong, or say that you have seen it")
+    parser.add_argument("--ack", metavar="ID", help="acknowledge this alarm, by the id at the end of its line")
+    parser.add_argument("--by", help="who has seen it; else who is logged in")
+    parser.add_argument("--last", type=int, default=0, metavar="N", help="with those of the last N that have ended")
+    parser.add_argument("--language", choices=LANGUAGES, default="en")
+    parser.set_defaults(run=alarms)
+    parser = verbs.add_parser("plan", parents=[store], help="print the runs that come, zone by zone")
+    parser.add_argument("zone", nargs="?")
+    parser.add_argument("--forecast", metavar="SOURCE", help="a forecast's file or URL; else the last days' weather")
+    parser.add_argument("--hindsight", type=int, metavar="DAYS", help="how well plans of the last days held instead")
+    parser.set_defaults(run=plan)
 
 
 def _number(least: float) -> Callable[[str], float]:

@@ -43,7 +43,12 @@ def held_back(report: "ErrorReport") -> tuple[str, float] | None:
 
 def unasked_water(report: "ErrorReport") -> Unasked | None:
     """The water that a report tells of; None if it is about something else."""
-    match = _UNASKED.fullmatch(report["text"]) if report["code"] == "flow_while_shut" else None
+    return unasked(report["code"], report["text"])
+
+
+def unasked(code: str, text: str) -> Unasked | None:
+    """The same, of a report's code and text."""
+    match = _UNASKED.fullmatch(text) if code == "flow_while_shut" else None
     return Unasked(match[1], float(match[2]), int(match[3])) if match else None
 
 

@@ -124,6 +124,15 @@ CREATE TABLE farms (  -- the one, as the service knows it
 );
 CREATE TABLE beats (  -- when the service last lived
     id INTEGER PRIMARY KEY CHECK (id = 1), at INTEGER NOT NULL, wall_s REAL NOT NULL, speed REAL NOT NULL
-)
+);
+CREATE TABLE alarms (
+    alarm_id TEXT PRIMARY KEY, kind TEXT NOT NULL, place TEXT NOT NULL, zone_id TEXT, gateway_id TEXT,
+    severity TEXT NOT NULL, since INTEGER NOT NULL, raised_at INTEGER NOT NULL, facts TEXT NOT NULL,
+    acknowledged_by TEXT, acknowledged_at INTEGER,
+    ended_at INTEGER                                           -- NULL: it stands
+) WITHOUT ROWID;
+CREATE INDEX alarms_open ON alarms (raised_at, alarm_id) WHERE ended_at IS NULL;
+CREATE INDEX alarms_ended ON alarms (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX alarms_newest ON alarms (raised_at, alarm_id)
 """,
 )

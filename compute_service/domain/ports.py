@@ -1,7 +1,7 @@
-"""What the service must still know after a crash, as six ports named by their use, and the store that has them.
+"""What the service must still know after a crash, as seven ports named by their use, and the store that has them.
 
 Each method is all or nothing by itself. What belongs together is written inside one `Store.transaction`, which spans
-the six: that is why it is the store's, and none of theirs. Values go in and come out as copies, so whoever changes a
+the seven: that is why it is the store's, and none of theirs. Values go in and come out as copies, so whoever changes a
 message later does not change what was kept. An id that is taken is a mistake of the caller, and raises ValueError,
 except where a method says that it answers False, or leaves the row as it is.
 
@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 
+from compute_service.domain.alarms import Alarm, AlarmRow
 from compute_service.domain.decide import ZoneState
 from compute_service.domain.hourly_weather import HourRecord
 from compute_service.domain.orders import Hold, Order, OrderRow
@@ -389,8 +390,33 @@ class Journal(Protocol):
         """When it last lived, or None."""
 
 
+class AlarmBook(Protocol):
+    """The alarms that were raised, who has seen them, and when they ended."""
+
+    def add(self, alarm: Alarm) -> bool:
+        """An alarm is raised; False if one of its id is there."""
+
+    def get(self, alarm_id: str) -> AlarmRow | None:
+        """An alarm and what became of it, or None."""
+
+    def open(self) -> list[AlarmRow]:
+        """The alarms that have not ended, in the order in which they were raised."""
+
+    def last(self, count: int = 20) -> list[AlarmRow]:
+        """The last alarms, the oldest first."""
+
+    def acknowledge(self, alarm_id: str, by: str, at: int) -> bool:
+        """Somebody has seen it; False if somebody had before, or there is none. The first stays."""
+
+    def end(self, alarm_id: str, at: int) -> bool:
+        """It is over; False if it was before, or there is none."""
+
+    def forget(self, before: int) -> int:
+        """Forget the alarms that ended before a time; gives how many."""
+
+
 class Store(Protocol):
-    """The six in one place, and the transaction that spans them."""
+    """The seven in one place, and the transaction that spans them."""
 
     @property
     def zones(self) -> ZoneMemory:
@@ -415,6 +441,10 @@ class Store(Protocol):
     @property
     def journal(self) -> Journal:
         """What happened."""
+
+    @property
+    def alarms(self) -> AlarmBook:
+        """What is wrong."""
 
     def transaction(self, *, durable: bool = False) -> AbstractContextManager[None]:
         """All or nothing, whatever is raised inside. Nested, it joins the outer one.

@@ -144,6 +144,8 @@ class Bridge:
         wall_s = self._wall_now()
         farm, topics = self._reader.read(wall_s), self.topics
         self._stamp, self._read_at = (farm.seq, farm.is_serving), wall_s
+        if self._notes.seq is None:  # before anything is told: what happens from now on is news, also after a crash
+            self._notes.set_seq(farm.seq)
         if farm.config is not self._announced:
             self._announce(farm, topics)
         alarms = _alarms(self._reader)
@@ -176,7 +178,7 @@ class Bridge:
             self._publish(Published(topic, payload, True))
 
     def _tell_events(self, farm: FarmNow, topics: FarmTopics) -> None:
-        """What happened since, in its order. The first time nothing: what was before is no news."""
+        """What happened since, in its order; after a crash perhaps again, with the same `seq`."""
         seq = farm.seq if self._notes.seq is None else self._notes.seq
         zones = {zone.zone.zone_id for zone in farm.zones}
         for row in self._reader.store.journal.after(seq):

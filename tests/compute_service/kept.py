@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from compute_service.domain.alarms import Alarm
 from compute_service.domain.hourly_weather import HourRecord
 from compute_service.domain.inputs import Inputs, conclude
 from compute_service.domain.orders import Hold, Order
@@ -75,6 +76,20 @@ def hold(kind: str, zone_id: str | None, since: int = NOON, until: int | None = 
     return Hold(kind=kind, zone_id=zone_id, since=since, until=until, by="ana", order_id="O1", why="")
 
 
+def alarm(name: str = "A1", raised_at: int = NOON, zone_id: str | None = A.zone_id) -> Alarm:
+    return Alarm(
+        alarm_id=name,
+        kind="run_unseen",
+        place=zone_id or "farm",
+        zone_id=zone_id,
+        gateway_id=GATEWAY,
+        severity="warning",
+        since=raised_at - 60,
+        raised_at=raised_at,
+        values={"unseen_mm": 8.5},
+    )
+
+
 def model(at: int = NOON) -> ZoneModel:
     return conclude(A, None, Inputs(samples=(Sample(A.sensor_id, at, 0.25),)), at)[1]
 
@@ -107,6 +122,7 @@ def everything(store: Store) -> list[Any]:
         store.journal.last_beat(),
         store.updates.config(),
     ]
+    answers += [store.alarms.open(), store.alarms.last(), store.alarms.get("A0")]
     return [*answers, *[store.journal.moments(zone_id, 0, 2 * NOON) for zone_id in ZONES]]
 
 
@@ -134,6 +150,10 @@ WRITES: dict[str, Callable[[Store], object]] = {
     "forget in the journal": lambda store: store.journal.forget(["order"], NOON + 1),
     "add_moment": lambda store: store.journal.add_moment(moment(B.zone_id, NOON + 1)),
     "beat": lambda store: store.journal.beat(Beat(NOON, 1.5, 1.0)),
+    "add an alarm": lambda store: store.alarms.add(alarm("new")),
+    "acknowledge": lambda store: store.alarms.acknowledge("A0", "ana", NOON),
+    "end": lambda store: store.alarms.end("A0", NOON),
+    "forget an alarm": lambda store: store.alarms.forget(NOON),
 }
 
 
@@ -149,3 +169,6 @@ def fill(store: Store) -> None:
     store.orders.hold(hold("stop", None))
     store.journal.add(NOON, "order", None, None, {"order_id": "O0"})
     store.journal.add_moment(moment(B.zone_id))
+    store.alarms.add(alarm("A0"))
+    store.alarms.add(alarm("over", NOON - 9))
+    store.alarms.end("over", NOON - 8)

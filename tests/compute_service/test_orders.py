@@ -395,7 +395,7 @@ def test_the_journal_has_it_all_in_order(farm: Bench, people: People) -> None:
     online(farm)
     row = people.order("open", "plot-1a", duration_s=600)
     farm.hear_ack(farm.commands()[0], "started")
-    farm.hear_ack(farm.commands()[0], "done")
+    farm.hear_ack(farm.commands()[0], "done", volume_l=2000.0)
     people.order("stop")
     kinds = [(one["kind"], one["body"].get("state", "")) for one in farm.store.journal.after(0)]
     assert kinds == [

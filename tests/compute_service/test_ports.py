@@ -17,6 +17,7 @@ from compute_service.domain.decide import Run, ZoneState
 from compute_service.domain.ports import (
     HOURS_KEPT_S,
     WEATHER_KEPT_S,
+    AlarmBook,
     CommandLog,
     DecisionBook,
     Journal,
@@ -34,6 +35,7 @@ from tests.compute_service.kept import (
     WRITES,
     A,
     B,
+    alarm,
     command,
     decision,
     delivery,
@@ -47,7 +49,7 @@ from tests.compute_service.kept import (
     water,
 )
 
-PORTS = (ZoneMemory, CommandLog, DecisionBook, Updates, OrderBook, Journal)
+PORTS = (ZoneMemory, CommandLog, DecisionBook, Updates, OrderBook, Journal, AlarmBook)
 
 
 @pytest.fixture(params=["sqlite", "in memory"])
@@ -79,7 +81,7 @@ def test_a_store_has_no_other_methods(store: Store) -> None:
 
 
 def _parts(store: Store) -> tuple[Any, ...]:
-    return (store.zones, store.commands, store.decisions, store.updates, store.orders, store.journal)
+    return (store.zones, store.commands, store.decisions, store.updates, store.orders, store.journal, store.alarms)
 
 
 def methods(kind: type) -> dict[str, list[str]]:
@@ -470,6 +472,24 @@ def test_a_hold_never_becomes_shorter(store: Store) -> None:
     assert store.orders.release(["stop"], None) == store.orders.release(["pause"], B.zone_id) == []
     assert store.orders.release(["pause", "stop"], None) == [hold("pause", None)]
     assert [one.since for one in store.orders.holds()] == [3]
+
+
+def test_an_alarm_is_seen_and_ended_once(store: Store) -> None:
+    """It comes once; the first who has seen it stays; what stands is never forgotten, however old."""
+    assert store.alarms.add(alarm("A2", NOON + 2))
+    assert store.alarms.add(alarm("A1", NOON, None))
+    assert not store.alarms.add(alarm("A1", NOON + 9))
+    assert [row.alarm for row in store.alarms.open()] == [alarm("A1", NOON, None), alarm("A2", NOON + 2)]
+    assert store.alarms.acknowledge("A2", "ana", NOON + 3)
+    assert not store.alarms.acknowledge("A2", "bob", NOON + 4)
+    assert not store.alarms.acknowledge("A3", "bob", NOON + 4)
+    assert store.alarms.end("A2", NOON + 5)
+    assert not store.alarms.end("A2", NOON + 6)
+    [row] = store.alarms.last(1)
+    assert (row.acknowledged_by, row.acknowledged_at, row.ended_at) == ("ana", NOON + 3, NOON + 5)
+    assert (store.alarms.forget(NOON + 5), store.alarms.forget(2 * NOON)) == (0, 1)
+    assert [row.alarm.alarm_id for row in store.alarms.last()] == ["A1"]
+    assert store.alarms.get("A2") is None
 
 
 def test_the_journal_never_uses_a_number_again(store: Store) -> None:

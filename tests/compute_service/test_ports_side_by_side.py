@@ -17,6 +17,7 @@ from tests.compute_service.kept import (
     WRITES,
     ZONES,
     A,
+    alarm,
     command,
     decision,
     delivery,
@@ -167,6 +168,23 @@ class SideBySide(RuleBasedStateMachine):
         self.both(lambda store: store.journal.moments(zone_id, at, until))
         self.both(lambda store: store.updates.statuses(GATEWAY, at, until))
         self.both(lambda store: store.journal.beat(Beat(at, until, 60)))
+
+    @rule(name=names, at=moments, zone_id=st.none() | zone_ids, before=moments, last=st.integers(0, 3))
+    def alarm(self, name: str, at: int, zone_id: str | None, before: int, last: int) -> None:
+        """An alarm is raised, perhaps again, seen, ended, and forgotten; what stands is never forgotten."""
+        self.both(lambda store: store.alarms.add(alarm(name, at, zone_id)))
+        self.both(lambda store: store.alarms.last(last))
+        self.both(lambda store: store.alarms.forget(before))
+
+    @rule(name=names, by=keys, at=moments)
+    def see_alarm(self, name: str, by: tuple[int, str], at: int) -> None:
+        """Somebody has seen it."""
+        self.both(lambda store: store.alarms.acknowledge(name, by[1], at))
+
+    @rule(name=names, at=moments)
+    def end_alarm(self, name: str, at: int) -> None:
+        """It is over."""
+        self.both(lambda store: store.alarms.end(name, at))
 
     @rule(since=moments, until=moments, last=st.integers(0, 3), chosen=states)
     def ask(self, since: int, until: int, last: int, chosen: str) -> None:

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from compute_service.adapters.sqlite.alarms import AlarmTables
 from compute_service.adapters.sqlite.commands import CommandTables
 from compute_service.adapters.sqlite.database import Database
 from compute_service.adapters.sqlite.decisions import DecisionTables
@@ -23,6 +24,7 @@ class SqliteStore:
         self.updates = UpdateTables(self.database)
         self.orders = OrderTables(self.database)
         self.journal = JournalTables(self.database)
+        self.alarms = AlarmTables(self.database)
 
     @classmethod
     def reader(cls, path: Path | str) -> "SqliteStore":

@@ -6,6 +6,7 @@ JSON instead of the caller's own objects. `tests/compute_service/test_ports.py` 
 
 from contextlib import AbstractContextManager
 
+from tests.compute_service.in_memory.alarms import AlarmsInMemory
 from tests.compute_service.in_memory.commands import CommandsInMemory
 from tests.compute_service.in_memory.decisions import DecisionsInMemory
 from tests.compute_service.in_memory.journal import JournalInMemory
@@ -27,6 +28,7 @@ class InMemoryStore:
         self.updates = UpdatesInMemory(tables)
         self.orders = OrdersInMemory(tables)
         self.journal = JournalInMemory(tables)
+        self.alarms = AlarmsInMemory(tables)
 
     def transaction(self, *, durable: bool = False) -> AbstractContextManager[None]:
         """All or nothing. Nested, it joins the outer one."""

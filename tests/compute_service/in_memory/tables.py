@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from compute_service.domain.alarms import AlarmRow
 from compute_service.domain.hourly_weather import HourRecord
 from compute_service.domain.orders import Hold, OrderRow
 from compute_service.domain.ports import Beat, Delivery, Moment, WaterRow
@@ -188,6 +189,7 @@ class Tables:
         self.newest: Table[str, int] = Table(tables)
         self.moments: Table[tuple[str, int], Moment] = Table(tables)
         self.beats: Table[str, Beat] = Table(tables)
+        self.alarms: Table[str, AlarmRow] = Table(tables)
 
     def zone(self, zone_id: str) -> ZoneRow:
         """A zone's row, be it new."""
