@@ -6,9 +6,11 @@ Reading never writes and never waits for the service. What costs is kept until t
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from compute_service import alarms
 from compute_service.adapters import crops_table
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.commands import opens, unanswered_stops
+from compute_service.domain.alarms import AlarmRow
 from compute_service.domain.inputs import config_from
 from compute_service.domain.orders import Hold, OrderRow, in_force
 from compute_service.domain.ports import DecisionRow, GatewayRow, Moment, WaterTotal
@@ -50,6 +52,7 @@ class FarmNow:
     gateways: Mapping[str, GatewayRow | None]
     holds: tuple[Hold, ...]
     orders: tuple[OrderRow, ...]
+    alarms: tuple[AlarmRow, ...]
 
 
 def litres(total: WaterTotal, zone: Zone) -> float:
@@ -114,6 +117,7 @@ class FarmReader:
             gateways={name: gateways.get(name) for name in sorted({zone.gateway_id for zone in config.zones})},
             holds=in_force(holds, None, now),
             orders=orders,
+            alarms=tuple(alarms.standing(self.store, beat, wall_s, now)),
         )
 
     def _litres(self, config: Config) -> dict[str, float]:

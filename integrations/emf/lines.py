@@ -10,6 +10,7 @@ from compute_service.domain.ports import JournalRow
 
 NAMESPACE = "PythoFlow"
 ENDS = {"done", "failed", "rejected", "expired"}
+ALARM_STATES = {"opened": 1, "ended": 0}
 
 Metrics = dict[str, tuple[str, float]]  # name -> unit, value
 
@@ -19,11 +20,11 @@ def line(row: JournalRow, farm: str) -> dict[str, Any] | None:
     body = row["body"]
     if row["kind"] == "ack" and body.get("state") in ENDS:
         return _line(row, farm, {"State": str(body["state"])}, _of_a_run(body))
-    if row["kind"] == "alarm":
-        dimensions = {"Severity": str(body.get("severity", "unknown"))}
+    if row["kind"] == "alarm" and body.get("state") in ALARM_STATES:
+        dimensions = {"Severity": str(body["severity"]), "Alarm": str(body["kind"])}
         if row["zone_id"]:
             dimensions["Zone"] = row["zone_id"]
-        return _line(row, farm, dimensions, {"Alarms": ("Count", 0 if body.get("ended_at") else 1)})
+        return _line(row, farm, dimensions, {"Alarms": ("Count", ALARM_STATES[body["state"]])})
     return None
 
 

@@ -9,7 +9,7 @@ import json
 import logging
 import queue
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,16 +148,13 @@ class Bridge:
             self._notes.set_seq(farm.seq)
         if farm.config is not self._announced:
             self._announce(farm, topics)
-        alarms = _alarms(self._reader)
         for gateway_id in farm.gateways:
             base = topics.gateway(gateway_id)
-            self._retain(
-                f"{base}/state", json.dumps(states.gateway_state(farm, gateway_id, alarms.get(gateway_id, ())))
-            )
+            self._retain(f"{base}/state", json.dumps(states.gateway_state(farm, gateway_id)))
             self._retain(f"{base}/status", states.availability(farm, gateway_id))
         for zone in farm.zones:
-            base, name = topics.zone(zone.zone.zone_id), zone.zone.zone_id
-            self._retain(f"{base}/state", json.dumps(states.zone_state(zone, farm.now, alarms.get(name, ()))))
+            base = topics.zone(zone.zone.zone_id)
+            self._retain(f"{base}/state", json.dumps(states.zone_state(farm, zone)))
             self._retain(f"{base}/minutes", str(self._minutes(zone.zone)))
         self._retain(topics.status, "online")
         self._tell_events(farm, topics)
@@ -241,7 +238,3 @@ class Bridge:
         base = self.topics.zone(place.zone_id) if isinstance(place, Zone) else self.topics.gateway(place)
         self._refusals.append(Published(f"{base}/event", json.dumps(states.refusal(why, self._now())), False))
 
-
-def _alarms(_reader: FarmReader) -> Mapping[str, tuple[str, ...]]:
-    """What is wrong at each zone and gateway, in sentences."""
-    return {}

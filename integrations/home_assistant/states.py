@@ -1,9 +1,10 @@
 """What Home Assistant is told about a farm's state: one JSON a zone and a gateway, and events as they happen. Pure."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from compute_service.domain.alarm_kinds import words
+from compute_service.domain.alarms import Alarm, worst
 from compute_service.domain.orders import hold_check
 from compute_service.domain.ports import JournalRow
 from integrations.farm_now import FarmNow, ZoneNow
@@ -12,10 +13,10 @@ from integrations.home_assistant.discovery import EVENTS, FRESH_S
 OF_AN_ORDER = {"refused": "rejected", "expired": "expired"}  # an order's end that nothing else tells of
 
 
-def zone_state(zone: ZoneNow, now: int, alarms: Iterable[str] = ()) -> dict[str, Any]:
+def zone_state(farm: FarmNow, zone: ZoneNow) -> dict[str, Any]:
     """A zone's state; what is not known, or too old, is null. Moisture in m3/m3, water in mm and litres."""
     moment, decision = zone.moment, zone.decision
-    is_fresh = moment is not None and now - moment.at <= FRESH_S
+    is_fresh = moment is not None and farm.now - moment.at <= FRESH_S
     next_at = zone.next_water_at
     return {
         "valve": zone.valve,
@@ -27,12 +28,12 @@ def zone_state(zone: ZoneNow, now: int, alarms: Iterable[str] = ()) -> dict[str,
         "sentence": decision["sentence"] if decision else "Nothing is decided yet.",
         "decided_at": _iso(decision["at"]) if decision else None,
         "holds": [hold_check(hold, zone.zone.timezone).why for hold in zone.holds],
-        "alarms": list(alarms),
+        "alarms": [words(alarm).wrong for alarm in _alarms(farm) if alarm.zone_id == zone.zone.zone_id],
     }
 
 
-def gateway_state(farm: FarmNow, gateway_id: str, alarms: Iterable[str] = ()) -> dict[str, Any]:
-    """A gateway's state, from its last status; and whether the farm's service lives."""
+def gateway_state(farm: FarmNow, gateway_id: str) -> dict[str, Any]:
+    """A gateway's state, from its last status; whether the farm's service lives, and what is wrong beyond zones."""
     row = farm.gateways.get(gateway_id)
     status = row["status"] if row else {}
     names = ("rssi_dbm", "outbox_depth", "outbox_dropped", "firmware")
@@ -41,7 +42,11 @@ def gateway_state(farm: FarmNow, gateway_id: str, alarms: Iterable[str] = ()) ->
         "heard_at": _iso(row["heard_at"]) if row else None,
         "is_serving": farm.is_serving,
         "holds": [hold_check(hold, farm.config.timezone).why for hold in farm.holds],
-        "alarms": list(alarms),
+        "alarms": [
+            words(alarm).wrong
+            for alarm in _alarms(farm)
+            if alarm.zone_id is None and alarm.gateway_id in {None, gateway_id}
+        ],
     }
 
 
@@ -67,6 +72,10 @@ def event(row: JournalRow) -> dict[str, Any] | None:
 def refusal(why: str, now: int) -> dict[str, Any]:
     """That a set message orders nothing, as an event."""
     return {"event_type": "rejected", "at": _iso(now), "reason": why}
+
+
+def _alarms(farm: FarmNow) -> list[Alarm]:
+    return [row.alarm for row in worst(farm.alarms)]
 
 
 def _iso(at: int) -> str:

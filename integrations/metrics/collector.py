@@ -13,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from compute_service.commands import SETTLED
+from compute_service.domain.alarms import SEVERITIES
 from integrations.farm_now import CLOSED, FarmNow, FarmReader, ZoneNow, litres
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -157,6 +158,10 @@ def _of_the_service(farm: FarmNow) -> Iterator[Metric]:
     yield _gauge("pythoflow_service_up", "1 while the service lives.", float(farm.is_serving))
     yield _gauge("pythoflow_service_time_seconds", "Now, by the service's clock.", farm.now)
     yield _gauge("pythoflow_orders_waiting", "Orders of people that have not come to their end.", len(farm.orders))
+    standing = GaugeMetricFamily("pythoflow_alarms", "Alarms that stand.", labels=["severity"])
+    for severity in SEVERITIES:
+        standing.add_metric([severity], sum(row.alarm.severity == severity for row in farm.alarms))
+    yield standing
     yield _gauge("pythoflow_farm_held", "1 while a person has stopped or paused the farm.", float(bool(farm.holds)))
 
 

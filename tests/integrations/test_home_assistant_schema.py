@@ -91,10 +91,10 @@ def test_a_release_takes_every_payload_and_reads_every_state(farm: Farm, release
         topic: json.dumps(payload)
         for topic, payload in devices(config, topics, Origin(version="1.0.0", page="https://farm.example/")).items()
     }
-    messages = {f"{topics.gateway(GATEWAY)}/state": json.dumps(states.gateway_state(now, GATEWAY, ["silent"]))}
+    messages = {f"{topics.gateway(GATEWAY)}/state": json.dumps(states.gateway_state(now, GATEWAY))}
     messages[f"{topics.gateway(GATEWAY)}/status"] = states.availability(now, GATEWAY)
     for one in now.zones:
-        state = states.zone_state(one, now.now)
+        state = states.zone_state(now, one)
         if one.zone.zone_id == "plot-1b":
             state["sentence"] = "x" * 400
         messages[f"{topics.zone(one.zone.zone_id)}/state"] = json.dumps(state)
