@@ -137,8 +137,16 @@ class Orders:
             self.move(order, UNDER_WAY, now, command_ids=[message["command_id"] for message in messages])
             self.settle(now)
         else:
-            self.move(order, DONE, now, reason="nothing was under way" if order.action != "resume" else "")
+            self.move(order, DONE, now, reason=self._still_held(order, now))
         return messages
+
+    def _still_held(self, order: Order, now: int) -> str:
+        """What a person who resumes a zone, or pauses it for less than it is, should hear."""
+        holds = in_force(self.store.orders.holds(), order.zone_id, now)
+        others = [hold for hold in holds if hold.order_id != order.order_id]
+        if order.action == PAUSE:
+            others = [hold for hold in others if (hold.kind, hold.zone_id) == (PAUSE, order.zone_id)]
+        return "; ".join(f"still held: {hold_check(hold, self.config.timezone).why}" for hold in others)
 
     def move(self, order: Order, state: str, now: int, *, reason: str = "", command_ids: Iterable[str] = ()) -> None:
         """The order is in another state."""

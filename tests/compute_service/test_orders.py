@@ -370,6 +370,17 @@ def test_resume_of_the_farm_leaves_a_zones_own_hold(farm: Bench, people: People)
     assert farm.store.orders.holds() == []
 
 
+def test_who_resumes_or_pauses_in_vain_is_told(farm: Bench, people: People) -> None:
+    """A zone of a stopped farm stays held, and a shorter pause shortens none: the order says what still holds."""
+    people.order("pause", "plot-1a", until=NOON + DAY_S)
+    shorter = people.order("pause", "plot-1a", until=NOON + 3600, by="rui")
+    assert shorter.reason == "still held: ana paused it at 2025-06-15 11:06, until 2025-06-16 11:06"
+    people.order("stop")
+    resumed = people.order("resume", "plot-1a")
+    assert resumed.state == "done"
+    assert resumed.reason == "still held: ana stopped the farm at 2025-06-15 11:06, until somebody resumes"
+
+
 # advice
 
 

@@ -110,8 +110,8 @@ def test_status_says_how_the_farm_stands(path: Path, capsys: pytest.CaptureFixtu
         "test farm, 2025-06-15 11:06",
         "  plot-1a  started, shuts by 2025-06-15 11:36; lacks 53.5 mm, due at 25.8 mm",
         (
-            "  plot-1b  shut; nothing is known of its water yet; ana paused it at 2025-06-15 11:06, until 2025-06-15 14:06"
-            " (harvest)"
+            "  plot-1b  shut; nothing is known of its water yet; ana paused it at 2025-06-15 11:06,"
+            " until 2025-06-15 14:06 (harvest)"
         ),
     ]
 

@@ -120,7 +120,7 @@ def test_what_compute_takes_if_it_is_in_order(kind: str) -> None:
         kept = compute.kept()
         compute.bench.hear(TOPICS[kind], documents(NOON + 10, compute.command["command_id"])[kind])
         assert store.updates.counters().get("refusals", 0) == (kind in LISTENS)
-        assert (compute.kept() != kept) == (kind in {"reading", "ack", "status"})
+        assert (compute.kept() != kept) == (kind in {"reading", "ack", "status", "error"})
 
 
 def test_a_known_gateway_is_told_of_after_any_flood(compute: Compute) -> None:

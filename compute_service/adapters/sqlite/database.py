@@ -83,8 +83,9 @@ class Database:
         if self._version() >= len(SCHEMAS):
             self._migrate()  # which refuses a newer one, and has nothing to do for this
             return
-        file, self.connection = self.connection, sqlite3.connect(
-            ":memory:", isolation_level=None, check_same_thread=False
+        file, self.connection = (
+            self.connection,
+            sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False),
         )
         with closing(file):
             file.backup(self.connection)
