@@ -117,16 +117,16 @@ def install_node_packages(venv: Path, which: str) -> None:
 
 def fetch_home_assistant() -> None:
     """Unpack the releases that requirements/home-assistant-*.txt pin; does nothing where they are already."""
-    for listed in sorted((ROOT / "requirements").glob("home-assistant-*.txt")):
-        folder = HOME_ASSISTANT / listed.stem.removeprefix("home-assistant-")
-        stamp, mark = folder / ".ready", hashlib.sha256(listed.read_bytes()).hexdigest()
+    for requirements in sorted((ROOT / "requirements").glob("home-assistant-*.txt")):
+        folder = HOME_ASSISTANT / requirements.stem.removeprefix("home-assistant-")
+        stamp, mark = folder / ".ready", hashlib.sha256(requirements.read_bytes()).hexdigest()
         if stamp.exists() and stamp.read_text() == mark:
             continue
         print(f"Fetching Home Assistant {folder.name} (once, some 60 MB) ...", file=sys.stderr, flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         with tempfile.TemporaryDirectory() as wheels:
             target = ["--python-version", "3.14.2", "--only-binary=:all:", "--no-deps", "--require-hashes"]
-            pip(VENVS["dev"], "download", *target, "--requirement", str(listed), "--dest", wheels)
+            pip(VENVS["dev"], "download", *target, "--requirement", str(requirements), "--dest", wheels)
             for wheel in Path(wheels).glob("*.whl"):
                 unpack(wheel, folder)
         stamp.write_text(mark)

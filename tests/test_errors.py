@@ -23,6 +23,7 @@ BASES = {
     "field_time": "field_time.errors.FieldTimeError",
     "checked_yaml": "checked_yaml.errors.CheckedYamlError",
     "web": "web.errors.WebError",
+    "integrations": "integrations.errors.IntegrationsError",
     "demo": "demo.errors.DemoError",
 }
 HOST_SIDE = ("firmware.__main__", "firmware.build", "firmware.config", "firmware.flash", "firmware.heap")

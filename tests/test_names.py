@@ -21,6 +21,7 @@ ROOMS = (
     "field_time",
     "checked_yaml",
     "web",
+    "integrations",
     "views",
     "demo",
     "benchmarks",

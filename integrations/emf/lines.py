@@ -44,7 +44,7 @@ def _line(row: JournalRow, farm: str, dimensions: dict[str, str], metrics: Metri
         "Metrics": [{"Name": name, "Unit": unit} for name, (unit, _) in metrics.items()],
     }
     facts = {name: value for name, value in row["body"].items() if isinstance(value, str | int | float)}
-    named = {"Farm": farm, **dimensions, **{name: value for name, (_, value) in metrics.items()}}
+    properties = {"Farm": farm, **dimensions, **{name: value for name, (_, value) in metrics.items()}}
     return {
         "_aws": {"Timestamp": row["at"] * 1000, "CloudWatchMetrics": [directive]},
         "kind": row["kind"],
@@ -52,5 +52,5 @@ def _line(row: JournalRow, farm: str, dimensions: dict[str, str], metrics: Metri
         "gateway": row["gateway_id"],
         "seq": row["seq"],
         **facts,
-        **named,
+        **properties,
     }

@@ -63,7 +63,7 @@ def _orderer(args: argparse.Namespace) -> Orderer:
     if args.token_file is None:
         print("without --token-file Home Assistant sees the farm and orders nothing", file=sys.stderr)
         return nobody
-    orderer = by_token(args.token_file, args.access or args.store.with_name("access.sqlite"), time.time)
+    orderer = by_token(args.token_file, args.access or args.store.with_name("console.sqlite"), time.time)
     orderer()
     return orderer
 
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--password-file", type=Path, help="a file with the broker's password and nothing else")
     parser.add_argument("--ca-file", type=Path, help="speak TLS, and trust this authority")
     parser.add_argument("--token-file", type=Path, help="a file with the token that it orders by; else it only tells")
-    parser.add_argument("--access", type=Path, help="the console's file of tokens; else access.sqlite by the store")
+    parser.add_argument("--access", type=Path, help="the console's file of tokens; else console.sqlite by the store")
     parser.add_argument("--notes", type=Path, help="where it remembers; by the store, if not given")
     parser.add_argument("--prefix", default="pythoflow", help="begins every topic and identifier")
     parser.add_argument("--page", metavar="URL", help="the console, for links from each device")

@@ -237,4 +237,3 @@ class Bridge:
             return
         base = self.topics.zone(place.zone_id) if isinstance(place, Zone) else self.topics.gateway(place)
         self._refusals.append(Published(f"{base}/event", json.dumps(states.refusal(why, self._now())), False))
-

@@ -117,7 +117,7 @@ class Connection:
         def accept() -> None:
             client.ack(message.mid, message.qos)
 
-        arrived = SetMessage(
+        set_message = SetMessage(
             topic=message.topic, payload=bytes(message.payload), is_retained=message.retain, wall_s=self._wall_now()
         )
-        self._put(Arrival(message=arrived, accept=accept))
+        self._put(Arrival(message=set_message, accept=accept))

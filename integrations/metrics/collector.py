@@ -136,15 +136,15 @@ class FarmCollector(Collector):
         for name in sorted(counters):
             if name.startswith(DECISIONS):
                 decisions.add_metric([name.removeprefix(DECISIONS)], counters[name])
-        heard = CounterMetricFamily("pythoflow_messages", "Messages that were taken in.", labels=["kind"])
+        messages = CounterMetricFamily("pythoflow_messages", "Messages that were taken in.", labels=["kind"])
         for name, kind in USES.items():
-            heard.add_metric([kind], counters.get(name, 0))
-        refused = CounterMetricFamily(
+            messages.add_metric([kind], counters.get(name, 0))
+        useless = CounterMetricFamily(
             "pythoflow_readings_refused", "Messages and samples that were of no use.", labels=["reason"]
         )
         for name, reason in REFUSALS.items():
-            refused.add_metric([reason], counters.get(name, 0))
-        yield from (decisions, heard, refused)
+            useless.add_metric([reason], counters.get(name, 0))
+        yield from (decisions, messages, useless)
 
 
 def text(collector: FarmCollector) -> bytes:
@@ -176,7 +176,7 @@ def _of_zones(farm: FarmNow) -> Iterator[Metric]:
 
 def _of_gateways(farm: FarmNow) -> Iterator[Metric]:
     up = GaugeMetricFamily("pythoflow_gateway_up", "1 while the gateway says that it is online.", labels=["gateway"])
-    heard = GaugeMetricFamily(
+    last_status = GaugeMetricFamily(
         "pythoflow_gateway_last_status_timestamp_seconds", "When a status was last heard.", labels=["gateway"]
     )
     dropped = CounterMetricFamily(
@@ -188,9 +188,9 @@ def _of_gateways(farm: FarmNow) -> Iterator[Metric]:
     for name in farm.gateways:
         up.add_metric([name], float(name in rows and rows[name]["state"] == "online"))
     for name, row in rows.items():
-        heard.add_metric([name], row["heard_at"])
+        last_status.add_metric([name], row["heard_at"])
         dropped.add_metric([name], row["status"].get("outbox_dropped") or 0)
-    yield from (up, heard, dropped)
+    yield from (up, last_status, dropped)
     for gauge in STATUS_GAUGES:
         metric = GaugeMetricFamily(gauge.name, gauge.text, labels=["gateway"])
         for name, row in rows.items():

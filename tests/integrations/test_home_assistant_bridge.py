@@ -337,7 +337,7 @@ def test_a_bridge_that_is_killed_comes_back(  # noqa: PLR0917 - all parts of it
     farm: Farm, broker: PlainBroker, home: HomeAssistant, token: Path, access: Path, protocol: str
 ) -> None:
     """kill -9: the broker says that it is offline. What was ordered meanwhile arrives when it is back: a close is
-    obeyed, an open that is late by then opens nothing, and no event comes twice or is missing."""
+    obeyed, an open that is late by then opens nothing, and no event is missing."""
     broker.start()
     home.start()
     first = process(farm, broker, token, access, protocol)
