@@ -14,7 +14,16 @@ import pytest
 from protocol import messages, topics
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("compute_service", "gateway_sim", "local_cloud", "lambda_functions", "certs", "firmware", "benchmarks")
+ROOMS = (
+    "compute_service",
+    "gateway_sim",
+    "local_cloud",
+    "lambda_functions",
+    "certs",
+    "firmware",
+    "benchmarks",
+    "integrations",
+)
 TRANSLATED = ("README.md", "README.pt-BR.md")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)

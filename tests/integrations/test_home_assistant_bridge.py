@@ -70,6 +70,7 @@ class HomeAssistant:
 
     def send(self, topic: str, body: object, *, is_retained: bool = False) -> None:
         payload = body if isinstance(body, str) else json.dumps(body)
+        until_true(self._client.is_connected, "Home Assistant's connection")
         self._client.publish(topic, payload, qos=1, retain=is_retained).wait_for_publish(30)
 
     def order(self, action: str, at: float | None = None, base: str = ZONE) -> None:
