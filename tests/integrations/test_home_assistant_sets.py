@@ -5,10 +5,12 @@ import re
 import time
 
 import pytest
+from paho.mqtt.client import topic_matches_sub
 
 from compute_service.domain.orders import Order
 from compute_service.domain.zone import Config
 from integrations.errors import SetError
+from integrations.home_assistant.discovery import Origin, devices
 from integrations.home_assistant.sets import SetMessage, minutes_of, order_of
 from integrations.home_assistant.topics import slug, topics_of
 from tests.compute_service.bench import GATEWAY, NOON, SITE, zone
@@ -101,3 +103,17 @@ def test_names_in_topics_stay_apart() -> None:
     names = ["plot-1a", "plot 1a", "plot.1a", "plot+1a", "Talhão", "Talhao", "#", "/"]
     assert len({slug(name) for name in names}) == len(names)
     assert [name for name in names if not re.fullmatch(r"[a-zA-Z0-9_-]+", slug(name))] == []
+
+
+def test_no_command_is_ever_retained() -> None:
+    """Whatever Home Assistant sends goes once, to a topic that the bridge listens to, and says when it was meant."""
+    payloads = devices(CONFIG, TOPICS, Origin(version="1.0.0"))
+    parts = [part for payload in payloads.values() for part in payload["cmps"].values() if "cmd_t" in part]
+    assert len(parts) == 2 * 3 + 2
+    assert {(part["ret"], part["qos"]) for part in parts} == {(False, 1)}
+    assert [part["cmd_t"] for part in parts if not listens_to(part["cmd_t"])] == []
+    assert {"at" in part.get("cmd_tpl", "") for part in parts if part["p"] != "number"} == {True}
+
+
+def listens_to(topic: str) -> bool:
+    return any(topic_matches_sub(pattern, topic) for pattern in TOPICS.subscriptions)
