@@ -15,7 +15,7 @@ STORE ?= $(firstword $(wildcard live-output/compute.sqlite demo-output/compute.s
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live console test test-often soak check bench findings firmware deploy-local format requirements clean ready-demo ready-console ready-dev ready-checkov
+.PHONY: help demo live console test test-often soak check bench findings firmware deploy-local format requirements clean ready-demo ready-console ready-dev ready-checkov ready-home-assistant
 
 help: ## what can be made
 	@echo "PythoFlow aims at the least water that keeps the harvest; docs/water.md says how near it comes."
@@ -42,11 +42,11 @@ console: ready-console ## the page to see and steer a farm, on the live one or t
 	@exec $(PY) -m console --store "$(STORE)" --access "$(dir $(STORE))console.sqlite" --port "$(PORT)" \
 		$(if $(wildcard $(dir $(STORE))zones.yaml),--zones "$(dir $(STORE))zones.yaml")
 
-test: ready-dev ready-checkov ## set up everything and run all tests (needs terraform)
+test: ready-dev ready-checkov ready-home-assistant ## set up everything and run all tests (needs terraform)
 	@$(PYTHON) scripts/setup.py system mosquitto git terraform chromium promtool
 	@$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-test-often: ready-dev ## run what chance could break N=10 times beside a load of LOAD=4
+test-often: ready-dev ready-home-assistant ## run what chance could break N=10 times beside a load of LOAD=4
 	@$(PYTHON) scripts/setup.py system mosquitto git
 	@exec $(PY) scripts/beside_load.py --load "$(LOAD)" --rounds "$(N)" --python-tests tests/often.txt \
 		$(PY) -m pytest --quiet --numprocesses auto --dist loadfile --no-loadscope-reorder
@@ -109,3 +109,6 @@ ready-dev:
 
 ready-checkov:
 	@$(PYTHON) scripts/setup.py checkov
+
+ready-home-assistant: ready-dev
+	@$(PYTHON) scripts/setup.py home-assistant

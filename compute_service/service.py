@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from compute_service import commands, journal, untrusted_reports
 from compute_service.alarms import AlarmWatch
-from compute_service.domain.decide import FUTURE_S
+from compute_service.domain.decide import FUTURE_S, Decision
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.hourly_weather import GatewayWeather
 from compute_service.domain.inputs import config_text
@@ -398,6 +398,7 @@ class Service:
             self._store.decisions.add(decision_id, row, command["command_id"] if command else None, work.inputs)
             self._zone_models.keep(work)
             self._store.journal.add_moment(journal.moment(work))
+            self._store.updates.count(f"decisions_{_kept_back_by(decision)}")
             self._note("decision", zone_id, zone.gateway_id, {"decision_id": decision_id})
             if command:
                 self._note("command", zone_id, zone.gateway_id, journal.command(command))
@@ -476,6 +477,13 @@ class Service:
         second, count = self._newest_id
         self._newest_id = (now, count + 1 if now == second else 0)
         return commands.ulid(now, self._newest_id[1].to_bytes(3, "big") + os.urandom(7))
+
+
+def _kept_back_by(decision: Decision) -> str:
+    """The check that kept water back, or `none`."""
+    if decision.intent:
+        return "none"
+    return next((check.name for check in decision.checks if not check.passed), "none")
 
 
 def _answers(ack: "Ack", command: CommandRow) -> bool:

@@ -6,6 +6,7 @@ Runs on a bare Python 3.11 or later, before anything is installed: standard libr
     python3 scripts/setup.py console         what `make console` needs, in the same environment
     python3 scripts/setup.py dev             that, and what the tests and checks need
     python3 scripts/setup.py checkov         what reads terraform/, in an environment of its own
+    python3 scripts/setup.py home-assistant  two releases of Home Assistant, as source that tests hold payloads to
     python3 scripts/setup.py system NAME...  the system programs that are named, from requirements/debian.txt
 """
 
@@ -14,10 +15,15 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENVS = dict.fromkeys(("demo", "console", "dev"), ROOT / ".venv") | {"checkov": ROOT / ".venv-checkov"}
+HOME_ASSISTANT = ROOT / ".home-assistant"  # a folder a release; of a wheel only the parts that MQTT discovery needs
+PARTS = ("helpers", "util", "generated", "components/mqtt")
+PLATFORMS = ("binary_sensor", "button", "event", "number", "sensor", "valve")
 SYSTEM_LIST = ROOT / "requirements" / "debian.txt"
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/sbin"])
 
@@ -31,11 +37,14 @@ def main(words: list[str]) -> int:
     try:
         if len(words) == 1 and words[0] in VENVS:
             prepare(words[0])
+        elif words == ["home-assistant"]:
+            fetch_home_assistant()
         elif len(words) > 1 and words[0] == "system":
             require_programs(words[1:])
         else:
             extras = ", ".join(packages())
-            raise SetupError(f"setup: usage: setup.py {' | '.join(VENVS)} | system NAME...; known: {extras}")
+            choices = " | ".join([*VENVS, "home-assistant"])
+            raise SetupError(f"setup: usage: setup.py {choices} | system NAME...; known: {extras}")
     except SetupError as error:
         print(error, file=sys.stderr)
         return 2
@@ -107,6 +116,34 @@ def install_node_packages(venv: Path, which: str) -> None:
     omit = ["--omit=dev"] if which == "demo" else []
     flags = ["--no-audit", "--no-fund", "--loglevel=error", "--omit-lockfile-registry-resolved"]
     subprocess.run([*npm, "ci", *omit, *flags], check=True, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+
+
+def fetch_home_assistant() -> None:
+    """Unpack the releases that requirements/home-assistant-*.txt pin; does nothing where they are already."""
+    for requirements in sorted((ROOT / "requirements").glob("home-assistant-*.txt")):
+        folder = HOME_ASSISTANT / requirements.stem.removeprefix("home-assistant-")
+        stamp, mark = folder / ".ready", hashlib.sha256(requirements.read_bytes()).hexdigest()
+        if stamp.exists() and stamp.read_text() == mark:
+            continue
+        print(f"Fetching Home Assistant {folder.name} (once, some 60 MB) ...", file=sys.stderr, flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        with tempfile.TemporaryDirectory() as wheels:
+            target = ["--python-version", "3.14.2", "--only-binary=:all:", "--no-deps", "--require-hashes"]
+            pip(VENVS["dev"], "download", *target, "--requirement", str(requirements), "--dest", wheels)
+            for wheel in Path(wheels).glob("*.whl"):
+                unpack(wheel, folder)
+        stamp.write_text(mark)
+
+
+def unpack(wheel: Path, folder: Path) -> None:
+    """The Python files of a wheel; of Home Assistant's two thousand components those that are needed."""
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            top, _, rest = name.partition("/")
+            component = rest.removeprefix("components/").split("/")[0]
+            is_needed = rest.startswith(PARTS) or rest.count("/") == 0 or component in PLATFORMS
+            if name.endswith(".py") and (top != "homeassistant" or is_needed or rest == "components/__init__.py"):
+                archive.extract(name, folder)
 
 
 def packages() -> dict[str, str]:

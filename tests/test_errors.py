@@ -25,6 +25,7 @@ BASES = {
     "notices": "notices.errors.NoticesError",
     "web": "web.errors.WebError",
     "console": "console.errors.ConsoleError",
+    "integrations": "integrations.errors.IntegrationsError",
     "demo": "demo.errors.DemoError",
 }
 HOST_SIDE = ("firmware.__main__", "firmware.build", "firmware.config", "firmware.flash", "firmware.heap")

@@ -22,6 +22,7 @@ ROOMS = (
     "checked_yaml",
     "web",
     "console",
+    "integrations",
     "views",
     "notices",
     "demo",

@@ -58,6 +58,17 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaterTotal:
+    """What the settled runs of a zone gave since ever, by who measured it: litres, and seconds of those without."""
+
+    zone_id: str
+    source: str
+    runs: int
+    litres: float
+    unmeasured_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaterRow:
     """Water out of a zone's emitters: litres, or seconds at the nominal rate where they are None.
 
@@ -225,6 +236,9 @@ class CommandLog(Protocol):
 
     def deliveries(self) -> list[Delivery]:
         """All settled deliveries, the oldest first."""
+
+    def totals(self) -> list[WaterTotal]:
+        """The same, summed by zone and source, in their order: sums that only ever grow."""
 
     def counts(self) -> dict[str, int]:
         """How many commands are in each state."""

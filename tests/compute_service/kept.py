@@ -103,6 +103,7 @@ def everything(store: Store) -> list[Any]:
     answers: list[Any] = [
         store.zones.due(),
         store.commands.deliveries(),
+        store.commands.totals(),
         store.commands.counts(),
         store.commands.open(),
     ]

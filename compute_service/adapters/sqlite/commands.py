@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 from compute_service.adapters.sqlite.database import Database
-from compute_service.domain.ports import CommandRow, Delivery
+from compute_service.domain.ports import CommandRow, Delivery, WaterTotal
 
 if TYPE_CHECKING:
     from protocol.messages import Command
@@ -91,6 +91,17 @@ class CommandTables:
         query = f"SELECT {_DELIVERY} FROM deliveries ORDER BY ended_at, zone_id, command_id"  # noqa: S608 - our own words
         rows = self._database.all(query)
         return [Delivery(**dict(zip(names, row, strict=True))) for row in rows]
+
+    def totals(self) -> list[WaterTotal]:
+        """The same, summed by zone and source, in their order: sums that only ever grow."""
+        rows = self._database.all(
+            "SELECT zone_id, source, count(*), total(volume_l), total(iif(volume_l IS NULL, duration_s, 0))"
+            " FROM deliveries GROUP BY zone_id, source ORDER BY zone_id, source"
+        )
+        return [
+            WaterTotal(zone_id=zone_id, source=source, runs=runs, litres=litres, unmeasured_s=unmeasured_s)
+            for zone_id, source, runs, litres, unmeasured_s in rows
+        ]
 
     def counts(self) -> dict[str, int]:
         """How many commands are in each state."""

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from compute_service.domain.ports import CommandRow, Delivery
+from compute_service.domain.ports import CommandRow, Delivery, WaterTotal
 from tests.compute_service.in_memory.tables import CommandEntry, Tables, real
 
 if TYPE_CHECKING:
@@ -93,6 +93,22 @@ class CommandsInMemory:
         """All settled deliveries, the oldest first."""
         rows = [row for _, row in self._tables.deliveries.items()]
         return sorted(rows, key=lambda row: (row.ended_at, row.zone_id, row.command_id))
+
+    def totals(self) -> list[WaterTotal]:
+        """The same, summed by zone and source, in their order: sums that only ever grow."""
+        groups: dict[tuple[str, str], list[Delivery]] = {}
+        for row in self.deliveries():
+            groups.setdefault((row.zone_id, row.source), []).append(row)
+        return [
+            WaterTotal(
+                zone_id=zone_id,
+                source=source,
+                runs=len(rows),
+                litres=sum((row.volume_l or 0.0 for row in rows), 0.0),
+                unmeasured_s=sum((row.duration_s for row in rows if row.volume_l is None), 0.0),
+            )
+            for (zone_id, source), rows in sorted(groups.items())
+        ]
 
     def counts(self) -> dict[str, int]:
         """How many commands are in each state."""

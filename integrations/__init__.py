@@ -1,0 +1,1 @@
+"""A farm in other people's systems: Home Assistant, Prometheus, Grafana, CloudWatch. Watering needs none of it."""

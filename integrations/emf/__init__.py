@@ -1,0 +1,1 @@
+"""What happens on a farm, as CloudWatch's embedded metrics: one line of JSON each, for whoever reads our log."""

@@ -1,0 +1,170 @@
+"""A farm as it stands, read from the service's store: what Home Assistant and Prometheus are told.
+
+Reading never writes and never waits for the service. What costs is kept until the store says that it is another.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from compute_service import alarms
+from compute_service.adapters import crops_table
+from compute_service.adapters.sqlite.store import SqliteStore
+from compute_service.commands import opens, unanswered_stops
+from compute_service.domain.alarms import AlarmRow
+from compute_service.domain.inputs import config_from
+from compute_service.domain.orders import Hold, OrderRow, in_force
+from compute_service.domain.ports import DecisionRow, GatewayRow, Moment, WaterTotal
+from compute_service.domain.units import HOUR_S
+from compute_service.domain.zone import Config, Zone
+from compute_service.errors import StoreError
+from compute_service.orders import is_serving, service_now
+
+OPEN, OPENING, CLOSING, CLOSED = "open", "opening", "closing", "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneNow:
+    """A zone: its valve, how it was found last and what was decided then, what holds it, and its water since ever."""
+
+    zone: Zone
+    valve: str
+    moment: Moment | None
+    decision: DecisionRow | None
+    holds: tuple[Hold, ...]
+    litres: float
+
+    @property
+    def next_water_at(self) -> int | None:
+        """When its water is due at the last day's pace, not before (Unix s); None where nothing is known."""
+        hours = self.decision["receipt"].get("next_water_in_h") if self.decision else None
+        return None if hours is None or self.decision is None else int(self.decision["at"] + hours * HOUR_S)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarmNow:
+    """The farm at a time of its service (Unix s); `seq` is the last thing in its journal that it has seen."""
+
+    config: Config
+    now: int
+    seq: int
+    is_serving: bool
+    zones: tuple[ZoneNow, ...]
+    gateways: Mapping[str, GatewayRow | None]
+    holds: tuple[Hold, ...]
+    orders: tuple[OrderRow, ...]
+    alarms: tuple[AlarmRow, ...]
+
+
+def litres(total: WaterTotal, zone: Zone) -> float:
+    """What such runs gave; those that nothing measured count by the zone's nominal flow."""
+    return total.litres + total.unmeasured_s / 60 * zone.flow_l_min
+
+
+class FarmReader:
+    """Reads the same store again and again."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.store = store
+        self._config_text: str | None = None
+        self._config: Config | None = None
+        self._decisions: dict[str, tuple[int, DecisionRow]] = {}
+        self._totals: tuple[WaterTotal, ...] = ()
+        self._totals_seq = -1
+
+    def config(self) -> Config:
+        """The farm as its service knew it last. Raises StoreError if none ever ran on this store."""
+        text = self.store.updates.config()
+        if text is None:
+            raise StoreError(
+                f"{self.store.database.path}: no service has run on it yet; start one: python -m compute_service run"
+            )
+        if text != self._config_text or self._config is None:
+            self._config_text, self._config = text, config_from(text, crops_table.crop)
+        return self._config
+
+    def totals(self) -> tuple[WaterTotal, ...]:
+        """All water since ever, by zone and source; summed again only after something has happened."""
+        seq = self.store.journal.newest()
+        if seq != self._totals_seq:
+            self._totals_seq, self._totals = seq, tuple(self.store.commands.totals())
+        return self._totals
+
+    def read(self, wall_s: float) -> FarmNow:
+        """The farm now; `wall_s` is the world's time (Unix s)."""
+        seq = self.store.journal.newest()  # first: what changes while the rest is read has a larger one
+        config, beat, holds = self.config(), self.store.journal.last_beat(), self.store.orders.holds()
+        now, orders = service_now(beat, wall_s), tuple(self.store.orders.open())
+        moments = {moment.zone_id: moment for moment in self.store.journal.newest_moments()}
+        gateways = {row["gateway_id"]: row for row in self.store.updates.gateways()}
+        valves, given_l = self._valves(config, gateways, orders), self._litres(config)
+        zones = tuple(
+            ZoneNow(
+                zone=zone,
+                valve=valves[zone.zone_id],
+                moment=moments.get(zone.zone_id),
+                decision=self._decision(moments.get(zone.zone_id)),
+                holds=in_force(holds, zone.zone_id, now),
+                litres=given_l.get(zone.zone_id, 0.0),
+            )
+            for zone in config.zones
+        )
+        return FarmNow(
+            config=config,
+            now=now,
+            seq=seq,
+            is_serving=is_serving(beat, wall_s),
+            zones=zones,
+            gateways={name: gateways.get(name) for name in sorted({zone.gateway_id for zone in config.zones})},
+            holds=in_force(holds, None, now),
+            orders=orders,
+            alarms=tuple(alarms.standing(self.store, beat, wall_s, now)),
+        )
+
+    def _litres(self, config: Config) -> dict[str, float]:
+        zones = {zone.zone_id: zone for zone in config.zones}
+        sums: dict[str, float] = {}
+        for total in self.totals():
+            if zone := zones.get(total.zone_id):
+                sums[zone.zone_id] = sums.get(zone.zone_id, 0.0) + litres(total, zone)
+        return sums
+
+    def _decision(self, moment: Moment | None) -> DecisionRow | None:
+        """A zone's last decision; unpacked anew only when there is another."""
+        if moment is None:
+            return None
+        at, row = self._decisions.get(moment.zone_id, (None, None))
+        if at != moment.at:
+            row = next(iter(self.store.decisions.last(1, moment.zone_id)), None)
+            if row:
+                self._decisions[moment.zone_id] = (moment.at, row)
+        return row
+
+    def _valves(
+        self, config: Config, gateways: Mapping[str, GatewayRow], orders: tuple[OrderRow, ...]
+    ) -> dict[str, str]:
+        """Each zone's valve: what its board has said, and what it is being told; nothing is open on our word alone."""
+        runs = {row.zone_id: row.state for row in self.store.commands.open() if opens(row)}
+        stops = {(row.gateway_id, row.zone_id) for row in unanswered_stops(self.store.commands)}
+        wishes = {row.order.zone_id for row in orders if row.order.action == "open"}
+        return {
+            zone.zone_id: _valve(
+                runs.get(zone.zone_id),
+                is_said_open=self._is_said_open(zone, gateways.get(zone.gateway_id)),
+                is_told_to_shut=bool({(zone.gateway_id, None), (zone.gateway_id, zone.zone_id)} & stops),
+                is_wished=zone.zone_id in wishes,
+            )
+            for zone in config.zones
+        }
+
+    def _is_said_open(self, zone: Zone, row: GatewayRow | None) -> bool:
+        """Does the last status name its valve as open, and did no ack come after it?"""
+        if row is None or zone.zone_id not in (row["status"].get("open_valves") or ()):
+            return False
+        last = next(iter(self.store.journal.last(1, ("ack",), zone.zone_id)), None)
+        return last is None or last["at"] < row["heard_at"]
+
+
+def _valve(run: str | None, *, is_said_open: bool, is_told_to_shut: bool, is_wished: bool) -> str:
+    if run == "started" or is_said_open:
+        return CLOSING if is_told_to_shut else OPEN
+    return OPENING if (run or is_wished) and not is_told_to_shut else CLOSED

@@ -1,0 +1,94 @@
+"""What Home Assistant is told of a zone: never more than a board, a probe or a person has said."""
+
+import time
+from contextlib import closing
+from typing import Any
+
+from compute_service import orders
+from compute_service.adapters.sqlite.store import SqliteStore
+from compute_service.domain.orders import Order
+from integrations.farm_now import FarmReader
+from integrations.home_assistant import states
+from tests.compute_service.bench import GATEWAY
+from tests.integrations.conftest import Farm
+
+
+def state(farm: Farm, number: int = 0) -> dict[str, Any]:
+    """Of a zone, as a bridge that has just started reads it."""
+    farm.beat()
+    with closing(SqliteStore.reader(farm.path)) as store:
+        now = FarmReader(store).read(time.time())
+        return states.zone_state(now, now.zones[number])
+
+
+def give(farm: Farm, action: str, **fields: Any) -> None:
+    order = Order(order_id=orders.new_order_id(farm.now), action=action, at=farm.now, by="ana", via="shell", **fields)
+    orders.give(farm.store, farm.config, order)
+
+
+def test_the_valve_from_wish_to_end(farm: Farm) -> None:
+    """Ordered, sent, received: opening. Started: open. Told to shut: closing, until the board has said so."""
+    valves = [state(farm)["valve"]]
+    give(farm, "open", zone_id="plot-1a", duration_s=600)
+    valves.append(state(farm)["valve"])
+    farm.tick()
+    [command] = farm.commands()
+    valves.append(state(farm)["valve"])
+    farm.hear_ack(command, "received")
+    valves.append(state(farm)["valve"])
+    farm.hear_ack(command, "started")
+    valves.append(state(farm)["valve"])
+    give(farm, "stop")
+    farm.tick(1)
+    valves.append(state(farm)["valve"])
+    farm.hear_ack(farm.commands()[-1], "done", duration_s=None, volume_l=None, end_reason=None)
+    farm.hear_ack(command, "done", end_reason="stop_all")
+    valves.append(state(farm)["valve"])
+    assert valves == ["closed", "opening", "opening", "opening", "open", "closing", "closed"]
+    assert "ana stopped the farm" in state(farm)["holds"][0]
+
+
+def test_a_board_that_reports_a_valve_open_is_believed(farm: Farm) -> None:
+    """Whoever opened it; and an ack that comes after that status ends it."""
+    farm.hear_status(open_valves=["plot-1a"])
+    assert (state(farm)["valve"], state(farm, 1)["valve"]) == ("open", "closed")
+    farm.hear_ack(farm.water("a"), "started")
+    farm.hear_status(open_valves=["plot-1a"])
+    farm.now += 10
+    farm.hear_ack(farm.commands()[0], "done")
+    assert state(farm)["valve"] == "closed"
+
+
+def test_what_is_old_is_unknown(farm: Farm) -> None:
+    """A moisture of hours ago is none; the sentence says when it was."""
+    farm.water("a")
+    assert state(farm)["vwc"] == 0.18
+    farm.now += 3 * 3600 + 1
+    later = state(farm)
+    assert (later["vwc"], later["decided_at"] is None) == (None, False)
+
+
+def test_alarms_are_where_they_belong(farm: Farm) -> None:
+    """A zone whose readings have stopped has an alarm, its gateway those that are no zone's."""
+    farm.hear_reading("a", vwc=0.25)
+    farm.hear_reading("b", vwc=0.25)
+    farm.tick(10)
+    for _ in range(90):
+        farm.tick(60)
+    alarms = state(farm)["alarms"]
+    assert alarms
+    with closing(SqliteStore.reader(farm.path)) as store:
+        now = FarmReader(store).read(time.time())
+        told = states.gateway_state(now, GATEWAY)["alarms"] + alarms + states.zone_state(now, now.zones[1])["alarms"]
+    assert len(told) == len(now.alarms)
+
+
+def test_a_service_that_is_gone_is_told(farm: Farm) -> None:
+    """The gateway's device says that the service does not run, and that is an alarm."""
+    farm.beat()
+    with closing(SqliteStore.reader(farm.path)) as store:
+        gone = states.gateway_state(FarmReader(store).read(time.time() + 60), GATEWAY)
+        here = states.gateway_state(FarmReader(store).read(time.time()), GATEWAY)
+    assert (here["is_serving"], here["alarms"]) == (True, [])
+    assert gone["is_serving"] is False
+    assert len(gone["alarms"]) == 1
