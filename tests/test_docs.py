@@ -15,7 +15,16 @@ from protocol import messages, topics
 
 ROOT = Path(__file__).parents[1]
 ROOMS = (
-    *("compute_service", "gateway_sim", "local_cloud", "lambda_functions", "certs", "firmware", "notices", "integrations"),
+    *(
+        "compute_service",
+        "gateway_sim",
+        "local_cloud",
+        "lambda_functions",
+        "certs",
+        "firmware",
+        "notices",
+        "integrations",
+    ),
     "benchmarks",
 )
 TRANSLATED = ("README.md", "README.pt-BR.md")
