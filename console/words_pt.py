@@ -364,6 +364,7 @@ TOLD = {
     "held_since": "{by} {verb} {what} em {since}, até {until}{note}",
     "reason_daily_cap": "restam {left} do tempo de hoje, que é de {cap}, e uma irrigação pede ao menos {least}",
     "reason_pump": "a bomba tem {left} L/min livres enquanto outros talhões recebem, e este pede {takes}",
+    "reason_budget": "restam {left} L da água que se permite, {most} L",
     "reason_frost": "{degrees} °C, e a água congelaria",
     "reason_under_way": "o comando {name} ainda está em curso",
     "stopped": "parou",
