@@ -59,8 +59,8 @@ _OF_A_PLACE = ("reason_resumed", "reason_silent", "reason_answered")
 
 def _one(text: str, language: Language) -> str:
     for key, pattern in SENTENCES.items():
-        if found := re.fullmatch(pattern, text, re.DOTALL):
-            return language.say(f"told_{key}", **_places(found.groupdict(), language))
+        if match := re.fullmatch(pattern, text, re.DOTALL):
+            return language.say(f"told_{key}", **_places(match.groupdict(), language))
     return text
 
 

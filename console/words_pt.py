@@ -344,7 +344,7 @@ WORDS = {
     "news_settings_refused": "o serviço fica com os ajustes antigos: os novos têm um erro",
 }
 # What the service says in English, by the key of its sentence in `translation`.
-TOLD = {
+SERVICE_WORDS = {
     "refused_action": "“{name}” não é ordem; há {names}",
     "refused_zone": "esta fazenda não tem o talhão “{name}”; tem {names}",
     "refused_no_zone": "{action} pede um talhão; há {names}",
@@ -372,4 +372,4 @@ TOLD = {
     "closed": "fechou",
     "resume": "alguém retomar",
 }
-WORDS |= {f"told_{key}": words for key, words in TOLD.items()}
+WORDS |= {f"told_{key}": words for key, words in SERVICE_WORDS.items()}
