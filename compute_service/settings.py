@@ -113,7 +113,7 @@ def _replace(path: Path, text: str) -> None:
         raise SettingsError(f"{path}: cannot be written ({error.strerror}); nothing was changed") from error
 
 
-class Watch:
+class SettingsWatch:
     """The file of a running service; looking costs one `stat` until it is another one."""
 
     def __init__(self, path: Path) -> None:

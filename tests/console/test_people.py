@@ -13,7 +13,7 @@ from tests.console.living import LivingFarm
 from tests.console.site_of_test import Site
 from tests.waiting import LAST_RESORT_S
 
-expect.set_options(timeout=LAST_RESORT_S * 1000)
+expect.set_options(timeout=15 * 1000)
 ROOT = Path(__file__).parents[2]
 VENDOR = ROOT / "console" / "static" / "vendor"
 PASSWORD = "seven wet Mondays"

@@ -12,7 +12,7 @@ from tests.console.site_of_test import Site
 from tests.waiting import LAST_RESORT_S
 from web.events import Event
 
-expect.set_options(timeout=LAST_RESORT_S * 1000)
+expect.set_options(timeout=15 * 1000)
 
 
 def told(page: Page) -> list[int]:
