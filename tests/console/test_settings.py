@@ -84,7 +84,9 @@ def test_two_who_edit_at_once(site: Site, folder: Path) -> None:
     assert any("zones is missing" in one for one in mistakes)
 
 
-def test_the_service_keeps_the_old_settings_of_a_broken_file(farm: LivingFarm, folder: Path, watch: SettingsWatch) -> None:
+def test_the_service_keeps_the_old_settings_of_a_broken_file(
+    farm: LivingFarm, folder: Path, watch: SettingsWatch
+) -> None:
     """Edited by hand with a mistake: it tells, goes by the old ones, and takes the next good file."""
     (folder / "zones.yaml").write_text("zones: [", encoding="utf-8")
     change = watch.change()
