@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, expect
 from console.__main__ import main
 from tests.console.living import LivingFarm
 from tests.console.site_of_test import Site
+from tests.waiting import LAST_RESORT_S
 
 expect.set_options(timeout=LAST_RESORT_S * 1000)
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from console.stream import fold, is_urgent
 from tests.console.conftest import console_on
 from tests.console.living import LivingFarm
 from tests.console.site_of_test import Site
-from tests.waiting import free_port
+from tests.waiting import LAST_RESORT_S, free_port
 from web.events import Event
 
 expect.set_options(timeout=LAST_RESORT_S * 1000)
