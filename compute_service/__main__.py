@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> int:
     """Serve a farm until SIGINT or SIGTERM."""
     farm = zones_file.load(args.zones)
-    watch = settings.Watch(args.zones)
+    watch = settings.SettingsWatch(args.zones)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -18,7 +18,7 @@ from compute_service.domain.zone import Config
 from compute_service.errors import ConfigError, SettingsError
 
 KIND = "settings"
-SAVED, LOADED, REFUSED = "saved", "loaded", "refused"
+SAVE, LOAD, REFUSAL = "saved", "loaded", "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Change:
 
     def to_note(self) -> Mapping[str, Any]:
         """The change as the journal has it."""
-        state = LOADED if self.config else REFUSED
+        state = LOAD if self.config else REFUSAL
         mistakes = {} if self.config else {"mistakes": list(self.mistakes)}
         return {"state": state, "digest": self.document.digest, "text": self.document.text, **mistakes}
 
@@ -91,7 +91,7 @@ def edit(store: Store, path: Path, change: Edit) -> Document:
         raise SettingsError(f"{path.name} was changed meanwhile; look at it again, and edit it as it is now")
     check(path, change.text)
     document = Document(path, change.text)
-    body = {"state": SAVED, "by": change.by, "via": change.via, "digest": document.digest, "text": change.text}
+    body = {"state": SAVE, "by": change.by, "via": change.via, "digest": document.digest, "text": change.text}
     with store.transaction(durable=True):
         store.journal.add(change.at, KIND, None, None, body)
         _replace(path, change.text)
@@ -113,7 +113,7 @@ def _replace(path: Path, text: str) -> None:
         raise SettingsError(f"{path}: cannot be written ({error.strerror}); nothing was changed") from error
 
 
-class Watch:
+class SettingsWatch:
     """The file of a running service; looking costs one `stat` until it is another one."""
 
     def __init__(self, path: Path) -> None:

@@ -120,7 +120,7 @@ def plan(store: ReaderDep, farm: HeadDep) -> list[PlannedRunAnswer]:
 
 
 def _alarm(row: AlarmRow) -> AlarmAnswer:
-    alarm, told = row.alarm, words(row.alarm)
+    alarm, texts = row.alarm, words(row.alarm)
     return AlarmAnswer(
         alarm_id=alarm.alarm_id,
         kind=alarm.kind,
@@ -128,8 +128,8 @@ def _alarm(row: AlarmRow) -> AlarmAnswer:
         zone_id=alarm.zone_id,
         gateway_id=alarm.gateway_id,
         since=alarm.since,
-        wrong=told[0],
-        to_do=told[1],
+        wrong=texts[0],
+        to_do=texts[1],
         acknowledged_by=row.acknowledged_by,
         ended_at=row.ended_at,
     )

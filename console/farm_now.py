@@ -87,7 +87,7 @@ class FarmNow:
 
     def named(self, text: str) -> str:
         """A text of the journal with the names of the people that it knows by number; who was deleted stays one."""
-        return BY_NUMBER.sub(lambda found: self.names.get(found[0], found[0]), text)
+        return BY_NUMBER.sub(lambda match: self.names.get(match[0], match[0]), text)
 
     @property
     def running(self) -> list[ZoneNow]:
@@ -116,8 +116,8 @@ def look(
     now = orders.service_now(beat, wall_s)
     seq = store.journal.newest()
     holds = store.orders.holds()
-    wanted = None if zone_ids is None else set(zone_ids)
-    zones = [zone for zone in config.zones if wanted is None or zone.zone_id in wanted]
+    chosen_ids = None if zone_ids is None else set(zone_ids)
+    zones = [zone for zone in config.zones if chosen_ids is None or zone.zone_id in chosen_ids]
     valves = valves_of(store, config.zones)
     moments = {moment.zone_id: moment for moment in store.journal.newest_moments()}
     offline = {row["gateway_id"] for row in store.updates.gateways() if row["state"] == "offline"}
@@ -157,8 +157,8 @@ def valves_of(store: Store, zones: Iterable[Zone]) -> dict[str, Valve]:
     open_commands = store.commands.open()
     runs = {row.zone_id: row for row in open_commands if commands.opens(row)}
     stops = {(row.gateway_id, row.zone_id) for row in open_commands if not commands.opens(row)}
-    said = {zone_id for row in store.updates.gateways() for zone_id in _said_open(store, row)}
-    return {zone.zone_id: _valve(zone, runs.get(zone.zone_id), zone.zone_id in said, stops) for zone in zones}
+    open_by_status = {zone_id for row in store.updates.gateways() for zone_id in _said_open(store, row)}
+    return {zone.zone_id: _valve(zone, runs.get(zone.zone_id), zone.zone_id in open_by_status, stops) for zone in zones}
 
 
 def _said_open(store: Store, row: GatewayRow) -> Iterator[str]:

@@ -11,14 +11,14 @@ from console import translation
 from console.errors import FormError
 from console.farm_now import look
 from console.giving import Wish, give, number
-from console.house import SAID, THEMES, HouseDep, LanguageDep, PersonDep, ReaderDep
+from console.house import COMPLAINT, THEMES, HouseDep, LanguageDep, PersonDep, ReaderDep
 from console.languages import LANGUAGES
 from web import cookies
 from web.answers import safe_goal
 
 router = APIRouter(include_in_schema=False)
 YEAR_S = 365 * 86400
-SAID_S, LONGEST_SAID = 60, 600
+COMPLAINT_S, LONGEST_COMPLAINT = 60, 600
 Short = Annotated[str, Form(max_length=200)]
 
 
@@ -59,7 +59,7 @@ def order(  # noqa: PLR0913, PLR0917  # a form's fields
     is_of_zone = any(zone.zone_id == zone_id for zone in farm.config.zones)
     response = RedirectResponse(f"/zones/{quote(zone_id, safe='')}" if is_of_zone else "/", 303)
     # Never a page that answers the form itself: whoever loads that anew would order again.
-    cookies.put(response, house.site, SAID, quote(why_not[:LONGEST_SAID]), SAID_S)
+    cookies.put(response, house.site, COMPLAINT, quote(why_not[:LONGEST_COMPLAINT]), COMPLAINT_S)
     return response
 
 

@@ -27,7 +27,7 @@ from web.site import Site
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
-SAID = "said"  # a cookie: what is wrong with an order, for the page that comes next
+COMPLAINT = "said"  # a cookie: what is wrong with an order, for the page that comes next
 THEMES = ("auto", "light", "dark")
 
 
@@ -149,13 +149,15 @@ class Pages:
             "site": house.site,
             **more,
         }
-        said = cookies.read(house.site, request.headers.get("cookie"), SAID) if request.method == "GET" else None
-        if said:
-            places["error"] = unquote(said)
+        complaint = (
+            cookies.read(house.site, request.headers.get("cookie"), COMPLAINT) if request.method == "GET" else None
+        )
+        if complaint:
+            places["error"] = unquote(complaint)
         text = self._templates.get_template(name).render(places)
         response = HTMLResponse(text, status_code=status_code, headers={"Vary": "Cookie, Accept-Language"})
-        if said:
-            cookies.put(response, house.site, SAID, "", 0)
+        if complaint:
+            cookies.put(response, house.site, COMPLAINT, "", 0)
         return response
 
     def static(self, name: str) -> str:

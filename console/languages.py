@@ -29,6 +29,6 @@ def language_of(request: Request) -> Language:
 def _preferred(header: str) -> str:
     for choice in header.split(","):
         code = choice.split(";")[0].strip().lower()[:2]
-        if found := next((name for name in LANGUAGES if name.lower().startswith(code)), None) if code else None:
-            return found
+        if name := next((name for name in LANGUAGES if name.lower().startswith(code)), None) if code else None:
+            return name
     return "en"

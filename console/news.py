@@ -70,9 +70,9 @@ def _command(row: JournalRow, body: Mapping[str, Any], language: Language) -> st
 
 
 def _ack(row: JournalRow, body: Mapping[str, Any], language: Language) -> str:
-    given = amount(body.get("duration_s"), body.get("volume_l"), language)
+    water = amount(body.get("duration_s"), body.get("volume_l"), language)
     code = f" ({body['code']})" if body.get("code") not in {None, "ok"} else ""
-    places = {"place": row["zone_id"] or row["gateway_id"] or "", "amount": given, "code": code}
+    places = {"place": row["zone_id"] or row["gateway_id"] or "", "amount": water, "code": code}
     return _say(language, f"news_ack_{body['state']}", str(body["state"]), **places)
 
 
@@ -102,8 +102,8 @@ def _alarm(row: JournalRow, body: Mapping[str, Any], language: Language) -> str:
         raised_at=row["at"],
         values=body["values"],
     )
-    told = alarm_kinds.words(alarm, language.code[:2])[0]
-    return _say(language, f"news_alarm_{body['state']}", told, words=told, by=str(body.get("by") or ""))
+    text = alarm_kinds.words(alarm, language.code[:2])[0]
+    return _say(language, f"news_alarm_{body['state']}", text, words=text, by=str(body.get("by") or ""))
 
 
 _TELLERS: Mapping[str, Callable[[JournalRow, Mapping[str, Any], Language], str]] = {

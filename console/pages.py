@@ -19,7 +19,7 @@ from console.house import PAGES, FarmDep, HeadDep, HouseDep, LanguageDep, Reader
 from console.languages import language_of
 
 router = APIRouter(include_in_schema=False)
-NEWS, DECISIONS, STATUSES, PLANNED = 12, 12, 60, 4
+NEWS, DECISIONS, STATUSES, COMING = 12, 12, 60, 4
 SPANS = {"1": 1, "7": 7, "30": 30, "150": 150}  # days of a chart
 
 OrderId = Annotated[str, Query(max_length=40)]
@@ -70,15 +70,15 @@ def zone_page(  # noqa: PLR0913, PLR0917  # a page's whole question
 
 def _runs_to_come(store: SqliteStore, farm: FarmNow, zone: ZoneNow) -> Sequence[PlannedRun]:
     watering_plan = Planner(store, farm.now).plan(zone.zone)
-    return watering_plan.runs[:PLANNED] if watering_plan else ()
+    return watering_plan.runs[:COMING] if watering_plan else ()
 
 
 def zone_of(farm: FarmNow, zone_id: str) -> ZoneNow:
     """A zone of the farm. Raises NotHereError."""
-    found = next((zone for zone in farm.zones if zone.zone.zone_id == zone_id), None)
-    if found is None:
+    zone = next((zone for zone in farm.zones if zone.zone.zone_id == zone_id), None)
+    if zone is None:
         raise NotHereError("no_zone", zone=zone_id, zones=", ".join(zone.zone_id for zone in farm.config.zones[:20]))
-    return found
+    return zone
 
 
 def _in_hours(farm: FarmNow, hours: int) -> str:

@@ -16,7 +16,7 @@ from web.middleware import address_of, maybe_person_of, session_of
 from web.roles import Role
 
 router = APIRouter(include_in_schema=False)
-BEGUN = "login"  # the cookie of a login that has begun
+LOGIN = "login"  # the cookie of a login that has begun
 Short = Annotated[str, Form(max_length=200)]
 Secret = Annotated[str, Form(max_length=1024)]
 
@@ -68,9 +68,9 @@ def begin_login(house: HouseDep, next: str = "/") -> Response:  # noqa: A002 - a
     """To the identity provider."""
     if house.login is None:
         raise NotHereError("no_provider")
-    begun = house.login.begin(safe_goal(next))
-    response = RedirectResponse(begun.url, 303)
-    cookies.put(response, house.site, BEGUN, begun.cookie, begun.seconds)
+    start = house.login.begin(safe_goal(next))
+    response = RedirectResponse(start.url, 303)
+    cookies.put(response, house.site, LOGIN, start.cookie, start.seconds)
     return response
 
 
@@ -81,13 +81,13 @@ def finish_login(request: Request, house: HouseDep, language: LanguageDep) -> Re
         raise NotHereError("no_provider")
     try:
         login = house.login.finish(
-            dict(request.query_params), cookies.read(house.site, request.headers.get("cookie"), BEGUN)
+            dict(request.query_params), cookies.read(house.site, request.headers.get("cookie"), LOGIN)
         )
     except LoginError as error:
         return _login_page(request, "/", sentence(str(error), language), 401)
     response = RedirectResponse(login.goal, 303)
     cookies.give(response, house.site, login.session, house.wall_clock())
-    cookies.put(response, house.site, BEGUN, "", 0)
+    cookies.put(response, house.site, LOGIN, "", 0)
     return response
 
 
@@ -149,8 +149,8 @@ def change_people(  # noqa: PLR0913, PLR0917  # a form's fields
     try:
         if what not in works or role not in set(Role):
             raise AccessError(f"{what[:40]!r} cannot be done here")
-        made = works[what]()
-        secret = made if isinstance(made, str) else None
+        outcome = works[what]()
+        secret = outcome if isinstance(outcome, str) else None
     except AccessError as error:
         return _people_page(request, house, farm, error=sentence(str(error), language))
     if what == "add_user" and person.user_id is None and not person.is_machine:

@@ -93,10 +93,10 @@ def figure(name: str, value: Any, language: Language) -> str:
 
 def book(decision: DecisionRow, language: Language) -> Iterator[tuple[str, str]]:
     """The receipt's figures, each with its name."""
-    for name, written in BOOK.items():
+    for name, writer in BOOK.items():
         value = decision["receipt"].get(name)
         if value is not None:
-            yield language.say(f"book_{name}"), written(language, value)
+            yield language.say(f"book_{name}"), writer(language, value)
 
 
 def _word(key: str, otherwise: str, language: Language, **places: str) -> str:

@@ -16,14 +16,14 @@ KNOWN_FOR_SURE_S = 2 * DAY_S  # farther ahead a day is named, and no hour
 
 
 def zone_cells(zone: ZoneNow, farm: FarmNow, language: Language) -> Cells:
-    """What a zone's row says, cell by cell; `state`, `left` and `due` are for the row's look."""
-    left, due = zone.level or (0.0, 0.0)
+    """What a zone's row says, cell by cell; `state`, `share` and `due` are for the row's look."""
+    share, due = zone.level or (0.0, 0.0)
     return {
         "zone_id": zone.zone.zone_id,
         "state": _state(zone),
         "valve": _valve_words(zone, language),
         "until": until(zone.valve, farm, language),
-        "left": f"{100 * left:.1f}",
+        "left": f"{100 * share:.1f}",
         "due": f"{100 * due:.1f}",
         "is_known": "yes" if zone.level else "",
         "water": water(zone, language),

@@ -207,13 +207,13 @@ def _versions(rows: list[JournalRow]) -> Iterator[Version]:
     saved_digests: set[str] = set()
     for row in rows:
         body: Mapping[str, Any] = row["body"]
-        if body["state"] == settings.LOADED and body["digest"] in saved_digests:
+        if body["state"] == settings.LOAD and body["digest"] in saved_digests:
             continue  # somebody saved it here, and the service has it now
         text = str(body.get("text") or "")
         lines = tuple(difference(text_before, text)) if text_before is not None else ()
         yield Version(row["at"], str(body.get("by") or ""), body["state"], tuple(body.get("mistakes", ())), lines)
         text_before = text
-        if body["state"] == settings.SAVED:
+        if body["state"] == settings.SAVE:
             saved_digests.add(body["digest"])
 
 

@@ -39,14 +39,14 @@ class JournalEvents:
     def after(self, seq: int, limit: int) -> Sequence[Event]:
         """The rows after a number as events; each carries its zone's cells as they are now."""
         with closing(self._open_store()) as store:
-            listed = store.journal.after(seq, limit)
-            if not listed:
+            journal_rows = store.journal.after(seq, limit)
+            if not journal_rows:
                 return []
-            zone_ids = {row["zone_id"] for row in listed if row["zone_id"]}
-            is_of_all = any(row["kind"] in {*OF_THE_PAGE, "status"} or _is_of_a_gateway(row) for row in listed)
+            zone_ids = {row["zone_id"] for row in journal_rows if row["zone_id"]}
+            is_of_all = any(row["kind"] in {*OF_THE_PAGE, "status"} or _is_of_a_gateway(row) for row in journal_rows)
             farm = look(store, self._wall_clock(), None if is_of_all else zone_ids, self._names())
         cells = {zone.zone.zone_id: rows.zone_cells(zone, farm, self._language) for zone in farm.zones}
-        return [self._event(row, farm, cells) for row in listed]
+        return [self._event(row, farm, cells) for row in journal_rows]
 
     def _event(self, row: JournalRow, farm: FarmNow, cells: Mapping[str, rows.Cells]) -> Event:
         is_of_all = row["kind"] in {*OF_THE_PAGE, "status"} or _is_of_a_gateway(row)

@@ -82,9 +82,9 @@ def chart(store: SqliteStore, farm: FarmNow, language: Language) -> Chart:
 
 def runs(water: Iterable[WaterRow]) -> list[WaterRow]:
     """The runs of a zone: what was assumed is left out once its ack came after all."""
-    listed = list(water)
-    late = {row.water_id.removesuffix(".late") for row in listed if row.water_id.endswith(".late")}
-    return [row for row in listed if row.water_id not in late and row.duration_s > 0]
+    water_rows = list(water)
+    late = {row.water_id.removesuffix(".late") for row in water_rows if row.water_id.endswith(".late")}
+    return [row for row in water_rows if row.water_id not in late and row.duration_s > 0]
 
 
 def _past(store: SqliteStore, zone: ZoneNow, axis: _Axis, farm: FarmNow, language: Language) -> list[Bar]:
@@ -94,8 +94,8 @@ def _past(store: SqliteStore, zone: ZoneNow, axis: _Axis, farm: FarmNow, languag
 
 def _run_words(row: WaterRow, farm: FarmNow, language: Language) -> str:
     begin, end = (rows.moment(round(at), farm, language) for at in (row.at - row.duration_s, row.at))
-    given = row.litres or 0.0
-    return language.say("timeline_run", begin=begin, end=end, water=language.volume(max(given, 0.0)))
+    litres = row.litres or 0.0
+    return language.say("timeline_run", begin=begin, end=end, water=language.volume(max(litres, 0.0)))
 
 
 def _coming(  # as `_past`, with who plans

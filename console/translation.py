@@ -32,6 +32,7 @@ SENTENCES: Mapping[str, str] = {
     r" until (?P<until>.{16}|somebody resumes)(?: \((?P<note>.*)\))?",
     "reason_daily_cap": r"(?P<left>.+) of today's (?P<cap>.+) is left, a run needs at least (?P<least>.+)",
     "reason_pump": r"the pump has (?P<left>\S+) l/min left while other zones run, and the zone takes (?P<takes>\S+)",
+    "reason_budget": r"(?P<left>\S+) l of the (?P<period>day's|season's|\S+) budget of (?P<most>\S+) l is left",
     "reason_frost": r"(?P<degrees>\S+) degrees are (?P<source>.*), and water would freeze",
     "reason_under_way": r"command (?P<name>\S+) is still under way",
 }
@@ -58,8 +59,8 @@ _OF_A_PLACE = ("reason_resumed", "reason_silent", "reason_answered")
 
 def _one(text: str, language: Language) -> str:
     for key, pattern in SENTENCES.items():
-        if found := re.fullmatch(pattern, text, re.DOTALL):
-            return language.say(f"told_{key}", **_places(found.groupdict(), language))
+        if match := re.fullmatch(pattern, text, re.DOTALL):
+            return language.say(f"told_{key}", **_places(match.groupdict(), language))
     return text
 
 

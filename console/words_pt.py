@@ -344,7 +344,7 @@ WORDS = {
     "news_settings_refused": "o serviço fica com os ajustes antigos: os novos têm um erro",
 }
 # What the service says in English, by the key of its sentence in `translation`.
-TOLD = {
+SERVICE_WORDS = {
     "refused_action": "“{name}” não é ordem; há {names}",
     "refused_zone": "esta fazenda não tem o talhão “{name}”; tem {names}",
     "refused_no_zone": "{action} pede um talhão; há {names}",
@@ -364,6 +364,7 @@ TOLD = {
     "held_since": "{by} {verb} {what} em {since}, até {until}{note}",
     "reason_daily_cap": "restam {left} do tempo de hoje, que é de {cap}, e uma irrigação pede ao menos {least}",
     "reason_pump": "a bomba tem {left} L/min livres enquanto outros talhões recebem, e este pede {takes}",
+    "reason_budget": "restam {left} L da água que se permite, {most} L",
     "reason_frost": "{degrees} °C, e a água congelaria",
     "reason_under_way": "o comando {name} ainda está em curso",
     "stopped": "parou",
@@ -371,4 +372,4 @@ TOLD = {
     "closed": "fechou",
     "resume": "alguém retomar",
 }
-WORDS |= {f"told_{key}": words for key, words in TOLD.items()}
+WORDS |= {f"told_{key}": words for key, words in SERVICE_WORDS.items()}

@@ -72,14 +72,14 @@ def values(text: str, zone_id: str | None) -> dict[str, str]:
     return {field.name: _shown(_get(row, field.name)) for field in (FARM if zone_id is None else ZONE)}
 
 
-def changed(text: str, zone_id: str | None, given: Mapping[str, str]) -> str:
+def changed(text: str, zone_id: str | None, form: Mapping[str, str]) -> str:
     """The file with the fields that are other than before; what is left empty is left away. Raises FormError."""
     document = _load(text)
     row = _row(document, zone_id)
     is_other = False
     for field in FARM if zone_id is None else ZONE:
-        if field.name in given and given[field.name].strip() != _shown(_get(row, field.name)):
-            _set(row, field, given[field.name].strip())
+        if field.name in form and form[field.name].strip() != _shown(_get(row, field.name)):
+            _set(row, field, form[field.name].strip())
             is_other = True
     if not is_other:
         return text
@@ -113,19 +113,19 @@ def _load(text: str) -> Any:
 
 
 def _rows(document: Any) -> Iterator[MutableMapping[str, Any]]:
-    listed = document.get("zones")
-    yield from (row for row in listed if isinstance(row, MutableMapping)) if isinstance(listed, list) else ()
+    zone_rows = document.get("zones")
+    yield from (row for row in zone_rows if isinstance(row, MutableMapping)) if isinstance(zone_rows, list) else ()
 
 
 def _row(document: Any, zone_id: str | None) -> MutableMapping[str, Any]:
     if zone_id is None:
         row: MutableMapping[str, Any] = document
         return row
-    found = next((row for row in _rows(document) if str(row.get("zone_id")) == zone_id), None)
-    if found is None:
+    zone_row = next((row for row in _rows(document) if str(row.get("zone_id")) == zone_id), None)
+    if zone_row is None:
         names = ", ".join(str(row.get("zone_id")) for row in _rows(document))
         raise FormError("no_zone", zone=zone_id, zones=names[:300])
-    return found
+    return zone_row
 
 
 def _get(row: Mapping[str, Any], name: str) -> Any:

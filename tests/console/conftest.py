@@ -30,9 +30,9 @@ QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # a test's pa
 
 
 @contextmanager
-def console_on(folder: Path) -> Iterator[Site]:
+def console_on(folder: Path, port: int = 0) -> Iterator[Site]:
     """The console's own application in a thread, on the store and the zones file of a folder."""
-    listen = Listen(port=0)
+    listen = Listen(port=port)
     with closing(Access(folder / "console.sqlite", time.time, hasher=QUICK)) as access:
         listener = serve.bind(listen, has_users=access.has_users())
         address = serve.address_of(listener, listen)

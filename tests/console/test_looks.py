@@ -87,6 +87,7 @@ def test_colours_are_as_somebody_chose(browser: Browser, busy_site: Site) -> Non
     page.goto("/water")
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.get_by_role("button", name="dark").click()
+    page.locator("html[data-theme=dark]").wait_for()
     assert page.url.endswith("/water")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
     context.close()

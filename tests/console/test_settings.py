@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from compute_service.adapters import zones_file
 from compute_service.adapters.sqlite.store import SqliteStore
-from compute_service.settings import Watch
+from compute_service.settings import SettingsWatch
 from console import water, zones_form
 from tests.console.living import ZONES_FILE, LivingFarm
 from tests.console.site_of_test import Site
@@ -19,9 +19,9 @@ expect.set_options(timeout=LAST_RESORT_S * 1000)
 
 
 @pytest.fixture
-def watch(folder: Path) -> Iterator[Watch]:
+def watch(folder: Path) -> Iterator[SettingsWatch]:
     """The service's eye on the file."""
-    yield Watch(folder / "zones.yaml")
+    yield SettingsWatch(folder / "zones.yaml")
 
 
 def test_a_form_changes_a_line_and_leaves_the_comments(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_a_form_changes_a_line_and_leaves_the_comments(tmp_path: Path) -> None:
     assert (zone.crop, zone.limits.hours, zone.limits.frost_c, zone.root_depth_m) == ("maize", (), 3, 0.6)
 
 
-def test_settings_are_changed_on_the_page(page: Page, farm: LivingFarm, folder: Path, watch: Watch) -> None:
+def test_settings_are_changed_on_the_page(page: Page, farm: LivingFarm, folder: Path, watch: SettingsWatch) -> None:
     """The difference first, then the file; the service goes by it without a restart, and the history says who."""
     page.goto("/settings/zones/plot-1b")
     page.get_by_label("Longest run, s").fill("1200")
@@ -84,7 +84,9 @@ def test_two_who_edit_at_once(site: Site, folder: Path) -> None:
     assert any("zones is missing" in one for one in mistakes)
 
 
-def test_the_service_keeps_the_old_settings_of_a_broken_file(farm: LivingFarm, folder: Path, watch: Watch) -> None:
+def test_the_service_keeps_the_old_settings_of_a_broken_file(
+    farm: LivingFarm, folder: Path, watch: SettingsWatch
+) -> None:
     """Edited by hand with a mistake: it tells, goes by the old ones, and takes the next good file."""
     (folder / "zones.yaml").write_text("zones: [", encoding="utf-8")
     change = watch.change()

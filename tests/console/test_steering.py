@@ -10,7 +10,7 @@ from tests.console.living import LivingFarm, service_at_work
 from tests.console.site_of_test import Site
 from tests.waiting import until_true
 
-expect.set_options(timeout=20 * 1000)
+expect.set_options(timeout=LAST_RESORT_S * 1000)
 
 
 def valve(page: Page, zone_id: str) -> str:
