@@ -97,7 +97,7 @@ def working(farm: LivingFarm) -> Iterator[LivingFarm]:
         yield farm
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One Chromium for all tests of a process."""
     chromium = shutil.which("chromium")

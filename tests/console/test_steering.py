@@ -8,7 +8,7 @@ from compute_service.domain.ports import Beat
 from tests.console.conftest import console_process
 from tests.console.living import LivingFarm, service_at_work
 from tests.console.site_of_test import Site
-from tests.waiting import until_true
+from tests.waiting import LAST_RESORT_S, until_true
 
 expect.set_options(timeout=LAST_RESORT_S * 1000)
 
