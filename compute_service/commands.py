@@ -232,3 +232,8 @@ def hear_epoch(log: CommandLog, zone_id: str, epoch: int) -> None:
     """Continue from an epoch that the gateway knows, if it is believable."""
     if believable(log, zone_id, epoch):
         log.raise_epoch(zone_id, epoch)
+
+
+def answers(ack: "Ack", command: CommandRow) -> bool:
+    """Is it an answer of the gateway, and for the zone, that was commanded?"""
+    return ack["gateway_id"] == command.gateway_id and ack.get("zone_id") in (None, command.zone_id)

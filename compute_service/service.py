@@ -28,7 +28,7 @@ from compute_service.domain.orders import (
     in_force,
     overtaken,
 )
-from compute_service.domain.ports import CommandRow, Store, UpdateRow, WaterRow
+from compute_service.domain.ports import Store, UpdateRow, WaterRow
 from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import Sample
@@ -36,6 +36,7 @@ from compute_service.errors import ComputeError
 from compute_service.farm_weather import FarmWeather
 from compute_service.orders import Orders, why_not
 from compute_service.settings import Change
+from compute_service.untrusted_reports import claimed_by, one_line
 from compute_service.zone_models import ZoneModels
 from protocol import messages, topics
 from protocol.errors import ProtocolError
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
 DECIDE_AFTER_S = 10  # from a reading's arrival, so that all readings of the same moment are in
 MANY = 1000  # refusals to remember; beyond it the oldest is forgotten, and told again when it comes again
-LONGEST = 300  # characters of a stranger's text in one line of the log
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Service:
         """Go by the settings of a file that was changed, as after a restart; one with a mistake is told of only."""
         with self._lock, self._store.transaction():
             if change.config is None:
-                log.error("the settings stay as they were: %s", _one_line("; ".join(change.mistakes)))
+                log.error("the settings stay as they were: %s", one_line("; ".join(change.mistakes)))
             else:
                 log.info("the settings were changed; zones: %d", len(change.config.zones))
                 self._go_by(change.config)
@@ -143,7 +143,7 @@ class Service:
                 self._take(topic, *messages.decode(topic, payload))
             except ProtocolError as error:
                 self._hear_percent(topic, payload, error)
-                self._refuse(_claimed_by(topic), topic, str(error))
+                self._refuse(claimed_by(topic), topic, str(error))
             except _RefusedError as refusal:
                 self._refuse(refusal.thing, refusal.what, refusal.why)
 
@@ -200,7 +200,7 @@ class Service:
     def _take(self, topic: str, kind: str, message: Mapping[str, Any]) -> None:
         route = ROUTES.get(kind)
         if route is None:
-            thing = message.get("device_id") or message.get("gateway_id") or _claimed_by(topic)
+            thing = message.get("device_id") or message.get("gateway_id") or claimed_by(topic)
             raise _RefusedError(thing, kind, "is nothing that a gateway may send to this service")
         if message["gateway_id"] not in self._gateways:
             raise _RefusedError(message["gateway_id"], kind, "is from no gateway of this farm")
@@ -269,7 +269,7 @@ class Service:
 
     def _ack(self, ack: "Ack", now: int) -> None:
         command = self._store.commands.get(ack["command_id"])
-        if command is None or not _answers(ack, command):
+        if command is None or not commands.answers(ack, command):
             raise _RefusedError(ack["gateway_id"], "ack", f"answers no command of ours: {ack['command_id']}")
         event: AckEvent = {**ack, "kind": "ack", "received_at": now}
         self._record(event)
@@ -310,7 +310,7 @@ class Service:
 
     def _error(self, report: "ErrorReport", now: int) -> None:
         gateway_id, code, text = report["gateway_id"], report["code"], report["text"]
-        log.warning("%s reports %s: %s", gateway_id, code, _one_line(text))
+        log.warning("%s reports %s: %s", gateway_id, code, one_line(text))
         boot_id = report["boot_id"]
         self._record(
             {"at": now, "kind": "error", "gateway_id": gateway_id, "boot_id": boot_id, "code": code, "text": text}
@@ -351,7 +351,12 @@ class Service:
             del self._refusals[next(iter(self._refusals))]
         if was_told:
             return
-        log.warning("refused %s of %s: %s", _one_line(what), _one_line(thing), _one_line(why))
+        log.warning(
+            "refused %s of %s: %s",
+            one_line(what),
+            one_line(thing),
+            one_line(why),
+        )
         self._record({"at": self._now(), "kind": "refusal", "by": "compute", "thing": thing, "what": what, "why": why})
 
     # what follows
@@ -363,8 +368,7 @@ class Service:
 
     def _take_order(self, order: Order, later: Sequence[Order], now: int) -> None:
         """Obey an order, or say why not; both are on the disk before anything is sent."""
-        to_send: list[Command] = []
-        is_to_open = False
+        to_send, is_to_open = list["Command"](), False
         with self._store.transaction(durable=True):
             if order.expires_at is not None and now >= order.expires_at:
                 self._orders.move(order, EXPIRED, now, reason="the service had no time for it before it was too late")
@@ -484,24 +488,6 @@ def _kept_back_by(decision: Decision) -> str:
     if decision.intent:
         return "none"
     return next((check.name for check in decision.checks if not check.passed), "none")
-
-
-def _answers(ack: "Ack", command: CommandRow) -> bool:
-    return ack["gateway_id"] == command.gateway_id and ack.get("zone_id") in (None, command.zone_id)
-
-
-def _one_line(text: str) -> str:
-    """A stranger's text as it may stand in a log: no line of its own making, and not for ever."""
-    return (text if text.isprintable() else ascii(text))[:LONGEST]
-
-
-def _claimed_by(topic: str) -> str:
-    """The gateway that a topic names; the topic itself where it names none."""
-    try:
-        identifier = topics.parse(topic)[1]
-    except ProtocolError:
-        return topic
-    return topics.gateway_of(identifier) if identifier else topic
 
 
 # What gateways send, and who takes it; anything else that arrives is refused.

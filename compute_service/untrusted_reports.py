@@ -12,6 +12,8 @@ from compute_service.domain.conditions import STATION_QUANTITIES
 from protocol import messages, topics
 from protocol.errors import MessageError, ProtocolError
 
+LONGEST = 300  # characters of a stranger's text in one line of the log
+
 if TYPE_CHECKING:
     from protocol.messages import ErrorReport, Reading, Sample
 
@@ -75,3 +77,17 @@ def _reading(sensor_id: str, sample: "Sample") -> "Reading":
         "boot_id": NO_BOOT,
         "samples": [sample],
     }
+
+
+def one_line(text: str) -> str:
+    """A stranger's text as it may stand in a log: no line of its own making, and not for ever."""
+    return (text if text.isprintable() else ascii(text))[:LONGEST]
+
+
+def claimed_by(topic: str) -> str:
+    """The gateway that a topic names; the topic itself where it names none."""
+    try:
+        identifier = topics.parse(topic)[1]
+    except ProtocolError:
+        return topic
+    return topics.gateway_of(identifier) if identifier else topic

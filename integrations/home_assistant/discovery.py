@@ -61,7 +61,6 @@ def _of_zone(key: str, zone: Zone) -> Component:
 
 def _zone_parts(base: str) -> dict[str, Component]:
     state, commands = {"stat_t": f"{base}/state"}, {"cmd_t": f"{base}/set", "cmd_tpl": ORDER, "qos": 1, "ret": False}
-    measured = {**state, "stat_cla": "measurement"}
     return {
         "valve": {
             "p": "valve",
@@ -86,6 +85,16 @@ def _zone_parts(base: str) -> dict[str, Component]:
             "ent_cat": "config",
         },
         "resume": {"p": "button", "name": "Resume", "pl_prs": "resume", **commands},
+        **_zone_sensors(base),
+        "alarm": _alarm(base),
+        "event": {"p": "event", "name": "Run", "stat_t": f"{base}/event", "evt_typ": list(EVENTS)},
+    }
+
+
+def _zone_sensors(base: str) -> dict[str, Component]:
+    state = {"stat_t": f"{base}/state"}
+    measured = {**state, "stat_cla": "measurement"}
+    return {
         "moisture": {
             "p": "sensor",
             "name": "Moisture",
@@ -127,8 +136,6 @@ def _zone_parts(base: str) -> dict[str, Component]:
             "ent_cat": "diagnostic",
             "val_tpl": f"{{{{ value_json.sentence[:{LONGEST_STATE}] }}}}",
         },
-        "alarm": _alarm(base),
-        "event": {"p": "event", "name": "Run", "stat_t": f"{base}/event", "evt_typ": list(EVENTS)},
     }
 
 

@@ -11,12 +11,11 @@ from compute_service.domain.constraints import Limits
 from compute_service.domain.decide import Run, ZoneState, decide
 from compute_service.domain.inputs import config_from
 from compute_service.domain.orders import Hold, ManualRun, Order, OrderRow
-from compute_service.domain.ports import Beat
 from compute_service.errors import OrderError
-from compute_service.orders import give, is_serving, service_now
-from protocol import topics
+from compute_service.orders import give
 from tests.compute_service.bench import GATEWAY, NOON, Bench, zone
 from tests.compute_service.in_memory.store import InMemoryStore
+from tests.compute_service.people import People, actions, online, stop_ack
 
 DAY_S = 86400
 MIDNIGHT = 1_750_046_400  # the farm's next one, in Toronto
@@ -30,45 +29,9 @@ def farm() -> Bench:
     return Bench(InMemoryStore(), (zone("a"), zone("b"), far))
 
 
-class People:
-    """Who gives orders to a bench."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench, self.count = bench, 0
-
-    def order(self, action: str, zone_id: str | None = None, **fields: Any) -> OrderRow:
-        """Give an order, as a shell would, and let the service take it."""
-        row = self.give(action, zone_id, **fields)
-        self.bench.tick()
-        return self.again(row)
-
-    def give(self, action: str, zone_id: str | None = None, **fields: Any) -> OrderRow:
-        self.count += 1
-        named = {"by": "ana", "via": "shell", "at": self.bench.now, **fields}
-        order = Order(order_id=f"O{self.count:03}", action=action, zone_id=zone_id, **named)
-        return give(self.bench.store, self.bench.config, order)
-
-    def again(self, row: OrderRow) -> OrderRow:
-        after = self.bench.store.orders.get(row.order.order_id)
-        assert after
-        return after
-
-
 @pytest.fixture
 def people(farm: Bench) -> People:
     return People(farm)
-
-
-def online(bench: Bench, gateway_id: str = GATEWAY, state: str = "online", **fields: Any) -> None:
-    bench.hear(topics.STATUS, {"gateway_id": gateway_id, "boot_id": "b", "state": state, "at": bench.now, **fields})
-
-
-def stop_ack(bench: Bench, message: dict[str, Any], state: str = "done", **fields: Any) -> None:
-    bench.hear_ack(message, state, volume_source="none", duration_s=None, volume_l=None, end_reason=None, **fields)
-
-
-def actions(bench: Bench) -> list[tuple[str, str, str | None]]:
-    return [(one["action"], one["device_id"], one["zone_id"]) for one in bench.commands()]
 
 
 # stop
@@ -509,15 +472,6 @@ def test_the_journal_has_it_all_in_order(farm: Bench, people: People) -> None:
     assert {one["body"]["by"] for one in farm.store.journal.last(9, ["order"])} == {"ana"}
     [moment] = farm.store.journal.moments("plot-1a", 0, 2 * NOON)
     assert (moment.at, moment.vwc, moment.litres) == (row.order.at, None, 0)
-
-
-def test_is_the_service_there() -> None:
-    """Its last beat says so, and on a farm whose time runs faster what its time is."""
-    beat = Beat(NOON, 1000.0, 60.0)
-    assert service_now(beat, 1002.0) == NOON + 120
-    assert service_now(None, 1002.5) == 1002
-    assert [is_serving(beat, wall_s) for wall_s in (1000.0, 1015.0, 1015.1)] == [True, True, False]
-    assert not is_serving(None, 5.0)
 
 
 def test_the_farm_is_in_the_store(farm: Bench) -> None:

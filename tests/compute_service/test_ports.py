@@ -45,7 +45,6 @@ from tests.compute_service.kept import (
     hour,
     model,
     order,
-    status,
     water,
 )
 
@@ -436,19 +435,6 @@ def test_updates_go_from_queued_to_sent(store: Store) -> None:
         store.updates.add("U1", "all", values)
 
 
-def test_the_last_claim_of_a_gateway_holds(store: Store) -> None:
-    """By name, one row each, and things are counted by name."""
-    for gateway_id, state, at in (("gw-2", "online", 2), ("gw-1", "online", 1), ("gw-2", "offline", 1)):
-        store.updates.save_gateway(status(state, gateway_id, at), 10 - at)
-        store.updates.count(state)
-    rows = [(row["gateway_id"], row["state"], row["at"], row["heard_at"]) for row in store.updates.gateways()]
-    assert rows == [("gw-1", "online", 1, 9), ("gw-2", "offline", 1, 9)]
-    assert store.updates.gateways()[0]["status"] == status("online", "gw-1", 1)
-    assert [row["state"] for row in store.updates.statuses("gw-2", 0, 10)] == ["online", "offline"]
-    assert store.updates.statuses("gw-2", 9, 10) == store.updates.gateways()[1:]
-    assert store.updates.counters() == {"online": 2, "offline": 1}
-
-
 def test_an_order_comes_once(store: Store) -> None:
     """What is repeated under the same key, or id, is the order that is there; those at their end are open no more.
 
@@ -497,17 +483,6 @@ def test_an_alarm_is_seen_and_ended_once(store: Store) -> None:
     assert (store.alarms.forget(NOON + 5), store.alarms.forget(2 * NOON)) == (0, 1)
     assert [row.alarm.alarm_id for row in store.alarms.last()] == ["A1"]
     assert store.alarms.get("A2") is None
-
-
-def test_the_journal_never_uses_a_number_again(store: Store) -> None:
-    """Whoever goes on from the last number that was seen misses nothing, also when what is old was forgotten."""
-    numbers = [store.journal.add(NOON + n, kind, None, None, {}) for n, kind in enumerate(("ack", "order", "ack"))]
-    assert store.journal.forget(["ack"], NOON + 3) == 2
-    numbers.append(store.journal.add(NOON, "ack", A.zone_id, GATEWAY, {"state": "done"}))
-    assert numbers == sorted(set(numbers))
-    assert [row["seq"] for row in store.journal.after(0)] == [numbers[1], numbers[3]]
-    assert store.journal.after(numbers[1]) == store.journal.last(1) == store.journal.last(5, zone_id=A.zone_id)
-    assert store.journal.newest() == numbers[3]
 
 
 def test_the_ports_are_all_there() -> None:

@@ -13,6 +13,7 @@ from compute_service.__main__ import main
 from compute_service.adapters.schema import SCHEMAS
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.ports import Beat
+from compute_service.orders import is_serving, service_now
 from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, zone
 from tests.waiting import LAST_RESORT_S
@@ -184,3 +185,12 @@ def test_status_of_a_gateway_is_whole(path: Path) -> None:
             bench.hear(topics.STATUS, message)
         assert store.updates.gateways()[0]["status"]["rssi_dbm"] == -70
         assert [row["status"]["rssi_dbm"] for row in store.updates.statuses(GATEWAY, 0, 2 * NOON)] == [-60, -70]
+
+
+def test_is_the_service_there() -> None:
+    """Its last beat says so, and on a farm whose time runs faster what its time is."""
+    beat = Beat(NOON, 1000.0, 60.0)
+    assert service_now(beat, 1002.0) == NOON + 120
+    assert service_now(None, 1002.5) == 1002
+    assert [is_serving(beat, wall_s) for wall_s in (1000.0, 1015.0, 1015.1)] == [True, True, False]
+    assert not is_serving(None, 5.0)

@@ -54,6 +54,19 @@ def components(verdicts: Verdicts, device: str) -> dict[str, dict[str, Any]]:
     return {name.removeprefix(f"pythoflow-{device}-"): row for name, row in verdict["components"].items()}
 
 
+def messages_of(now: Any, topics: Any) -> dict[str, str]:
+    """The state messages of a farm, by topic; one zone has a long sentence."""
+    messages = {f"{topics.gateway(GATEWAY)}/state": json.dumps(states.gateway_state(now, GATEWAY))}
+    messages[f"{topics.gateway(GATEWAY)}/status"] = states.availability(now, GATEWAY)
+    for one in now.zones:
+        state = states.zone_state(now, one)
+        if one.zone.zone_id == "plot-1b":
+            state["sentence"] = "x" * 400
+        messages[f"{topics.zone(one.zone.zone_id)}/state"] = json.dumps(state)
+        messages[f"{topics.zone(one.zone.zone_id)}/minutes"] = "20"
+    return messages
+
+
 # What one must not send, and what becomes of it: none of these comes back to the sender.
 TRAPS: dict[str, dict[str, Any]] = {
     "no-origin": {"o": None},
@@ -93,14 +106,7 @@ def test_a_release_takes_every_payload_and_reads_every_state(farm: Farm, release
         topic: json.dumps(payload)
         for topic, payload in devices(config, topics, Origin(version="1.0.0", page="https://farm.example/")).items()
     }
-    messages = {f"{topics.gateway(GATEWAY)}/state": json.dumps(states.gateway_state(now, GATEWAY))}
-    messages[f"{topics.gateway(GATEWAY)}/status"] = states.availability(now, GATEWAY)
-    for one in now.zones:
-        state = states.zone_state(now, one)
-        if one.zone.zone_id == "plot-1b":
-            state["sentence"] = "x" * 400
-        messages[f"{topics.zone(one.zone.zone_id)}/state"] = json.dumps(state)
-        messages[f"{topics.zone(one.zone.zone_id)}/minutes"] = "20"
+    messages = messages_of(now, topics)
     traps = dict(trap(name, overrides) for name, overrides in TRAPS.items())
 
     verdicts = ask(release, payloads | traps, messages)

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from tests.safety.mutation_list import MUTATIONS, Mutation
+from tests.safety.mutation_list import MUTATIONS
+from tests.safety.mutation_places import Mutation
 
 ROOT = Path(__file__).parents[2]
 COPIED = (

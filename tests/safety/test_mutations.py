@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from tests.safety import mutation_list
-from tests.safety.mutation_list import MUTATIONS, Mutation
+from tests.safety.mutation_list import MUTATIONS
+from tests.safety.mutation_places import VALVES, Mutation
 from tests.safety.mutations import ROOT, MutationError, changed, judge
 
 # What the valve rules rest on: the list may grow, and must not shrink.
@@ -45,7 +45,7 @@ def test_the_list_is_whole() -> None:
 
 HARMLESS = Mutation(
     "a comment",
-    mutation_list.VALVES,
+    VALVES,
     '"""The valve supervisor:',
     '"""The supervisor of valves:',
     "tests/vm/portable/test_valves.py::Rule5Rejections::test_expired",

@@ -1,0 +1,39 @@
+"""Where the safety mechanisms are, and where the tests that must notice."""
+
+from typing import NamedTuple
+
+VALVES = "firmware/lib/gateway/valves.py"
+GATEWAY = "firmware/lib/gateway/gateway.py"
+OUTBOX = "firmware/lib/gateway/outbox.py"
+SLOTS = "firmware/lib/gateway/store.py"
+MESSAGES = "protocol/messages.py"
+SERVICE = "compute_service/service.py"
+COMMANDS = "compute_service/commands.py"
+COMMAND_TABLES = "compute_service/adapters/sqlite/commands.py"
+ZONE_TABLES = "compute_service/adapters/sqlite/zones.py"
+DECIDE = "compute_service/domain/decide.py"
+CONSTRAINTS = "compute_service/domain/constraints.py"
+ORDERS = "compute_service/orders.py"
+ORDERS_OF_THE_DOMAIN = "compute_service/domain/orders.py"
+ZONE_MODELS = "compute_service/zone_models.py"
+ZONE_MODEL = "compute_service/domain/zone_model.py"
+GATE = "local_cloud/gate.py"
+
+VALVES_TESTS = "tests/vm/portable/test_valves.py::"
+VALVES_STORAGE_TESTS = "tests/vm/portable/test_valves_storage.py::"
+PROTOCOL_TESTS = "tests/vm/portable/test_protocol.py::Garbage::"
+OUTBOX_TESTS = "tests/vm/portable/test_outbox.py::"
+COMPUTE_TESTS = "tests/compute_service/"
+ORDERS_TESTS = "tests/compute_service/test_orders.py::"
+STRANGERS_TESTS = "tests/safety/test_strangers.py::"
+CRASHES_TESTS = "tests/safety/test_compute_crashes.py::"
+
+
+class Mutation(NamedTuple):
+    """A mechanism, the smallest change that takes it out, and the test that must notice."""
+
+    mechanism: str
+    file: str
+    text: str
+    replacement: str
+    test: str
