@@ -228,7 +228,7 @@ MUTATIONS = (
     ),
     Mutation(
         "identity check: the gateway that was commanded",
-        SERVICE,
+        COMMANDS,
         'ack["gateway_id"] == command.gateway_id and ',
         "",
         COMPUTE_TESTS + "test_service.py::test_ack_of_another_gateway_is_refused",
