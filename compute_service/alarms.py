@@ -25,7 +25,7 @@ from compute_service.domain.alarms import (
     remember,
 )
 from compute_service.domain.forecast import Forecast
-from compute_service.domain.ports import Beat, CommandRow, Store
+from compute_service.domain.ports import Beat, CommandRow, JournalRow, Store
 from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import ZoneModel
@@ -246,6 +246,22 @@ def note(store: Store, alarm: Alarm, state: str, now: int, by: str | None = None
         "by": by,
     }
     store.journal.add(now, "alarm", alarm.zone_id, alarm.gateway_id, body)
+
+
+def noted(row: JournalRow) -> Alarm:
+    """The alarm that such a row of the journal is about."""
+    body = row["body"]
+    return Alarm(
+        alarm_id=body["alarm_id"],
+        kind=body["kind"],
+        place=body["place"],
+        zone_id=row["zone_id"],
+        gateway_id=row["gateway_id"],
+        severity=body["severity"],
+        since=body["since"],
+        raised_at=row["at"],
+        values=body["values"],
+    )
 
 
 def acknowledge(store: Store, alarm_id: str, by: str, now: int) -> AlarmRow:

@@ -368,22 +368,22 @@ class Service:
 
     def _take_order(self, order: Order, later: Sequence[Order], now: int) -> None:
         """Obey an order, or say why not; both are on the disk before anything is sent."""
-        to_send, is_to_open = list["Command"](), False
+        to_send: list[Command] = []
+        is_late = order.expires_at is not None and now >= order.expires_at
+        why = overtaken(order, later) or why_not(self._store, self._config, order, now)
         with self._store.transaction(durable=True):
-            if order.expires_at is not None and now >= order.expires_at:
+            if is_late:
                 self._orders.move(order, EXPIRED, now, reason="the service had no time for it before it was too late")
-            elif why := overtaken(order, later) or why_not(self._store, self._config, order, now):
+            elif why:
                 self._orders.move(order, REFUSED, now, reason=why)
-            elif order.action == "open":
-                is_to_open = True
-            else:
+            elif order.action != "open":
                 to_send = self._orders.obey(order, now)
                 for command in to_send:
                     self._note("command", command["zone_id"], command["device_id"], journal.command(command))
         for command in to_send:
             self._tell_command(command)
             self._send_command(command)
-        if is_to_open and order.zone_id is not None:
+        if order.action == "open" and order.zone_id is not None and not (is_late or why):
             weather = self._weather.until(now, self._zone_models.weather_begins([order.zone_id], now))
             self._decide(order.zone_id, weather, now, order)
 

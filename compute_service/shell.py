@@ -12,34 +12,24 @@ from contextlib import closing
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from compute_service import commands, orders
-from compute_service.adapters import crops_table, forecast_source
+from compute_service import orders
+from compute_service.adapters import forecast_source
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.alarms import acknowledge, standing
 from compute_service.domain.alarm_kinds import LANGUAGES, words
 from compute_service.domain.alarms import AlarmRow, worst
 from compute_service.domain.decide import span
 from compute_service.domain.forecast import Forecast
-from compute_service.domain.inputs import config_from
 from compute_service.domain.orders import DONE, UNDER_WAY, WAITING, Order, OrderRow, clock, hold_check, in_force
 from compute_service.domain.plan import ZonePlan
-from compute_service.domain.ports import CommandRow, Store
+from compute_service.domain.ports import Store
 from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config
-from compute_service.errors import OrderError, StoreError
+from compute_service.errors import OrderError
 from compute_service.plans import Planner, hindsight
+from compute_service.reading import commands_that_open, farm_of, shuts_by
 
 POLL_S = 0.1
-
-
-def farm_of(store: SqliteStore) -> Config:
-    """The farm as its service knew it last. Raises StoreError if no service ever ran on this store."""
-    text = store.updates.config()
-    if text is None:
-        raise StoreError(
-            f"{store.database.path}: no service has run on it yet; start one: python -m compute_service run"
-        )
-    return config_from(text, crops_table.crop)
 
 
 def order(args: argparse.Namespace) -> int:
@@ -117,19 +107,6 @@ _STATES = {
     "refused": "refused",
     "expired": "expired, nothing was opened",
 }
-
-
-def commands_that_open(store: Store) -> list[CommandRow]:
-    """The runs whose end is not known yet."""
-    return [row for row in store.commands.open() if commands.opens(row)]
-
-
-def shuts_by(command: CommandRow) -> int:
-    """When the valve of such a run is shut at the latest, by the gateway's own deadline (Unix s)."""
-    bound_s = command.message.get("duration_s") or 0
-    if command.state == "started" and command.give_up_at is not None:
-        return command.give_up_at - commands.ACK_GRACE_S
-    return int(command.message["expires_at"]) + bound_s
 
 
 def status(args: argparse.Namespace) -> int:

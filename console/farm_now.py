@@ -1,30 +1,22 @@
 """How the farm stands: read from the service's store, in its own time, without a word of any language."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from compute_service import commands, orders, shell
+from compute_service import orders
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.alarms import AlarmRow, worst
 from compute_service.domain.orders import Hold, OrderRow, in_force
-from compute_service.domain.ports import Beat, CommandRow, DecisionRow, GatewayRow, Moment, Store
+from compute_service.domain.ports import Beat, DecisionRow, Moment
 from compute_service.domain.units import HOUR_S
 from compute_service.domain.zone import Config, Zone
+from compute_service.reading import SHUT, Valve, farm_of, last_decision, valves_of
 
-SHUT, OPENING, OPEN, CLOSING = "shut", "opening", "open", "closing"
 BY_NUMBER = re.compile(r"\buser \d+\b")
 FORESEEN_S = 14 * 24 * HOUR_S  # the service looks no farther
-
-
-@dataclass(frozen=True, kw_only=True)
-class Valve:
-    """What is known of a valve: `open` only once the board said so. `shuts_by` (Unix s) is its own deadline."""
-
-    state: str
-    shuts_by: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +103,7 @@ def look(
 
     Raises StoreError if no service ever ran on the store.
     """
-    config = shell.farm_of(store)
+    config = farm_of(store)
     beat = store.journal.last_beat()
     now = orders.service_now(beat, wall_s)
     seq = store.journal.newest()
@@ -144,38 +136,6 @@ def look(
         valves=valves,
         alarms=list(worst(store.alarms.open())),
     )
-
-
-def last_decision(store: Store, zone_id: str) -> DecisionRow | None:
-    """A zone's newest decision, or None."""
-    rows = store.decisions.last(1, zone_id)
-    return rows[0] if rows else None
-
-
-def valves_of(store: Store, zones: Iterable[Zone]) -> dict[str, Valve]:
-    """Every zone's valve: what is commanded and not over, and what the gateways last said of themselves."""
-    open_commands = store.commands.open()
-    runs = {row.zone_id: row for row in open_commands if commands.opens(row)}
-    stops = {(row.gateway_id, row.zone_id) for row in open_commands if not commands.opens(row)}
-    open_by_status = {zone_id for row in store.updates.gateways() for zone_id in _said_open(store, row)}
-    return {zone.zone_id: _valve(zone, runs.get(zone.zone_id), zone.zone_id in open_by_status, stops) for zone in zones}
-
-
-def _said_open(store: Store, row: GatewayRow) -> Iterator[str]:
-    """The valves that a gateway last said to be open, but for those whose run has ended since."""
-    for zone_id in row["status"].get("open_valves") or ():
-        acks = store.journal.last(1, ("ack",), zone_id)
-        if not acks or acks[0]["at"] <= row["heard_at"]:
-            yield zone_id
-
-
-def _valve(zone: Zone, run: CommandRow | None, is_said_open: bool, stops: set[tuple[str, str | None]]) -> Valve:
-    is_open = is_said_open or (run is not None and run.state == "started")
-    if run is None and not is_open:
-        return Valve(state=SHUT)
-    is_closing = (zone.gateway_id, zone.zone_id) in stops or (zone.gateway_id, None) in stops
-    state = CLOSING if is_closing else OPEN if is_open else OPENING
-    return Valve(state=state, shuts_by=shell.shuts_by(run) if run else None)
 
 
 def _share(value: float) -> float:

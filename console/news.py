@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from compute_service import alarms
 from compute_service.domain import alarm_kinds
-from compute_service.domain.alarms import Alarm
 from compute_service.domain.ports import JournalRow
 from console import translation
 from views.language import Language
@@ -91,17 +91,7 @@ def _settings(_row: JournalRow, body: Mapping[str, Any], language: Language) -> 
 
 
 def _alarm(row: JournalRow, body: Mapping[str, Any], language: Language) -> str:
-    alarm = Alarm(
-        alarm_id=body["alarm_id"],
-        kind=body["kind"],
-        place=body["place"],
-        zone_id=row["zone_id"],
-        gateway_id=row["gateway_id"],
-        severity=body["severity"],
-        since=body["since"],
-        raised_at=row["at"],
-        values=body["values"],
-    )
+    alarm = alarms.noted(row)
     text = alarm_kinds.words(alarm, language.code[:2])[0]
     return _say(language, f"news_alarm_{body['state']}", text, words=text, by=str(body.get("by") or ""))
 

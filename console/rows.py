@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 from compute_service.domain.orders import Hold
 from compute_service.domain.ports import DecisionRow
 from compute_service.domain.units import DAY_S, HOUR_S
-from console.farm_now import FORESEEN_S, OPEN, OPENING, SHUT, FarmNow, Valve, ZoneNow
+from compute_service.reading import OPEN, OPENING, SHUT, Valve
+from console.farm_now import FORESEEN_S, FarmNow, ZoneNow
 from views import why
 from views.language import Language
 

@@ -8,8 +8,9 @@ from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.plan import PlannedRun
 from compute_service.domain.ports import WaterRow
 from compute_service.plans import Planner
+from compute_service.reading import OPEN
 from console import rows
-from console.farm_now import OPEN, FarmNow, ZoneNow
+from console.farm_now import FarmNow, ZoneNow
 from views.language import Language
 
 PAST_DAYS, AHEAD_DAYS = 2, 3

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from compute_service import alarms
 from compute_service.adapters import crops_table
 from compute_service.adapters.sqlite.store import SqliteStore
-from compute_service.commands import opens, unanswered_stops
 from compute_service.domain.alarms import AlarmRow
 from compute_service.domain.inputs import config_from
 from compute_service.domain.orders import Hold, OrderRow, in_force
 from compute_service.domain.ports import DecisionRow, GatewayRow, Moment, WaterTotal
 from compute_service.domain.units import HOUR_S
 from compute_service.domain.zone import Config, Zone
-from compute_service.errors import StoreError
 from compute_service.orders import is_serving, service_now
+from compute_service.reading import OPENING, SHUT, farm_text, last_decision, valves_of
 
-OPEN, OPENING, CLOSING, CLOSED = "open", "opening", "closing", "closed"
+CLOSED = "closed"  # as Home Assistant says it of a valve that is shut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +72,7 @@ class FarmReader:
 
     def config(self) -> Config:
         """The farm as its service knew it last. Raises StoreError if none ever ran on this store."""
-        text = self.store.updates.config()
-        if text is None:
-            raise StoreError(
-                f"{self.store.database.path}: no service has run on it yet; start one: python -m compute_service run"
-            )
+        text = farm_text(self.store)
         if text != self._config_text or self._config is None:
             self._config_text, self._config = text, config_from(text, crops_table.crop)
         return self._config
@@ -96,7 +91,7 @@ class FarmReader:
         now, orders = service_now(beat, wall_s), tuple(self.store.orders.open())
         moments = {moment.zone_id: moment for moment in self.store.journal.newest_moments()}
         gateways = {row["gateway_id"]: row for row in self.store.updates.gateways()}
-        valves, given_l = self._valves(config, gateways, orders), self._litres(config)
+        valves, given_l = self._valves(config, orders), self._litres(config)
         zones = tuple(
             ZoneNow(
                 zone=zone,
@@ -134,37 +129,15 @@ class FarmReader:
             return None
         at, row = self._decisions.get(moment.zone_id, (None, None))
         if at != moment.at:
-            row = next(iter(self.store.decisions.last(1, moment.zone_id)), None)
+            row = last_decision(self.store, moment.zone_id)
             if row:
                 self._decisions[moment.zone_id] = (moment.at, row)
         return row
 
-    def _valves(
-        self, config: Config, gateways: Mapping[str, GatewayRow], orders: tuple[OrderRow, ...]
-    ) -> dict[str, str]:
-        """Each zone's valve: what its board has said, and what it is being told; nothing is open on our word alone."""
-        runs = {row.zone_id: row.state for row in self.store.commands.open() if opens(row)}
-        stops = {(row.gateway_id, row.zone_id) for row in unanswered_stops(self.store.commands)}
+    def _valves(self, config: Config, orders: tuple[OrderRow, ...]) -> dict[str, str]:
+        """Each zone's valve, in Home Assistant's words; one that a person has just ordered open is opening."""
         wishes = {row.order.zone_id for row in orders if row.order.action == "open"}
         return {
-            zone.zone_id: _valve(
-                runs.get(zone.zone_id),
-                is_said_open=self._is_said_open(zone, gateways.get(zone.gateway_id)),
-                is_told_to_shut=bool({(zone.gateway_id, None), (zone.gateway_id, zone.zone_id)} & stops),
-                is_wished=zone.zone_id in wishes,
-            )
-            for zone in config.zones
+            zone_id: valve.state if valve.state != SHUT else OPENING if zone_id in wishes else CLOSED
+            for zone_id, valve in valves_of(self.store, config.zones).items()
         }
-
-    def _is_said_open(self, zone: Zone, row: GatewayRow | None) -> bool:
-        """Does the last status name its valve as open, and did no ack come after it?"""
-        if row is None or zone.zone_id not in (row["status"].get("open_valves") or ()):
-            return False
-        last = next(iter(self.store.journal.last(1, ("ack",), zone.zone_id)), None)
-        return last is None or last["at"] < row["heard_at"]
-
-
-def _valve(run: str | None, *, is_said_open: bool, is_told_to_shut: bool, is_wished: bool) -> str:
-    if run == "started" or is_said_open:
-        return CLOSING if is_told_to_shut else OPEN
-    return OPENING if (run or is_wished) and not is_told_to_shut else CLOSED

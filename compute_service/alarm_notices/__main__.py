@@ -14,7 +14,7 @@ from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.alarm_notices.feed import feed
 from compute_service.alarm_notices.table import TABLE
 from compute_service.errors import ComputeError, StoreError
-from compute_service.shell import farm_of
+from compute_service.reading import farm_of
 from notices import settings
 from notices.errors import NoticesError, OutboxError
 from notices.outbox import Outbox

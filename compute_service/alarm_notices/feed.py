@@ -6,6 +6,7 @@ leaves an alarm out nor tells it twice. The store is only read.
 
 from collections.abc import Sequence
 
+from compute_service import alarms
 from compute_service.alarm_notices.table import OVER, TABLE, values
 from compute_service.domain.alarm_kinds import service_still
 from compute_service.domain.alarms import Alarm
@@ -49,17 +50,7 @@ def _tell(row: JournalRow, farm: Config, outbox: Outbox, channels: Sequence[Chan
     body = row["body"]
     if row["kind"] != "alarm" or body["state"] not in {"opened", "ended"}:
         return False
-    alarm = Alarm(
-        alarm_id=body["alarm_id"],
-        kind=body["kind"],
-        place=body["place"],
-        zone_id=row["zone_id"],
-        gateway_id=row["gateway_id"],
-        severity=body["severity"],
-        since=body["since"],
-        raised_at=row["at"],
-        values=body["values"],
-    )
+    alarm = alarms.noted(row)
     return _tell_alarm(alarm, body["state"], farm, outbox, channels, now)
 
 

@@ -1,6 +1,7 @@
 """A small farm, its messages, and a service with the clock, the publishes and the events in the test's hands."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
@@ -8,14 +9,20 @@ from typing import Any
 
 from compute_service.adapters import crops_table
 from compute_service.domain.forecast import Forecast
-from compute_service.domain.ports import Store
+from compute_service.domain.ports import Beat, Store
 from compute_service.domain.zone import Config, Site, Zone, zone_of
 from compute_service.service import Service
 from protocol import messages, topics
 
 NOON = 1_750_000_000  # 2025-06-15 15:06:40 UTC, 11:06:40 in Toronto
 GATEWAY = "irrigation-gateway-1"
+AN_HOUR_S = 3600
 SITE = Site(45.88, -72.48, 82.0)
+
+
+def living(at: int) -> Beat:
+    """A beat of a service whose time stands at `at`, and which no test outlasts."""
+    return Beat(at, time.time() + AN_HOUR_S, 0.0)
 
 
 def zone(letter: str = "a", **overrides: Any) -> Zone:

@@ -51,7 +51,7 @@ from tests.compute_service.alarm_farm import (
     silence,
     used_up,
 )
-from tests.compute_service.bench import GATEWAY, NOON, zone
+from tests.compute_service.bench import GATEWAY, NOON, living, zone
 from tests.compute_service.in_memory.store import InMemoryStore
 from tests.compute_service.kept import hold
 
@@ -267,7 +267,7 @@ def test_the_worst_comes_first(farm: Farm) -> None:
 def path(farm: Farm, tmp_path: Path) -> Path:
     """The store of a farm with a leak, whose service has just beaten."""
     leak(farm)
-    farm.store.journal.beat(Beat(farm.now, time.time(), 0.0))
+    farm.store.journal.beat(living(farm.now))
     return tmp_path / "store"
 
 
@@ -301,7 +301,7 @@ def test_a_person_acknowledges_from_a_shell(path: Path, farm: Farm, capsys: pyte
 def test_what_is_over_can_be_asked_for(path: Path, farm: Farm, capsys: pytest.CaptureFixture[str]) -> None:
     """When all is well that is said, and `--last` shows what was; a service that stands still is one of what stands."""
     no_leak(farm)
-    farm.store.journal.beat(Beat(farm.now, time.time(), 0.0))
+    farm.store.journal.beat(living(farm.now))
     assert main(["alarms", f"--store={path}"]) == 0
     assert capsys.readouterr().out == "no alarm stands\n"
     assert main(["alarms", "--last", "9", f"--store={path}"]) == 0

@@ -17,12 +17,11 @@ from compute_service.domain.constraints import Limits
 from compute_service.domain.forecast import Forecast, ForecastHour
 from compute_service.domain.inputs import Inputs, conclude
 from compute_service.domain.plan import HORIZON_S, HourAhead, Standpoint, ZonePlan, plan, weather_ahead
-from compute_service.domain.ports import Beat
 from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.domain.zone import Zone
 from compute_service.domain.zone_model import Sample, WeatherHour, ZoneModel
 from compute_service.plans import Planner, hindsight
-from tests.compute_service.bench import NOON, Bench, zone
+from tests.compute_service.bench import NOON, Bench, living, zone
 
 A = zone("a")
 FIRST = NOON // HOUR_S * HOUR_S
@@ -188,7 +187,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         bench = Bench(store, (A,))
         bench.service.start()
         Field(bench).play(12)
-        store.journal.beat(Beat(bench.now, time.time(), 0.0))
+        store.journal.beat(living(bench.now))
     return path
 
 

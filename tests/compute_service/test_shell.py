@@ -15,8 +15,8 @@ from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.ports import Beat
 from compute_service.orders import is_serving, service_now
 from protocol import topics
-from tests.compute_service.bench import GATEWAY, NOON, Bench, zone
-from tests.waiting import LAST_RESORT_S
+from tests.compute_service.bench import GATEWAY, NOON, Bench, living, zone
+from tests.waiting import LAST_RESORT_S, until_true
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "compute.sqlite"
     with closing(SqliteStore(path)) as store:
         Bench(store, (zone("a"), zone("b"))).service.start()
-        store.journal.beat(Beat(NOON, time.time(), 0.0))
+        store.journal.beat(living(NOON))
     return path
 
 
@@ -39,7 +39,7 @@ def serving(path: Path) -> Iterator[Bench]:
         def live() -> None:
             while not over.wait(0.01):
                 bench.service.tick()
-                store.journal.beat(Beat(NOON, time.time(), 0.0))
+                store.journal.beat(living(NOON))
 
         thread = threading.Thread(target=live)
         thread.start()
@@ -98,13 +98,12 @@ def test_status_says_how_the_farm_stands(path: Path, capsys: pytest.CaptureFixtu
     with closing(SqliteStore(path)) as store:
         bench = Bench(store, (zone("a"), zone("b")))
         bench.hear_ack(bench.water("a"), "started")
-        store.journal.beat(Beat(bench.now, time.time(), 0.0))
+        store.journal.beat(living(bench.now))
     assert (
         run("pause", "plot-1b", "--hours", "3", "--why", "harvest", "--by", "ana", "--wait=0", f"--store={path}") == 0
     )
     with serving(path) as bench:
-        while bench.store.orders.holds() == []:
-            time.sleep(0.01)
+        until_true(lambda: bool(bench.store.orders.holds()), "the pause holds")
     capsys.readouterr()
     assert run("status", f"--store={path}") == 0
     assert capsys.readouterr().out.splitlines() == [

@@ -1,11 +1,13 @@
 """People log in, and what they do carries their number; nobody comes in from afar before there are users."""
 
 import hashlib
+import io
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from console.__main__ import main
@@ -78,10 +80,10 @@ def test_each_mistake_at_the_start_is_one_sentence(tmp_path: Path, farm: LivingF
         assert told_text in process.stderr
 
 
-def test_a_user_is_made_at_a_shell(tmp_path: Path, monkeypatch, capsys) -> None:  # type: ignore[no-untyped-def]
+def test_a_user_is_made_at_a_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The password is asked for, never an argument."""
-    import io  # noqa: PLC0415 - beside its one use
-
     monkeypatch.setattr(sys, "stdin", io.StringIO(PASSWORD + "\n"))
     assert main(["user", "add", "ana", "--role", "manage", f"--access={tmp_path / 'people.sqlite'}"]) == 0
     assert "ana may manage" in capsys.readouterr().out

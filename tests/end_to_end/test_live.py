@@ -16,7 +16,7 @@ import pytest
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.orders import DONE, EXPIRED, UNDER_WAY, WAITING, Order, OrderRow
 from compute_service.orders import give, is_serving, new_order_id, service_now
-from compute_service.shell import farm_of
+from compute_service.reading import farm_of
 from tests.waiting import LAST_RESORT_S, until_true
 
 SPEED = 10.0

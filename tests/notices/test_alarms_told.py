@@ -19,7 +19,7 @@ from compute_service.domain.alarm_kinds import KINDS, LANGUAGES
 from compute_service.domain.ports import Beat
 from notices.outbox import Outbox
 from protocol import topics
-from tests.compute_service.bench import GATEWAY, NOON, Bench, zone
+from tests.compute_service.bench import GATEWAY, NOON, Bench, living, zone
 from tests.notices.receivers import Received, http_receiver
 from tests.notices.test_outbox import Phone, channel
 from tests.waiting import until_true
@@ -35,7 +35,7 @@ class Leaky(Bench):
         report = {"gateway_id": GATEWAY, "boot_id": "b", "at": self.now, "code": "flow_while_shut", "text": text}
         self.hear(topics.ERRORS, report)
         self.tick(60)
-        self.store.journal.beat(Beat(self.now, time.time(), 0.0))
+        self.store.journal.beat(living(self.now))
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def farm(path: Path) -> Iterator[Leaky]:
     with closing(SqliteStore(path)) as store:
         farm = Leaky(store, (zone("a"), zone("b")))
         farm.service.start()
-        farm.store.journal.beat(Beat(NOON, time.time(), 0.0))
+        farm.store.journal.beat(living(NOON))
         yield farm
 
 
@@ -94,6 +94,7 @@ def test_at_first_what_stands_is_told(farm: Leaky, tmp_path: Path) -> None:
 def test_a_service_that_stands_still_is_told(farm: Leaky, tmp_path: Path) -> None:
     """It cannot say so itself; once, and once more when it moves again. A restart of seconds is no news."""
     phone, wall_s = Phone(), time.time()
+    farm.store.journal.beat(Beat(NOON, wall_s, 0.0))
     with closing(Outbox(tmp_path / "notices", TABLE)) as outbox:
         feed(farm.store, farm.config, outbox, [channel(phone)], NOON, wall_s)
         counts = [feed(farm.store, farm.config, outbox, [channel(phone)], NOON, wall_s + s) for s in (60, 200, 300)]

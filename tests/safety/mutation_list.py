@@ -1,6 +1,6 @@
 """The safety mechanisms, one row each: where it is, the change that takes it out, and the test that must notice."""
 
-from tests.safety.mutation_orders import LAST_MUTATIONS
+from tests.safety.mutation_orders import ORDER_MUTATIONS
 from tests.safety.mutation_places import (
     COMMAND_TABLES,
     COMMANDS,
@@ -398,5 +398,5 @@ MUTATIONS = (
         "return None",
         ORDERS_TESTS + "test_an_open_never_starts_late",
     ),
-    *LAST_MUTATIONS,
+    *ORDER_MUTATIONS,
 )

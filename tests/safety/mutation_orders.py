@@ -10,7 +10,7 @@ from tests.safety.mutation_places import (
     Mutation,
 )
 
-LAST_MUTATIONS = (
+ORDER_MUTATIONS = (
     Mutation(
         "a repeated order acts once",
         ORDERS,
