@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from functools import cache
 from statistics import fmean
 
 import pytest
@@ -17,14 +18,20 @@ from tests.compute_service.seasons import ROOTS_M, START, WILTING_POINT, Hour, s
 SEEDS = range(4)
 
 
+@cache
+def believed(seed: int, *, et0_factor: float = 1.0, fuse: bool = True) -> Told:
+    """A season with honest probes and gauge, lived once for all tests that hold another against it."""
+    return live(season(seed), et0_factor=et0_factor, fuse=fuse)
+
+
 @pytest.mark.parametrize("et0_factor", [0.8, 1.2])
 def test_a_wrong_et0_is_found_out(et0_factor: float) -> None:
     """With ET0 wrong by a fifth all season, the belief errs by at most 0.7 of what the balance alone does, in the mean.
 
     It also learns which way the demand is wrong.
     """
-    alone = [live(season(seed), et0_factor=et0_factor, fuse=False).rms_mm for seed in SEEDS]
-    fused = [live(season(seed), et0_factor=et0_factor) for seed in SEEDS]
+    alone = [believed(seed, et0_factor=et0_factor, fuse=False).rms_mm for seed in SEEDS]
+    fused = [believed(seed, et0_factor=et0_factor) for seed in SEEDS]
     assert fmean(told.rms_mm for told in fused) < 0.7 * fmean(alone)
     demand = fmean(told.belief.demand for told in fused)
     assert (demand > 1.05) if et0_factor < 1 else (demand < 0.97)
@@ -32,8 +39,8 @@ def test_a_wrong_et0_is_found_out(et0_factor: float) -> None:
 
 def test_right_numbers_are_not_made_worse() -> None:
     """Where ET0 is right the belief is as good as the balance, to within 2 mm."""
-    alone = fmean(live(season(seed), fuse=False).rms_mm for seed in SEEDS)
-    assert fmean(live(season(seed)).rms_mm for seed in SEEDS) < alone + 2
+    alone = fmean(believed(seed, fuse=False).rms_mm for seed in SEEDS)
+    assert fmean(believed(seed).rms_mm for seed in SEEDS) < alone + 2
 
 
 @pytest.mark.parametrize("bias", [-0.03, 0.03])
@@ -80,9 +87,9 @@ def test_one_probe_is_better_than_none_and_three_than_one() -> None:
     def only_middle(_at: int, read: tuple[float, ...]) -> tuple[float | str, ...]:
         return ("", read[1], "")
 
-    none = fmean(live(season(seed), et0_factor=0.8, fuse=False).rms_mm for seed in SEEDS)
+    none = fmean(believed(seed, et0_factor=0.8, fuse=False).rms_mm for seed in SEEDS)
     one = fmean(live(season(seed), only_middle, et0_factor=0.8).rms_mm for seed in SEEDS)
-    three = fmean(live(season(seed), et0_factor=0.8).rms_mm for seed in SEEDS)
+    three = fmean(believed(seed, et0_factor=0.8).rms_mm for seed in SEEDS)
     assert three < one < none
 
 
@@ -97,7 +104,7 @@ def test_a_probe_that_is_lost_does_not_take_the_belief_with_it(lost: int) -> Non
         return tuple("" if place == lost and at >= START + 30 * 86400 else vwc for place, vwc in enumerate(read))
 
     told = [live(season(seed), without) for seed in range(6)]
-    whole = [live(season(seed)) for seed in range(6)]
+    whole = [believed(seed) for seed in range(6)]
     assert fmean(one.rms_mm for one in told) < fmean(one.rms_mm for one in whole) + 1.5
     assert max(abs(error) for one in told for error in one.errors) < 30
 
