@@ -44,6 +44,12 @@ LUCKS = {
     "the gateways do not know the time": Luck(unsure=(0, 600)),
 }
 WHOLE = ("all in order", "all twice, PUBACKs last")  # of these every moment is tried, of the others every third
+# Each moment is tried with one of these absences in turn; in the soak with each of them.
+LENGTHS_S = (7, LIFE_S + ACK_GRACE_S, 8000)
+ABSENCES = [
+    *(pytest.param(length, slice(turn, None, len(LENGTHS_S)), id=str(length)) for turn, length in enumerate(LENGTHS_S)),
+    *(pytest.param(length, slice(None), id=f"{length} always", marks=pytest.mark.soak) for length in LENGTHS_S),
+]
 LEAST_POINTS = 140  # of one story; a change that leaves fewer has lost moments to die at
 KINDS = {
     "before a commit",
@@ -130,11 +136,11 @@ def test_a_death_at_any_moment_changes_nothing(case: Case) -> None:
             assert set(store.commands.counts()) <= {*FINAL_STATES}, case.name(point)
 
 
-@pytest.mark.parametrize("down_s", [7, LIFE_S + ACK_GRACE_S, 8000])
-def test_a_long_absence_loses_no_run(case: Case, down_s: int) -> None:
+@pytest.mark.parametrize(("down_s", "moments"), ABSENCES)
+def test_a_long_absence_loses_no_run(case: Case, down_s: int, moments: slice) -> None:
     """However long it was away: no run twice, none unsettled, every command at its end, and each zone is watered."""
     assert case.flaws == []
-    for point in case.moments:
+    for point in case.moments[moments]:
         farm, store = case.die(point, down_s=down_s)
         with closing(store):
             assert breaches(farm, store) == [], case.name(point)
@@ -274,7 +280,7 @@ class Process:
         raise KilledError
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.soak)])
 def test_a_real_process_killed_at_random(tmp_path: Path, seed: int) -> None:
     """A process that is killed a dozen times, within milliseconds of its work, leaves no trace in the fields."""
     chance, kills = random.Random(seed), list[int]()
