@@ -13,7 +13,7 @@ from compute_service.domain.constraints import Check
 from gateway.valves import Valves
 from tests.safety.broken import BROKEN, ForgetsTheLoss, NoFence
 from tests.safety.explorer import SCENARIOS, CounterExampleError, Explorer, Scenario, Tally, shortest
-from tests.safety.house import HOUSES
+from tests.safety.house import HOUSES, LONG_HOUSES
 from tests.safety.oracle import PROMISES, BrokenPromiseError
 from tests.safety.story import tell
 from tests.safety.world import BOOTS, CLOCK, Cut, Event, World
@@ -172,7 +172,13 @@ def test_a_story_tells_power_cuts() -> None:
     ]
 
 
-@pytest.mark.parametrize("scenario", HOUSES, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        *(pytest.param(house, id=house.name) for house in HOUSES),
+        *(pytest.param(house, id=f"{house.name}, long", marks=pytest.mark.soak) for house in LONG_HOUSES),
+    ],
+)
 def test_the_whole_house_keeps_its_promises(scenario: Scenario, capsys: pytest.CaptureFixture[str]) -> None:
     """Gateway, outbox, service and people together: what is booked was delivered, what is stopped is shut."""
     tally = _walk(scenario)
