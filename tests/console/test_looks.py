@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -21,9 +22,11 @@ PAGES = (
     *("/", "/zones/plot-1a", "/timeline", "/gateways", "/gateways/irrigation-gateway-1", "/alarms", "/water"),
     *("/settings", "/settings/zones/plot-1b", "/settings/text", "/people", "/login?next=/people", "/zones/nowhere"),
 )
-SIZES = ((1280, 800), (360, 740))
-LOOKS = [(size, scheme) for size in SIZES for scheme in ("light", "dark")]
-NARROW = [(SIZES[1], "light")]  # where Portuguese, whose words are longer, may not fit; colours are those of English
+Look = tuple[int, int, Literal["light", "dark"]]  # width and height in CSS pixels, and the colours
+LOOKS: list[Look] = [(1280, 800, "light"), (1280, 800, "dark"), (360, 740, "light"), (360, 740, "dark")]
+NARROW: list[Look] = [
+    (360, 740, "light")
+]  # where Portuguese, whose words are longer, may not fit; colours are those of English
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +57,7 @@ def violations(page: Page, only: Mapping[str, object]) -> list[list[str]]:
         pytest.param("pt-BR", LOOKS, id="pt-BR, every look", marks=pytest.mark.soak),
     ],
 )
-def test_every_page_is_for_everybody(
-    browser: Browser, busy_site: Site, code: str, looks: list[tuple[tuple[int, int], str]]
-) -> None:
+def test_every_page_is_for_everybody(browser: Browser, busy_site: Site, code: str, looks: list[Look]) -> None:
     """axe finds nothing against WCAG 2.2 AA, no page scrolls sideways, and none is in another language."""
     context = browser.new_context(base_url=busy_site.address, locale=code, bypass_csp=True)
     page = context.new_page()
@@ -65,7 +66,7 @@ def test_every_page_is_for_everybody(
         page.goto(path)
         page.evaluate(AXE)
         assert page.locator("html").get_attribute("lang") == code
-        for (width, height), scheme in looks:
+        for width, height, scheme in looks:
             page.set_viewport_size({"width": width, "height": height})
             page.emulate_media(color_scheme=scheme)
             wide = page.evaluate("document.documentElement.scrollWidth")

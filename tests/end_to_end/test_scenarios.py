@@ -92,7 +92,7 @@ def test_another_zone_is_another_farm(play: Play) -> None:
 
 
 HARD = Path(__file__).parents[2] / "gateway_sim" / "scenarios" / "hard-season.yaml"
-EARLIER = {  # those of its faults that begin after the fourth day
+EARLIER = {  # what begins or ends after the half of it
     "days: 10": "days: 5",
     "from: 4d, until: 5d 12h": "from: 3d, until: 4d 12h",
     "from: 5d, until: 7d": "from: 2d, until: 4d",

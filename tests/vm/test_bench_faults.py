@@ -96,7 +96,7 @@ async def alone(farm: Field, days: int) -> tuple[int, int]:
 async def test_days_without_the_broker(
     mosquitto: Broker, commander: Commander, identities: Identities, days: int
 ) -> None:
-    """Days on end, after two of which the counter of the ticks wraps: no reset. With PSRAM all of it arrives at the end; without,
+    """The counter of the ticks wraps after two of them: no reset. With PSRAM all of it arrives at the end; without,
     what had to make room is counted, and the account is right to the last sample."""
     small, large = f"{NAME}1", f"{NAME}2"
     identity = identities.issue(NAME)
