@@ -15,8 +15,11 @@ from web.roles import Role
 
 ROOT = Path(__file__).parents[2]
 AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-ALL_RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"]}
-CONTRAST = {"type": "rule", "values": ["color-contrast"]}  # all that colours change
+ALL_RULES: dict[str, object] = {
+    "type": "tag",
+    "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"],
+}
+CONTRAST: dict[str, object] = {"type": "rule", "values": ["color-contrast"]}  # all that colours change
 RUN = "(only) => axe.run({runOnly: only}).then(found => found.violations.map(one => [one.id, one.nodes[0].html]))"
 PAGES = (
     *("/", "/zones/plot-1a", "/timeline", "/gateways", "/gateways/irrigation-gateway-1", "/alarms", "/water"),
@@ -61,7 +64,7 @@ def test_every_page_is_for_everybody(browser: Browser, busy_site: Site, code: st
     """axe finds nothing against WCAG 2.2 AA, no page scrolls sideways, and none is in another language."""
     context = browser.new_context(base_url=busy_site.address, locale=code, bypass_csp=True)
     page = context.new_page()
-    problems = []
+    problems: list[tuple[object, ...]] = []
     for path in PAGES:
         page.goto(path)
         page.evaluate(AXE)
