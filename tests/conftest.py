@@ -7,27 +7,26 @@ import pytest
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes start; each would compile every module again
 
 SLOWEST_FIRST = (
-    "end_to_end/test_board_in_the_fleet.py",
     "end_to_end/test_deploy_local.py",
-    "end_to_end/test_scenarios.py",
     "safety/test_explorer.py",
     "safety/test_compute_crashes.py",
-    "vm/test_bench_faults.py",
     "safety/test_kills.py",
-    "aggregate/test_histories.py",
+    "end_to_end/test_scenarios.py",
     "end_to_end/test_demo.py",
+    "vm/test_bench_faults.py",
+    "end_to_end/test_board_in_the_fleet.py",
     "safety/test_kills_among_faults.py",
     "vm/test_bench_power_cuts.py",
     "firmware/test_flash.py",
     "safety/test_mutations.py",
     "terraform/test_modules.py",
+    "aggregate/test_histories.py",
     "aggregate/test_image.py",
-    "demo/deploy/test_terraform.py",
     "local_cloud/test_gate.py",
     "end_to_end/test_rooms_by_themselves.py",
     "console/test_looks.py",
-    "vm/test_bench_memory.py",
     "terraform/test_configuration.py",
+    "demo/deploy/test_terraform.py",
 )
 
 

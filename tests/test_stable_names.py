@@ -11,7 +11,6 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PLUGINS = ("-p", "pytest_timeout", "-p", "no:cacheprovider", "--assert=plain")
-MANY = 2000
 PASSING = re.compile(
     rf"0x[0-9a-f]{{6,}}|{re.escape(tempfile.gettempdir())}/|pytest-of-"
 )  # an address, a temporary folder
@@ -34,10 +33,9 @@ def names(process: subprocess.Popen[str]) -> list[str]:
 
 def test_names_and_their_order_do_not_change(request: pytest.FixtureRequest) -> None:
     """Two processes find the same tests in the same order, and no name holds what another run cannot have."""
-    another = collecting("1")
-    own = [item.nodeid for item in request.session.items]  # of this process, if it runs them all
-    second = own if len(own) > MANY and os.environ.get("PYTHONHASHSEED") != "1" else names(collecting("2"))
-    first = names(another)
-    assert len(first) == len(set(first)) > MANY
+    first = names(collecting("1"))
+    own = [item.nodeid for item in request.session.items]  # a process that runs them all has found them too
+    second = own if len(own) == len(first) and os.environ.get("PYTHONHASHSEED") != "1" else names(collecting("2"))
+    assert len(first) == len(set(first)) > 2000
     assert first == second
     assert [name for name in first if PASSING.search(name)] == []
