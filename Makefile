@@ -46,8 +46,8 @@ test: ready-dev ready-checkov ready-home-assistant ## set up everything and run 
 	@$(PYTHON) scripts/setup.py system mosquitto git terraform chromium promtool
 	@$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-test-often: ready-dev ready-home-assistant ## run what chance could break N=10 times beside a load of LOAD=4
-	@$(PYTHON) scripts/setup.py system mosquitto git
+test-often: ready-dev ## run what chance could break N=10 times beside a load of LOAD=4 (needs terraform)
+	@$(PYTHON) scripts/setup.py system mosquitto terraform chromium
 	@exec $(PY) scripts/beside_load.py --load "$(LOAD)" --rounds "$(N)" --python-tests tests/often.txt \
 		$(PY) -m pytest --quiet --numprocesses auto --dist loadfile --no-loadscope-reorder
 

@@ -1,6 +1,7 @@
 """What each room may import, and who may read the wall clock: the table of docs/adr/0001, enforced on every file."""
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -219,6 +220,14 @@ def reads_clock_freely(file: str) -> bool:
     return Path(file).name == "__main__.py" or any(fnmatch(file, outside) for outside in OUTSIDE)
 
 
+@functools.cache  # two tests ask the same of each of our files
+def facts_of(root: Path, file: str) -> tuple[list[Import], list[tuple[int, str]]]:
+    """Its imports, and its readings of the wall clock unless it is free to."""
+    tree = ast.parse((root / file).read_text(), filename=file)
+    package = file.removeprefix("firmware/lib/").split("/")[:-1]
+    return list(imports(tree, package)), [] if reads_clock_freely(file) else list(clock_readings(tree))
+
+
 def violations(root: Path, clock_readers: set[str]) -> list[str]:
     found = []
     for file in python_files(root):
@@ -226,15 +235,10 @@ def violations(root: Path, clock_readers: set[str]) -> list[str]:
         if rule is None:
             found.append(f"{file}: no row says what this room may import")
             continue
-        tree = ast.parse((root / file).read_text(), filename=file)
-        package = file.removeprefix("firmware/lib/").split("/")[:-1]
-        found += [
-            f"{file}:{one.line}: may not import {one.name}"
-            for one in imports(tree, package)
-            if not is_allowed(one, rule)
-        ]
+        brought, read = facts_of(root, file)
+        found += [f"{file}:{one.line}: may not import {one.name}" for one in brought if not is_allowed(one, rule)]
         if not reads_clock_freely(file) and file not in clock_readers:
-            found += [f"{file}:{line}: reads the wall clock, {name}" for line, name in clock_readings(tree)]
+            found += [f"{file}:{line}: reads the wall clock, {name}" for line, name in read]
     return found
 
 

@@ -7,6 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 PLUGINS = ("-p", "pytest_timeout", "-p", "no:cacheprovider", "--assert=plain")
 PASSING = re.compile(
@@ -29,9 +31,11 @@ def names(process: subprocess.Popen[str]) -> list[str]:
     return [line for line in said.splitlines() if "::" in line]
 
 
-def test_names_and_their_order_do_not_change() -> None:
+def test_names_and_their_order_do_not_change(request: pytest.FixtureRequest) -> None:
     """Two processes find the same tests in the same order, and no name holds what another run cannot have."""
-    first, second = map(names, [collecting("1"), collecting("2")])
+    first = names(collecting("1"))
+    own = [item.nodeid for item in request.session.items]  # a process that runs them all has found them too
+    second = own if len(own) == len(first) and os.environ.get("PYTHONHASHSEED") != "1" else names(collecting("2"))
     assert len(first) == len(set(first)) > 2000
     assert first == second
     assert [name for name in first if PASSING.search(name)] == []

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -65,7 +64,9 @@ def test_a_stolen_cookie_without_the_page_changes_nothing(site: Site, farm: Livi
     assert farm.store.orders.last() == []
 
 
-def test_each_mistake_at_the_start_is_one_sentence(tmp_path: Path, farm: LivingFarm, folder: Path) -> None:
+def test_each_mistake_at_the_start_is_one_sentence(
+    tmp_path: Path, farm: LivingFarm, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """No store, an address for others without users, a certificate without its key: told, and it ends with 2."""
     store, access = f"--store={folder / 'compute.sqlite'}", f"--access={tmp_path / 'people.sqlite'}"
     for words, told_text in (
@@ -73,11 +74,9 @@ def test_each_mistake_at_the_start_is_one_sentence(tmp_path: Path, farm: LivingF
         ([store, access, "--host=0.0.0.0", "--port=0"], "add a user"),
         ([store, access, "--cert=x.pem"], "--cert and --key go together"),
     ):
-        process = subprocess.run(
-            [sys.executable, "-m", "console", *words], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        assert (process.returncode, process.stderr.count("\n")) == (2, 1)
-        assert told_text in process.stderr
+        code, said = main(words), capsys.readouterr().err
+        assert (code, said.count("\n")) == (2, 1)
+        assert told_text in said
 
 
 def test_a_user_is_made_at_a_shell(

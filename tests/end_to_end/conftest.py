@@ -82,7 +82,7 @@ def _play(out: Path, options: dict[str, object]) -> Demo:
 
 @pytest.fixture(scope="session")
 def small(play: Play) -> Demo:
-    """A small farm over three field days: 2 gateways, 6 zones."""
-    demo = play(gateways=2, days=3)
+    """A small farm over two field days: 2 gateways, 6 zones."""
+    demo = play(gateways=2, days=2)
     assert demo.code == 0, demo.stderr
     return demo

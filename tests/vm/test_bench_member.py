@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from firmware.config import check_pins
 from firmware.drivers.sht3x import Sht3x
 from firmware.drivers.soil_adc import SoilProbe
 from tests.vm.bench.board import BenchError, running
-from tests.vm.bench.member import main
+from tests.vm.bench.member import POLLS_MS, main
 from tests.vm.bench.wiring import (
     MASTER_PIN,
     METER_PINS,
@@ -25,6 +26,7 @@ from tests.vm.bench.wiring import (
     wires,
 )
 
+FIRMWARE = Path(__file__).parents[2] / "firmware"
 COUNTS = b"""
 import asyncio, machine
 counter = machine.Counter(0, machine.Pin(5, machine.Pin.IN), edge=machine.Counter.FALLING)
@@ -126,6 +128,17 @@ def test_no_job_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "docs/field.md" in said
+
+
+@pytest.mark.parametrize(
+    ("file", "interval"),
+    [("net.py", "LOOK_S"), ("board.py", "MEASURE_EVERY_S"), ("lib/gateway/gateway.py", "FEED_INTERVAL_S")],
+)
+def test_who_only_looks_again_does_not_stop_the_field(file: str, interval: str) -> None:
+    """Each loop of the firmware that looks every few seconds is known as such: else a field day takes minutes."""
+    found = re.search(rf"^{interval} = (\d+)", (FIRMWARE / file).read_text(), re.MULTILINE)
+    assert found
+    assert int(found[1]) * 1000 in POLLS_MS
 
 
 async def test_a_board_on_field_time(tmp_path: Path) -> None:

@@ -101,18 +101,28 @@ class _file:  # noqa: N801  # used like a function
         self._path.unlink(missing_ok=True)
 
 
+REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
+    "no subnets": ({"private_subnet_cidrs": []}, "private_subnet_cidrs: no subnets"),
+    "certificates": ({"certs_dir": "/nowhere"}, "/nowhere"),
+    "profile": ({"credentials": "[other]\naws_access_key_id = a\n"}, "default"),
+}
+MORE_REFUSALS: dict[str, tuple[dict[str, Any], str]] = {  # told alike; tests/terraform has their messages
+    "overlap": (
+        {"private_subnet_cidrs": ["10.20.0.0/23", "10.20.1.0/24"]},
+        "private_subnet_cidrs: blocks overlap",
+    ),
+    "region": ({"aws_region": "mars-north-1"}, "aws_region: want a region that AWS has"),
+    "certificate": ({"number_of_gateways": 2}, "irrigation-gateway-2"),
+    "peering": ({"compute_vpc_id": "vpc-0123456789abcdef0"}, "compute_vpc_id: half a peering"),
+}
+
+
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"private_subnet_cidrs": ["10.20.0.0/23", "10.20.1.0/24"]}, "private_subnet_cidrs: blocks overlap"),
-        ({"private_subnet_cidrs": []}, "private_subnet_cidrs: no subnets"),
-        ({"aws_region": "mars-north-1"}, "aws_region: want a region that AWS has"),
-        ({"number_of_gateways": 2}, "irrigation-gateway-2"),
-        ({"certs_dir": "/nowhere"}, "/nowhere"),
-        ({"compute_vpc_id": "vpc-0123456789abcdef0"}, "compute_vpc_id: half a peering"),
-        ({"credentials": "[other]\naws_access_key_id = a\n"}, "default"),
+        *(pytest.param(*row, id=name) for name, row in REFUSALS.items()),
+        *(pytest.param(*row, id=name, marks=pytest.mark.soak) for name, row in MORE_REFUSALS.items()),
     ],
-    ids=["overlap", "no subnets", "region", "certificate", "certificates", "peering", "profile"],
 )
 def test_what_cannot_be_is_told_before_anything_is_made(plan: Refusal, changed: Mapping[str, Any], told: str) -> None:
     """One line names what is wrong; the API holds what it held before, and there is no state."""

@@ -28,7 +28,8 @@ from tests.vm.bench.wiring import RAIN_PIN, pins_for, valve_pins
 
 RESTLESS_AFTER_S = 40.0  # real seconds in which the board may come to rest; the field clock gives up after 60
 GONE_WITHIN_S = 60  # real seconds for the bench of a killed process to end
-POLLS_MS = (1000, 2000, 10_000, 30_000)  # sleeps of the firmware that end without anything to do; another is a date
+# Sleeps of the firmware that end without anything to do. Any other is a date, at which all of the field stops.
+POLLS_MS = (1000, 2000, 5000, 10_000, 30_000)
 AT_ONCE_MS = 5  # what the VM wants so soon may be the rest of a date, its ticks being whole milliseconds
 CONNECTING_MS = 1000  # on its way to the broker whatever the VM wants so soon counts
 TIP_S = 0.5
