@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Serve a farm until SIGINT or SIGTERM."""
-    farm = zones_file.load(args.zones)
     watch = settings.SettingsWatch(args.zones)
+    farm = watch.farm
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         surroundings = (lambda: int(time.time()), record, lambda: forecasts.newest, lambda: _free_bytes(args.store))
         service = Service(farm, store, connection.publish, *surroundings)
         connection.connect(service.handle)
-        service.start()
+        service.start(watch.first)
         print(f"{farm.farm}: serving, zones: {len(farm.zones)}; Ctrl-C stops", flush=True)
         while not stop.wait(TICK_S):
             if change := watch.change():
