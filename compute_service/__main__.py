@@ -24,6 +24,7 @@ from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.commands import ulid
 from compute_service.domain.ports import Beat, Updates
 from compute_service.errors import ComputeError, StoreError
+from compute_service.retention import Retention
 from compute_service.service import Service
 
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ def run(args: argparse.Namespace) -> int:
         connection = stack.enter_context(closing(MqttConnection(args.certs, args.endpoint, args.port)))
         forecasts = Forecasts(_from_zones_file(args.zones, farm.forecast))
         surroundings = (lambda: int(time.time()), record, lambda: forecasts.newest, lambda: _free_bytes(args.store))
-        service = Service(farm, store, connection.publish, *surroundings)
+        retention = Retention(
+            journal_days=args.journal_days, orders_days=args.journal_days, history_days=args.history_days
+        )
+        service = Service(farm, store, connection.publish, *surroundings, retention)
         connection.connect(service.handle)
         service.start(watch.first)
         print(f"{farm.farm}: serving, zones: {len(farm.zones)}; Ctrl-C stops", flush=True)
@@ -160,6 +164,12 @@ def replay_day(args: argparse.Namespace) -> int:
     return 1 if differences else 0
 
 
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 7 <= int(text) <= 36500:
+        raise argparse.ArgumentTypeError(f"{text!r}: want days, from 7 to 36500")
+    return int(text)
+
+
 def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
@@ -207,6 +217,8 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--endpoint", default="localhost", help="the broker's host name")
     verb.add_argument("--port", type=int, default=8883)
     verb.add_argument("--events", type=Path, help="append every command, ack, refusal and decision as a JSON line")
+    verb.add_argument("--journal-days", type=_days, default=400, help="keep what happened, and orders, so long")
+    verb.add_argument("--history-days", type=_days, default=800, help="keep how the zones were so long")
     verb.set_defaults(run=run)
 
     verb = verbs.add_parser(

@@ -36,6 +36,7 @@ from compute_service.domain.zone_model import Sample
 from compute_service.errors import ComputeError
 from compute_service.farm_weather import FarmWeather
 from compute_service.orders import Orders, why_not
+from compute_service.retention import RETENTION, Retention, shorten
 from compute_service.settings import Change
 from compute_service.untrusted_reports import claimed_by, one_line
 from compute_service.zone_models import ZoneModels
@@ -82,12 +83,13 @@ class Service:
         record: Record,
         forecast: Callable[[], Forecast | None] = lambda: None,
         free_bytes: Callable[[], int | None] = lambda: None,
+        retention: Retention = RETENTION,
     ) -> None:
         self._store = store
         self._publish = publish
         self._now = clock_now
         self._record = record
-        self._forecast, self._free_bytes = forecast, free_bytes
+        self._forecast, self._free_bytes, self._retention = forecast, free_bytes, retention
         self._go_by(config)
         self._refusals: dict[tuple[str, str], None] = {}  # those that were told of, the latest last
         self._last_status: dict[str, tuple[str, str]] = {}  # of each gateway: its state, its boot
@@ -171,7 +173,7 @@ class Service:
                 self._send_update(update)
             if self._shortened_on != now // DAY_S:
                 self._shortened_on = now // DAY_S
-                journal.shorten(self._store.journal, now)
+                shorten(self._store, self._retention, now)
                 self._alarms.forget(now)
             self._alarms.look(now)
 
