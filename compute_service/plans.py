@@ -29,20 +29,20 @@ from compute_service.domain.zone_model import WeatherHour, ZoneModel
 USUAL_S = 3 * DAY_S  # of the last weather that stands for what no forecast tells
 
 
-Kept = dict[str, tuple[tuple[Any, ...], ZonePlan]]  # by zone: what a plan was made from, and the plan
+PlanMemo = dict[str, tuple[tuple[Any, ...], ZonePlan]]  # by zone: what a plan was made from, and the plan
 
 
 class Planner:
     """Plans of one moment, from a store that may be read only; the weather is gathered once a gateway.
 
-    Without a forecast it goes by the one that the last decision went by, while that is fresh. `kept` are plans of
+    Without a forecast it goes by the one that the last decision went by, while that is fresh. `memo` has plans of
     moments before, made anew only when the zone's belief, its holds, its settings, its run or the hour are others.
     """
 
-    def __init__(self, store: Store, now: int, forecast: Forecast | None = None, kept: Kept | None = None) -> None:
+    def __init__(self, store: Store, now: int, forecast: Forecast | None = None, memo: PlanMemo | None = None) -> None:
         self._store, self._now = store, now
         self._forecast = forecast or last_forecast(store)
-        self._kept: Kept = {} if kept is None else kept
+        self._memo: PlanMemo = {} if memo is None else memo
         self._holds = store.orders.holds()
         self._ahead: dict[str, tuple[HourAhead, ...]] = {}
         under_way = [row for row in store.commands.open() if commands.opens(row)]
@@ -81,12 +81,12 @@ class Planner:
             return None
         holds = in_force(self._holds, zone.zone_id, self._now)
         source = (model.at, holds, zone, self._coming_s.get(zone.zone_id, 0), self._now // HOUR_S)
-        kept = self._kept.get(zone.zone_id)
-        if kept is None or kept[0] != source:
-            kept = self._kept[zone.zone_id] = (source, self._made(zone, model, holds))
-        return kept[1]
+        entry = self._memo.get(zone.zone_id)
+        if entry is None or entry[0] != source:
+            entry = self._memo[zone.zone_id] = (source, self._anew(zone, model, holds))
+        return entry[1]
 
-    def _made(self, zone: Zone, model: ZoneModel, holds: tuple[Hold, ...]) -> ZonePlan:
+    def _anew(self, zone: Zone, model: ZoneModel, holds: tuple[Hold, ...]) -> ZonePlan:
         if zone.gateway_id not in self._ahead:
             usual = usual_hours(self._store, zone.gateway_id, self._now)
             self._ahead[zone.gateway_id] = weather_ahead(self._now, self._forecast, usual)

@@ -35,5 +35,4 @@ def shorten(store: Store, retention: Retention, now: int) -> None:
         store.orders.forget(now - retention.orders_days * DAY_S)
         store.decisions.forget(now - retention.decisions_days * DAY_S)
         end = (now - retention.history_whole_days * DAY_S) // HOUR_S * HOUR_S
-        store.journal.thin_moments(end - THINNED_AGAIN_S, end)
-        store.journal.forget_moments(now - retention.history_days * DAY_S)
+        store.journal.shorten_moments(now - retention.history_days * DAY_S, end - THINNED_AGAIN_S, end)

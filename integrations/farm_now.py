@@ -15,7 +15,7 @@ from compute_service.domain.orders import Hold, OrderRow, in_force
 from compute_service.domain.ports import DecisionRow, GatewayRow, Moment, WaterTotal
 from compute_service.domain.zone import Config, Zone
 from compute_service.orders import is_serving, service_now
-from compute_service.plans import Kept, Planner
+from compute_service.plans import PlanMemo, Planner
 from compute_service.reading import OPENING, SHUT, farm_text, last_decision, valves_of
 
 CLOSED = "closed"  # as Home Assistant says it of a valve that is shut
@@ -72,7 +72,7 @@ class FarmReader:
         self._decisions: dict[str, tuple[int, DecisionRow]] = {}
         self._totals: tuple[WaterTotal, ...] = ()
         self._totals_seq = -1
-        self._plans: Kept = {}
+        self._plans: PlanMemo = {}
 
     def config(self) -> Config:
         """The farm as its service knew it last. Raises StoreError if none ever ran on this store."""
@@ -96,7 +96,7 @@ class FarmReader:
         moments = {moment.zone_id: moment for moment in self.store.journal.newest_moments()}
         gateways = {row["gateway_id"]: row for row in self.store.updates.gateways()}
         valves, given_l = self._valves(config, orders), self._litres(config)
-        planner = Planner(self.store, now, kept=self._plans)
+        planner = Planner(self.store, now, memo=self._plans)
         zones = tuple(
             ZoneNow(
                 zone=zone,

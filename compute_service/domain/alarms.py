@@ -9,7 +9,8 @@ of one that stands is laxer than that of a new one. Times are Unix seconds.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
-from zlib import crc32
+
+from compute_service.domain.inputs import digest
 
 CRITICAL, WARNING, NOTICE = "critical", "warning", "notice"
 SEVERITIES = (CRITICAL, WARNING, NOTICE)  # the worst first
@@ -287,7 +288,7 @@ def _farm(_state: FarmState, only: Collection[str] | None) -> Iterator[Subject]:
 def _settings(state: FarmState, only: Collection[str] | None) -> Iterator[Subject]:
     """Other mistakes are another subject: an alarm keeps the words that it was raised with."""
     if only is None and state.mistakes:
-        yield Subject(f"zones-{crc32(' '.join(state.mistakes).encode()):08x}", None, None)
+        yield Subject(f"zones-{digest(' '.join(state.mistakes))[:8]}", None, None)
 
 
 F = TypeVar("F")

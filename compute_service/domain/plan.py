@@ -80,8 +80,8 @@ class ZonePlan:
         """What keeps the service from opening, in words: who holds it until when, or that it only advises."""
         end = held_until(self.holds)
         then = "no run" if end is None else f"no run before {clock(end, timezone)}"
-        held = [f"held: {hold_check(hold, timezone).why}: {then}" for hold in self.holds]
-        return (*held, *(["advice only: nothing opens unless a person orders it"] if self.is_advice else []))
+        whys = [f"held: {hold_check(hold, timezone).why}: {then}" for hold in self.holds]
+        return (*whys, *(["advice only: nothing opens unless a person orders it"] if self.is_advice else []))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -386,11 +386,11 @@ class Journal(Protocol):
     def moments(self, zone_id: str, begin: int, end: int) -> list[Moment]:
         """How a zone was in a time (`end` is not in it), the oldest first."""
 
-    def thin_moments(self, begin: int, end: int) -> None:
-        """Of a time (`end` is not in it) keep one moment a zone and hour: its last, with the litres of all of them."""
+    def shorten_moments(self, before: int, begin: int, end: int) -> None:
+        """Forget how the zones were before a time, and from `begin` to `end` keep one moment a zone and hour.
 
-    def forget_moments(self, before: int) -> int:
-        """Forget how the zones were before a time; gives how many moments."""
+        That is the hour's last, with the litres of all of them; `end` is not in it.
+        """
 
     def newest_moments(self) -> list[Moment]:
         """How each zone was last, by name."""

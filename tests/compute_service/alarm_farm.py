@@ -296,7 +296,7 @@ STORIES: dict[str, tuple[Callable[[Farm], None], Callable[[Farm], Farm | None], 
     "clock_unsure": (unsure, sure, GATEWAY),
     "forecast_stale": (old_forecast, new_forecast, "farm"),
     "forecast_useless": (short_forecast, longer_forecast, "farm"),
-    "settings_mistaken": (mistaken, mended, "zones-13dbdeeb"),
+    "settings_mistaken": (mistaken, mended, "zones-3aa217a2"),
     "disk_low": (full_disk, roomy_disk, "farm"),
 }
 # These rest on a verdict like the others of their probes; what makes it is tested with the probes.

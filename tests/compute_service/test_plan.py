@@ -21,7 +21,7 @@ from compute_service.domain.shared_pump import Pump, Use, share
 from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.domain.zone import Zone
 from compute_service.domain.zone_model import Sample, WeatherHour, ZoneModel
-from compute_service.plans import Kept, Planner, hindsight
+from compute_service.plans import PlanMemo, Planner, hindsight
 from tests.compute_service.bench import NOON, Bench, living, zone
 from tests.compute_service.in_memory.store import InMemoryStore
 from tests.compute_service.kept import hold
@@ -261,11 +261,11 @@ def test_a_plan_is_kept_until_something_is_another() -> None:
     bench.service.start()
     bench.hear_reading("a", vwc=0.25)
     bench.tick(10)
-    kept: Kept = {}
-    plans = [Planner(store, bench.now, kept=kept).plan(A) for _ in range(2)]
+    memo: PlanMemo = {}
+    plans = [Planner(store, bench.now, memo=memo).plan(A) for _ in range(2)]
     assert plans[0] is plans[1]
     store.orders.hold(hold("pause", A.zone_id, bench.now, bench.now + DAY_S))
-    held = Planner(store, bench.now, kept=kept).plan(A)
+    held = Planner(store, bench.now, memo=memo).plan(A)
     assert held
     assert held.holds
 

@@ -53,10 +53,10 @@ ALARM_MUTATIONS = (
         ALARMS_TESTS + "test_an_alarm_is_raised_and_ends[valve_open]",
     ),
     Mutation(
-        "a run under way is no open valve",
-        ALARM_CONDITIONS,
-        "max([zone.run_ended_at, *shuts_by])",
-        "max([zone.run_ended_at])",
+        "a run without an answer is no open valve",
+        ALARMS,
+        "_shuts_by(command) if command else at)",
+        "at)",
         ALARMS_TESTS + "test_a_run_under_way_is_no_open_valve",
     ),
     Mutation(

@@ -70,24 +70,24 @@ class JournalTables:
         query = f"SELECT {_MOMENT} FROM history WHERE zone_id = ? AND at >= ? AND at < ? ORDER BY at"  # noqa: S608 - our own words
         return self._moments(query, zone_id, begin, end)
 
-    def thin_moments(self, begin: int, end: int) -> None:
-        """Of a time (`end` is not in it) keep one moment a zone and hour: its last, with the litres of all of them."""
+    def shorten_moments(self, before: int, begin: int, end: int) -> None:
+        """Forget how the zones were before a time, and from `begin` to `end` keep one moment a zone and hour.
+
+        That is the hour's last, with the litres of all of them; `end` is not in it.
+        """
         hours = (
             "SELECT min(at), max(at), sum(litres) FROM history WHERE zone_id = ? AND at >= ? AND at < ?"
             " GROUP BY at / 3600 HAVING count(*) > 1"
         )
+        delete = "DELETE FROM history WHERE zone_id = ? AND at >= ? AND at < ?"
         with self._database.transaction():
             for zone_id in self._zone_ids():
+                self._database.run(delete, zone_id, 0, before)
                 for first, last, litres in self._database.all(hours, zone_id, begin, end):
-                    of_zone = "WHERE zone_id = ? AND at"
-                    self._database.run(f"UPDATE history SET litres = ? {of_zone} = ?", litres, zone_id, last)  # noqa: S608 - our own words
-                    self._database.run(f"DELETE FROM history {of_zone} >= ? AND at < ?", zone_id, first, last)  # noqa: S608 - our own words
-
-    def forget_moments(self, before: int) -> int:
-        """Forget how the zones were before a time; gives how many moments."""
-        delete = "DELETE FROM history WHERE zone_id = ? AND at < ?"
-        with self._database.transaction():
-            return sum(self._database.run(delete, zone_id, before) for zone_id in self._zone_ids())
+                    self._database.run(
+                        "UPDATE history SET litres = ? WHERE zone_id = ? AND at = ?", litres, zone_id, last
+                    )
+                    self._database.run(delete, zone_id, first, last)
 
     def _zone_ids(self) -> list[str]:
         """Every zone that there ever was: each has its own part of the index."""
