@@ -5,9 +5,7 @@ import json
 import logging
 import os
 import shutil
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -24,6 +22,7 @@ from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.commands import ulid
 from compute_service.domain.ports import Beat, Updates
 from compute_service.errors import ComputeError, StoreError
+from compute_service.interruption import interruption
 from compute_service.retention import Retention
 from compute_service.service import Service
 
@@ -51,9 +50,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve a farm until SIGINT or SIGTERM."""
     watch = settings.SettingsWatch(args.zones)
     farm = watch.farm
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = interruption()
     with ExitStack() as stack:
         store = stack.enter_context(closing(SqliteStore(args.store)))
         record = _recorder(stack.enter_context(_append(args.events)) if args.events else None)

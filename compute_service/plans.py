@@ -63,7 +63,7 @@ class Planner:
     def _share(self) -> dict[str, ZonePlan]:
         """The plans of all zones where one pump waters them; else none, for each is its own affair."""
         text = self._store.updates.config()
-        gives_l_min = json.loads(text)["pump_l_min"] if text else None
+        gives_l_min = json.loads(text).get("pump_l_min") if text else None
         if text is None or gives_l_min is None:
             return {}
         zones = {zone.zone_id: zone for zone in config_from(text, crops_table.crop).zones}
