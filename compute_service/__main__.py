@@ -5,9 +5,7 @@ import json
 import logging
 import os
 import shutil
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -24,6 +22,8 @@ from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.commands import ulid
 from compute_service.domain.ports import Beat, Updates
 from compute_service.errors import ComputeError, StoreError
+from compute_service.interruption import interruption
+from compute_service.retention import Retention
 from compute_service.service import Service
 
 if TYPE_CHECKING:
@@ -48,20 +48,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Serve a farm until SIGINT or SIGTERM."""
-    farm = zones_file.load(args.zones)
     watch = settings.SettingsWatch(args.zones)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    farm = watch.farm
+    stop = interruption()
     with ExitStack() as stack:
         store = stack.enter_context(closing(SqliteStore(args.store)))
         record = _recorder(stack.enter_context(_append(args.events)) if args.events else None)
         connection = stack.enter_context(closing(MqttConnection(args.certs, args.endpoint, args.port)))
         forecasts = Forecasts(_from_zones_file(args.zones, farm.forecast))
         surroundings = (lambda: int(time.time()), record, lambda: forecasts.newest, lambda: _free_bytes(args.store))
-        service = Service(farm, store, connection.publish, *surroundings)
+        retention = Retention(
+            journal_days=args.journal_days, orders_days=args.journal_days, history_days=args.history_days
+        )
+        service = Service(farm, store, connection.publish, *surroundings, retention)
         connection.connect(service.handle)
-        service.start()
+        service.start(watch.first)
         print(f"{farm.farm}: serving, zones: {len(farm.zones)}; Ctrl-C stops", flush=True)
         while not stop.wait(TICK_S):
             if change := watch.change():
@@ -160,6 +161,12 @@ def replay_day(args: argparse.Namespace) -> int:
     return 1 if differences else 0
 
 
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 7 <= int(text) <= 36500:
+        raise argparse.ArgumentTypeError(f"{text!r}: want days, from 7 to 36500")
+    return int(text)
+
+
 def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
@@ -207,6 +214,8 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--endpoint", default="localhost", help="the broker's host name")
     verb.add_argument("--port", type=int, default=8883)
     verb.add_argument("--events", type=Path, help="append every command, ack, refusal and decision as a JSON line")
+    verb.add_argument("--journal-days", type=_days, default=400, help="keep what happened, and orders, so long")
+    verb.add_argument("--history-days", type=_days, default=800, help="keep how the zones were so long")
     verb.set_defaults(run=run)
 
     verb = verbs.add_parser(

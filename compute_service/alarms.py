@@ -65,6 +65,7 @@ class AlarmWatch:
         self._memory: dict[Key, Standing] = {}
         self._news: set[str] = set()  # zones and gateways that something was heard of
         self._listening_since = self._looked_at = 0
+        self._mistakes: tuple[str, ...] = ()
 
     def start(self, now: int) -> None:
         """Gather what is known, and take up the alarms that stand."""
@@ -79,6 +80,8 @@ class AlarmWatch:
             zone = next(zone for zone in self._config.zones if zone.zone_id == zone_id)
             if model := self._store.zones.model(zone):
                 _follow_model(facts, model)
+        for note in self._store.journal.last(1, ("settings",)):
+            self.hear_settings(tuple(note["body"].get("mistakes", ())))
         for note in self._store.journal.last(200, ("error",)):
             self.hear_note(note["kind"], note["zone_id"], note["gateway_id"], note["body"], note["at"])
         self._news.clear()
@@ -103,6 +106,10 @@ class AlarmWatch:
             if before is not None and count > before:
                 gateway.dropped_at = heard_at
         self._touch(gateway.gateway_id, *self._zone_ids[gateway.gateway_id])
+
+    def hear_settings(self, mistakes: tuple[str, ...]) -> None:
+        """The zones file is another one: with mistakes, so that the farm goes by what it said before, or with none."""
+        self._mistakes, self._looked_at = mistakes, 0
 
     def hear_clock(self, gateway_id: str, is_sure: bool, now: int) -> None:
         """A sample of a sure or unsure time, or a command that was rejected for it."""
@@ -190,6 +197,7 @@ class AlarmWatch:
             commands=tuple(_command_facts(row) for row in self._store.commands.open()),
             forecast=self._forecast_facts(now) if is_whole else None,
             disk_free_bytes=self._free_bytes() if is_whole else None,
+            mistakes=self._mistakes,
         )
 
     def _forecast_facts(self, now: int) -> ForecastFacts | None:

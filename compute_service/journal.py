@@ -1,16 +1,13 @@
-"""What the journal says of a command, an ack and a decision, and how long it says so."""
+"""What the journal says of a command, an ack and a decision; how long it says so, `retention` has."""
 
 from typing import TYPE_CHECKING, Any
 
-from compute_service.domain.ports import Journal, Moment
-from compute_service.domain.units import DAY_S
+from compute_service.domain.ports import Moment
 from compute_service.zone_models import Work
 
 if TYPE_CHECKING:
     from protocol.messages import Ack, Command
 
-DECISIONS_KEPT_S = 2 * DAY_S  # in the journal, which says that there was one; the book of decisions keeps them all
-KEPT_S = 400 * DAY_S
 KINDS = ("order", "hold", "release", "command", "ack", "status", "error", "alarm", "settings")
 
 
@@ -39,12 +36,6 @@ def moment(work: Work) -> Moment:
         sigma_mm=_rounded(receipt.get("sigma_mm")),
         litres=round(sum(work.inputs["water"].get("litres", ())), 1),
     )
-
-
-def shorten(journal: Journal, now: int) -> None:
-    """Forget what is too old to be asked for."""
-    journal.forget(("decision",), now - DECISIONS_KEPT_S)
-    journal.forget(KINDS, now - KEPT_S)
 
 
 def _rounded(value: float | None, digits: int = 2) -> float | None:

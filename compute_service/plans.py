@@ -4,21 +4,24 @@ It reads only, so that a page or a shell plans beside the running service. A zon
 whoever shows many keeps them by the zone and `ZonePlan.at`.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from compute_service import commands
 from compute_service.adapters import crops_table
 from compute_service.domain.decide import ZoneState
 from compute_service.domain.forecast import Forecast
-from compute_service.domain.inputs import Inputs, conclude, zone_from
+from compute_service.domain.inputs import Inputs, conclude, config_from, zone_from
 from compute_service.domain.orders import Hold, in_force
 from compute_service.domain.plan import HORIZON_S, HourAhead, Standpoint, ZonePlan, plan, weather_ahead
 from compute_service.domain.ports import Store
 from compute_service.domain.refill import net_mm
+from compute_service.domain.shared_pump import Pump, Use, share
 from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.domain.zone import Zone
 from compute_service.domain.zone_model import WeatherHour, ZoneModel
@@ -26,21 +29,64 @@ from compute_service.domain.zone_model import WeatherHour, ZoneModel
 USUAL_S = 3 * DAY_S  # of the last weather that stands for what no forecast tells
 
 
-class Planner:
-    """Plans of one moment, from a store that may be read only; the weather is gathered once a gateway."""
+PlanMemo = dict[str, tuple[tuple[Any, ...], ZonePlan]]  # by zone: what a plan was made from, and the plan
 
-    def __init__(self, store: Store, now: int, forecast: Forecast | None = None) -> None:
-        self._store, self._now, self._forecast = store, now, forecast
+
+class Planner:
+    """Plans of one moment, from a store that may be read only; the weather is gathered once a gateway.
+
+    Without a forecast it goes by the one that the last decision went by, while that is fresh. `memo` has plans of
+    moments before, made anew only when the zone's belief, its holds, its settings, its run or the hour are others.
+    """
+
+    def __init__(self, store: Store, now: int, forecast: Forecast | None = None, memo: PlanMemo | None = None) -> None:
+        self._store, self._now = store, now
+        self._forecast = forecast or last_forecast(store)
+        self._memo: PlanMemo = {} if memo is None else memo
         self._holds = store.orders.holds()
         self._ahead: dict[str, tuple[HourAhead, ...]] = {}
         under_way = [row for row in store.commands.open() if commands.opens(row)]
         self._coming_s = {row.zone_id: row.message.get("duration_s") or 0 for row in under_way}
+        self._shared: dict[str, ZonePlan] | None = None
 
     def plan(self, zone: Zone) -> ZonePlan | None:
-        """What comes at a zone; None while nothing is known of it."""
+        """What comes at a zone, of a shared pump in turn; None while nothing is known of it."""
+        if self._shared is None:
+            self._shared = self._share()
+        return self._shared.get(zone.zone_id) or self._alone(zone)
+
+    def next_run_at(self, zone: Zone) -> int | None:
+        """When the next run is likely (Unix s); None where none is within the horizon, or nothing opens by itself."""
+        zone_plan = self.plan(zone)
+        return zone_plan.runs[0].likely if zone_plan and zone_plan.runs else None
+
+    def _share(self) -> dict[str, ZonePlan]:
+        """The plans of all zones where one pump waters them; else none, for each is its own affair."""
+        text = self._store.updates.config()
+        gives_l_min = json.loads(text).get("pump_l_min") if text else None
+        if text is None or gives_l_min is None:
+            return {}
+        zones = {zone.zone_id: zone for zone in config_from(text, crops_table.crop).zones}
+        uses = tuple(
+            Use(self._now, self._now + seconds, zones[name].flow_l_min)
+            for name, seconds in self._coming_s.items()
+            if name in zones
+        )
+        plans = [one for zone in zones.values() if (one := self._alone(zone))]
+        return share(plans, zones, Pump(gives_l_min=gives_l_min, uses=uses, forecast=self._forecast))
+
+    def _alone(self, zone: Zone) -> ZonePlan | None:
         model = self._store.zones.model(zone)
         if model is None:
             return None
+        holds = in_force(self._holds, zone.zone_id, self._now)
+        source = (model.at, holds, zone, self._coming_s.get(zone.zone_id, 0), self._now // HOUR_S)
+        entry = self._memo.get(zone.zone_id)
+        if entry is None or entry[0] != source:
+            entry = self._memo[zone.zone_id] = (source, self._anew(zone, model, holds))
+        return entry[1]
+
+    def _anew(self, zone: Zone, model: ZoneModel, holds: tuple[Hold, ...]) -> ZonePlan:
         if zone.gateway_id not in self._ahead:
             usual = usual_hours(self._store, zone.gateway_id, self._now)
             self._ahead[zone.gateway_id] = weather_ahead(self._now, self._forecast, usual)
@@ -48,7 +94,6 @@ class Planner:
             zone, self._now - 2 * DAY_S, midnight(zone, self._now), zone.place.season_begun(self._now)
         )
         litres = self._coming_s.get(zone.zone_id, 0) * zone.flow_l_min / 60
-        holds = in_force(self._holds, zone.zone_id, self._now)
         stand = standpoint(zone, state, holds, self._now, net_mm(zone.place.emitters, litres))
         return plan(zone, model, self._ahead[zone.gateway_id], self._now, stand, self._forecast)
 
@@ -60,6 +105,15 @@ def usual_hours(store: Store, gateway_id: str, now: int) -> list[WeatherHour]:
     return [record.hour for record in records if record]
 
 
+def last_forecast(store: Store) -> Forecast | None:
+    """The forecast that the last decision went by."""
+    newest = next(iter(store.decisions.last(1)), None)
+    if newest is None:
+        return None
+    _, inputs = next(iter(store.decisions.with_inputs(newest["at"], newest["at"] + 1)), (None, None))
+    return Inputs.from_json(inputs).forecast if inputs else None
+
+
 def midnight(zone: Zone, now: int) -> int:
     """When the farm's day began."""
     local = datetime.fromtimestamp(now, ZoneInfo(zone.timezone))
@@ -69,15 +123,13 @@ def midnight(zone: Zone, now: int) -> int:
 def standpoint(zone: Zone, state: ZoneState, holds: tuple[Hold, ...], now: int, coming_mm: float) -> Standpoint:
     """How a zone stands, of what its decisions know of it."""
     since = midnight(zone, now)
-    untils = [hold.until for hold in holds]
     return Standpoint(
         used_today_s=sum(run.duration_s for run in state.runs if run.ended_at >= since),
         used_today_l=state.used_today_l,
         used_season_l=state.used_season_l,
         last_run_at=max((run.ended_at for run in state.runs), default=None),
         coming_mm=coming_mm,
-        is_held=bool(holds),
-        held_until=None if None in untils else max((until for until in untils if until), default=None),
+        holds=holds,
     )
 
 

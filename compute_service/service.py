@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from compute_service import commands, journal, untrusted_reports
+from compute_service import commands, events, journal, settings, untrusted_reports
 from compute_service.alarms import AlarmWatch
 from compute_service.domain.decide import FUTURE_S, Decision
 from compute_service.domain.forecast import Forecast
@@ -21,6 +21,7 @@ from compute_service.domain.inputs import config_text
 from compute_service.domain.orders import (
     EXPIRED,
     REFUSED,
+    SETTINGS,
     UNDER_WAY,
     WAITING,
     ManualRun,
@@ -35,6 +36,7 @@ from compute_service.domain.zone_model import Sample
 from compute_service.errors import ComputeError
 from compute_service.farm_weather import FarmWeather
 from compute_service.orders import Orders, why_not
+from compute_service.retention import RETENTION, Retention, shorten
 from compute_service.settings import Change
 from compute_service.untrusted_reports import claimed_by, one_line
 from compute_service.zone_models import ZoneModels
@@ -42,7 +44,7 @@ from protocol import messages, topics
 from protocol.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from protocol.events import AckEvent, CommandEvent, DecisionEvent, Event, StatusEvent
+    from protocol.events import Event
     from protocol.messages import Ack, Command, Diagnostics, ErrorReport, Reading, Status, Update
     from protocol.messages import Sample as SampleMessage
 
@@ -81,12 +83,13 @@ class Service:
         record: Record,
         forecast: Callable[[], Forecast | None] = lambda: None,
         free_bytes: Callable[[], int | None] = lambda: None,
+        retention: Retention = RETENTION,
     ) -> None:
         self._store = store
         self._publish = publish
         self._now = clock_now
         self._record = record
-        self._forecast, self._free_bytes = forecast, free_bytes
+        self._forecast, self._free_bytes, self._retention = forecast, free_bytes, retention
         self._go_by(config)
         self._refusals: dict[tuple[str, str], None] = {}  # those that were told of, the latest last
         self._last_status: dict[str, tuple[str, str]] = {}  # of each gateway: its state, its boot
@@ -115,13 +118,21 @@ class Service:
                 self._go_by(change.config)
                 self._store.updates.save_config(config_text(change.config))
                 self._alarms.start(self._now())
+            self._alarms.hear_settings(change.mistakes)
             self._note("settings", None, None, change.to_note())
+            settings.settle(self._store, change, self._now())
 
-    def start(self) -> None:
-        """Take up again after a stop or a crash: give up what is over, publish the rest again, unchanged."""
+    def start(self, first: Change | None = None) -> None:
+        """Take up again after a stop or a crash: give up what is over, publish the rest again, unchanged.
+
+        `first`: the settings that the service begins with, so that the orders that asked for them come to their end.
+        """
         with self._lock:
             self._store.updates.save_config(config_text(self._config))
             self._alarms.start(self._now())
+            if first:
+                self._alarms.hear_settings(first.mistakes)
+                settings.settle(self._store, first, self._now())
             self._give_up(self._now())
             for stop in commands.unanswered_stops(self._store.commands):
                 self._tell_command(stop.message)
@@ -162,7 +173,7 @@ class Service:
                 self._send_update(update)
             if self._shortened_on != now // DAY_S:
                 self._shortened_on = now // DAY_S
-                journal.shorten(self._store.journal, now)
+                shorten(self._store, self._retention, now)
                 self._alarms.forget(now)
             self._alarms.look(now)
 
@@ -271,8 +282,7 @@ class Service:
         command = self._store.commands.get(ack["command_id"])
         if command is None or not commands.answers(ack, command):
             raise _RefusedError(ack["gateway_id"], "ack", f"answers no command of ours: {ack['command_id']}")
-        event: AckEvent = {**ack, "kind": "ack", "received_at": now}
-        self._record(event)
+        self._record(events.ack(ack, now))
         if not commands.acknowledge(self._store.commands, self._store.zones, command, ack, now):
             self._store.updates.count("acks_without_effect")
             return
@@ -297,24 +307,13 @@ class Service:
         state, boot_id = status["state"], status["boot_id"]
         if self._last_status.get(gateway_id) != (state, boot_id):  # a gateway that is gone, or back, or booted, is news
             self._last_status[gateway_id] = (state, boot_id)
-            event: StatusEvent = {
-                "at": now,
-                "kind": "status",
-                "gateway_id": gateway_id,
-                "state": state,
-                "boot_id": boot_id,
-                "reset_cause": status.get("reset_cause"),
-            }
-            self._record(event)
+            self._record(events.status(status, now))
             self._note("status", None, gateway_id, {"state": state, "reset_cause": status.get("reset_cause")})
 
     def _error(self, report: "ErrorReport", now: int) -> None:
         gateway_id, code, text = report["gateway_id"], report["code"], report["text"]
         log.warning("%s reports %s: %s", gateway_id, code, one_line(text))
-        boot_id = report["boot_id"]
-        self._record(
-            {"at": now, "kind": "error", "gateway_id": gateway_id, "boot_id": boot_id, "code": code, "text": text}
-        )
+        self._record(events.error(report, now))
         self._note("error", None, gateway_id, {"code": code, "text": text})
         self._learn_from(report, now)
 
@@ -362,7 +361,8 @@ class Service:
     # what follows
 
     def _take_orders(self, now: int) -> None:
-        waiting = [row.order for row in self._store.orders.open() if row.state == WAITING]
+        rows = self._store.orders.open()
+        waiting = [row.order for row in rows if row.state == WAITING and row.order.action != SETTINGS]
         for number, order in enumerate(waiting, 1):
             self._take_order(order, waiting[number:], now)
 
@@ -412,7 +412,7 @@ class Service:
                 self._orders.move(order, REFUSED, now, reason=decision.sentence)
         self._zone_models.remember(work)
         self._alarms.decide(work)
-        self._tell_decision(decision_id, row)
+        self._record(events.decision(decision_id, row))
         if command:
             self._tell_command(command)
             self._send_command(command)
@@ -431,22 +431,8 @@ class Service:
                 self._note("ack", command.zone_id, command.gateway_id, body)
                 self._orders.settle(now)
 
-    def _tell_decision(self, decision_id: str, row: Mapping[str, Any]) -> None:
-        event: DecisionEvent = {
-            "kind": "decision",
-            "decision_id": decision_id,
-            "zone_id": row["zone_id"],
-            "at": row["at"],
-            "intent": row["intent"],
-            "checks": row["checks"],
-            "sentence": row["sentence"],
-            "receipt": row["receipt"],
-        }
-        self._record(event)
-
     def _tell_command(self, command: "Command") -> None:
-        event: CommandEvent = {"at": command["issued_at"], **command, "kind": "command"}
-        self._record(event)
+        self._record(events.command(command))
 
     def _send_command(self, command: "Command") -> None:
         command_id = command["command_id"]

@@ -1,7 +1,8 @@
 """The zones file as a document that people edit while the service runs: read, changed at once or not at all, watched.
 
-A change is checked as the service checks it, takes the file's place in one step, and stands in the journal with who
-made it. The running service goes by it from its next tick on; of a file with a mistake it tells, and goes by the old.
+A change is checked as the service checks it, takes the file's place in one step, and is an order like the others: with
+who made it, from where and when, and with an end once the service goes by it. The running service does from its next
+tick on; of a file with a mistake it tells, by an alarm too, and goes by the old.
 """
 
 import os
@@ -11,14 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from compute_service import orders
 from compute_service.adapters import zones_file
 from compute_service.domain.inputs import digest
+from compute_service.domain.orders import DONE, REFUSED, SETTINGS, Order, OrderRow
 from compute_service.domain.ports import Store
 from compute_service.domain.zone import Config
-from compute_service.errors import ConfigError, SettingsError
+from compute_service.errors import ComputeError, ConfigError, SettingsError
 
-KIND = "settings"
+KIND = "settings"  # of the journal's rows
 SAVE, LOAD, REFUSAL = "saved", "loaded", "refused"
+MOST_NOTES = 1000  # of the journal's rows about settings, that orders which still wait may be among
+OVERTAKEN = "the file was changed again before the service had read it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ def check(path: Path, text: str) -> Config:
 
 
 def edit(store: Store, path: Path, change: Edit) -> Document:
-    """Put another text in the document's place, in one step.
+    """Put another text in the document's place, in one step, and write down who ordered it.
 
     Raises SettingsError if the document was changed meanwhile, ConfigError for a text with mistakes; then nothing is
     another than before.
@@ -92,10 +97,32 @@ def edit(store: Store, path: Path, change: Edit) -> Document:
     check(path, change.text)
     document = Document(path, change.text)
     body = {"state": SAVE, "by": change.by, "via": change.via, "digest": document.digest, "text": change.text}
+    name = orders.new_order_id(change.at)
+    order = Order(order_id=name, action=SETTINGS, at=change.at, by=change.by, via=change.via, why=path.name)
     with store.transaction(durable=True):
-        store.journal.add(change.at, KIND, None, None, body)
+        store.journal.add(change.at, KIND, None, None, {**body, "order_id": order.order_id})
+        store.orders.add(order)
+        orders.note(store, OrderRow(order=order), order.at)
         _replace(path, change.text)
     return document
+
+
+def settle(store: Store, change: "Change", now: int) -> None:
+    """The orders that wait for settings come to their end: done is the one whose text the service goes by now.
+
+    One whose text was replaced before the service had read it is refused: another came after it.
+    """
+    waiting = [row.order for row in store.orders.open() if row.order.action == SETTINGS]
+    if not waiting:
+        return
+    notes = (row["body"] for row in store.journal.last(MOST_NOTES, (KIND,)))
+    digests = {body["order_id"]: body["digest"] for body in notes if "order_id" in body}
+    for order in waiting:
+        is_here = change.config is not None and digests.get(order.order_id) == change.document.digest
+        reason = "" if is_here else "; ".join(change.mistakes) or OVERTAKEN
+        state = DONE if is_here else REFUSED
+        store.orders.move(order.order_id, state, reason=reason, ended_at=now)
+        orders.note(store, OrderRow(order=order, state=state, reason=reason, ended_at=now), now)
 
 
 def _replace(path: Path, text: str) -> None:
@@ -114,34 +141,57 @@ def _replace(path: Path, text: str) -> None:
 
 
 class SettingsWatch:
-    """The file of a running service; looking costs one `stat` until it is another one."""
+    """The file of a running service, from how it is now; looking costs one `stat` until it is another one.
+
+    Raises SettingsError or ConfigError if the service cannot begin with it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._mark = self._mark_now()
-        self._digest = read(path).digest
+        document = read(path)
+        self._digest = document.digest
+        self.farm = zones_file.load(path)
+        self.first = Change(document, self.farm)
+
+    def is_changed(self) -> bool:
+        """Was the file touched since `change` looked at it? One that is away for a moment is not another one."""
+        return self._mark_now() not in {None, self._mark}
 
     def change(self) -> Change | None:
         """What the file has become, once for each time that it is another; None while it is as it was."""
-        mark = self._mark_now()
-        if mark in {None, self._mark}:
-            return None  # a file that is away for a moment is not another one
-        try:
-            document = read(self._path)
-        except SettingsError:
+        if not self.is_changed():
             return None
-        self._mark = mark
+        self._mark = self._mark_now()
+        try:
+            data = self._path.read_bytes()
+        except OSError:
+            return None  # until its rights or its place are others
+        document = Document(self._path, data.decode(errors="replace"))
         if document.digest == self._digest:
             return None
         self._digest = document.digest
-        try:
-            return Change(document, check(self._path, document.text))
-        except ConfigError as error:
-            return Change(document, None, tuple(error.mistakes))
+        config, mistakes = _config(document, data)
+        return Change(document, config, mistakes)
 
-    def _mark_now(self) -> tuple[int, int, int] | None:
+    def _mark_now(self) -> tuple[int, int, int, int] | None:
         try:
             status = self._path.stat()
         except OSError:
             return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
+        return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+
+
+def _config(document: Document, data: bytes) -> tuple[Config | None, tuple[str, ...]]:
+    """The farm of a document, or what is wrong with it: whatever that is, the service goes on."""
+    name = document.path.name
+    try:
+        data.decode()
+        return check(document.path, document.text), ()
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        return None, (f"{name}:{line}: a letter that is not UTF-8; save the file as UTF-8",)
+    except ConfigError as error:
+        return None, tuple(error.mistakes)
+    except ComputeError as error:
+        return None, (f"{name}: {error}",)

@@ -21,7 +21,7 @@ from compute_service.domain.alarms import AlarmRow, worst
 from compute_service.domain.decide import span
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.orders import DONE, UNDER_WAY, WAITING, Order, OrderRow, clock, hold_check, in_force
-from compute_service.domain.plan import ZonePlan
+from compute_service.domain.plan import ZonePlan, held_until
 from compute_service.domain.ports import Store
 from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config
@@ -207,13 +207,15 @@ def _plan(zone_id: str, zone_plan: ZonePlan | None, timezone: str) -> Iterator[s
         yield f"{zone_id}: nothing is known of its water yet"
         return
     until = clock(zone_plan.until, timezone)
-    if zone_plan.is_held and zone_plan.held_until is None:
-        yield f"{zone_id}: none until somebody resumes"
-    elif not zone_plan.runs:
-        yield f"{zone_id}: none before {until}"
-    else:
+    runs = zone_plan.advice if zone_plan.is_advice else zone_plan.runs
+    if runs:
         yield f"{zone_id}:"
-    for run in zone_plan.runs:
+    elif zone_plan.holds and held_until(zone_plan.holds) is None:
+        yield f"{zone_id}: none until somebody resumes"
+    else:
+        yield f"{zone_id}: none before {until}"
+    yield from (f"  {note}" for note in zone_plan.notes(timezone))
+    for run in runs:
         earliest = clock(run.earliest, timezone)
         if run.likely is None:
             yield f"  not before {earliest}, and perhaps none until {until}"

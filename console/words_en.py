@@ -102,6 +102,7 @@ WORDS = {
     "action_open": "open",
     "action_pause": "pause",
     "action_resume": "resume",
+    "action_settings": "settings",
     "order_waiting": "written down",
     "order_under_way": "sent",
     "order_done": "done",

@@ -102,6 +102,7 @@ WORDS = {
     "action_open": "abrir",
     "action_pause": "pausar",
     "action_resume": "retomar",
+    "action_settings": "ajustes",
     "order_waiting": "anotada",
     "order_under_way": "enviada",
     "order_done": "feita",

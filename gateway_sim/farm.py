@@ -105,12 +105,6 @@ class Zone:
         """Flow through the open valve: 1 mm on 1 m2 is 1 litre."""
         return self.application_rate_mm_h * self.area_m2 / 60
 
-    @property
-    def thirsty_below(self) -> float:
-        """Where the crop begins to suffer, m3/m3 (FAO-56 equation 83)."""
-        soil = self.soil
-        return round(soil.field_capacity - self.crop.depletion * (soil.field_capacity - soil.wilting_point), 4)
-
 
 @dataclass(frozen=True)
 class FarmGateway:

@@ -113,10 +113,6 @@ class Supply:
         self._begin_span(at_ms)
         return True
 
-    def is_told_open(self, zone_id: str) -> bool:
-        """What the valve was told last, whatever it does."""
-        return self._orders[zone_id]
-
     def flow(self, zone_id: str, at_ms: float) -> Flow:
         """What flows at a time."""
         return self._span(at_ms).flows[zone_id]

@@ -13,9 +13,9 @@ from compute_service.domain.alarms import AlarmRow
 from compute_service.domain.inputs import config_from
 from compute_service.domain.orders import Hold, OrderRow, in_force
 from compute_service.domain.ports import DecisionRow, GatewayRow, Moment, WaterTotal
-from compute_service.domain.units import HOUR_S
 from compute_service.domain.zone import Config, Zone
 from compute_service.orders import is_serving, service_now
+from compute_service.plans import PlanMemo, Planner
 from compute_service.reading import OPENING, SHUT, farm_text, last_decision, valves_of
 
 CLOSED = "closed"  # as Home Assistant says it of a valve that is shut
@@ -31,12 +31,15 @@ class ZoneNow:
     decision: DecisionRow | None
     holds: tuple[Hold, ...]
     litres: float
+    planner: Planner
 
     @property
     def next_water_at(self) -> int | None:
-        """When its water is due at the last day's pace, not before (Unix s); None where nothing is known."""
-        hours = self.decision["receipt"].get("next_water_in_h") if self.decision else None
-        return None if hours is None or self.decision is None else int(self.decision["at"] + hours * HOUR_S)
+        """When its next run is likely, by the plan (Unix s); None where none is foreseen, or nothing opens by itself.
+
+        Reckoned when somebody asks.
+        """
+        return self.planner.next_run_at(self.zone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class FarmReader:
         self._decisions: dict[str, tuple[int, DecisionRow]] = {}
         self._totals: tuple[WaterTotal, ...] = ()
         self._totals_seq = -1
+        self._plans: PlanMemo = {}
 
     def config(self) -> Config:
         """The farm as its service knew it last. Raises StoreError if none ever ran on this store."""
@@ -92,6 +96,7 @@ class FarmReader:
         moments = {moment.zone_id: moment for moment in self.store.journal.newest_moments()}
         gateways = {row["gateway_id"]: row for row in self.store.updates.gateways()}
         valves, given_l = self._valves(config, orders), self._litres(config)
+        planner = Planner(self.store, now, memo=self._plans)
         zones = tuple(
             ZoneNow(
                 zone=zone,
@@ -100,6 +105,7 @@ class FarmReader:
                 decision=self._decision(moments.get(zone.zone_id)),
                 holds=in_force(holds, zone.zone_id, now),
                 litres=given_l.get(zone.zone_id, 0.0),
+                planner=planner,
             )
             for zone in config.zones
         )

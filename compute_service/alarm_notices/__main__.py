@@ -2,9 +2,7 @@
 
 import argparse
 import logging
-import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -14,6 +12,7 @@ from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.alarm_notices.feed import feed
 from compute_service.alarm_notices.table import TABLE
 from compute_service.errors import ComputeError, StoreError
+from compute_service.interruption import interruption
 from compute_service.reading import farm_of
 from notices import settings
 from notices.errors import NoticesError, OutboxError
@@ -35,9 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(args: argparse.Namespace) -> int:
     """Read, tell, deliver, again and again; a store or a disk in trouble is waited for."""
-    over = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
+    over = interruption()
     channels = settings.load(args.settings)
     with ExitStack() as stack:
         store = stack.enter_context(closing(SqliteStore.reader(args.store)))

@@ -196,6 +196,12 @@ def disk(state: FarmState, _subject: Subject, stands: bool) -> Answer:
     return Finding(state.now, {"free_bytes": free})
 
 
+def mistaken(state: FarmState, _subject: Subject, _stands: bool) -> Answer:
+    """The zones file was changed, and has mistakes."""
+    more = len(state.mistakes) - 1
+    return Finding(state.now, {"mistake": state.mistakes[0], "more": f" (+{more})" if more else ""})
+
+
 def never(_state: FarmState, _subject: Subject, _stands: bool) -> Answer:
     """Whoever does not move cannot say so: readers find it by the beat, see `service_still`."""
     return None

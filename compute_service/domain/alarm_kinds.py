@@ -283,6 +283,19 @@ KINDS: tuple[AlarmKind, ...] = (
         ),
     ),
     _row(
+        *("settings_mistaken", WARNING, "settings", conditions.mistaken, 0, 0),
+        en=(
+            "The zones file has a mistake, and the farm goes by its old settings: {mistake}{more}",
+            "Mend it in the file; a service that is started anew would not start with it.",
+            "when the file is right again",
+        ),
+        pt=(
+            "O arquivo de zonas tem um erro, e a propriedade segue os ajustes antigos: {mistake}{more}",
+            "Corrija o arquivo; um serviço reiniciado não começaria com ele.",
+            "quando o arquivo estiver certo de novo",
+        ),
+    ),
+    _row(
         *(SERVICE_STILL, CRITICAL, "farm", conditions.never, 0, 0),
         en=(
             "The service does not move: nothing is decided, and orders wait",

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from compute_service.domain.inputs import digest
+
 CRITICAL, WARNING, NOTICE = "critical", "warning", "notice"
 SEVERITIES = (CRITICAL, WARNING, NOTICE)  # the worst first
 FARM = "farm"  # the place of what is no zone's and no gateway's
@@ -130,6 +132,7 @@ class FarmState:
     commands: tuple[CommandFacts, ...] = ()
     forecast: ForecastFacts | None = None
     disk_free_bytes: int | None = None
+    mistakes: tuple[str, ...] = ()  # of a zones file that is not gone by
 
 
 class Subject(NamedTuple):
@@ -282,6 +285,12 @@ def _farm(_state: FarmState, only: Collection[str] | None) -> Iterator[Subject]:
         yield Subject(FARM, None, None)
 
 
+def _settings(state: FarmState, only: Collection[str] | None) -> Iterator[Subject]:
+    """Other mistakes are another subject: an alarm keeps the words that it was raised with."""
+    if only is None and state.mistakes:
+        yield Subject(f"zones-{digest(' '.join(state.mistakes))[:8]}", None, None)
+
+
 F = TypeVar("F")
 
 
@@ -296,6 +305,7 @@ _SCOPES: Mapping[str, Callable[[FarmState, Collection[str] | None], Iterator[Sub
     "probe": _probes,
     "stop": _stops,
     "farm": _farm,
+    "settings": _settings,
 }
 
 

@@ -3,7 +3,7 @@
 Who reads the tables makes the crops. Days count from planting, or from when a perennial's cycle begins.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from compute_service.errors import ComputeError
 
@@ -11,7 +11,6 @@ STAGES = ("initial", "development", "mid", "late")
 SEED_ROOTS_M = 0.20  # of an annual crop at planting: 0.15 to 0.20 (FAO-56, p. 279)
 SEED_HEIGHT_M = 0.05
 CLOSES, MOST_BORNE = 1.2, 1.5  # times p: where stomata close if FAO does not say (the table's median), and the most
-TALL_ENOUGH = 0.45  # a smaller coefficient is of sparse plants, and wind changes it little (FAO-56, p. 121)
 
 
 class CropError(ComputeError):
@@ -60,21 +59,6 @@ class Kc:
     height_m: float
     roots_m: float
     depletion_fraction: float
-
-
-def in_climate(crop: Crop, wind_m_s: float, humidity_min_pct: float) -> Crop:
-    """The crop where it is windier or drier than the tables assume (2 m/s, 45 %), by the means of mid and late season.
-
-    FAO-56, equations 62 (p. 121), 65 (p. 125) and 70 (p. 136). Beyond their limits the nearest limit counts.
-    """
-    wind, humidity = min(max(wind_m_s, 1.0), 6.0), min(max(humidity_min_pct, 20.0), 80.0)
-    more = (0.04 * (wind - 2) - 0.004 * (humidity - 45)) * (min(max(crop.height_m, 0.1), 10.0) / 3) ** 0.3
-
-    def adjusted(coefficients: tuple[float, float, float]) -> tuple[float, float, float]:
-        initial, mid, end = coefficients
-        return initial, mid + more if mid >= TALL_ENOUGH else mid, end + more if end >= TALL_ENOUGH else end
-
-    return replace(crop, single=adjusted(crop.single), basal=adjusted(crop.basal))
 
 
 def kc(crop: Crop, day: float) -> Kc:

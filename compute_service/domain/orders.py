@@ -14,6 +14,7 @@ from compute_service.domain.constraints import Check
 
 STOP, CLOSE, PAUSE = "stop", "close", "pause"
 ACTIONS = (STOP, CLOSE, "open", PAUSE, "resume")
+SETTINGS = "settings"  # another text for the zones file: an order that `settings.edit` gives, and nobody else
 OPEN_LIFE_S = 60  # an open that the service has not taken by then never happens
 WAITING, UNDER_WAY, DONE, REFUSED, EXPIRED = "waiting", "under_way", "done", "refused", "expired"
 ENDS = (DONE, REFUSED, EXPIRED)
@@ -23,6 +24,7 @@ ENDS = (DONE, REFUSED, EXPIRED)
 class Order:
     """What somebody asks for; `zone_id` None is the farm. An `open` has `duration_s` or `volume_l`, a pause `until`.
 
+    `settings` asks for what stands in the zones file already, and waits for the service to go by it.
     `by` is a person or a token by its name, `via` where it came from: shell, page, bridge. `key`: a repeat with the
     same one is the same order.
     """

@@ -17,10 +17,10 @@ from compute_service.domain import balance, constraints, crops, strategy
 from compute_service.domain.balance import Account, Weather
 from compute_service.domain.constraints import MIN_RUN_S, RAIN_TRUST, Now, Wish
 from compute_service.domain.crops import Kc
-from compute_service.domain.decide import REFILL_S, REST_MM, REST_SHARE
+from compute_service.domain.decide import ADVICE, REFILL_S, REST_MM, REST_SHARE
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.fusion import TUNING
-from compute_service.domain.orders import end_of_day
+from compute_service.domain.orders import Hold, clock, end_of_day, hold_check
 from compute_service.domain.refill import net_mm, refill
 from compute_service.domain.strategy import Aim, Need
 from compute_service.domain.units import DAY_S, HOUR_S
@@ -63,14 +63,25 @@ class PlannedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZonePlan:
-    """What comes at a zone until `until`; no `runs`: none within it, or it is held until nobody knows when (None)."""
+    """What comes at a zone until `until`; no `runs`: none within it, or what `holds` it has no end.
+
+    `advice`: the runs of a zone in advice mode, which nobody opens but a person; it has no `runs`.
+    """
 
     zone_id: str
     at: int
     until: int
     runs: tuple[PlannedRun, ...]
-    is_held: bool = False
-    held_until: int | None = None
+    holds: tuple[Hold, ...] = ()
+    is_advice: bool = False
+    advice: tuple[PlannedRun, ...] = ()
+
+    def notes(self, timezone: str) -> tuple[str, ...]:
+        """What keeps the service from opening, in words: who holds it until when, or that it only advises."""
+        end = held_until(self.holds)
+        then = "no run" if end is None else f"no run before {clock(end, timezone)}"
+        whys = [f"held: {hold_check(hold, timezone).why}: {then}" for hold in self.holds]
+        return (*whys, *(["advice only: nothing opens unless a person orders it"] if self.is_advice else []))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +93,13 @@ class Standpoint:
     used_season_l: float = 0.0
     last_run_at: int | None = None
     coming_mm: float = 0.0  # of a command under way
-    is_held: bool = False
-    held_until: int | None = None
+    holds: tuple[Hold, ...] = ()
+
+
+def held_until(holds: Iterable[Hold]) -> int | None:
+    """When the last of them ends (Unix s); None if one has no end, and if there is none."""
+    untils = [hold.until for hold in holds]
+    return None if None in untils else max((until for until in untils if until is not None), default=None)
 
 
 class _Future(NamedTuple):
@@ -155,20 +171,26 @@ def plan(  # noqa: PLR0913, PLR0917  # what is known, and what is to come
     standpoint: Standpoint = Standpoint(),
     forecast: Forecast | None = None,
 ) -> ZonePlan:
-    """The runs that come, by the model as it is believed now, in the order in which they come."""
+    """The runs that come, by the model as it is believed now, in the order in which they come.
+
+    Frost and wind of the forecast's hours keep water back as they will; a forecast that is old says nothing.
+    """
+    holds, is_advice = standpoint.holds, zone.mode == ADVICE
+    forecast = forecast if forecast and forecast.is_fresh(now) else None
     until = ahead[-1].at + HOUR_S if ahead else now
     plan_of = ZonePlan(
         zone_id=zone.zone_id,
         at=now,
         until=until,
         runs=(),
-        is_held=standpoint.is_held,
-        held_until=standpoint.held_until,
+        holds=holds,
+        is_advice=is_advice,
     )
-    if standpoint.is_held and standpoint.held_until is None:
+    if holds and held_until(holds) is None:
         return plan_of
     futures = [_Walk(zone, model, future, standpoint, now, forecast).through(ahead) for future in (DRY, LIKELY, WET)]
-    return replace(plan_of, runs=tuple(_bands(*futures)))
+    runs = tuple(_bands(*futures))
+    return replace(plan_of, advice=runs) if is_advice else replace(plan_of, runs=runs)
 
 
 def _bands(dry: list[_Refill], likely: list[_Refill], wet: list[_Refill]) -> Iterator[PlannedRun]:
@@ -218,7 +240,7 @@ class _Walk:
         self._season_l = standpoint.used_season_l
         self._midnight = end_of_day(now, zone.timezone)
         last_at = standpoint.last_run_at
-        self._free_at = max(now, standpoint.held_until or now, last_at + zone.cooldown_s if last_at else now)
+        self._free_at = max(now, held_until(standpoint.holds) or now, last_at + zone.cooldown_s if last_at else now)
         self._a_day_mm = strategy.demand_mm(account)
         self._refills: list[_Refill] = []
 

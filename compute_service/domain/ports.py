@@ -267,6 +267,9 @@ class DecisionBook(Protocol):
     def with_inputs(self, begin: int, end: int) -> Iterator[tuple[DecisionRow, dict[str, Any]]]:
         """The decisions of a time, zone by zone in the order they were made, each with its inputs."""
 
+    def forget(self, before: int) -> int:
+        """Forget the decisions before a time; gives how many."""
+
     def zone_ids(self) -> list[str]:
         """Every zone that was ever heard of, by name."""
 
@@ -343,6 +346,9 @@ class OrderBook(Protocol):
     ) -> None:
         """The order is in another state; with a time it is at its end."""
 
+    def forget(self, before: int) -> int:
+        """Forget the orders that came to their end before a time; gives how many."""
+
     def hold(self, hold: Hold) -> None:
         """Hold a zone or the farm; a hold of that kind and place that is there already stays as it is.
 
@@ -379,6 +385,12 @@ class Journal(Protocol):
 
     def moments(self, zone_id: str, begin: int, end: int) -> list[Moment]:
         """How a zone was in a time (`end` is not in it), the oldest first."""
+
+    def shorten_moments(self, before: int, begin: int, end: int) -> None:
+        """Forget how the zones were before a time, and from `begin` to `end` keep one moment a zone and hour.
+
+        That is the hour's last, with the litres of all of them; `end` is not in it.
+        """
 
     def newest_moments(self) -> list[Moment]:
         """How each zone was last, by name."""

@@ -13,9 +13,10 @@ from compute_service.adapters import zones_file as farm_config
 from compute_service.adapters.mqtt import MqttConnection
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.forecast import Forecast
-from compute_service.domain.orders import WAITING
+from compute_service.domain.orders import SETTINGS, WAITING
 from compute_service.domain.zone import Config
 from compute_service.service import Service
+from compute_service.settings import SettingsWatch
 from demo.forecaster import Forecaster
 from demo.job import COMPUTE, ZONE_FILE, Job
 from demo.processes.part import serve_part
@@ -26,28 +27,32 @@ from field_time.participant import Part, VirtualTime
 
 @dataclass(frozen=True)
 class ComputePlace:
-    """What a compute service of this machine starts from: its zones file as read, its store, who it is, the gate."""
+    """What a compute service of this machine starts from: its zones file as read, its store, who it is, the gate.
+
+    With a `watch` of its zones file, people steer the farm: what they order or change there is due at once.
+    """
 
     farm: Config
     store: Path
     identity: Path
     gate_port: int
-    is_live: bool = False
+    watch: SettingsWatch | None = None
 
 
 class ComputePart:
-    """The compute service. With `live_time`, the clock of a farm that people steer, their orders are due at once."""
+    """The compute service on the clock of a demonstration; with a `watch`, of a farm that people steer."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # a part's whole surroundings
         self,
         service: Service,
         store: SqliteStore,
         connection: MqttConnection,
         record: Recorder,
-        live_time: VirtualTime | None,
+        time: VirtualTime,
+        watch: SettingsWatch | None,
     ) -> None:
         self._service, self._store, self._connection = service, store, connection
-        self._live_time = live_time
+        self._time, self._watch = time, watch
         self.news = record.news
 
     def idle(self) -> bool:
@@ -63,18 +68,21 @@ class ComputePart:
         return 0
 
     def due_ms(self) -> int | None:
-        """When a decision or an expiry is due, or now if somebody has given an order, or queued settings."""
-        if self._live_time and self._is_asked():
-            return self._live_time.now_ms()
+        """When a decision or an expiry is due, or now if somebody has given an order, or changed settings."""
+        if self._watch and (self._watch.is_changed() or self._is_asked()):
+            return self._time.now_ms()
         due = self._service.next_due()
         return None if due is None else due * 1000
 
     def _is_asked(self) -> bool:
-        is_ordered = any(row.state == WAITING for row in self._store.orders.open())
+        rows = self._store.orders.open()
+        is_ordered = any(row.state == WAITING and row.order.action != SETTINGS for row in rows)
         return is_ordered or bool(self._store.updates.in_states("queued"))
 
     async def run_due(self) -> None:
-        """Decide."""
+        """Decide, by the zones file as it is now."""
+        if self._watch and (change := self._watch.change()):
+            self._service.take_settings(change)
         self._service.tick()
 
     async def stop(self) -> dict[str, Any]:
@@ -95,8 +103,8 @@ async def connected(
         service = Service(place.farm, store, connection.publish, time.now, record, forecast)
         await asyncio.to_thread(connection.connect, service.handle)  # in a thread, as the gate may be on this loop
         try:
-            service.start()
-            yield ComputePart(service, store, connection, record, time if place.is_live else None)
+            service.start(place.watch.first if place.watch else None)
+            yield ComputePart(service, store, connection, record, time, place.watch)
         finally:
             await asyncio.to_thread(connection.close, 0)
 
@@ -105,13 +113,14 @@ async def connected(
 async def open_part(job: Job, time: VirtualTime, record: Recorder) -> AsyncIterator[tuple[Part, dict[str, Any]]]:
     """The service; if the scenario has one, with the forecast that a weather service would give."""
     out, identity = Path(job.out), Path(job.work) / "certs" / COMPUTE
-    farm = farm_config.load(out / ZONE_FILE)
+    watch = SettingsWatch(out / ZONE_FILE) if job.is_live else None
+    farm = watch.farm if watch else farm_config.load(out / ZONE_FILE)
     forecaster = Forecaster(scenario_of(job), out / farm.forecast) if farm.forecast else None
 
     def forecast() -> Forecast | None:
         return forecaster.newest(time.now()) if forecaster else None
 
-    place = ComputePlace(farm, out / "compute.sqlite", identity, job.gate_port, job.is_live)
+    place = ComputePlace(farm, out / "compute.sqlite", identity, job.gate_port, watch)
     async with connected(place, time, record, forecast) as part:
         yield part, {}
 

@@ -2,15 +2,14 @@
 
 import argparse
 import json
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.errors import ComputeError
+from compute_service.interruption import interruption
 from integrations.emf.lines import line
 from integrations.farm_now import FarmReader
 
@@ -20,9 +19,7 @@ POLL_S = 1.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a line for whatever happens, until SIGINT or SIGTERM; bad input ends with one line and exit code 2."""
     args = _parser().parse_args(arguments)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = interruption()
     try:
         with closing(SqliteStore.reader(args.store)) as store:
             farm, seq = FarmReader(store).config().farm, store.journal.newest() if args.after is None else args.after

@@ -3,9 +3,7 @@
 import argparse
 import logging
 import queue
-import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -13,6 +11,7 @@ from pathlib import Path
 
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.errors import ComputeError
+from compute_service.interruption import interruption
 from integrations.access import Orderer, by_token, nobody
 from integrations.errors import IntegrationsError, TokenError
 from integrations.farm_now import FarmReader
@@ -38,9 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = interruption()
     orderer = _orderer(args)
     with closing(SqliteStore.reader(args.store)) as store:
         reader = FarmReader(store)

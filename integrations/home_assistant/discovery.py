@@ -114,7 +114,7 @@ def _zone_sensors(base: str) -> dict[str, Component]:
         },
         "next": {
             "p": "sensor",
-            "name": "Next water, not before",
+            "name": "Next water",
             "dev_cla": "timestamp",
             **state,
             "val_tpl": "{{ value_json.next_water_at }}",

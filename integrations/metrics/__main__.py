@@ -1,9 +1,7 @@
 """A farm's metrics on this machine: `python -m integrations.metrics --store FILE --port 9464`."""
 
 import argparse
-import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -13,6 +11,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.errors import ComputeError
+from compute_service.interruption import interruption
 from integrations.errors import AddressError, IntegrationsError
 from integrations.farm_now import FarmReader
 from integrations.metrics import FarmCollector
@@ -32,9 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = interruption()
     with closing(SqliteStore.reader(args.store)) as store:
         reader = FarmReader(store)
         farm = reader.config()

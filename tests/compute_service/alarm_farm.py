@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from compute_service.domain.alarms import (
@@ -10,6 +11,7 @@ from compute_service.domain.alarms import (
 from compute_service.domain.constraints import Limits
 from compute_service.domain.forecast import Forecast, ForecastHour
 from compute_service.domain.units import HOUR_S
+from compute_service.settings import Change, Document
 from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, zone
 
@@ -262,6 +264,16 @@ def roomy_disk(farm: Farm) -> None:
     farm.tick(60)
 
 
+def mistaken(farm: Farm) -> None:
+    farm.service.take_settings(Change(Document(Path("zones.yaml"), "zones: ["), None, ("zones.yaml:1: no YAML",)))
+    farm.tick(1)
+
+
+def mended(farm: Farm) -> None:
+    farm.service.take_settings(Change(Document(Path("zones.yaml"), "farm: one"), farm.config))
+    farm.tick(1)
+
+
 def heard_again(farm: Farm) -> None:
     farm.pass_time(1800)
 
@@ -284,6 +296,7 @@ STORIES: dict[str, tuple[Callable[[Farm], None], Callable[[Farm], Farm | None], 
     "clock_unsure": (unsure, sure, GATEWAY),
     "forecast_stale": (old_forecast, new_forecast, "farm"),
     "forecast_useless": (short_forecast, longer_forecast, "farm"),
+    "settings_mistaken": (mistaken, mended, "zones-3aa217a2"),
     "disk_low": (full_disk, roomy_disk, "farm"),
 }
 # These rest on a verdict like the others of their probes; what makes it is tested with the probes.

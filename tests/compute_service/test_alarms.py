@@ -22,6 +22,7 @@ from compute_service.domain.alarm_conditions import MINUTE_S
 from compute_service.domain.alarm_kinds import KIND_OF, KINDS, LANGUAGES, words
 from compute_service.domain.alarms import (
     SEVERITIES,
+    UNKNOWN,
     Alarm,
     AlarmKind,
     Answer,
@@ -208,6 +209,13 @@ def test_no_alarm_flaps(odd: set[int], after_s: int, quiet_s: int) -> None:
             assert set(range(at - after_s, at + 1)) <= odd
         else:
             assert not set(range(at - quiet_s + 1, at + 1)) & odd
+
+
+def test_what_cannot_be_known_changes_nothing() -> None:
+    """While nothing is heard of a part, its alarm stands however long that is, and none is raised."""
+    answers: list[Answer] = [UNKNOWN, Finding(2, {}), UNKNOWN, UNKNOWN, None]
+    kind = replace(kind_of(0, 0, set()), condition=lambda state, _subject, _stands: answers[state.now - 1])
+    assert run_through(kind, 6) == [(2, "opened"), (5, "ended")]
 
 
 def test_a_part_that_leaves_the_farm_takes_its_alarms_along(farm: Farm) -> None:

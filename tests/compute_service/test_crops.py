@@ -13,7 +13,7 @@ from pyfao56.tools.tables import FAO56Tables  # type: ignore[import-untyped]
 from compute_service.adapters import crops_table
 from compute_service.adapters.crops_table import crop
 from compute_service.domain import crops
-from compute_service.domain.crops import CropError, in_climate, kc
+from compute_service.domain.crops import CropError, kc
 
 BEAN = replace(crop("green_bean"), days=(25, 25, 30, 20), single=(0.15, 1.19, 0.35))
 CALENDARS = [(name, calendar) for name in crops_table.names() for calendar in crops_table.calendars(name)]
@@ -117,16 +117,13 @@ def test_an_orchard_comes_round_again() -> None:
     assert kc(orange, 0).roots_m == 1.2
 
 
-def test_a_dry_and_windy_climate_takes_more() -> None:
-    """FAO-56's example 27 (p. 123): maize, 2 m high, has Kc mid 1.07 + at 1.3 m/s, 75 %; 1.30 at 4.6 m/s, 44 %.
-
-    The book has Kc mid 1.20 before; it prints 1.07 and 1.30, held to 0.005. Sparse plants (below 0.45) stay.
-    """
+def test_the_tables_climate_is_that_of_the_book() -> None:
+    """Maize, 2 m high, has Kc mid 1.20 at 2 m/s and 45 % (FAO-56, table 12), and 0.35 when it is harvested dry."""
     maize = crop("maize")
-    assert in_climate(maize, 1.3, 75).single[1] == pytest.approx(1.07, abs=0.005)
-    assert in_climate(maize, 4.6, 44).single[1] == pytest.approx(1.30, abs=0.005)
-    assert in_climate(maize, 4.6, 44).single[2] == 0.35
-    assert in_climate(maize, 50, 0) == in_climate(maize, 6, 20)
+    days = [sum(maize.days[:count]) for count in range(5)]
+    assert kc(maize, (days[2] + days[3]) / 2).single == 1.20
+    assert kc(maize, days[4]).single == pytest.approx(0.35)
+    assert kc(maize, days[3]).height_m == 2.0
 
 
 def test_an_unknown_crop_says_which_are_known() -> None:

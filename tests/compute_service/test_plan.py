@@ -16,12 +16,15 @@ from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.constraints import Limits
 from compute_service.domain.forecast import Forecast, ForecastHour
 from compute_service.domain.inputs import Inputs, conclude
-from compute_service.domain.plan import HORIZON_S, HourAhead, Standpoint, ZonePlan, plan, weather_ahead
+from compute_service.domain.plan import HORIZON_S, HourAhead, PlannedRun, Standpoint, ZonePlan, plan, weather_ahead
+from compute_service.domain.shared_pump import Pump, Use, share
 from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.domain.zone import Zone
 from compute_service.domain.zone_model import Sample, WeatherHour, ZoneModel
-from compute_service.plans import Planner, hindsight
+from compute_service.plans import PlanMemo, Planner, hindsight
 from tests.compute_service.bench import NOON, Bench, living, zone
+from tests.compute_service.in_memory.store import InMemoryStore
+from tests.compute_service.kept import hold
 
 A = zone("a")
 FIRST = NOON // HOUR_S * HOUR_S
@@ -135,10 +138,136 @@ def test_what_is_held_comes_after_the_hold() -> None:
     """Paused until tomorrow: not before; stopped until somebody resumes: none, and it says so."""
     dry = model_of(0.18)
     until = NOON + DAY_S
-    paused = plan(A, dry, hours(), NOON, Standpoint(is_held=True, held_until=until))
+    pause, stop = hold("pause", A.zone_id, NOON, until), hold("stop", None, NOON, None)
+    paused = plan(A, dry, hours(), NOON, Standpoint(holds=(pause,)))
     assert paused.runs[0].earliest >= until
-    stopped = plan(A, dry, hours(), NOON, Standpoint(is_held=True))
-    assert (stopped.runs, stopped.is_held, stopped.held_until) == ((), True, None)
+    [note] = paused.notes(A.timezone)
+    assert note.startswith("held: ana paused it at 2025-06-15 11:06, until 2025-06-16 11:06")
+    assert note.endswith(": no run before 2025-06-16 11:06")
+    stopped = plan(A, dry, hours(), NOON, Standpoint(holds=(stop, pause)))
+    assert stopped.runs == ()
+    assert stopped.notes(A.timezone)[0].endswith("until somebody resumes: no run")
+
+
+def test_advice_plans_no_run_that_nobody_opens() -> None:
+    """A zone that only advises has the same times as advice, no runs, and says so."""
+    adviser, dry = zone("a", mode="advice"), model_of(0.18)
+    advised = plan(adviser, dry, hours(), NOON)
+    assert (advised.runs, advised.advice) == ((), plan(A, dry, hours(), NOON).runs)
+    assert advised.notes(A.timezone) == ("advice only: nothing opens unless a person orders it",)
+
+
+@pytest.mark.parametrize(
+    ("limits", "weather"),
+    [
+        (Limits(frost_c=2.0), {"temperature_c": -1.0}),
+        (Limits(wind_m_s=4.0), {"wind_m_s": 9.0}),
+    ],
+    ids=["frost", "wind"],
+)
+def test_frost_and_wind_of_the_forecast_put_a_run_off(limits: Limits, weather: dict[str, float]) -> None:
+    """While the forecast has frost or wind the likely run waits, and comes when it has none; not by an old forecast."""
+    windy = zone("a", limits=limits)
+    dry = model_of(0.18, windy)
+    bad_hours = 30
+    usual = {"temperature_c": 15.0, "wind_m_s": 1.0}
+    told = tuple(
+        ForecastHour(FIRST + hour * HOUR_S, rain_mm=0.0, **{**usual, **(weather if hour < bad_hours else {})})
+        for hour in range(50)
+    )
+    likely = {
+        fetched_at: plan(windy, dry, hours(), NOON, forecast=Forecast(fetched_at, told)).runs[0].likely
+        for fetched_at in (NOON, NOON - 12 * HOUR_S)
+    }
+    assert (likely[NOON] or 0) >= FIRST + (bad_hours - 1) * HOUR_S
+    assert likely[NOON - 12 * HOUR_S] == plan(windy, dry, hours(), NOON).runs[0].likely == NOON
+
+
+# one pump
+
+
+def dry_zones(count: int, **overrides: object) -> dict[str, Zone]:
+    zones = [zone(letter, **overrides) for letter in "abcdef"[:count]]
+    return {one.zone_id: one for one in zones}
+
+
+@given(st.integers(1, 6), st.integers(1, 3), st.integers(0, 3000))
+@settings(deadline=None, max_examples=25)
+def test_no_plan_counts_on_more_than_the_pump_gives(count: int, at_once: int, busy_s: int) -> None:
+    """However many zones are dry at once, the likely runs, and the latest, never take more than there is."""
+    zones = dry_zones(count)
+    run = PlannedRun(earliest=NOON, likely=NOON, latest=NOON + HOUR_S, net_mm=10.0, litres=1000, duration_s=1500)
+    later = replace(run, likely=NOON + 4000, latest=NOON + 4 * HOUR_S)
+    alone = [ZonePlan(zone_id=name, at=NOON, until=FIRST + HORIZON_S, runs=(run, later)) for name in zones]
+    flow_l_min = A.flow_l_min
+    pump = Pump(gives_l_min=at_once * flow_l_min, uses=(Use(NOON, NOON + busy_s, flow_l_min),) if busy_s else ())
+    shared = share(alone, zones, pump)
+    runs = [run for one in shared.values() for run in one.runs]
+    for run in runs:
+        assert run.earliest <= (run.likely or 0) <= (run.latest or 0)
+    begins = [run.likely or 0 for run in runs]
+    for at in begins:
+        together = sum(begin <= at < begin + 1500 for begin in begins) + (at < NOON + busy_s)
+        assert together <= at_once
+    if at_once > count:
+        assert [one.runs for one in alone] == [one.runs for one in shared.values()]
+
+
+def test_a_run_that_waits_for_the_pump_waits_for_its_hour_too() -> None:
+    """Where the allowed hour is over when the pump is free, the run comes in the next one."""
+    an_hour = Limits(hours=((11 * HOUR_S, 12 * HOUR_S),))
+    zones = dry_zones(2, limits=an_hour)
+    run = PlannedRun(earliest=NOON, likely=NOON, latest=NOON, net_mm=10.0, litres=1000, duration_s=3600)
+    alone = [ZonePlan(zone_id=name, at=NOON, until=FIRST + HORIZON_S, runs=(run,)) for name in zones]
+    shared = share(alone, zones, Pump(gives_l_min=A.flow_l_min))
+    first, second = (one.runs[0].likely for one in shared.values())
+    assert first == NOON
+    assert second
+    assert 11 <= (second // HOUR_S - 4) % 24 < 12
+    assert second > NOON + 20 * HOUR_S
+
+
+def test_a_farm_with_one_pump_is_planned_in_turn() -> None:
+    """From its store: two zones that are dry at once are not planned for the same hour."""
+    store = InMemoryStore()
+    bench = Bench(store, (zone("a"), zone("b")), pump_l_min=250.0)
+    bench.service.start()
+    for letter in "ab":
+        bench.hear_reading(letter, vwc=0.24)
+    bench.tick(10)
+    plans = [Planner(store, bench.now).plan(one) for one in bench.zones]
+    first, second = (one.runs[0] for one in plans if one)
+    assert first.likely
+    assert second.likely
+    assert abs(first.likely - second.likely) >= min(first.duration_s, second.duration_s)
+
+
+def test_a_planner_goes_by_the_forecast_of_the_last_decision() -> None:
+    """A page has no forecast of its own, and still does not plan a run into the frost that the service knows of."""
+    store = InMemoryStore()
+    cold = tuple(ForecastHour(FIRST + hour * HOUR_S, 0.0, -3.0 if hour < 40 else 9.0, 1.0) for hour in range(50))
+    bench = Bench(store, (A,), forecast=Forecast(NOON, cold))
+    bench.service.start()
+    bench.hear_reading("a", vwc=0.18)
+    bench.tick(10)
+    assert bench.commands() == []
+    assert (Planner(store, bench.now).next_run_at(A) or 0) >= FIRST + 38 * HOUR_S
+
+
+def test_a_plan_is_kept_until_something_is_another() -> None:
+    """Asked again it is the same object; after a decision, or when a person holds the zone, it is made anew."""
+    store = InMemoryStore()
+    bench = Bench(store, (A,))
+    bench.service.start()
+    bench.hear_reading("a", vwc=0.25)
+    bench.tick(10)
+    memo: PlanMemo = {}
+    plans = [Planner(store, bench.now, memo=memo).plan(A) for _ in range(2)]
+    assert plans[0] is plans[1]
+    store.orders.hold(hold("pause", A.zone_id, bench.now, bench.now + DAY_S))
+    held = Planner(store, bench.now, memo=memo).plan(A)
+    assert held
+    assert held.holds
 
 
 def test_water_under_way_is_counted() -> None:

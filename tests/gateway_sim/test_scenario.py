@@ -102,7 +102,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     one, two = scenario.farm.zones
     assert (one.soil.name, one.crop.name, two.soil.name, two.crop.name) == ("my silt", "maize", "loam", "olive")
     assert (two.sensor, two.crop.kc) == ("deep", 0.9)
-    assert one.thirsty_below < one.initial_vwc < one.soil.field_capacity
+    assert one.soil.wilting_point < one.initial_vwc < one.soil.field_capacity
     assert scenario.farm.place == farms.DRUMMONDVILLE
     assert scenario.weather.start == weathers.load().start + 22 * DAY_S
     assert [fault.begin - scenario.weather.start for fault in scenario.faults.all] == [1.25 * DAY_S, 0]

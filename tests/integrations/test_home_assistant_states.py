@@ -2,11 +2,13 @@
 
 import time
 from contextlib import closing
+from datetime import datetime
 from typing import Any
 
 from compute_service import orders
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.orders import Order
+from compute_service.plans import Planner
 from integrations.farm_now import FarmReader
 from integrations.home_assistant import states
 from tests.compute_service.bench import GATEWAY
@@ -92,3 +94,16 @@ def test_a_service_that_is_gone_is_told(farm: Farm) -> None:
     assert (here["is_serving"], here["alarms"]) == (True, [])
     assert gone["is_serving"] is False
     assert len(gone["alarms"]) == 1
+
+
+def test_the_next_water_is_that_of_the_plan(farm: Farm) -> None:
+    """The time that the timeline shows as likely; none while the farm is stopped, for nobody knows when it goes on."""
+    farm.hear_reading("a", vwc=0.24)
+    farm.tick(10)
+    planned_at = Planner(farm.store, farm.now).next_run_at(farm.zones[0])
+    assert planned_at
+    told = datetime.fromisoformat(state(farm)["next_water_at"]).timestamp()
+    assert abs(told - planned_at) <= 3600
+    give(farm, "stop")
+    farm.tick(1)
+    assert state(farm)["next_water_at"] is None

@@ -1,5 +1,6 @@
 """The safety mechanisms, one row each: where it is, the change that takes it out, and the test that must notice."""
 
+from tests.safety.mutation_alarms import ALARM_MUTATIONS
 from tests.safety.mutation_orders import ORDER_MUTATIONS
 from tests.safety.mutation_places import (
     COMMAND_TABLES,
@@ -399,4 +400,5 @@ MUTATIONS = (
         ORDERS_TESTS + "test_an_open_never_starts_late",
     ),
     *ORDER_MUTATIONS,
+    *ALARM_MUTATIONS,
 )

@@ -53,6 +53,10 @@ class DecisionTables:
         for *row, inputs in self._database.all(query, begin, end):
             yield _decision(*row), unpack(inputs)
 
+    def forget(self, before: int) -> int:
+        """Forget the decisions before a time; gives how many."""
+        return self._database.run("DELETE FROM decisions WHERE at < ?", before)
+
     def zone_ids(self) -> list[str]:
         """Every zone that was ever heard of, by name."""
         query = "SELECT zone_id FROM zones UNION SELECT zone_id FROM decisions ORDER BY 1"

@@ -70,6 +70,29 @@ class JournalTables:
         query = f"SELECT {_MOMENT} FROM history WHERE zone_id = ? AND at >= ? AND at < ? ORDER BY at"  # noqa: S608 - our own words
         return self._moments(query, zone_id, begin, end)
 
+    def shorten_moments(self, before: int, begin: int, end: int) -> None:
+        """Forget how the zones were before a time, and from `begin` to `end` keep one moment a zone and hour.
+
+        That is the hour's last, with the litres of all of them; `end` is not in it.
+        """
+        hours = (
+            "SELECT min(at), max(at), sum(litres) FROM history WHERE zone_id = ? AND at >= ? AND at < ?"
+            " GROUP BY at / 3600 HAVING count(*) > 1"
+        )
+        delete = "DELETE FROM history WHERE zone_id = ? AND at >= ? AND at < ?"
+        with self._database.transaction():
+            for zone_id in self._zone_ids():
+                self._database.run(delete, zone_id, 0, before)
+                for first, last, litres in self._database.all(hours, zone_id, begin, end):
+                    self._database.run(
+                        "UPDATE history SET litres = ? WHERE zone_id = ? AND at = ?", litres, zone_id, last
+                    )
+                    self._database.run(delete, zone_id, first, last)
+
+    def _zone_ids(self) -> list[str]:
+        """Every zone that there ever was: each has its own part of the index."""
+        return [zone_id for (zone_id,) in self._database.all("SELECT zone_id FROM zones")]
+
     def newest_moments(self) -> list[Moment]:
         """How each zone was last, by name."""
         query = (

@@ -60,6 +60,10 @@ class OrderTables:
             *(state, reason, ended_at, json.dumps(list(command_ids)), order_id),
         )
 
+    def forget(self, before: int) -> int:
+        """Forget the orders that came to their end before a time; gives how many."""
+        return self._database.run("DELETE FROM orders WHERE ended_at < ?", before)
+
     def hold(self, hold: Hold) -> None:
         """Hold a zone or the farm; a hold of that kind and place that is there stays, unless this one is longer."""
         self._database.run(

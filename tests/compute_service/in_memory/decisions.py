@@ -49,6 +49,14 @@ class DecisionsInMemory:
         rows.sort(key=lambda pair: (pair[0]["zone_id"], pair[0]["at"], pair[0]["decision_id"]))
         yield from (pair for pair in rows if begin <= pair[0]["at"] < end)
 
+    def forget(self, before: int) -> int:
+        """Forget the decisions before a time; gives how many."""
+        with self._tables.transactions.transaction():
+            gone = [name for name, entry in self._tables.decisions.items() if _decision(entry)["at"] < before]
+            for name in gone:
+                self._tables.decisions.remove(name)
+        return len(gone)
+
     def zone_ids(self) -> list[str]:
         """Every zone that was ever heard of, by name."""
         in_use = {zone_id for zone_id, _ in self._tables.zones.items()}

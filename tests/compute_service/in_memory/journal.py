@@ -70,6 +70,26 @@ class JournalInMemory:
         rows = sorted(self._tables.moments.items(), key=lambda item: item[0])
         return [row for (name, at), row in rows if name == zone_id and begin <= at < end]
 
+    def shorten_moments(self, before: int, begin: int, end: int) -> None:
+        """Forget how the zones were before a time, and from `begin` to `end` keep one moment a zone and hour.
+
+        That is the hour's last, with the litres of all of them; `end` is not in it.
+        """
+        hours: dict[tuple[str, int], list[Moment]] = {}
+        with self._tables.transactions.transaction():
+            for (zone_id, at), row in sorted(self._tables.moments.items(), key=lambda item: item[0]):
+                if not self._tables.zones.get(zone_id):
+                    continue
+                if at < before:
+                    self._tables.moments.remove((zone_id, at))
+                elif begin <= at < end:
+                    hours.setdefault((zone_id, at // 3600), []).append(row)
+            for rows in hours.values():
+                for row in rows[:-1]:
+                    self._tables.moments.remove((row.zone_id, row.at))
+                last = replace(rows[-1], litres=sum(row.litres for row in rows))
+                self._tables.moments.put((last.zone_id, last.at), last)
+
     def newest_moments(self) -> list[Moment]:
         """How each zone was last, by name."""
         rows = sorted(self._tables.moments.items(), key=lambda item: item[0])

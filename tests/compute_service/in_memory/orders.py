@@ -55,6 +55,14 @@ class OrdersInMemory:
                 after = replace(row, state=state, reason=reason, ended_at=ended_at, command_ids=tuple(command_ids))
                 self._tables.orders.put(order_id, after)
 
+    def forget(self, before: int) -> int:
+        """Forget the orders that came to their end before a time; gives how many."""
+        with self._tables.transactions.transaction():
+            gone = [row for row in self._rows() if row.ended_at is not None and row.ended_at < before]
+            for row in gone:
+                self._tables.orders.remove(row.order.order_id)
+        return len(gone)
+
     def hold(self, hold: Hold) -> None:
         """Hold a zone or the farm; a hold of that kind and place that is there stays, unless this one is longer."""
         key = (hold.kind, hold.zone_id or "")
