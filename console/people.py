@@ -40,7 +40,7 @@ def log_in(  # noqa: PLR0913, PLR0917  # a form's fields
 ) -> Response:
     """Begin a session; it hashes, so it has a thread of its own."""
     try:
-        session = house.access.log_in(name, password, address_of(request))
+        session = house.access.log_in(name, password, address_of(request), cookies.device_of(request, house.site))
     except LoginError as error:
         status = 429 if isinstance(error, AttemptsError) else 401
         page = _login_page(request, next, sentence(str(error), language), status)
