@@ -2,15 +2,22 @@
 
 import io
 import json
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import polars
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings, strategies
+from prometheus_client.parser import text_string_to_metric_families
 
+from compute_service.adapters.sqlite.store import SqliteStore
 from console.rights import RIGHTS
+from integrations.farm_now import FarmReader
+from integrations.metrics import CONTENT_TYPE, FarmCollector, text
+from integrations.version import version
 from tests.console.conftest import console_on
 from tests.console.living import ZONES_FILE, LivingFarm, living_farm
 from tests.console.site_of_test import Site
@@ -56,6 +63,28 @@ def test_every_route_and_role(quiet: tuple[Site, LivingFarm]) -> None:
     for role in Role:
         site.access.revoke_token(f"machine-{role}")
     assert site.ask("GET", "/api/v1/farm", headers={"Authorization": f"Bearer {tokens[Role.SEE]}"}).status == 401
+
+
+def test_prometheus_reads_the_farm_with_a_token(quiet: tuple[Site, LivingFarm]) -> None:
+    """The same metrics as of the process beside the service; its own parser reads them. With users it wants a token,
+    and one that may see is enough."""
+    site, farm = quiet
+    assert site.ask("GET", "/metrics").status == 200  # without users, on this machine alone
+    site.access.add_user("ana", "a long password", Role.SEE)
+    token = site.access.add_token("prometheus", Role.SEE)
+    try:
+        assert site.ask("GET", "/metrics").status == 401
+        answer = site.ask("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})
+    finally:
+        site.access.delete_user("ana")
+        site.access.revoke_token("prometheus")
+    assert answer.headers["Content-Type"] == CONTENT_TYPE
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    zones = {sample.labels["zone"] for sample in families["pythoflow_zone_open"].samples}
+    assert zones == {zone.zone_id for zone in farm.bench.config.zones}
+    with closing(SqliteStore.reader(site.folder / "compute.sqlite")) as store:
+        beside = text(FarmCollector(FarmReader(store), time.time, version())).decode()
+    assert {family.name for family in text_string_to_metric_families(beside)} == families.keys()
 
 
 @pytest.mark.parametrize(
