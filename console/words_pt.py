@@ -1,5 +1,7 @@
 """The console's own words in Brazilian Portuguese, as a grower says them; and what the service says in English."""
 
+from console import told_pt
+
 WORDS = {
     # the frame of every page
     "skip": "Ir para o conteúdo",
@@ -371,5 +373,7 @@ SERVICE_WORDS = {
     "paused": "pôs em pausa",
     "closed": "fechou",
     "resume": "alguém retomar",
+    "reason_still_held": "ainda segura: {why}",
 }
-WORDS |= {f"told_{key}": words for key, words in SERVICE_WORDS.items()}
+WORDS |= {f"told_{key}": words for key, words in {**SERVICE_WORDS, **told_pt.WORDS}.items()}
+WORDS |= {f"unit {unit}": words for unit, words in told_pt.UNITS.items()}

@@ -178,7 +178,7 @@ class Access:
                 raise LoginError(NO_LOGIN)
             self._attempts.forgive(attempt)
             session = self._begin(person, self._longest_s)
-            return session._replace(device=self._remember_device(person, known_device and device))
+            return session._replace(device=self._remember_device(person, device if known_device else None))
 
     def log_in_by_provider(self, issuer: str, subject: str, name: str, role: Role) -> Session:
         """Begin a session for whom an identity provider vouches; a role other than the last one ends the others."""
