@@ -28,7 +28,15 @@ FILES = (
     *("compute_service/settings.py", "compute_service/alarms.py", "compute_service/reading.py"),
     *("compute_service/adapters/sqlite/database.py", "compute_service/adapters/sqlite/decisions.py"),
 )
-FILLED = {"MIN_RUN_S": "30", "since": "2026-07-03 18:00", "LONGEST": "256", "SHORTEST": "12", "len": "7", "path[:200]": "/x", "order.action": "open"}
+FILLED = {
+    "MIN_RUN_S": "30",
+    "since": "2026-07-03 18:00",
+    "LONGEST": "256",
+    "SHORTEST": "12",
+    "len": "7",
+    "path[:200]": "/x",
+    "order.action": "open",
+}
 
 
 def sample(node: ast.expr) -> str | None:
@@ -72,7 +80,7 @@ def order_sentences() -> Iterator[tuple[str, str]]:
         elif isinstance(node, ast.Assign | ast.Return) and isinstance(node.value, ast.JoinedStr):
             said = node.value
         if said is not None and (text := sample(said)) and " " in text:
-            yield f"{file}:{node.lineno}", text
+            yield f"{file}:{said.lineno}", text
 
 
 def units() -> Iterator[str]:
