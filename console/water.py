@@ -66,20 +66,14 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class ZoneTotals:
-    """A zone's water today, this season, and in the days shown: litres, mm, cost; and a calendar's litres then."""
+    """A zone's litres today; its litres, mm and cost in the days shown, and a calendar's litres then."""
 
     zone_id: str
     today: float
-    season: float | None
     span: float
     mm: float
     calendar: float
     cost: float
-
-    @property
-    def saving(self) -> float | None:
-        """The share of a calendar's water that was not given; negative if more was."""
-        return 1 - self.span / self.calendar if self.calendar else None
 
 
 def day_rows(store: SqliteStore, farm: FarmNow, asked: Asked) -> Iterator[DayRow]:
@@ -157,7 +151,7 @@ def water_page(  # noqa: PLR0913, PLR0917  # a question's parts
         request,
         "water.html",
         farm,
-        totals=_totals(farm, asked, rows, {row.zone_id: row.litres for row in day_rows(store, farm, of_today)}),
+        totals=_totals(asked, rows, {row.zone_id: row.litres for row in day_rows(store, farm, of_today)}),
         days=[(datetime.combine(one, time()), litres) for one, litres in by_day.items()],
         most=max(*by_day.values(), 1.0),
         begin=asked.begin,
@@ -171,16 +165,14 @@ def water_page(  # noqa: PLR0913, PLR0917  # a question's parts
     )
 
 
-def _totals(farm: FarmNow, asked: Asked, rows: Iterable[DayRow], today: Mapping[str, float]) -> list[ZoneTotals]:
+def _totals(asked: Asked, rows: Iterable[DayRow], today: Mapping[str, float]) -> list[ZoneTotals]:
     own: dict[str, list[DayRow]] = defaultdict(list)
     for row in rows:
         own[row.zone_id].append(row)
-    seasons = {now.zone.zone_id: now.receipt.get("used_season_l") for now in farm.zones}
     return [
         ZoneTotals(
             zone_id=zone_id,
             today=today.get(zone_id, 0.0),
-            season=seasons.get(zone_id),
             span=sum(row.litres for row in own[zone_id]),
             mm=sum(row.mm for row in own[zone_id]),
             calendar=sum(row.calendar_litres for row in own[zone_id]),
