@@ -69,9 +69,9 @@ class Attempts:
             f"SELECT at FROM attempts WHERE {limit.condition} AND at>?3"  # noqa: S608 - rows of the table above
             " ORDER BY at DESC LIMIT 1 OFFSET ?4"
         )
-        found = self._database.one(query, name_hash, place, now - limit.window_s, limit.most - 1)
-        if found is not None:
-            raise AttemptsError(max(1, math.ceil(found[0] + limit.window_s - now)))
+        oldest = self._database.one(query, name_hash, place, now - limit.window_s, limit.most - 1)
+        if oldest is not None:
+            raise AttemptsError(max(1, math.ceil(oldest[0] + limit.window_s - now)))
 
 
 def hash_of(name: str) -> bytes:
