@@ -4,9 +4,9 @@ import csv
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from datetime import date, datetime, time, timedelta
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -31,7 +31,8 @@ PERIODS = {"day": 1, "week": 7, "month": DAYS, SEASON: LONGEST_DAYS}  # days tha
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-class DayRow(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayRow:
     """A zone's water on a day, what it cost (None without a price), and what a calendar would have given."""
 
     day: date
@@ -43,11 +44,12 @@ class DayRow(NamedTuple):
     currency: str | None
 
 
+NAMES = tuple(field.name for field in fields(DayRow))
 KINDS = {"day": polars.Date, "zone_id": polars.String, "currency": polars.String}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Question:
     """What somebody asks for: the days from `begin` to `end`, both among them, of some zones.
 
     A season has of each zone the days since its own sowing.
@@ -76,11 +78,11 @@ class ZoneTotals:
     cost: float
 
 
-def day_rows(store: SqliteStore, farm: FarmNow, asked: Asked) -> Iterator[DayRow]:
+def day_rows(store: SqliteStore, farm: FarmNow, question: Question) -> Iterator[DayRow]:
     """Every day of every zone, also those without water."""
     clock, price = ZoneInfo(farm.config.timezone), price_of(farm)
-    for zone in asked.zones:
-        days = asked.days(zone)
+    for zone in question.zones:
+        days = question.days(zone)
         if not days:
             continue
         litres: dict[date, float] = defaultdict(float)
@@ -116,9 +118,9 @@ Short = Annotated[str, Query(max_length=100)]
 Day = Annotated[str, Query(max_length=10)]
 
 
-def asked_of(  # noqa: PLR0913, PLR0917  # a question's parts
+def question_of(  # noqa: PLR0913, PLR0917  # a question's parts
     farm: FarmDep, zone: Short = "", span: Day = "", day: Day = "", begin: Day = "", end: Day = ""
-) -> Asked:
+) -> Question:
     """The days and zones of a query: a `span` that ends with a `day` (else today), or from `begin` to `end`."""
     zones = [zone_of(farm, zone).zone] if zone else list(farm.config.zones)
     last = _day(end or day) or _today(farm)
@@ -129,21 +131,27 @@ def asked_of(  # noqa: PLR0913, PLR0917  # a question's parts
         first = min(first, last)
     if not 0 <= (last - first).days < LONGEST_DAYS or not 2000 <= first.year <= last.year < 2100:
         raise FormError("bad_days", first=str(first), last=str(last), most=str(LONGEST_DAYS))
-    return Asked(begin=first, end=last, zones=zones, is_season=is_season)
+    return Question(begin=first, end=last, zones=zones, is_season=is_season)
 
 
-AskedDep = Annotated[Asked, Depends(asked_of)]
+QuestionDep = Annotated[Question, Depends(question_of)]
 
 
 @router.get("/water")
 def water_page(  # noqa: PLR0913, PLR0917  # a question's parts
-    request: Request, store: ReaderDep, farm: FarmDep, asked: AskedDep, zone: Short = "", span: Day = "", day: Day = ""
+    request: Request,
+    store: ReaderDep,
+    farm: FarmDep,
+    question: QuestionDep,
+    zone: Short = "",
+    span: Day = "",
+    day: Day = "",
 ) -> HTMLResponse:
     """The farm's water: by zone and by day, its cost, and against a calendar."""
-    rows = list(day_rows(store, farm, asked))
+    rows = list(day_rows(store, farm, question))
     today = _today(farm)
-    of_today = Asked(begin=today, end=today, zones=asked.zones)
-    days = [asked.begin + timedelta(days=count) for count in range((asked.end - asked.begin).days + 1)]
+    of_today = Question(begin=today, end=today, zones=question.zones)
+    days = [question.begin + timedelta(days=count) for count in range((question.end - question.begin).days + 1)]
     by_day: dict[date, float] = dict.fromkeys(days, 0.0)
     for row in rows:
         by_day[row.day] += row.litres
@@ -151,11 +159,11 @@ def water_page(  # noqa: PLR0913, PLR0917  # a question's parts
         request,
         "water.html",
         farm,
-        totals=_totals(asked, rows, {row.zone_id: row.litres for row in day_rows(store, farm, of_today)}),
+        totals=_totals(question, rows, {row.zone_id: row.litres for row in day_rows(store, farm, of_today)}),
         days=[(datetime.combine(one, time()), litres) for one, litres in by_day.items()],
         most=max(*by_day.values(), 1.0),
-        begin=asked.begin,
-        end=asked.end,
+        begin=question.begin,
+        end=question.end,
         today=today,
         chosen_zone=zone,
         chosen_span=span if span in PERIODS else "month",
@@ -165,7 +173,7 @@ def water_page(  # noqa: PLR0913, PLR0917  # a question's parts
     )
 
 
-def _totals(asked: Asked, rows: Iterable[DayRow], today: Mapping[str, float]) -> list[ZoneTotals]:
+def _totals(question: Question, rows: Iterable[DayRow], today: Mapping[str, float]) -> list[ZoneTotals]:
     own: dict[str, list[DayRow]] = defaultdict(list)
     for row in rows:
         own[row.zone_id].append(row)
@@ -178,7 +186,7 @@ def _totals(asked: Asked, rows: Iterable[DayRow], today: Mapping[str, float]) ->
             calendar=sum(row.calendar_litres for row in own[zone_id]),
             cost=sum(row.cost or 0.0 for row in own[zone_id]),
         )
-        for zone_id in (zone.zone_id for zone in asked.zones)
+        for zone_id in (zone.zone_id for zone in question.zones)
     ]
 
 
@@ -187,17 +195,21 @@ def _today(farm: FarmNow) -> date:
 
 
 @router.get("/water.csv")
-def water_csv(store: ReaderDep, farm: FarmDep, asked: AskedDep) -> Response:
+def water_csv(store: ReaderDep, farm: FarmDep, question: QuestionDep) -> Response:
     """What the page with the same query shows, as comma-separated values."""
-    return _attachment(csv_text(DayRow._fields, day_rows(store, farm, asked)), "text/csv; charset=utf-8", "water.csv")
+    return _attachment(
+        csv_text(NAMES, (astuple(row) for row in day_rows(store, farm, question))),
+        "text/csv; charset=utf-8",
+        "water.csv",
+    )
 
 
 @router.get("/water.parquet")
-def water_parquet(store: ReaderDep, farm: FarmDep, asked: AskedDep) -> Response:
+def water_parquet(store: ReaderDep, farm: FarmDep, question: QuestionDep) -> Response:
     """The same as Parquet."""
-    kinds = {name: KINDS.get(name, polars.Float64) for name in DayRow._fields}
+    kinds = {name: KINDS.get(name, polars.Float64) for name in NAMES}
     file = io.BytesIO()
-    polars.DataFrame([row._asdict() for row in day_rows(store, farm, asked)], schema=kinds).write_parquet(file)
+    polars.DataFrame([asdict(row) for row in day_rows(store, farm, question)], schema=kinds).write_parquet(file)
     return _attachment(file.getvalue(), "application/vnd.apache.parquet", "water.parquet")
 
 
