@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.errors import AlarmError, ComputeError, ConfigError, OrderError, SettingsError
-from console import alarms, api, forms, pages, people, settings, translation, water
+from console import alarms, api, forms, metrics, pages, people, settings, translation, water
 from console.errors import FormError, NotHereError
 from console.farm_now import FarmNow, look
 from console.house import PAGES, STATIC, House
@@ -33,6 +33,7 @@ ROUTERS = (
     api.router,
     settings.api,
     alarms.api,
+    metrics.router,
 )
 
 

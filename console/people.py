@@ -40,7 +40,7 @@ def log_in(  # noqa: PLR0913, PLR0917  # a form's fields
 ) -> Response:
     """Begin a session; it hashes, so it has a thread of its own."""
     try:
-        session = house.access.log_in(name, password, address_of(request))
+        session = house.access.log_in(name, password, address_of(request), cookies.device_of(request, house.site))
     except LoginError as error:
         status = 429 if isinstance(error, AttemptsError) else 401
         page = _login_page(request, next, sentence(str(error), language), status)
@@ -64,11 +64,19 @@ def _login_page(request: Request, goal: str, why: str, status: int = 200) -> HTM
 
 
 @router.get("/login/provider")
-def begin_login(house: HouseDep, next: str = "/") -> Response:  # noqa: A002 - as above
-    """To the identity provider."""
+def begin_login(
+    request: Request,
+    house: HouseDep,
+    language: LanguageDep,
+    next: str = "/",  # noqa: A002 - as above
+) -> Response:
+    """To the identity provider; where that cannot be asked, back to the page that says so."""
     if house.login is None:
         raise NotHereError("no_provider")
-    start = house.login.begin(safe_goal(next))
+    try:
+        start = house.login.begin(safe_goal(next))
+    except LoginError as error:
+        return _login_page(request, next, sentence(str(error), language), 503)
     response = RedirectResponse(start.url, 303)
     cookies.put(response, house.site, LOGIN, start.cookie, start.seconds)
     return response

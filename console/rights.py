@@ -27,6 +27,7 @@ RIGHTS: RightsTable = {
     "GET /login/callback": None,
     "POST /logout": Role.SEE,
     "GET /events": Role.SEE,
+    "GET /metrics": Role.SEE,
     "POST /orders": Role.OPERATE,
     "POST /preferences": None,
     "GET /static/{path:path}": None,

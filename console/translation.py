@@ -6,6 +6,7 @@ The service writes one language into its store. A sentence that no row knows is 
 import re
 from collections.abc import Mapping
 
+from console import told
 from views.language import Language
 
 # How a sentence begins or is built; its groups go into the places of the words under that key, by their names.
@@ -35,6 +36,11 @@ SENTENCES: Mapping[str, str] = {
     "reason_budget": r"(?P<left>\S+) l of the (?P<period>day's|season's|\S+) budget of (?P<most>\S+) l is left",
     "reason_frost": r"(?P<degrees>\S+) degrees are (?P<source>.*), and water would freeze",
     "reason_under_way": r"command (?P<name>\S+) is still under way",
+    "reason_still_held": r"still held: (?P<why>.*)",
+    **told.ACCESS,
+    **told.REQUESTS,
+    **told.FILES,
+    **told.MISTAKES,
 }
 
 
@@ -54,7 +60,7 @@ def _is_list(text: str) -> bool:
     return all(any(re.fullmatch(SENTENCES[key], part) for key in _OF_A_PLACE) for part in text.split("; "))
 
 
-_OF_A_PLACE = ("reason_resumed", "reason_silent", "reason_answered")
+_OF_A_PLACE = ("reason_resumed", "reason_silent", "reason_answered", "reason_still_held")
 
 
 def _one(text: str, language: Language) -> str:
@@ -66,8 +72,11 @@ def _one(text: str, language: Language) -> str:
 
 def _places(groups: Mapping[str, str | None], language: Language) -> dict[str, str]:
     places = {name: value or "" for name, value in groups.items()}
-    if "why" in places:
+    if "why" in places and "lead" not in places:
         places["why"] = _one(places["why"].rstrip("."), language)
+    for name in ("unit", "what") if "lead" in places else ():
+        if (key := f"unit {places.get(name)}") in language.words:
+            places[name] = language.say(key)
     if "verb" in places:
         places["verb"] = language.say(f"told_{places['verb']}")
         places["what"] = language.say("the_farm") if places["what"] == "the farm" else language.say("the_zone")

@@ -1,5 +1,7 @@
 """The console's own words in Brazilian Portuguese, as a grower says them; and what the service says in English."""
 
+from console import told_pt
+
 WORDS = {
     # the frame of every page
     "skip": "Ir para o conteúdo",
@@ -231,7 +233,17 @@ WORDS = {
     "calendar_of": "Um calendário, {days}",
     "calendar_note": "Um calendário de 25 mm por semana não sabe de sol nem de chuva: serve de comparação, nada mais.",
     "day_of": "Dia",
-    "take_away": "Levar",
+    "calendar_less": "{share} menos que um calendário",
+    "calendar_more": "{share} mais que um calendário",
+    "cost_of": "custou {cost}, água e energia",
+    "days_shown": "Dias mostrados",
+    "show": "Mostrar",
+    "cost": "Custo",
+    "against_calendar": "Diante dele",
+    "water_sum": "Tudo",
+    "take_shown": "Levar o que se vê:",
+    "take_away": "Levar outros dias",
+    "no_price": "O preço da água e o da energia ainda não estão nos ajustes.",
     "from_day": "De",
     "to_day": "Até",
     "bad_day": "“{value}” não é dia; escreva ano-mês-dia, assim: 2026-07-03.",
@@ -276,6 +288,9 @@ WORDS = {
     "field_elevation_m": "Altitude, m",
     "field_pump_l_min": "A bomba dá, L/min",
     "field_forecast": "Previsão, URL ou arquivo",
+    "field_water_price_m3": "Preço da água, por m³",
+    "field_energy_price_m3": "Preço da energia para ela, por m³",
+    "field_currency": "Moeda, três letras",
     "field_mode": "Suas decisões",
     "field_crop": "Cultura",
     "field_sown": "Plantado em",
@@ -372,5 +387,7 @@ SERVICE_WORDS = {
     "paused": "pôs em pausa",
     "closed": "fechou",
     "resume": "alguém retomar",
+    "reason_still_held": "ainda segura: {why}",
 }
-WORDS |= {f"told_{key}": words for key, words in SERVICE_WORDS.items()}
+WORDS |= {f"told_{key}": words for key, words in {**SERVICE_WORDS, **told_pt.WORDS}.items()}
+WORDS |= {f"unit {unit}": words for unit, words in told_pt.UNITS.items()}

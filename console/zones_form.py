@@ -36,6 +36,9 @@ FARM = (
     Field("pump_l_min", NUMBER),
     Field("forecast", TEXT),
     Field("mode", TEXT, MODES),
+    Field("water_price_m3", NUMBER),
+    Field("energy_price_m3", NUMBER),
+    Field("currency", TEXT),
 )
 ZONE = (
     Field("mode", TEXT, MODES),

@@ -104,6 +104,7 @@ ROWS = (
     row("field_time/*", "field_time"),
     row("checked_yaml/*", "checked_yaml"),
     row("web/*", "web"),
+    row("console/metrics.py", "console integrations"),  # Prometheus is told the same there as by a process of its own
     row("console/*", "console web views compute_service"),
     row("local_cloud/*", "protocol certs field_time local_cloud"),
     row("integrations/*", f"{DOMAIN} compute_service web integrations"),

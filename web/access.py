@@ -23,6 +23,7 @@ from web.roles import Person, Role
 DAY_S = 86_400.0
 IDLE_S = 3 * DAY_S  # of a session that nobody uses
 LONGEST_S = 30 * DAY_S  # of any session
+DEVICE_S = 90 * DAY_S  # of a browser's memory that somebody has logged in with it
 LONGEST_BY_PROVIDER_S = DAY_S / 2  # of one that an identity provider vouched for: roles change there
 NOTED_EVERY_S = 60.0  # a use is written down no oftener
 USER_NAME = re.compile(r"[^\W_][\w .@+-]{0,62}")
@@ -52,11 +53,15 @@ class Token(NamedTuple):
 
 
 class Session(NamedTuple):
-    """A login: the secret that the browser keeps, and when it ends at the latest (Unix s)."""
+    """A login: the secret that the browser keeps, and when it ends at the latest (Unix s).
+
+    `device` is what the browser keeps beyond it: by it the next login is judged apart from strangers' attempts.
+    """
 
     secret: str
     person: Person
     ends_at: float
+    device: str | None = None
 
 
 class Access:
@@ -131,6 +136,7 @@ class Access:
         password_hash = self._passwords.hash(password, name)
         with self._database.transaction():
             self._database.run("UPDATE users SET password_hash=? WHERE user_id=?", password_hash, user.user_id)
+            self._database.run("DELETE FROM devices WHERE user_id=?", user.user_id)
             self.end_sessions(user.user_id)
 
     def set_role(self, name: str, role: Role) -> None:
@@ -152,10 +158,15 @@ class Access:
 
     # Sessions
 
-    def log_in(self, name: str, password: str, address: str) -> Session:
-        """Begin a session. Raises LoginError, or AttemptsError. It hashes, for 0.1 s and more: not in an event loop."""
+    def log_in(self, name: str, password: str, address: str, device: str | None = None) -> Session:
+        """Begin a session; `device` is what the browser kept of an earlier one.
+
+        Raises LoginError, or AttemptsError. It hashes, for 0.1 s and more: not in an event loop.
+        """
         name = _storable(name)
-        attempt = self._attempts.begin(name, address, self._now())
+        device_hash = _hash(device or "")
+        known_device = device_hash if self._knows_device(name, device_hash) else None
+        attempt = self._attempts.begin(name, address, self._now(), known_device)
         query = "SELECT user_id, name, role, password_hash FROM users WHERE name=?"
         user_id, known_name, role, password_hash = self._database.one(query, name) or (None, "", "see", None)
         if not self._passwords.fits(password, password_hash):
@@ -166,7 +177,8 @@ class Access:
             if self._database.one(query, name) != (user_id, known_name, role, password_hash):
                 raise LoginError(NO_LOGIN)
             self._attempts.forgive(attempt)
-            return self._begin(person, self._longest_s)
+            session = self._begin(person, self._longest_s)
+            return session._replace(device=self._remember_device(person, device if known_device else None))
 
     def log_in_by_provider(self, issuer: str, subject: str, name: str, role: Role) -> Session:
         """Begin a session for whom an identity provider vouches; a role other than the last one ends the others."""
@@ -251,6 +263,16 @@ class Access:
         if used_at is None or abs(now - used_at) >= NOTED_EVERY_S:
             self._database.run("UPDATE tokens SET used_at=? WHERE token_hash=?", now, token_hash)
         return Person(name=name, role=Role(role), is_machine=True)
+
+    def _knows_device(self, name: str, device_hash: bytes) -> bool:
+        query = "SELECT 1 FROM devices JOIN users USING (user_id) WHERE token_hash=? AND name=? AND devices.used_at>?"
+        return self._database.one(query, device_hash, name, self._now() - DEVICE_S) is not None
+
+    def _remember_device(self, person: Person, known_secret: str | None) -> str:
+        now, secret = self._now(), known_secret or secrets.token_urlsafe(32)
+        self._database.run("DELETE FROM devices WHERE used_at<=?", now - DEVICE_S)
+        self._database.run("INSERT OR REPLACE INTO devices VALUES (?, ?, ?)", _hash(secret), person.user_id, now)
+        return secret
 
     def _begin(self, person: Person, longest_s: float) -> Session:
         now, secret = self._now(), secrets.token_urlsafe(32)

@@ -1,15 +1,22 @@
 """The session's cookie: no script reads it, no other site's form sends it, and over TLS no neighbour can set it."""
 
-from starlette.requests import cookie_parser
+from starlette.requests import Request, cookie_parser
 from starlette.responses import Response
 
-from web.access import Session
+from web.access import DEVICE_S, Session
 from web.site import Site
 
 
 def give(response: Response, site: Site, session: Session, now: float) -> None:
-    """Let the browser keep a session until its end."""
+    """Let the browser keep a session until its end, and beyond it that it has had one."""
     put(response, site, site.cookie, session.secret, max(0, int(session.ends_at - now)))
+    if session.device is not None:
+        put(response, site, f"{site.cookie}_device", session.device, int(DEVICE_S))
+
+
+def device_of(request: Request, site: Site) -> str | None:
+    """What the browser kept of an earlier login, for `Access.log_in`; a log-out leaves it."""
+    return read(site, request.headers.get("cookie"), f"{site.cookie}_device")
 
 
 def drop(response: Response, site: Site) -> None:

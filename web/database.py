@@ -43,7 +43,16 @@ CREATE TABLE attempts (at REAL NOT NULL, name_hash BLOB NOT NULL, address TEXT N
 CREATE INDEX attempts_by_name ON attempts (name_hash, at);
 CREATE INDEX attempts_by_address ON attempts (address, at);
 """
-VERSION = 1
+DEVICES = """
+CREATE TABLE devices (
+    token_hash BLOB PRIMARY KEY,
+    user_id INTEGER NOT NULL REFERENCES users ON DELETE CASCADE,
+    used_at REAL NOT NULL
+);
+CREATE INDEX devices_of_users ON devices (user_id);
+"""
+STEPS = (SCHEMA, DEVICES)  # each leads from a version to the next
+VERSION = len(STEPS)
 BUSY_S = 30.0
 
 
@@ -110,11 +119,12 @@ class Database:
     def _create(self) -> None:
         with self.transaction():
             [[version]] = self.all("PRAGMA user_version")
-            if version not in {0, VERSION}:
+            if not 0 <= version <= VERSION:
                 raise FileError(f"{self.path}: is of version {version}, this program knows {VERSION}; update it")
-            if version == 0:
-                for statement in SCHEMA.split(";\n"):
+            for step in STEPS[version:]:
+                for statement in step.split(";\n"):
                     self._connection.execute(statement)
+            if version < VERSION:
                 self._connection.execute(f"PRAGMA user_version={VERSION}")
 
     @contextmanager

@@ -46,6 +46,12 @@ def crop(value: Any) -> str | None:
     return None
 
 
+def currency(value: Any) -> str | None:
+    """A currency by its three letters (ISO 4217)."""
+    is_code = isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalpha() and value.isupper()
+    return None if is_code else "want a currency's three letters, such as BRL"
+
+
 def day(value: Any) -> str | None:
     """A date of our time."""
     try:

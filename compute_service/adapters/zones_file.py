@@ -39,6 +39,7 @@ def _config(mistakes: Mistakes) -> Config:
     zones = [_zone(node, place, mistakes) for place, node in _zone_nodes(farm)]
     _check_duplicates(zones, mistakes)
     _check_pump(farm, zones, mistakes)
+    _check_prices(farm, mistakes)
     mistakes.raise_if_any()
     row = {name: cell.value for name, cell in farm.items()}
     return Config(
@@ -48,6 +49,7 @@ def _config(mistakes: Mistakes) -> Config:
         zones=tuple(zone.zone(row["timezone"], row.get("mode", "act")) for zone in zones),
         pump_l_min=row.get("pump_l_min"),
         forecast=row.get("forecast"),
+        **{name: row.get(name) for name in (*_PRICES, "currency")},
     )
 
 
@@ -81,6 +83,7 @@ class _ZoneCells:
 
 
 _MODE = checks.one_of(("act", "advice"))
+_PRICES = ("water_price_m3", "energy_price_m3")
 _FARM_FIELDS: dict[str, Check] = {
     "farm": checks.text,
     "timezone": checks.timezone,
@@ -90,6 +93,8 @@ _FARM_FIELDS: dict[str, Check] = {
     "pump_l_min": checks.measure(1, 1_000_000, "litres a minute"),
     "forecast": checks.text,
     "mode": _MODE,
+    **dict.fromkeys(_PRICES, checks.measure(0, 1e6, "a cubic metre, in the currency")),
+    "currency": values.currency,
     "zones": checks.list_of("one zone or more, each starting with '- '"),
 }
 _MOISTURE = checks.measure(0.01, 0.9, "m3 of water per m3 of soil", ("percent", 0.01))
@@ -128,7 +133,7 @@ _LIMIT_FIELDS: dict[str, Check] = {
     "wind_m_s": checks.measure(0.5, 40, "metres a second"),
 }
 _OPTIONAL_ZONE = {"calendar", "allowed_depletion", "infiltration_mm_h", "probe_depth_m", "limits", "probes", "mode"}
-_OPTIONAL = {*_OPTIONAL_ZONE, *_LIMIT_FIELDS, "pump_l_min", "forecast"}
+_OPTIONAL = {*_OPTIONAL_ZONE, *_LIMIT_FIELDS, "pump_l_min", "forecast", *_PRICES, "currency"}
 assert set(_ZONE_FIELDS) | {"timezone", "place"} == {field.name for field in fields(Zone)}
 assert set(_LIMIT_FIELDS) <= {field.name for field in fields(Limits)}
 
@@ -194,6 +199,14 @@ def _check_pump(farm: Mapping[str, Cell], zones: list[_ZoneCells], mistakes: Mis
             if takes > pump:
                 why = f"{rate}: the zone takes {takes:.0f} l/min, and the pump gives {pump:g}; water a smaller area"
                 mistakes.add(zone.cells["application_rate_mm_h"].node, f"{zone.place}, application_rate_mm_h", why)
+
+
+def _check_prices(farm: Mapping[str, Cell], mistakes: Mistakes) -> None:
+    for name in _PRICES:
+        if name in farm and "currency" not in farm:
+            mistakes.add(
+                farm[name].node, name, f"{farm[name].value}: want the currency beside it, such as currency: BRL"
+            )
 
 
 def _check_duplicates(zones: list[_ZoneCells], mistakes: Mistakes) -> None:

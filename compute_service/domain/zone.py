@@ -145,7 +145,10 @@ def _place(settings: Mapping[str, Any], crop: Crop) -> Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """A farm and its zones, in the file's order. `forecast`: a URL, or a path from the file's folder on."""
+    """A farm and its zones, in the file's order. `forecast`: a URL, or a path from the file's folder on.
+
+    A cubic metre of water costs `water_price_m3`, and the energy that lifts it `energy_price_m3`, in `currency`.
+    """
 
     farm: str
     timezone: str
@@ -153,3 +156,6 @@ class Config:
     zones: tuple[Zone, ...]
     pump_l_min: float | None = None
     forecast: str | None = None
+    water_price_m3: float | None = None
+    energy_price_m3: float | None = None
+    currency: str | None = None

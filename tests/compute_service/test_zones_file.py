@@ -175,6 +175,16 @@ def test_mistakes_of_a_probe(tmp_path: Path, old: str, new: str, expected: str) 
         ("elevation_m: 82", "elevation_m: 82\npump_l_min: 0", "pump_l_min: 0: want 1 to 1e+06 litres a minute"),
         (
             "elevation_m: 82",
+            "elevation_m: 82\nwater_price_m3: 2",
+            "water_price_m3: 2: want the currency beside it, such as currency: BRL",
+        ),
+        (
+            "elevation_m: 82",
+            "elevation_m: 82\ncurrency: R$",
+            "currency: 'R$': want a currency's three letters, such as BRL",
+        ),
+        (
+            "elevation_m: 82",
             "elevation_m: 82\npump_l_min: 19",
             "application_rate_mm_h: 12: the zone takes 20 l/min, and the pump gives 19; water a smaller area",
         ),

@@ -30,13 +30,16 @@ QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # a test's pa
 
 
 @contextmanager
-def console_on(folder: Path, port: int = 0) -> Iterator[Site]:
-    """The console's own application in a thread, on the store and the zones file of a folder."""
+def console_on(folder: Path, port: int = 0, oidc: Path | None = None) -> Iterator[Site]:
+    """The console's own application in a thread, on the store and the zones file of a folder.
+
+    `oidc`: the file that names an identity provider.
+    """
     listen = Listen(port=port)
     with closing(Access(folder / "console.sqlite", time.time, hasher=QUICK)) as access:
         listener = serve.bind(listen, has_users=access.has_users())
         address = serve.address_of(listener, listen)
-        words = argparse.Namespace(store=folder / "compute.sqlite", zones=folder / "zones.yaml", oidc=None)
+        words = argparse.Namespace(store=folder / "compute.sqlite", zones=folder / "zones.yaml", oidc=oidc)
         app = make_app(house_of(words, access, listen, address))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, args=([listener],))
@@ -51,9 +54,9 @@ def console_on(folder: Path, port: int = 0) -> Iterator[Site]:
 
 
 @contextmanager
-def console_process(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+def console_process(folder: Path, *more: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
     """`python -m console` as people start it: its address, and the process to kill."""
-    words = ["--store", "compute.sqlite", "--access", "console.sqlite", "--port", "0"]
+    words = ["--store", "compute.sqlite", "--access", "console.sqlite", "--port", "0", *more]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "firmware" / "lib")])}
     process = subprocess.Popen(
         [sys.executable, "-m", "console", *words], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True

@@ -1,16 +1,26 @@
 """What programs see: the API, who may do what, and what is said of a mistake."""
 
+import csv
 import io
 import json
+import time
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import polars
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings, strategies
+from prometheus_client.parser import text_string_to_metric_families
 
+from compute_service.adapters.sqlite.store import SqliteStore
+from compute_service.domain.inputs import config_text
 from console.rights import RIGHTS
+from integrations.farm_now import FarmReader
+from integrations.metrics import CONTENT_TYPE, FarmCollector, text
+from integrations.version import version
 from tests.console.conftest import console_on
 from tests.console.living import ZONES_FILE, LivingFarm, living_farm
 from tests.console.site_of_test import Site
@@ -56,6 +66,28 @@ def test_every_route_and_role(quiet: tuple[Site, LivingFarm]) -> None:
     for role in Role:
         site.access.revoke_token(f"machine-{role}")
     assert site.ask("GET", "/api/v1/farm", headers={"Authorization": f"Bearer {tokens[Role.SEE]}"}).status == 401
+
+
+def test_prometheus_reads_the_farm_with_a_token(quiet: tuple[Site, LivingFarm]) -> None:
+    """The same metrics as of the process beside the service; its own parser reads them. With users it wants a token,
+    and one that may see is enough."""
+    site, farm = quiet
+    assert site.ask("GET", "/metrics").status == 200  # without users, on this machine alone
+    site.access.add_user("ana", "a long password", Role.SEE)
+    token = site.access.add_token("prometheus", Role.SEE)
+    try:
+        assert site.ask("GET", "/metrics").status == 401
+        answer = site.ask("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})
+    finally:
+        site.access.delete_user("ana")
+        site.access.revoke_token("prometheus")
+    assert answer.headers["Content-Type"] == CONTENT_TYPE
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    zones = {sample.labels["zone"] for sample in families["pythoflow_zone_open"].samples}
+    assert zones == {zone.zone_id for zone in farm.bench.config.zones}
+    with closing(SqliteStore.reader(site.folder / "compute.sqlite")) as store:
+        beside = text(FarmCollector(FarmReader(store), time.time, version())).decode()
+    assert {family.name for family in text_string_to_metric_families(beside)} == families.keys()
 
 
 @pytest.mark.parametrize(
@@ -112,15 +144,46 @@ def test_history_has_at_most_so_many_points(quiet: tuple[Site, LivingFarm]) -> N
 
 
 def test_water_is_taken_away(quiet: tuple[Site, LivingFarm]) -> None:
-    """The same rows as CSV and as Parquet, for days that can be."""
+    """What the page shows, as CSV and as Parquet, for days that can be: of one zone or all, a day or the season."""
     site, farm = quiet
     farm.run(farm.dry_out("plot-1b")[0])
     rows = site.ask("GET", "/water.csv").text.splitlines()
-    assert rows[0] == "day,zone_id,litres,mm"
+    assert rows[0] == "day,zone_id,litres,mm,calendar_litres,cost,currency"
     table = polars.read_parquet(io.BytesIO(site.ask("GET", "/water.parquet").body))
     assert len(table) == len(rows) - 1 > 0
+    one = site.ask("GET", "/water.csv?zone=plot-1b&span=day").text.splitlines()[1:]
+    [(zone_id, litres)] = [(row.split(",")[1], float(row.split(",")[2])) for row in one]
+    assert (zone_id, litres > 0) == ("plot-1b", True)
+    season = site.ask("GET", "/water.csv?zone=plot-1b&span=season").text.splitlines()[1:]
+    sown = next(zone.sown for zone in farm.bench.zones if zone.zone_id == "plot-1b")
+    assert [season[0].split(",")[0], season[-1]] == [sown.isoformat(), one[0]]
+    assert site.ask("GET", "/water?zone=plot-9").status == 404
     assert site.ask("GET", "/water.csv?begin=2025-06-02&end=2025-06-01").status == 422
     assert site.ask("GET", "/water.csv?begin=soon").json["error"].startswith("“soon” is no day")
+
+
+def test_water_has_its_price(quiet: tuple[Site, LivingFarm]) -> None:
+    """With a price of water and one of energy in the settings each litre has its cost, in the farm's currency, on the
+    page in either language and in what is taken away; without one nothing is said to have cost nothing."""
+    site, farm = quiet
+    farm.run(farm.dry_out("plot-1d")[0])
+    config = farm.bench.config
+    assert "Cost" not in site.page("/water").text
+    prices = replace(config, water_price_m3=1.5, energy_price_m3=0.5, currency="BRL")
+    farm.store.updates.save_config(config_text(prices))
+    try:
+        rows = list(csv.DictReader(io.StringIO(site.ask("GET", "/water.csv?zone=plot-1d&span=day").text)))
+        english, portuguese = (
+            site.page("/water?zone=plot-1d&span=day", **{"Accept-Language": code}).text for code in ("en", "pt-BR")
+        )
+    finally:
+        farm.store.updates.save_config(config_text(config))
+    litres, cost = float(rows[0]["litres"]), float(rows[0]["cost"])
+    assert litres > 0
+    assert cost == pytest.approx(litres * 2 / 1000, abs=1e-4)
+    assert rows[0]["currency"] == "BRL"
+    assert f"it cost BRL\u00a0{cost:.2f}" in english
+    assert f"custou BRL\u00a0{cost:.2f}".replace(".", ",") in portuguese
 
 
 def test_nothing_a_program_sends_breaks_it(quiet: tuple[Site, LivingFarm]) -> None:

@@ -110,7 +110,8 @@ class Farm:
 
         @app.post("/login")
         def log_in(request: Request, name: str = Form(), password: str = Form(), next: str = Form("/")) -> Response:  # noqa: A002
-            session = self.access.log_in(name, password, middleware.address_of(request))
+            device = cookies.device_of(request, self.site)
+            session = self.access.log_in(name, password, middleware.address_of(request), device)
             response = RedirectResponse(answers.safe_goal(next), 303)
             cookies.give(response, self.site, session, self.clock())
             return response

@@ -1,16 +1,18 @@
 """Users, sessions and tokens: who is let in, until when, and what the file shows a thief."""
 
+import sqlite3
 import stat
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.web.site_under_test import PASSWORD, QUICK, Clock, Farm, at_once
 from web.access import DAY_S, IDLE_S, LONGEST_BY_PROVIDER_S, LONGEST_S, Access
-from web.attempts import MOST, WINDOW_S
-from web.errors import AccessError, AttemptsError, FileError, LoginError
+from web.database import SCHEMA
+from web.errors import AccessError, FileError, LoginError
 from web.passwords import LONGEST, SHORTEST, Passwords
 from web.roles import Role
 
@@ -270,6 +272,21 @@ def test_a_file_of_another_version_is_told(tmp_path: Path, access: Access) -> No
         Access(tmp_path / "access.sqlite", Clock())
 
 
+def test_a_file_of_the_first_version_is_taken_along(tmp_path: Path) -> None:
+    """Its users log in after an update as before, and their browsers are remembered from then on."""
+    path = tmp_path / "old.sqlite"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(f"{SCHEMA}PRAGMA user_version=1;")
+        old.execute(
+            "INSERT INTO users (name, role, password_hash, created_at) VALUES ('ana', 'manage', ?, 0)",
+            (QUICK.hash(PASSWORD),),
+        )
+        old.commit()
+    with closing(Access(path, Clock(), hasher=QUICK)) as access:
+        device = access.log_in("ana", PASSWORD, HERE).device
+        assert access.log_in("ana", PASSWORD, HERE, device).device == device
+
+
 # Tokens
 
 
@@ -309,107 +326,6 @@ def test_an_unknown_token_is_told(access: Access) -> None:
     access.add_token("bridge", Role.SEE)
     with pytest.raises(AccessError, match="no valid token 'brigde'; valid are bridge"):
         access.revoke_token("brigde")
-
-
-# Attempts
-
-
-def test_the_sixth_attempt_in_a_minute_is_not_heard(access: Access, clock: Clock) -> None:
-    """Not even with the right password and from elsewhere; it says when to come again, and then is heard."""
-    for _ in range(MOST):
-        fail(access)
-        clock.now_s += 1
-    with pytest.raises(AttemptsError) as refusal:
-        access.log_in("see", PASSWORD, THERE)
-    assert (refusal.value.status, refusal.value.headers) == (429, {"Retry-After": str(int(WINDOW_S) - MOST)})
-    clock.now_s += refusal.value.retry_after_s - 0.5
-    with pytest.raises(AttemptsError, match="try again in 1 s"):
-        access.log_in("see", PASSWORD, THERE)
-    clock.now_s += 0.5
-    assert access.log_in("see", PASSWORD, THERE)
-
-
-def test_one_address_may_not_try_everybody(access: Access) -> None:
-    """One password for many names, known or not, is stopped as well; others are heard meanwhile."""
-    for name in ("see", "operate", "nobody", "root", "admin"):
-        fail(access, name)
-    with pytest.raises(AttemptsError):
-        access.log_in("manage", PASSWORD, HERE)
-    assert access.log_in("manage", PASSWORD, THERE)
-
-
-@pytest.mark.parametrize("known", ["see", "nobody"])
-def test_the_limit_does_not_tell_who_there_is(access: Access, known: str) -> None:
-    """For a user and for nobody it begins and ends with the same attempt."""
-    for number in range(MOST):
-        fail(access, known, f"192.0.2.{number}")
-    with pytest.raises(AttemptsError):
-        access.log_in(known.upper(), PASSWORD, "192.0.2.99")
-
-
-def test_a_login_between_guesses_does_not_begin_the_count_again(access: Access) -> None:
-    """Who has a user of their own cannot use it to guess another's password for ever."""
-    for _ in range(MOST):
-        fail(access, "manage")
-        if _ < MOST - 1:
-            assert access.log_in("see", PASSWORD, HERE)
-    with pytest.raises(AttemptsError):
-        access.log_in("see", PASSWORD, HERE)
-
-
-def test_logins_that_succeed_are_no_attempts(access: Access) -> None:
-    """A whole crew behind one address logs in within the same minute."""
-    for _ in range(4 * MOST):
-        assert access.log_in("see", PASSWORD, HERE)
-
-
-def test_attempts_at_once_are_no_more_than_in_turn(access: Access) -> None:
-    """Twenty guesses in the same moment: five are judged, the others are not heard."""
-    results = at_once(20, lambda _: access.log_in("see", "a wrong password", HERE))
-    kinds = [type(result) for result in results]
-    assert kinds.count(LoginError) == MOST
-    assert kinds.count(AttemptsError) == 20 - MOST
-
-
-@pytest.mark.parametrize(
-    ("address", "neighbour", "is_one"),
-    [
-        ("2001:db8::1", "2001:db8::ffff:2", True),
-        ("2001:db8::1", "2001:db8:1::1", False),
-        ("::ffff:192.0.2.1", "192.0.2.1", True),
-        ("fe80::1%eth0", "fe80::1", True),
-        ("192.0.2.1", "192.0.2.2", False),
-        ("testclient", "another", True),
-    ],
-)
-def test_an_address_is_counted_as_its_owner(access: Access, address: str, neighbour: str, is_one: bool) -> None:
-    """Who has one address of IPv6 has all of its network, and is one of them all the same."""
-    for number in range(MOST):
-        fail(access, f"nobody{number}", address)
-    if is_one:
-        with pytest.raises(AttemptsError):
-            access.log_in("see", PASSWORD, neighbour)
-    else:
-        assert access.log_in("see", PASSWORD, neighbour)
-
-
-def test_a_clock_put_back_keeps_nobody_out(access: Access, clock: Clock) -> None:
-    """After a clock was a year ahead, one may log in at the right time again."""
-    clock.now_s += 365 * DAY_S
-    for _ in range(MOST):
-        fail(access)
-    clock.now_s -= 365 * DAY_S
-    assert access.log_in("see", PASSWORD, HERE)
-
-
-def test_the_limit_holds_after_a_restart(tmp_path: Path, access: Access) -> None:
-    """To kill the server gives no new attempts."""
-    for _ in range(MOST):
-        fail(access)
-    again = Access(tmp_path / "access.sqlite", Clock(), hasher=QUICK)
-    with pytest.raises(AttemptsError):
-        again.log_in("see", PASSWORD, HERE)
-    again.close()
 
 
 # By an identity provider
