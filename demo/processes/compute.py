@@ -16,6 +16,7 @@ from compute_service.domain.forecast import Forecast
 from compute_service.domain.orders import WAITING
 from compute_service.domain.zone import Config
 from compute_service.service import Service
+from compute_service.settings import Change, SettingsWatch
 from demo.forecaster import Forecaster
 from demo.job import COMPUTE, ZONE_FILE, Job
 from demo.processes.part import serve_part
@@ -32,11 +33,13 @@ class ComputePlace:
     store: Path
     identity: Path
     gate_port: int
-    is_live: bool = False
+    live_zones: Path | None = None  # the zones file, where people look on who may change it
 
 
 class ComputePart:
-    """The compute service. With `live_time`, the clock of a farm that people steer, their orders are due at once."""
+    """The compute service. With `live_time`, the clock of a farm that people steer, their orders are due at once, and
+    so are the settings that they saved.
+    """
 
     def __init__(
         self,
@@ -44,10 +47,12 @@ class ComputePart:
         store: SqliteStore,
         connection: MqttConnection,
         record: Recorder,
-        live_time: VirtualTime | None,
+        live_time: VirtualTime | None = None,
+        watch: SettingsWatch | None = None,
     ) -> None:
         self._service, self._store, self._connection = service, store, connection
-        self._live_time = live_time
+        self._live_time, self._watch = live_time, watch
+        self._change: Change | None = None
         self.news = record.news
 
     def idle(self) -> bool:
@@ -63,18 +68,22 @@ class ComputePart:
         return 0
 
     def due_ms(self) -> int | None:
-        """When a decision or an expiry is due, or now if somebody has given an order, or queued settings."""
+        """When a decision or an expiry is due, or now if somebody has given an order, or changed or queued settings."""
         if self._live_time and self._is_asked():
             return self._live_time.now_ms()
         due = self._service.next_due()
         return None if due is None else due * 1000
 
     def _is_asked(self) -> bool:
+        self._change = self._change or (self._watch.change() if self._watch else None)
         is_ordered = any(row.state == WAITING for row in self._store.orders.open())
-        return is_ordered or bool(self._store.updates.in_states("queued"))
+        return is_ordered or self._change is not None or bool(self._store.updates.in_states("queued"))
 
     async def run_due(self) -> None:
-        """Decide."""
+        """Decide, by the settings as they are."""
+        change, self._change = self._change, None
+        if change:
+            self._service.take_settings(change)
         self._service.tick()
 
     async def stop(self) -> dict[str, Any]:
@@ -96,7 +105,10 @@ async def connected(
         await asyncio.to_thread(connection.connect, service.handle)  # in a thread, as the gate may be on this loop
         try:
             service.start()
-            yield ComputePart(service, store, connection, record, time if place.is_live else None)
+            if place.live_zones:
+                yield ComputePart(service, store, connection, record, time, SettingsWatch(place.live_zones))
+            else:
+                yield ComputePart(service, store, connection, record)
         finally:
             await asyncio.to_thread(connection.close, 0)
 
@@ -111,7 +123,8 @@ async def open_part(job: Job, time: VirtualTime, record: Recorder) -> AsyncItera
     def forecast() -> Forecast | None:
         return forecaster.newest(time.now()) if forecaster else None
 
-    place = ComputePlace(farm, out / "compute.sqlite", identity, job.gate_port, job.is_live)
+    live_zones = out / ZONE_FILE if job.is_live else None
+    place = ComputePlace(farm, out / "compute.sqlite", identity, job.gate_port, live_zones)
     async with connected(place, time, record, forecast) as part:
         yield part, {}
 
