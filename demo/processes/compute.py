@@ -12,6 +12,7 @@ from typing import Any
 from compute_service.adapters import zones_file as farm_config
 from compute_service.adapters.mqtt import MqttConnection
 from compute_service.adapters.sqlite.store import SqliteStore
+from compute_service.alarms import LOOK_EVERY_S
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.orders import WAITING
 from compute_service.domain.zone import Config
@@ -36,10 +37,16 @@ class ComputePlace:
     live_zones: Path | None = None  # the zones file, where people look on who may change it
 
 
+@dataclass(frozen=True)
+class Steered:
+    """A farm that people steer: its clock, and the zones file that they may change."""
+
+    time: VirtualTime
+    settings: SettingsWatch
+
+
 class ComputePart:
-    """The compute service. With `live_time`, the clock of a farm that people steer, their orders are due at once, and
-    so are the settings that they saved.
-    """
+    """The compute service. Where people steer, their orders are due at once, and so are the settings they saved."""
 
     def __init__(
         self,
@@ -47,11 +54,11 @@ class ComputePart:
         store: SqliteStore,
         connection: MqttConnection,
         record: Recorder,
-        live_time: VirtualTime | None = None,
-        watch: SettingsWatch | None = None,
+        steered: Steered | None = None,
     ) -> None:
         self._service, self._store, self._connection = service, store, connection
-        self._live_time, self._watch = live_time, watch
+        self._steered = steered
+        self._ticked_at = steered.time.now() if steered else 0
         self._change: Change | None = None
         self.news = record.news
 
@@ -69,13 +76,15 @@ class ComputePart:
 
     def due_ms(self) -> int | None:
         """When a decision or an expiry is due, or now if somebody has given an order, or changed or queued settings."""
-        if self._live_time and self._is_asked():
-            return self._live_time.now_ms()
+        if self._steered and self._is_asked(self._steered.settings):
+            return self._steered.time.now_ms()
         due = self._service.next_due()
+        if self._steered:  # alarms are looked at also when nothing is heard any more
+            due = min(due or self._ticked_at + LOOK_EVERY_S, self._ticked_at + LOOK_EVERY_S)
         return None if due is None else due * 1000
 
-    def _is_asked(self) -> bool:
-        self._change = self._change or (self._watch.change() if self._watch else None)
+    def _is_asked(self, settings: SettingsWatch) -> bool:
+        self._change = self._change or settings.change()
         is_ordered = any(row.state == WAITING for row in self._store.orders.open())
         return is_ordered or self._change is not None or bool(self._store.updates.in_states("queued"))
 
@@ -84,6 +93,8 @@ class ComputePart:
         change, self._change = self._change, None
         if change:
             self._service.take_settings(change)
+        if self._steered:
+            self._ticked_at = self._steered.time.now()
         self._service.tick()
 
     async def stop(self) -> dict[str, Any]:
@@ -105,10 +116,8 @@ async def connected(
         await asyncio.to_thread(connection.connect, service.handle)  # in a thread, as the gate may be on this loop
         try:
             service.start()
-            if place.live_zones:
-                yield ComputePart(service, store, connection, record, time, SettingsWatch(place.live_zones))
-            else:
-                yield ComputePart(service, store, connection, record)
+            steered = Steered(time, SettingsWatch(place.live_zones)) if place.live_zones else None
+            yield ComputePart(service, store, connection, record, steered)
         finally:
             await asyncio.to_thread(connection.close, 0)
 

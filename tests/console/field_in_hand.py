@@ -140,7 +140,7 @@ class Field:
             with work_folder() as work:
                 self.work = work
                 asyncio.run(self._run(work))
-        except BaseException as error:  # noqa: BLE001 - told in the test's thread
+        except BaseException as error:
             self._failure = error
         finally:
             self._ready.set()

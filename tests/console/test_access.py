@@ -1,4 +1,4 @@
-"""Who may change what: every route that changes something, tried by every role, and by those who should not be there."""
+"""Who may change what: every route that changes something, tried by every role and by every stranger."""
 
 from collections.abc import Callable, Iterator
 from itertools import count

@@ -1,11 +1,11 @@
-"""What cannot be is told in one clear sentence, on the page and in the shell, and changes nothing; and what comes twice."""
+"""What cannot be is told in one clear sentence, on the page and in the shell, and changes nothing; what comes twice."""
 
 import socket
 import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -14,15 +14,28 @@ from console.__main__ import main as console_main
 from tests.console.living import ZONES_FILE, LivingFarm, service_at_work
 from tests.console.site_of_test import Site
 
-MISTAKES: tuple[tuple[dict[str, str], tuple[str, ...], str], ...] = (
-    ({"action": "open", "zone_id": "plot-9z", "minutes": "5"}, ("open", "plot-9z", "--minutes=5"), "no zone 'plot-9z'"),
-    ({"action": "close", "zone_id": "plot-9z"}, ("close", "plot-9z"), "no zone 'plot-9z'"),
-    (
+
+class Mistake(NamedTuple):
+    """A form, the same in the shell, and what is said of it."""
+
+    form: dict[str, str]
+    words: tuple[str, ...]
+    sentence: str
+
+
+MISTAKES = (
+    Mistake(
+        {"action": "open", "zone_id": "plot-9z", "minutes": "5"},
+        ("open", "plot-9z", "--minutes=5"),
+        "no zone 'plot-9z'",
+    ),
+    Mistake({"action": "close", "zone_id": "plot-9z"}, ("close", "plot-9z"), "no zone 'plot-9z'"),
+    Mistake(
         {"action": "open", "zone_id": "plot-1a", "minutes": "31"},
         ("open", "plot-1a", "--minutes=31"),
         "plot-1a may run 30 min at most in one go, and this would take 31",
     ),
-    (
+    Mistake(
         {"action": "open", "zone_id": "plot-1e", "minutes": "5"},
         ("open", "plot-1e", "--minutes=5"),
         "irrigation-gateway-2 is offline since",
@@ -43,24 +56,22 @@ def said(site: Site, form: dict[str, str]) -> str:
     return after.partition("</p>")[0].replace("&#39;", "'")
 
 
-@pytest.mark.parametrize(("form", "words", "sentence"), MISTAKES)
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda one: one.sentence)
 def test_an_order_that_cannot_be(
     site: Site,
     farm: LivingFarm,
     capsys: pytest.CaptureFixture[str],
-    form: dict[str, str],
-    words: tuple[str, ...],
-    sentence: str,
+    mistake: Mistake,
 ) -> None:
     """A zone that is not there, minutes beyond the cap, a gateway that is offline."""
     farm.hear_status("irrigation-gateway-2", "offline")
     farm.beat()
     begin = farm.store.journal.newest()
-    assert sentence in said(site, form)
-    assert service_main([*words, f"--store={farm_path(site)}"]) == 2
+    assert mistake.sentence in said(site, mistake.form)
+    assert service_main([*mistake.words, f"--store={farm_path(site)}"]) == 2
     captured = capsys.readouterr()
     assert (captured.out, captured.err.count("\n")) == ("", 1)
-    assert sentence in captured.err
+    assert mistake.sentence in captured.err
     assert (farm.store.journal.newest(), farm.store.orders.last()) == (begin, [])
 
 
@@ -124,7 +135,7 @@ def contents(path: Path) -> list[Any]:
 
 
 def test_two_stops_at_once(site: Site, working: LivingFarm) -> None:
-    """Two people press in the same moment: the farm is held once, each board is told once, and both hear that it is done."""
+    """Two people press in one moment: the farm is held once, each board is told once, and both hear that it is done."""
     pages: list[str] = []
     together = threading.Barrier(2)
 
@@ -143,8 +154,8 @@ def test_two_stops_at_once(site: Site, working: LivingFarm) -> None:
         assert [hold.kind for hold in working.store.orders.holds()] == ["stop"]
         stops = [one for one in working.bench.commands() if one["action"] == "stop_all"]
         assert len({one["command_id"] for one in stops}) == 2  # one for each gateway
-        for one in {stop["command_id"]: stop for stop in stops}.values():
-            working.obey_stop(one)
+        for stop_all in {command["command_id"]: command for command in stops}.values():
+            working.obey_stop(stop_all)
         assert [row.state for row in working.store.orders.last()] == ["done", "done"]
     assert len(set(pages)) == 2
     for address in pages:

