@@ -114,12 +114,12 @@ class Field:
         """Does it take part?"""
         return name not in self._away
 
-    def edges(self, since: int = 0) -> list[dict[str, Any]]:
-        """What the valves did from a time on."""
+    def edges(self) -> list[dict[str, Any]]:
+        """What the valves did."""
         path = self.work / "events" / f"{FLEET}.jsonl"
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
         events = [json.loads(line) for line in lines if line.endswith("\n")]
-        return [event for event in events if event["kind"] == "valve_edge" and event["at"] >= since]
+        return [event for event in events if event["kind"] == "valve_edge"]
 
     def open_valves(self) -> set[str]:
         """The zones whose valve is open, in the world of the fleet."""
