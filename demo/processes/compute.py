@@ -12,6 +12,7 @@ from typing import Any
 from compute_service.adapters import zones_file as farm_config
 from compute_service.adapters.mqtt import MqttConnection
 from compute_service.adapters.sqlite.store import SqliteStore
+from compute_service.alarms import LOOK_EVERY_S
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.orders import SETTINGS, WAITING
 from compute_service.domain.zone import Config
@@ -36,23 +37,32 @@ class ComputePlace:
     store: Path
     identity: Path
     gate_port: int
-    watch: SettingsWatch | None = None
+    watch: SettingsWatch | None = None  # of the zones file, where people may change it
+
+
+@dataclass(frozen=True)
+class Steered:
+    """A farm that people steer: its clock, and the zones file that they may change."""
+
+    time: VirtualTime
+    settings: SettingsWatch
 
 
 class ComputePart:
-    """The compute service on the clock of a demonstration; with a `watch`, of a farm that people steer."""
+    """The compute service. Where people steer, their orders are due at once, and so are the settings they saved."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  # a part's whole surroundings
+
+    def __init__(
         self,
         service: Service,
         store: SqliteStore,
         connection: MqttConnection,
         record: Recorder,
-        time: VirtualTime,
-        watch: SettingsWatch | None,
+        steered: Steered | None = None,
     ) -> None:
         self._service, self._store, self._connection = service, store, connection
-        self._time, self._watch = time, watch
+        self._steered = steered
+        self._ticked_at = steered.time.now() if steered else 0
         self.news = record.news
 
     def idle(self) -> bool:
@@ -68,21 +78,25 @@ class ComputePart:
         return 0
 
     def due_ms(self) -> int | None:
-        """When a decision or an expiry is due, or now if somebody has given an order, or changed settings."""
-        if self._watch and (self._watch.is_changed() or self._is_asked()):
-            return self._time.now_ms()
+        """When a decision or an expiry is due, or now if somebody has given an order, or changed or queued settings."""
+        if self._steered and self._is_asked(self._steered.settings):
+            return self._steered.time.now_ms()
         due = self._service.next_due()
+        if self._steered:  # alarms are looked at also when nothing is heard any more
+            due = min(due or self._ticked_at + LOOK_EVERY_S, self._ticked_at + LOOK_EVERY_S)
         return None if due is None else due * 1000
 
-    def _is_asked(self) -> bool:
+    def _is_asked(self, settings: SettingsWatch) -> bool:
         rows = self._store.orders.open()
         is_ordered = any(row.state == WAITING and row.order.action != SETTINGS for row in rows)
-        return is_ordered or bool(self._store.updates.in_states("queued"))
+        return is_ordered or settings.is_changed() or bool(self._store.updates.in_states("queued"))
 
     async def run_due(self) -> None:
-        """Decide, by the zones file as it is now."""
-        if self._watch and (change := self._watch.change()):
+        """Decide, by the settings as they are."""
+        if self._steered and (change := self._steered.settings.change()):
             self._service.take_settings(change)
+        if self._steered:
+            self._ticked_at = self._steered.time.now()
         self._service.tick()
 
     async def stop(self) -> dict[str, Any]:
@@ -104,7 +118,8 @@ async def connected(
         await asyncio.to_thread(connection.connect, service.handle)  # in a thread, as the gate may be on this loop
         try:
             service.start(place.watch.first if place.watch else None)
-            yield ComputePart(service, store, connection, record, time, place.watch)
+            steered = Steered(time, place.watch) if place.watch else None
+            yield ComputePart(service, store, connection, record, steered)
         finally:
             await asyncio.to_thread(connection.close, 0)
 

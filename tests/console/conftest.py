@@ -23,6 +23,7 @@ from tests.console.site_of_test import Site
 from tests.waiting import until_true
 from web import serve
 from web.access import Access
+from web.roles import Role
 from web.serve import Listen
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +99,21 @@ def working(farm: LivingFarm) -> Iterator[LivingFarm]:
     """The farm with its service at work."""
     with service_at_work(farm):
         yield farm
+
+
+@pytest.fixture(scope="module")
+def busy_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A farm with a past, a run, a valve that opens, a pause, an outage of a gateway and its alarms, and a token."""
+    folder = tmp_path_factory.mktemp("busy")
+    (folder / "zones.yaml").write_text(ZONES_FILE, encoding="utf-8")
+    with living_farm(folder / "compute.sqlite", hours=6) as farm, console_on(folder) as site:
+        farm.hear_status("irrigation-gateway-2", "offline")
+        farm.order("pause", "plot-1b", until=farm.bench.now + 86_400, why="harvest")
+        commands = farm.dry_out("plot-1a", "plot-1c")
+        farm.ack(commands[0], "started")
+        site.access.add_token("bridge", Role.OPERATE)
+        with service_at_work(farm):
+            yield site
 
 
 @pytest.fixture(scope="module")
