@@ -72,7 +72,9 @@ def water_page(request: Request, store: ReaderDep, farm: FarmDep) -> HTMLRespons
     begin = today - timedelta(days=DAYS - 1)
     rows = list(day_rows(store, farm, farm.config.zones, begin, today))
     days = [begin + timedelta(days=count) for count in range(DAYS)]
-    by_day = {day: sum(row.litres for row in rows if row.day == day) for day in days}
+    by_day = dict.fromkeys(days, 0.0)
+    for row in rows:
+        by_day[row.day] += row.litres
     return PAGES.show(
         request,
         "water.html",
@@ -88,8 +90,11 @@ def water_page(request: Request, store: ReaderDep, farm: FarmDep) -> HTMLRespons
 
 def _totals(farm: FarmNow, rows: Sequence[DayRow], today: date) -> list[ZoneTotals]:
     totals = []
+    by_zone: dict[str, list[DayRow]] = defaultdict(list)
+    for row in rows:
+        by_zone[row.zone_id].append(row)
     for now in farm.zones:
-        own = [row for row in rows if row.zone_id == now.zone.zone_id]
+        own = by_zone[now.zone.zone_id]
         season = now.receipt.get("used_season_l")
         totals.append(
             ZoneTotals(

@@ -380,8 +380,8 @@ class Journal(Protocol):
     def moments(self, zone_id: str, begin: int, end: int) -> list[Moment]:
         """How a zone was in a time (`end` is not in it), the oldest first."""
 
-    def newest_moments(self) -> list[Moment]:
-        """How each zone was last, by name."""
+    def newest_moments(self, zone_ids: Iterable[str] | None = None) -> list[Moment]:
+        """How each zone was last, by name; of these zones, or of all that were ever heard of."""
 
     def water(self, zone: Zone, begin: int, end: int) -> list[WaterRow]:
         """A zone's water of a time (`end` is not in it), the oldest first, each with the litres that it counts for."""

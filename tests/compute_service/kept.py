@@ -119,6 +119,7 @@ def everything(store: Store) -> list[Any]:
     answers += [
         store.journal.newest(),
         store.journal.newest_moments(),
+        store.journal.newest_moments([A.zone_id, "plot-9"]),
         store.journal.last_beat(),
         store.updates.config(),
     ]

@@ -70,8 +70,11 @@ class JournalTables:
         query = f"SELECT {_MOMENT} FROM history WHERE zone_id = ? AND at >= ? AND at < ? ORDER BY at"  # noqa: S608 - our own words
         return self._moments(query, zone_id, begin, end)
 
-    def newest_moments(self) -> list[Moment]:
-        """How each zone was last, by name."""
+    def newest_moments(self, zone_ids: Iterable[str] | None = None) -> list[Moment]:
+        """How each zone was last, by name; of these zones, or of all that were ever heard of."""
+        if zone_ids is not None:
+            newest = f"SELECT {_MOMENT} FROM history WHERE zone_id = ? ORDER BY at DESC LIMIT 1"  # noqa: S608 - our own words
+            return [moment for zone_id in sorted(set(zone_ids)) for moment in self._moments(newest, zone_id)]
         query = (
             f"SELECT {_MOMENT} FROM zones JOIN history USING (zone_id)"  # noqa: S608 - our own words
             " WHERE at = (SELECT max(at) FROM history WHERE history.zone_id = zones.zone_id) ORDER BY zone_id"

@@ -70,10 +70,12 @@ class JournalInMemory:
         rows = sorted(self._tables.moments.items(), key=lambda item: item[0])
         return [row for (name, at), row in rows if name == zone_id and begin <= at < end]
 
-    def newest_moments(self) -> list[Moment]:
-        """How each zone was last, by name."""
+    def newest_moments(self, zone_ids: Iterable[str] | None = None) -> list[Moment]:
+        """How each zone was last, by name; of these zones, or of all that were ever heard of."""
         rows = sorted(self._tables.moments.items(), key=lambda item: item[0])
         newest = {zone_id: row for (zone_id, _), row in rows}
+        if zone_ids is not None:
+            return [newest[zone_id] for zone_id in sorted(set(zone_ids)) if zone_id in newest]
         return [row for zone_id, row in sorted(newest.items()) if self._tables.zones.get(zone_id)]
 
     def water(self, zone: Zone, begin: int, end: int) -> list[WaterRow]:
