@@ -1,7 +1,7 @@
 """What changes on a farm while people look on: `python -m benchmarks.console.changes STORE ZONES CHANGES_A_SECOND`.
 
-Until it is ended it writes decisions, zone after zone, as the service does, and each 5 s the edges of a valve: one opens
-and the one before it shuts. It is fast because nothing is decided: only what readers see is written.
+Until it is ended it writes decisions, zone after zone, as the service does, and each 5 s the edges of a valve: one
+opens and the one before it shuts. It is fast because nothing is decided: only what readers see is written.
 """
 
 import itertools

@@ -108,9 +108,7 @@ def _live(store: SqliteStore, one: Zone) -> None:
         for command in bench.commands()[answered:]:
             litres = command["max_volume_l"] / 1.5
             bench.hear_ack(command, "started")
-            bench.hear_ack(
-                command, "done", at=bench.now, duration_s=command["duration_s"], volume_l=round(litres, 1)
-            )
+            bench.hear_ack(command, "done", at=bench.now, duration_s=command["duration_s"], volume_l=round(litres, 1))
             vwc += litres / one.area_m2 * one.efficiency / 1000 / one.root_depth_m
         answered = len(bench.commands())
 

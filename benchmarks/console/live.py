@@ -68,7 +68,7 @@ def measure_live(browser: Browser, address: str, store: Path, seconds: float) ->
     polling.page.route("**/poll?*", partial(_answer, store))
     for one in (live, polling):
         one.page.goto(address)
-    live.page.wait_for_timeout(1000 * WARM_UP_S)
+    live.page.wait_for_timeout(1000 * min(seconds / WINDOWS, WARM_UP_S))
     first, begin = _newest(store), time.monotonic()
     ratios, shares = [], []
     for _ in range(WINDOWS):

@@ -377,8 +377,8 @@ class Journal(Protocol):
     def add_moment(self, moment: Moment) -> None:
         """How a zone was when it was decided about; one a zone and time, the first of them."""
 
-    def moments(self, zone_id: str, begin: int, end: int) -> list[Moment]:
-        """How a zone was in a time (`end` is not in it), the oldest first."""
+    def moments(self, zone_id: str, begin: int, end: int, last: int | None = None) -> list[Moment]:
+        """How a zone was in a time (`end` is not in it), the oldest first; all of them, or the last so many."""
 
     def newest_moments(self, zone_ids: Iterable[str] | None = None) -> list[Moment]:
         """How each zone was last, by name; of these zones, or of all that were ever heard of."""

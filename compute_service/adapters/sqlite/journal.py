@@ -65,10 +65,10 @@ class JournalTables:
             moment.litres,
         )
 
-    def moments(self, zone_id: str, begin: int, end: int) -> list[Moment]:
-        """How a zone was in a time (`end` is not in it), the oldest first."""
-        query = f"SELECT {_MOMENT} FROM history WHERE zone_id = ? AND at >= ? AND at < ? ORDER BY at"  # noqa: S608 - our own words
-        return self._moments(query, zone_id, begin, end)
+    def moments(self, zone_id: str, begin: int, end: int, last: int | None = None) -> list[Moment]:
+        """How a zone was in a time (`end` is not in it), the oldest first; all of them, or the last so many."""
+        query = f"SELECT {_MOMENT} FROM history WHERE zone_id = ? AND at >= ? AND at < ? ORDER BY at DESC LIMIT ?"  # noqa: S608 - our own words
+        return self._moments(query, zone_id, begin, end, -1 if last is None else last)[::-1]
 
     def newest_moments(self, zone_ids: Iterable[str] | None = None) -> list[Moment]:
         """How each zone was last, by name; of these zones, or of all that were ever heard of."""

@@ -65,10 +65,11 @@ class JournalInMemory:
         )
         self._tables.moments.add_once((moment.zone_id, moment.at), row)
 
-    def moments(self, zone_id: str, begin: int, end: int) -> list[Moment]:
-        """How a zone was in a time (`end` is not in it), the oldest first."""
+    def moments(self, zone_id: str, begin: int, end: int, last: int | None = None) -> list[Moment]:
+        """How a zone was in a time (`end` is not in it), the oldest first; all of them, or the last so many."""
         rows = sorted(self._tables.moments.items(), key=lambda item: item[0])
-        return [row for (name, at), row in rows if name == zone_id and begin <= at < end]
+        moments = [row for (name, at), row in rows if name == zone_id and begin <= at < end]
+        return moments if last is None else moments[max(len(moments) - last, 0) :]
 
     def newest_moments(self, zone_ids: Iterable[str] | None = None) -> list[Moment]:
         """How each zone was last, by name; of these zones, or of all that were ever heard of."""
