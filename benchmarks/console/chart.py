@@ -16,7 +16,7 @@ LOOK_EVERY_MS = 50
 POINTS_A_DAY = 96
 
 # The data wait here until the page is at rest, so that only the drawing is measured.
-HELD = """
+WAITING = """
 const go = new Promise((resolve) => (window.go = resolve));
 const json = Response.prototype.json;
 Response.prototype.json = async function () {
@@ -34,12 +34,12 @@ PAINTED = """() => new Promise((done) => {
 
 def measure(browser: Browser, address: str, season_days: int, short_days: int, pairs: int) -> Row:
     """So many pairs in turn, after one that warms up; medians."""
-    used: dict[int, list[float]] = {short_days: [], season_days: []}
+    costs: dict[int, list[float]] = {short_days: [], season_days: []}
     _draw(browser, address, short_days)
     for _ in range(pairs):
-        for days, times in used.items():
+        for days, times in costs.items():
             times.append(_draw(browser, address, days))
-    short, season = (statistics.median(times) for times in used.values())
+    short, season = (statistics.median(times) for times in costs.values())
     note = f"{1e3 * season:.0f} ms of the main thread against {1e3 * short:.0f} ms, {pairs} pairs"
     points = [f"{POINTS_A_DAY * days:,}" for days in (season_days, short_days)]
     return Row(f"charts of {points[0]} points / {points[1]}", season / short, MOST, note)
@@ -47,7 +47,7 @@ def measure(browser: Browser, address: str, season_days: int, short_days: int, p
 
 def _draw(browser: Browser, address: str, days: int) -> float:
     """A new page with the charts of so many days, every point of them; gives CPU seconds."""
-    metered = MeteredPage(browser, HELD)
+    metered = MeteredPage(browser, WAITING)
     page = metered.page
     page.route("**/history?*", partial(_ask, days))
     page.goto(f"{address}/zones/zone-000")

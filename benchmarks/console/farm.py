@@ -153,10 +153,10 @@ def _add_copies(file: sqlite3.Connection, table: str, shift: int) -> None:
     time_column = _TABLES[table]
     copies = {name: _copy(name, time_column) for name in _columns(file, table) if name not in _NEW}
     since = NOON - DECISIONS_KEPT_S + shift * LIVED_DAYS * DAY_S
-    kept = f"AND (lived.kind <> 'decision' OR lived.at >= {since})" if table == "journal" else ""
+    condition = f"AND (lived.kind <> 'decision' OR lived.at >= {since})" if table == "journal" else ""
     statement = (
         f"INSERT INTO main.{table} ({', '.join(copies)}) SELECT {', '.join(copies.values())}"  # noqa: S608 - our own words
-        f" FROM lived_{table} AS lived CROSS JOIN others AS other WHERE lived.{time_column} = :at {kept}"
+        f" FROM lived_{table} AS lived CROSS JOIN others AS other WHERE lived.{time_column} = :at {condition}"
     )
     times = file.execute(f"SELECT DISTINCT {time_column} FROM lived_{table} ORDER BY 1")  # noqa: S608 - our own words
     for (at,) in times.fetchall():

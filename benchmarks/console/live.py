@@ -73,12 +73,12 @@ def measure_live(browser: Browser, address: str, store: Path, seconds: float) ->
     ratios, shares = [], []
     for _ in range(WINDOWS):
         before = live.read(), polling.read()
-        begun = time.monotonic()
+        window_begin = time.monotonic()
         live.page.wait_for_timeout(1000 * seconds / WINDOWS)
         after = live.read(), polling.read()
-        used = [later.thread_s - earlier.thread_s for earlier, later in zip(before, after, strict=True)]
-        ratios.append(used[0] / used[1])
-        shares.append([100 * one / (time.monotonic() - begun) for one in used])
+        costs = [later.thread_s - earlier.thread_s for earlier, later in zip(before, after, strict=True)]
+        ratios.append(costs[0] / costs[1])
+        shares.append([100 * one / (time.monotonic() - window_begin) for one in costs])
     rate = (_newest(store) - first) / (time.monotonic() - begin)
     live.close()
     polling.close()

@@ -146,22 +146,23 @@ def measure(big: tuple[Path, Size], small: tuple[Path, Size], folder: Path, roun
 
 def _page_rows(page: Page, big: tuple[Get, Size], small: tuple[Get, Size], rounds: int) -> Iterator[Row]:
     first, *costs = (tuple(cost(get, page, size) for get, size in (big, small)) for _ in range(rounds + 1))
-    shown = [min(size.zones, page.zones) for _, size in (big, small)]
-    asking, whole = ([[pair[side][part] for pair in costs] for side in (0, 1)] for part in (0, 1))
-    of_zones = "" if page.zones == 1 else f", {shown[0]} zones and {shown[1]}"
+    counts = [min(size.zones, page.zones) for _, size in (big, small)]
+    asking = [[pair[side].asking_s for pair in costs] for side in (0, 1)]
+    whole = [[pair[side].cpu_s for pair in costs] for side in (0, 1)]
+    of_zones = "" if page.zones == 1 else f", {counts[0]} zones and {counts[1]}"
     slowest, query = max(_ratios(costs), default=(1.0, ""))
     yield _row(
-        f"{page.address}: its queries, a zone", asking, shown, f"{of_zones}; most: {slowest:.1f}, `{_short(query)}`"
+        f"{page.address}: its queries, a zone", asking, counts, f"{of_zones}; most: {slowest:.1f}, `{_short(query)}`"
     )
     yield _row(
-        f"{page.address}: whole, a zone", whole, shown, f"{of_zones}; the first time {1e3 * first[0].cpu_s:.0f} ms"
+        f"{page.address}: whole, a zone", whole, counts, f"{of_zones}; the first time {1e3 * first[0].cpu_s:.0f} ms"
     )
 
 
-def _row(name: str, seconds: list[list[float]], shown: list[int], note: str) -> Row:
+def _row(name: str, seconds: list[list[float]], counts: list[int], note: str) -> Row:
     big, small = (statistics.median(side) for side in seconds)
     figures = f"{1e3 * big:.1f} ms against {1e3 * small:.1f}"
-    return Row(name, big / shown[0] / (small / shown[1]), MOST, f"{figures}{note}")
+    return Row(name, big / counts[0] / (small / counts[1]), MOST, f"{figures}{note}")
 
 
 def _ratios(costs: list[tuple[Cost, ...]]) -> Iterator[tuple[float, str]]:

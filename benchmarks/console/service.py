@@ -109,8 +109,8 @@ def measure(  # noqa: PLR0913  # what is measured, and how long
     finally:
         store.close()
     pairs_of_costs = list(zip(with_pages, without, strict=True))
-    cpu = [(loaded.cpu_s, quiet.cpu_s) for loaded, quiet in pairs_of_costs]
-    latency = [(loaded.latency_s, quiet.latency_s) for loaded, quiet in pairs_of_costs]
+    cpu = [(one.cpu_s, other.cpu_s) for one, other in pairs_of_costs]
+    latency = [(one.latency_s, other.latency_s) for one, other in pairs_of_costs]
     return [
         _row(f"service's CPU a decision, {pages} pages / none", cpu, MOST_CPU),
         _row(f"its median latency, {pages} pages / none", latency, MOST_LATENCY),
@@ -119,6 +119,6 @@ def measure(  # noqa: PLR0913  # what is measured, and how long
 
 def _row(name: str, seconds: list[tuple[float, float]], most: float) -> Row:
     """The median of the pairs' ratios."""
-    loaded, quiet = (1e3 * statistics.median(side) for side in zip(*seconds, strict=True))
-    note = f"{loaded:.2f} ms against {quiet:.2f} ms, {len(seconds)} pairs"
+    busy_ms, quiet_ms = (1e3 * statistics.median(side) for side in zip(*seconds, strict=True))
+    note = f"{busy_ms:.2f} ms against {quiet_ms:.2f} ms, {len(seconds)} pairs"
     return Row(name, statistics.median(one / other for one, other in seconds), most, note)
