@@ -13,7 +13,7 @@ from compute_service.domain.alarms import AlarmRow, worst
 from compute_service.plans import Planner
 from console.answers import ERRORS
 from console.farm_now import FarmNow
-from console.house import PAGES, HeadDep, HouseDep, LanguageDep, PersonDep, ReaderDep
+from console.house import PAGES, FarmDep, HeadDep, HouseDep, LanguageDep, PersonDep, ReaderDep
 from views.language import Language
 
 router = APIRouter(include_in_schema=False)
@@ -100,10 +100,10 @@ def acknowledge(
 
 
 @api.get("/plan")
-def plan(store: ReaderDep, farm: HeadDep) -> list[PlannedRunAnswer]:
+def plan(house: HouseDep, store: ReaderDep, farm: FarmDep) -> list[PlannedRunAnswer]:
     """The runs that come, zone by zone."""
     planner = Planner(store, farm.now)
-    plans = [planner.plan(zone) for zone in farm.config.zones]
+    plans = [house.plans.plan(planner, zone, farm) for zone in farm.zones]
     return [
         PlannedRunAnswer(
             zone_id=one.zone_id,

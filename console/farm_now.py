@@ -111,7 +111,7 @@ def look(
     chosen_ids = None if zone_ids is None else set(zone_ids)
     zones = [zone for zone in config.zones if chosen_ids is None or zone.zone_id in chosen_ids]
     valves = valves_of(store, config.zones)
-    moments = {moment.zone_id: moment for moment in store.journal.newest_moments()}
+    moments = {moment.zone_id: moment for moment in store.journal.newest_moments(chosen_ids)}
     offline = {row["gateway_id"] for row in store.updates.gateways() if row["state"] == "offline"}
     return FarmNow(
         config=config,

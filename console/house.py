@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -17,6 +17,7 @@ from compute_service.adapters.sqlite.store import SqliteStore
 from console import news, rows, translation
 from console.farm_now import FarmNow, look
 from console.languages import LANGUAGES, language_of
+from console.plans import Plans
 from views.language import Language
 from web import cookies
 from web.access import Access
@@ -46,6 +47,7 @@ class House:
     zones_file: Path | None = None
     login: Login | None = None
     wait_s: float = 1.0
+    plans: Plans = field(default_factory=Plans)
 
     def writer(self) -> "closing[SqliteStore]":
         """The store to write an order into."""

@@ -17,9 +17,12 @@ from console.errors import NotHereError
 from console.farm_now import FarmNow, ZoneNow, look
 from console.house import PAGES, FarmDep, HeadDep, HouseDep, LanguageDep, ReaderDep
 from console.languages import language_of
+from console.plans import Plans
 
 router = APIRouter(include_in_schema=False)
 NEWS, DECISIONS, STATUSES, COMING = 12, 12, 60, 4
+MOMENTS = 200  # in a table beside the charts
+LANES = 50  # zones on a page of the timeline
 SPANS = {"1": 1, "7": 7, "30": 30, "150": 150}  # days of a chart
 
 OrderId = Annotated[str, Query(max_length=40)]
@@ -50,6 +53,7 @@ def zone_page(  # noqa: PLR0913, PLR0917  # a page's whole question
     span_days = SPANS.get(days, 7)
     begin = farm.now - span_days * DAY_S
     decisions = store.decisions.last(DECISIONS, zone_id)
+    runs = _runs_to_come(store, house.plans, farm, zone)
     return PAGES.show(
         request,
         "zone.html",
@@ -58,18 +62,18 @@ def zone_page(  # noqa: PLR0913, PLR0917  # a page's whole question
         days=str(span_days),
         spans=SPANS,
         begin=begin,
-        moments=store.journal.moments(zone_id, begin, farm.now + 1)[-200:],
+        moments=store.journal.moments(zone_id, begin, farm.now + 1, MOMENTS),
         decisions=list(reversed(decisions)),
         receipts=receipts,
-        planned=[timeline.plan_words(run, farm, language_of(request)) for run in _runs_to_come(store, farm, zone)],
+        planned=[timeline.plan_words(run, farm, language_of(request)) for run in runs],
         happenings=list(reversed(store.journal.last(NEWS, news.KINDS, zone_id))),
         order=store.orders.get(order),
         pause_until=_in_hours(farm, 3),
     )
 
 
-def _runs_to_come(store: SqliteStore, farm: FarmNow, zone: ZoneNow) -> Sequence[PlannedRun]:
-    watering_plan = Planner(store, farm.now).plan(zone.zone)
+def _runs_to_come(store: SqliteStore, plans: Plans, farm: FarmNow, zone: ZoneNow) -> Sequence[PlannedRun]:
+    watering_plan = plans.plan(Planner(store, farm.now), zone, farm)
     return watering_plan.runs[:COMING] if watering_plan else ()
 
 
@@ -88,9 +92,22 @@ def _in_hours(farm: FarmNow, hours: int) -> str:
 
 
 @router.get("/timeline")
-def timeline_page(request: Request, store: ReaderDep, farm: FarmDep, language: LanguageDep) -> HTMLResponse:
-    """What ran yesterday and today, and what is due."""
-    return PAGES.show(request, "timeline.html", farm, chart=timeline.chart(store, farm, language))
+def timeline_page(  # noqa: PLR0913, PLR0917  # a page's whole question
+    request: Request, house: HouseDep, store: ReaderDep, head: HeadDep, language: LanguageDep, first: int = 0
+) -> HTMLResponse:
+    """What ran yesterday and today, and what is due; of a big farm so many zones at once, from the first on."""
+    zone_ids = [zone.zone_id for zone in head.config.zones]
+    parts = [zone_ids[begin : begin + LANES] for begin in range(0, len(zone_ids), LANES)]
+    number = min(max(first, 0) // LANES, max(len(parts) - 1, 0))
+    farm = look(store, house.wall_clock(), parts[number] if parts else (), house.access.names())
+    return PAGES.show(
+        request,
+        "timeline.html",
+        farm,
+        chart=timeline.chart(store, farm, house.plans, language),
+        parts=[(place * LANES, part[0], part[-1]) for place, part in enumerate(parts)],
+        first=number * LANES,
+    )
 
 
 @router.get("/gateways")

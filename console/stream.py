@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from itertools import groupby
 from typing import Any
 
 from compute_service.adapters.sqlite.store import SqliteStore
@@ -82,10 +83,14 @@ def is_urgent(event: Event) -> bool:
 def fold(events: Sequence[Event]) -> Sequence[Event]:
     """Decisions in a row become one message, with the last state of each zone."""
     messages: list[Event] = []
-    for event in events:
-        if messages and event.kind == "zones" and messages[-1].kind == "zones":
-            zones = {**json.loads(messages[-1].data)["zones"], **json.loads(event.data)["zones"]}
-            messages[-1] = Event(event.seq, "zones", json.dumps({"zones": zones}))
-        else:
-            messages.append(event)
+    for is_of_zones, run in groupby(events, lambda event: event.kind == "zones"):
+        if not is_of_zones:
+            messages += run
+            continue
+        zones: dict[str, Any] = {}
+        seq = 0
+        for event in run:
+            seq = event.seq
+            zones |= json.loads(event.data)["zones"]
+        messages.append(Event(seq, "zones", json.dumps({"zones": zones})))
     return messages

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from compute_service.adapters.sqlite.store import SqliteStore
-from compute_service.domain.plan import PlannedRun
+from compute_service.domain.plan import PlannedRun, ZonePlan
 from compute_service.domain.ports import WaterRow
 from compute_service.plans import Planner
 from compute_service.reading import OPEN
 from console import rows
 from console.farm_now import FarmNow, ZoneNow
+from console.plans import Plans
 from views.language import Language
 
 PAST_DAYS, AHEAD_DAYS = 2, 3
@@ -62,8 +63,8 @@ class _Axis:
         return round(min(max((at - self.begin) / (self.end - self.begin), 0.0), 1.0) * UNITS, 1)
 
 
-def chart(store: SqliteStore, farm: FarmNow, language: Language) -> Chart:
-    """The farm's runs of the last days, what runs now, and what is due."""
+def chart(store: SqliteStore, farm: FarmNow, plans: Plans, language: Language) -> Chart:
+    """The runs of the farm's zones in the last days, what runs now, and what is due."""
     midnight = rows.local_time(farm.now, farm).replace(hour=0, minute=0, second=0, microsecond=0)
     begin = int((midnight - timedelta(days=PAST_DAYS - 1)).timestamp())
     end = int((midnight + timedelta(days=AHEAD_DAYS)).timestamp())
@@ -71,13 +72,11 @@ def chart(store: SqliteStore, farm: FarmNow, language: Language) -> Chart:
     days = [midnight + timedelta(days=count) for count in range(1 - PAST_DAYS, AHEAD_DAYS)]
     marks = [Mark(x=axis.x(day.timestamp()), words=language.date("weekday", day)) for day in days]
     planner = Planner(store, farm.now)
-    lanes = [
-        Lane(
-            zone_id=zone.zone.zone_id,
-            bars=[*_past(store, zone, axis, farm, language), *_coming(planner, zone, axis, farm, language)],
-        )
-        for zone in farm.zones
-    ]
+    lanes = []
+    for zone in farm.zones:
+        bars = _past(store, zone, axis, farm, language)
+        bars += _coming(plans.plan(planner, zone, farm), zone, axis, farm, language)
+        lanes.append(Lane(zone_id=zone.zone.zone_id, bars=bars))
     return Chart(lanes=lanes, marks=marks, now=axis.x(farm.now))
 
 
@@ -99,13 +98,12 @@ def _run_words(row: WaterRow, farm: FarmNow, language: Language) -> str:
     return language.say("timeline_run", begin=begin, end=end, water=language.volume(max(litres, 0.0)))
 
 
-def _coming(  # as `_past`, with who plans
-    planner: Planner, zone: ZoneNow, axis: _Axis, farm: FarmNow, language: Language
+def _coming(
+    watering_plan: ZonePlan | None, zone: ZoneNow, axis: _Axis, farm: FarmNow, language: Language
 ) -> Iterator[Bar]:
     if zone.valve.state == OPEN and zone.valve.shuts_by:
         words = f"{language.say('valve_open')} {rows.until(zone.valve, farm, language)}"
         yield _bar("now", axis, farm.now, max(zone.valve.shuts_by, farm.now + 60), words)
-    watering_plan = planner.plan(zone.zone)
     for number, run in enumerate(watering_plan.runs if watering_plan else ()):
         words = plan_words(run, farm, language)
         if number == 0 and run.earliest < axis.end:  # farther ahead the bands say nothing any more

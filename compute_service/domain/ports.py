@@ -383,8 +383,8 @@ class Journal(Protocol):
     def add_moment(self, moment: Moment) -> None:
         """How a zone was when it was decided about; one a zone and time, the first of them."""
 
-    def moments(self, zone_id: str, begin: int, end: int) -> list[Moment]:
-        """How a zone was in a time (`end` is not in it), the oldest first."""
+    def moments(self, zone_id: str, begin: int, end: int, last: int | None = None) -> list[Moment]:
+        """How a zone was in a time (`end` is not in it), the oldest first; all of them, or the last so many."""
 
     def shorten_moments(self, before: int, begin: int, end: int) -> None:
         """Forget how the zones were before a time, and from `begin` to `end` keep one moment a zone and hour.
@@ -392,8 +392,8 @@ class Journal(Protocol):
         That is the hour's last, with the litres of all of them; `end` is not in it.
         """
 
-    def newest_moments(self) -> list[Moment]:
-        """How each zone was last, by name."""
+    def newest_moments(self, zone_ids: Iterable[str] | None = None) -> list[Moment]:
+        """How each zone was last, by name; of these zones, or of all that were ever heard of."""
 
     def water(self, zone: Zone, begin: int, end: int) -> list[WaterRow]:
         """A zone's water of a time (`end` is not in it), the oldest first, each with the litres that it counts for."""

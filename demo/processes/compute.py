@@ -51,7 +51,6 @@ class Steered:
 class ComputePart:
     """The compute service. Where people steer, their orders are due at once, and so are the settings they saved."""
 
-
     def __init__(
         self,
         service: Service,

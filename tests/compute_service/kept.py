@@ -119,6 +119,8 @@ def everything(store: Store) -> list[Any]:
     answers += [
         store.journal.newest(),
         store.journal.newest_moments(),
+        store.journal.newest_moments([A.zone_id, "plot-9"]),
+        store.journal.moments(A.zone_id, 0, 2 * NOON, 1),
         store.journal.last_beat(),
         store.updates.config(),
     ]

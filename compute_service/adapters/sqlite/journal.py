@@ -65,10 +65,10 @@ class JournalTables:
             moment.litres,
         )
 
-    def moments(self, zone_id: str, begin: int, end: int) -> list[Moment]:
-        """How a zone was in a time (`end` is not in it), the oldest first."""
-        query = f"SELECT {_MOMENT} FROM history WHERE zone_id = ? AND at >= ? AND at < ? ORDER BY at"  # noqa: S608 - our own words
-        return self._moments(query, zone_id, begin, end)
+    def moments(self, zone_id: str, begin: int, end: int, last: int | None = None) -> list[Moment]:
+        """How a zone was in a time (`end` is not in it), the oldest first; all of them, or the last so many."""
+        query = f"SELECT {_MOMENT} FROM history WHERE zone_id = ? AND at >= ? AND at < ? ORDER BY at DESC LIMIT ?"  # noqa: S608 - our own words
+        return self._moments(query, zone_id, begin, end, -1 if last is None else last)[::-1]
 
     def shorten_moments(self, before: int, begin: int, end: int) -> None:
         """Forget how the zones were before a time, and from `begin` to `end` keep one moment a zone and hour.
@@ -93,8 +93,11 @@ class JournalTables:
         """Every zone that there ever was: each has its own part of the index."""
         return [zone_id for (zone_id,) in self._database.all("SELECT zone_id FROM zones")]
 
-    def newest_moments(self) -> list[Moment]:
-        """How each zone was last, by name."""
+    def newest_moments(self, zone_ids: Iterable[str] | None = None) -> list[Moment]:
+        """How each zone was last, by name; of these zones, or of all that were ever heard of."""
+        if zone_ids is not None:
+            newest = f"SELECT {_MOMENT} FROM history WHERE zone_id = ? ORDER BY at DESC LIMIT 1"  # noqa: S608 - our own words
+            return [moment for zone_id in sorted(set(zone_ids)) for moment in self._moments(newest, zone_id)]
         query = (
             f"SELECT {_MOMENT} FROM zones JOIN history USING (zone_id)"  # noqa: S608 - our own words
             " WHERE at = (SELECT max(at) FROM history WHERE history.zone_id = zones.zone_id) ORDER BY zone_id"

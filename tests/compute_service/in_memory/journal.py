@@ -65,10 +65,11 @@ class JournalInMemory:
         )
         self._tables.moments.add_once((moment.zone_id, moment.at), row)
 
-    def moments(self, zone_id: str, begin: int, end: int) -> list[Moment]:
-        """How a zone was in a time (`end` is not in it), the oldest first."""
+    def moments(self, zone_id: str, begin: int, end: int, last: int | None = None) -> list[Moment]:
+        """How a zone was in a time (`end` is not in it), the oldest first; all of them, or the last so many."""
         rows = sorted(self._tables.moments.items(), key=lambda item: item[0])
-        return [row for (name, at), row in rows if name == zone_id and begin <= at < end]
+        moments = [row for (name, at), row in rows if name == zone_id and begin <= at < end]
+        return moments if last is None else moments[max(len(moments) - last, 0) :]
 
     def shorten_moments(self, before: int, begin: int, end: int) -> None:
         """Forget how the zones were before a time, and from `begin` to `end` keep one moment a zone and hour.
@@ -90,10 +91,12 @@ class JournalInMemory:
                 last = replace(rows[-1], litres=sum(row.litres for row in rows))
                 self._tables.moments.put((last.zone_id, last.at), last)
 
-    def newest_moments(self) -> list[Moment]:
-        """How each zone was last, by name."""
+    def newest_moments(self, zone_ids: Iterable[str] | None = None) -> list[Moment]:
+        """How each zone was last, by name; of these zones, or of all that were ever heard of."""
         rows = sorted(self._tables.moments.items(), key=lambda item: item[0])
         newest = {zone_id: row for (zone_id, _), row in rows}
+        if zone_ids is not None:
+            return [newest[zone_id] for zone_id in sorted(set(zone_ids)) if zone_id in newest]
         return [row for zone_id, row in sorted(newest.items()) if self._tables.zones.get(zone_id)]
 
     def water(self, zone: Zone, begin: int, end: int) -> list[WaterRow]:
