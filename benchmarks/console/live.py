@@ -100,7 +100,7 @@ def measure_live(browser: Browser, address: str, store: Path, seconds: float) ->
     polling.close()
     shares_now = [statistics.median(column) for column in zip(*shares, strict=True)]
     of_core = f"{shares_now[0]:.1f} % of a core against {shares_now[1]:.1f} %"
-    note = f"{of_core}; {rate:.0f} changes a second, {paces[0]:.2f} paints against {paces[1]:.2f}"
+    note = f"{of_core}; {rate:.0f} changes a second, rows came {paces[0]:.2f} times against {paces[1]:.2f}"
     return Ratio("main thread, live / polling each 2 s", statistics.median(ratios), MOST_OF_POLLING, note)
 
 
