@@ -18,7 +18,7 @@ from playwright.sync_api import Browser
 from benchmarks.console import chart, live, queries, service
 from benchmarks.console.browser import chromium
 from benchmarks.console.farm import LIVED_DAYS, Size, fill
-from benchmarks.console.table import Row, text
+from benchmarks.console.table import Ratio, text
 from tests.console.conftest import console_process
 
 SMALL = Size(12, LIVED_DAYS)
@@ -41,7 +41,7 @@ class _Run:
         self._options, self._folder = options, folder
         self._today = Size(options.zones, LIVED_DAYS)
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[Ratio]:
         parts = {
             "live": self._live,
             "heap": self._heap,
@@ -53,11 +53,11 @@ class _Run:
             print(f"{part} ...", file=sys.stderr, flush=True)
             yield from parts[part]()
 
-    def _live(self) -> list[Row]:
+    def _live(self) -> list[Ratio]:
         with self._changing_farm() as (browser, address, store):
             return [live.measure_live(browser, address, store, self._options.seconds)]
 
-    def _heap(self) -> list[Row]:
+    def _heap(self) -> list[Ratio]:
         with self._changing_farm() as (browser, address, store):
             return live.measure_heap(browser, address, store, self._options.minutes)
 
@@ -68,18 +68,18 @@ class _Run:
         with changes, console_process(store.parent) as (address, _), chromium() as browser:
             yield browser, address, store
 
-    def _chart(self) -> list[Row]:
+    def _chart(self) -> list[Ratio]:
         days = self._options.days
         store = self._store(Size(SMALL.zones, days))
         with console_process(store.parent) as (address, _), chromium() as browser:
             return [chart.measure(browser, address, days, min(LIVED_DAYS, days // 2), self._options.rounds)]
 
-    def _queries(self) -> list[Row]:
+    def _queries(self) -> list[Ratio]:
         big = Size(self._options.zones, self._options.days)
         stores = (self._store(big, self._options.store), big), (self._store(SMALL), SMALL)
         return queries.measure(*stores, self._folder, self._options.rounds)
 
-    def _service(self) -> list[Row]:
+    def _service(self) -> list[Ratio]:
         options, store = self._options, self._store(self._today)
         with console_process(store.parent) as (address, _):
             sizes = {"pages": options.pages, "rate": options.rate, "pairs": options.rounds}

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 from playwright.sync_api import Browser, Route
 
 from benchmarks.console.browser import MeteredPage
-from benchmarks.console.table import Row
+from benchmarks.console.table import Ratio
 from compute_service.domain.units import DAY_S
 from tests.compute_service.bench import NOON
 
@@ -32,7 +32,7 @@ PAINTED = """() => new Promise((done) => {
 })"""
 
 
-def measure(browser: Browser, address: str, season_days: int, short_days: int, pairs: int) -> Row:
+def measure(browser: Browser, address: str, season_days: int, short_days: int, pairs: int) -> Ratio:
     """So many pairs in turn, after one that warms up; medians."""
     costs: dict[int, list[float]] = {short_days: [], season_days: []}
     _draw(browser, address, short_days)
@@ -42,7 +42,7 @@ def measure(browser: Browser, address: str, season_days: int, short_days: int, p
     short, season = (statistics.median(times) for times in costs.values())
     note = f"{1e3 * season:.0f} ms of the main thread against {1e3 * short:.0f} ms, {pairs} pairs"
     points = [f"{POINTS_A_DAY * days:,}" for days in (season_days, short_days)]
-    return Row(f"charts of {points[0]} points / {points[1]}", season / short, MOST, note)
+    return Ratio(f"charts of {points[0]} points / {points[1]}", season / short, MOST, note)
 
 
 def _draw(browser: Browser, address: str, days: int) -> float:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 from playwright.sync_api import Browser, Route
 
 from benchmarks.console.browser import MeteredPage
-from benchmarks.console.table import Row
+from benchmarks.console.table import Ratio
 from compute_service.adapters.sqlite.store import SqliteStore
 from console.languages import LANGUAGES
 from console.stream import JournalEvents, fold
@@ -49,6 +49,18 @@ window.EventSource = class extends EventTarget {
 };
 """
 
+# How often rows came: a console that is starved sends less often, and its page would seem to cost less.
+COUNTER = """
+const add = EventSource.prototype.addEventListener;
+window.comings = 0;
+EventSource.prototype.addEventListener = function (kind, take) {
+  add.call(this, kind, (event) => {
+    if (kind === "zones") window.comings += 1;
+    take(event);
+  });
+};
+"""
+
 
 @contextmanager
 def changes(store: Path, zones: int, rate: float = CHANGES_A_SECOND) -> Iterator[None]:
@@ -62,14 +74,15 @@ def changes(store: Path, zones: int, rate: float = CHANGES_A_SECOND) -> Iterator
         process.wait()
 
 
-def measure_live(browser: Browser, address: str, store: Path, seconds: float) -> Row:
+def measure_live(browser: Browser, address: str, store: Path, seconds: float) -> Ratio:
     """The main thread of the live page and of one that polls, both at the same time, in WINDOWS windows."""
-    live, polling = MeteredPage(browser), MeteredPage(browser, POLLER)
+    live, polling = MeteredPage(browser, COUNTER), MeteredPage(browser, POLLER + COUNTER)
     polling.page.route("**/poll?*", partial(_answer, store))
     for one in (live, polling):
         one.page.goto(address)
     live.page.wait_for_timeout(1000 * min(seconds / WINDOWS, WARM_UP_S))
     first, begin = _newest(store), time.monotonic()
+    before_all = _comings(live, polling)
     ratios, shares = [], []
     for _ in range(WINDOWS):
         before = live.read(), polling.read()
@@ -80,11 +93,19 @@ def measure_live(browser: Browser, address: str, store: Path, seconds: float) ->
         ratios.append(costs[0] / costs[1])
         shares.append([100 * one / (time.monotonic() - window_begin) for one in costs])
     rate = (_newest(store) - first) / (time.monotonic() - begin)
+    paces = [
+        (now - then) / (time.monotonic() - begin) for now, then in zip(_comings(live, polling), before_all, strict=True)
+    ]
     live.close()
     polling.close()
     shares_now = [statistics.median(column) for column in zip(*shares, strict=True)]
-    note = f"{shares_now[0]:.1f} % of a core against {shares_now[1]:.1f} %, at {rate:.0f} changes a second"
-    return Row("main thread, live / polling each 2 s", statistics.median(ratios), MOST_OF_POLLING, note)
+    of_core = f"{shares_now[0]:.1f} % of a core against {shares_now[1]:.1f} %"
+    note = f"{of_core}; {rate:.0f} changes a second, rows came {paces[0]:.2f} times against {paces[1]:.2f}"
+    return Ratio("main thread, live / polling each 2 s", statistics.median(ratios), MOST_OF_POLLING, note)
+
+
+def _comings(*pages: MeteredPage) -> list[int]:
+    return [one.page.evaluate("window.comings") for one in pages]
 
 
 def _answer(store: Path, route: Route) -> None:
@@ -99,7 +120,7 @@ def _newest(store: Path) -> int:
         return reader.journal.newest()
 
 
-def measure_heap(browser: Browser, address: str, store: Path, minutes: float) -> list[Row]:
+def measure_heap(browser: Browser, address: str, store: Path, minutes: float) -> list[Ratio]:
     """The heap of the live page at the end against that after a minute, and the nodes of its document."""
     live = MeteredPage(browser)
     live.page.goto(address)
@@ -116,6 +137,6 @@ def measure_heap(browser: Browser, address: str, store: Path, minutes: float) ->
     title = f"after {minutes:g} min / after {first_at:g}"
     note = f"{first.heap_bytes / 1e6:.2f} MB, then {last.heap_bytes / 1e6:.2f}, at {rate:.0f} changes a second"
     return [
-        Row(f"heap {title}", last.heap_bytes / first.heap_bytes, MOST_GROWTH, note),
-        Row(f"nodes {title}", last.nodes / first.nodes, MOST_GROWTH, f"{first.nodes:,.0f}, then {last.nodes:,.0f}"),
+        Ratio(f"heap {title}", last.heap_bytes / first.heap_bytes, MOST_GROWTH, note),
+        Ratio(f"nodes {title}", last.nodes / first.nodes, MOST_GROWTH, f"{first.nodes:,.0f}, then {last.nodes:,.0f}"),
     ]

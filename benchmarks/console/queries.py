@@ -19,7 +19,7 @@ from unittest.mock import patch
 import httpx
 
 from benchmarks.console.farm import Size
-from benchmarks.console.table import Row
+from benchmarks.console.table import Ratio
 from compute_service.adapters.sqlite.database import Database
 from compute_service.domain.units import DAY_S
 from console.__main__ import house_of
@@ -111,7 +111,7 @@ def console(store: Path, access_file: Path) -> Iterator[Get]:
             runner.run(client.aclose())
 
 
-class Cost(NamedTuple):
+class PageCost(NamedTuple):
     """CPU seconds of a page: of all its queries, of the whole, and of each query a row of its answer."""
 
     asking_s: float
@@ -119,7 +119,7 @@ class Cost(NamedTuple):
     by_query: dict[str, float]
 
 
-def cost(get: Get, page: Page, size: Size) -> Cost:
+def cost(get: Get, page: Page, size: Size) -> PageCost:
     """Load a page once."""
     with queries() as calls:
         begin = time.process_time()
@@ -132,10 +132,10 @@ def cost(get: Get, page: Page, size: Size) -> Cost:
         rows = size.zones if call.query == FARMS_TEXT else max(call.rows, 1)
         costs[call.query].append(call.cpu_s / rows)
     by_query = {query: statistics.median(times) for query, times in costs.items()}
-    return Cost(sum(call.cpu_s for call in calls), used_s, by_query)
+    return PageCost(sum(call.cpu_s for call in calls), used_s, by_query)
 
 
-def measure(big: tuple[Path, Size], small: tuple[Path, Size], folder: Path, rounds: int) -> list[Row]:
+def measure(big: tuple[Path, Size], small: tuple[Path, Size], folder: Path, rounds: int) -> list[Ratio]:
     """Every page on both farms in turn; medians. The first time of each page is not counted: it fills caches."""
     with (
         console(big[0], folder / "big-access.sqlite") as one,
@@ -144,7 +144,7 @@ def measure(big: tuple[Path, Size], small: tuple[Path, Size], folder: Path, roun
         return [row for page in PAGES for row in _page_rows(page, (one, big[1]), (other, small[1]), rounds)]
 
 
-def _page_rows(page: Page, big: tuple[Get, Size], small: tuple[Get, Size], rounds: int) -> Iterator[Row]:
+def _page_rows(page: Page, big: tuple[Get, Size], small: tuple[Get, Size], rounds: int) -> Iterator[Ratio]:
     first, *costs = (tuple(cost(get, page, size) for get, size in (big, small)) for _ in range(rounds + 1))
     counts = [min(size.zones, page.zones) for _, size in (big, small)]
     asking = [[pair[side].asking_s for pair in costs] for side in (0, 1)]
@@ -159,13 +159,13 @@ def _page_rows(page: Page, big: tuple[Get, Size], small: tuple[Get, Size], round
     )
 
 
-def _row(name: str, seconds: list[list[float]], counts: list[int], note: str) -> Row:
+def _row(name: str, seconds: list[list[float]], counts: list[int], note: str) -> Ratio:
     big, small = (statistics.median(side) for side in seconds)
     figures = f"{1e3 * big:.1f} ms against {1e3 * small:.1f}"
-    return Row(name, big / counts[0] / (small / counts[1]), MOST, f"{figures}{note}")
+    return Ratio(name, big / counts[0] / (small / counts[1]), MOST, f"{figures}{note}")
 
 
-def _ratios(costs: list[tuple[Cost, ...]]) -> Iterator[tuple[float, str]]:
+def _ratios(costs: list[tuple[PageCost, ...]]) -> Iterator[tuple[float, str]]:
     """How much slower each query is on the big farm."""
     for query in set(costs[0][0].by_query) & set(costs[0][1].by_query):
         sides = [statistics.median(pair[side].by_query[query] for pair in costs) for side in (0, 1)]

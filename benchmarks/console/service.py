@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from benchmarks.console.farm import AHEAD_S, USED_AN_HOUR, zones
 from benchmarks.console.live import ROOT
-from benchmarks.console.table import Row
+from benchmarks.console.table import Ratio
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.ports import Beat
 from compute_service.domain.zone import Zone
@@ -24,7 +24,7 @@ DECIDE_S = 10  # of field time, from a reading to its decision
 VWC = 0.25
 
 
-class Cost(NamedTuple):
+class DecisionCost(NamedTuple):
     """Seconds a decision: of CPU, and from the readings' arrival to the end of their decisions."""
 
     cpu_s: float
@@ -44,7 +44,7 @@ class Farm:
         self.bench = Bench(self.store, self.zones, now=NOON)
         self.bench.service.start()
 
-    def round(self, count: int) -> Cost:
+    def round(self, count: int) -> DecisionCost:
         """So many zones report, and the service decides."""
         turns = len(self.zones) // count
         part = [zone for number, zone in enumerate(self.zones) if number % turns == self.rounds % turns][:count]
@@ -55,7 +55,7 @@ class Farm:
             self._report(zone)
         self.bench.tick(DECIDE_S)
         self.store.journal.beat(Beat(self.bench.now, time.time() + AHEAD_S, 0.0))
-        return Cost((time.thread_time() - cpu_begin) / len(part), (time.perf_counter() - begin) / len(part))
+        return DecisionCost((time.thread_time() - cpu_begin) / len(part), (time.perf_counter() - begin) / len(part))
 
     def _report(self, zone: Zone) -> None:
         vwc = VWC - USED_AN_HOUR * (self.bench.now - NOON) / 3600 % 0.02
@@ -63,7 +63,7 @@ class Farm:
         names = {"gateway_id": zone.gateway_id, "sensor_id": zone.sensor_id, "zone_id": zone.zone_id}
         self.bench.hear(topics.data(zone.sensor_id), {**names, "boot_id": "boot-2", "samples": [sample]})
 
-    def serve(self, seconds: float, rate: float) -> Cost:
+    def serve(self, seconds: float, rate: float) -> DecisionCost:
         """Rounds of a second for so long; the medians."""
         count = min(round(rate), len(self.zones))
         costs = []
@@ -71,7 +71,7 @@ class Farm:
             begin = time.monotonic()
             costs.append(self.round(count))
             time.sleep(max(begin + count / rate - time.monotonic(), 0.0))
-        return Cost(*(statistics.median(column) for column in zip(*costs, strict=True)))
+        return DecisionCost(*(statistics.median(column) for column in zip(*costs, strict=True)))
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def pages_open(address: str, count: int) -> Iterator[None]:
 
 def measure(  # noqa: PLR0913  # what is measured, and how long
     address: str, path: Path, count: int, *, pages: int, seconds: float, rate: float, pairs: int
-) -> list[Row]:
+) -> list[Ratio]:
     """So many pairs, with the pages and without them in turn, after a round that warms up."""
     store = SqliteStore(path, must_exist=True)
     try:
@@ -117,8 +117,8 @@ def measure(  # noqa: PLR0913  # what is measured, and how long
     ]
 
 
-def _row(name: str, seconds: list[tuple[float, float]], most: float) -> Row:
+def _row(name: str, seconds: list[tuple[float, float]], most: float) -> Ratio:
     """The median of the pairs' ratios."""
     busy_ms, quiet_ms = (1e3 * statistics.median(side) for side in zip(*seconds, strict=True))
     note = f"{busy_ms:.2f} ms against {quiet_ms:.2f} ms, {len(seconds)} pairs"
-    return Row(name, statistics.median(one / other for one, other in seconds), most, note)
+    return Ratio(name, statistics.median(one / other for one, other in seconds), most, note)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Row:
+class Ratio:
     """A ratio of one run, the most that it may be (None: for information), and the figures behind it."""
 
     name: str
@@ -19,7 +19,7 @@ class Row:
         return self.most is None or self.ratio <= self.most
 
 
-def text(rows: Sequence[Row]) -> str:
+def text(rows: Sequence[Ratio]) -> str:
     """A table in Markdown."""
     lines = ["| | ratio | at most | holds | |", "|---|---|---|---|---|"]
     for row in rows:

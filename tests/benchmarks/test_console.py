@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.console.table import Row, text
+from benchmarks.console.table import Ratio, text
 
 ROOT = Path(__file__).parents[2]
 TINY = ["--zones", "12", "--days", "5", "--rate", "20", "--pages", "2", "--rounds", "1"]
@@ -24,5 +24,5 @@ def test_a_tiny_farm_is_measured_in_every_part() -> None:
 
 def test_a_ratio_beyond_its_limit_is_told() -> None:
     """A figure that is not met is not passed over."""
-    table = text([Row("heap", 1.04, 1.1, ""), Row("heap", 1.2, 1.1, ""), Row("page", 9.0, None, "")])
+    table = text([Ratio("heap", 1.04, 1.1, ""), Ratio("heap", 1.2, 1.1, ""), Ratio("page", 9.0, None, "")])
     assert [line.split(" | ")[3] for line in table.splitlines()[2:]] == ["yes", "NO", ""]
