@@ -22,7 +22,8 @@ from compute_service.adapters.forecast_source import Forecasts
 from compute_service.adapters.mqtt import MqttConnection
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.commands import ulid
-from compute_service.domain.ports import Beat, Updates
+from compute_service.domain.ports import Beat, Store, Updates
+from compute_service.domain.zone import Config
 from compute_service.errors import ComputeError, StoreError
 from compute_service.service import Service
 
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         store = stack.enter_context(closing(SqliteStore(args.store)))
         record = _recorder(stack.enter_context(_append(args.events)) if args.events else None)
         connection = stack.enter_context(closing(MqttConnection(args.certs, args.endpoint, args.port)))
-        forecasts = Forecasts(_from_zones_file(args.zones, farm.forecast))
+        forecasts = _forecasts(args.zones, farm, store)
         surroundings = (lambda: int(time.time()), record, lambda: forecasts.newest, lambda: _free_bytes(args.store))
         service = Service(farm, store, connection.publish, *surroundings)
         connection.connect(service.handle)
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
             if change := watch.change():
                 service.take_settings(change)
                 if change.config:
-                    forecasts = Forecasts(_from_zones_file(args.zones, change.config.forecast))
+                    forecasts = _forecasts(args.zones, change.config, store)
             forecasts.refresh(int(time.time()))
             service.tick()
             store.journal.beat(Beat(int(time.time()), time.time(), 1.0))
@@ -79,6 +80,10 @@ def _free_bytes(store: Path) -> int | None:
         return shutil.disk_usage(store.absolute().parent).free
     except OSError:
         return None
+
+
+def _forecasts(zones: Path, farm: Config, store: Store) -> Forecasts:
+    return Forecasts(_from_zones_file(zones, farm.forecast), farm.site.latitude_deg, store.updates.count)
 
 
 def _from_zones_file(zones: Path, forecast: str | None) -> str | None:

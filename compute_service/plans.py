@@ -5,6 +5,7 @@ whoever shows many keeps them by the zone and `ZonePlan.at`.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -15,6 +16,7 @@ from compute_service.adapters import crops_table
 from compute_service.domain.decide import ZoneState
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.inputs import Inputs, conclude, zone_from
+from compute_service.domain.model_check import ModelError
 from compute_service.domain.orders import Hold, in_force
 from compute_service.domain.plan import HORIZON_S, HourAhead, Standpoint, ZonePlan, plan, weather_ahead
 from compute_service.domain.ports import Store
@@ -37,8 +39,11 @@ class Planner:
         self._coming_s = {row.zone_id: row.message.get("duration_s") or 0 for row in under_way}
 
     def plan(self, zone: Zone) -> ZonePlan | None:
-        """What comes at a zone; None while nothing is known of it."""
-        model = self._store.zones.model(zone)
+        """What comes at a zone; None while nothing is known of it, or nothing that can be."""
+        try:
+            model = self._store.zones.model(zone)
+        except ModelError:
+            return None
         if model is None:
             return None
         if zone.gateway_id not in self._ahead:
@@ -120,7 +125,9 @@ def hindsight(store: Store, begin: int, end: int, every_s: int = 6 * HOUR_S) -> 
     for row, inputs in rows:
         zone, now = zone_of(inputs["zone"]), row["at"]
         if "model" in inputs:
-            models[zone.zone_id] = ZoneModel.from_json(zone.place, inputs["model"]) if inputs["model"] else None
+            models.pop(zone.zone_id, None)
+            with suppress(ModelError):
+                models[zone.zone_id] = ZoneModel.from_json(zone.place, inputs["model"]) if inputs["model"] else None
         if zone.zone_id not in models or now >= end:
             continue
         what = Inputs.from_json(inputs)
