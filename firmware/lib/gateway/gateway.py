@@ -1,6 +1,7 @@
 """One gateway: it samples its probes, keeps what it measured until the broker has it, and obeys commands safely."""
 
 import asyncio
+import os
 import random as system_random
 
 from gateway.clock import wire_time, within
@@ -69,7 +70,7 @@ class Gateway:
         self._record = record or _ignore
         self._saved_settings = TwoSlots(store, "settings")
         self._settings, self._settings_at = self._load_settings(config)
-        self.boot_id = config.get("boot_id") or _next_boot_id(store, random)
+        self.boot_id = config.get("boot_id") or _next_boot_id(store)
         self._started_ms = clock.ticks_ms()
         sizes = config.get("outbox_messages", OUTBOX_MESSAGES), config.get("outbox_bytes", MOST_BYTES)
         self._outbox = Outbox(sizes[0], store, sizes[1])
@@ -424,15 +425,15 @@ _JOBS = (
 )
 
 
-def _next_boot_id(store: "Store", random: "Random") -> str:
-    """Counts the boots; a board that cannot keep count still needs an id that it never had before."""
+def _next_boot_id(store: "Store") -> str:
+    """The count of the boots, for people, and chance, so that no other board or flash ever says the same."""
     counter = TwoSlots(store, "boots")
     count = (counter.load() or 0) + 1
     try:
         counter.save(count)
     except StorageError:
-        return f"boot-{int(random.random() * 10**9)}"
-    return f"boot-{count}"
+        pass  # an erased flash, and one that cannot be written, count anew
+    return f"boot-{count}-{os.urandom(4).hex()}"
 
 
 def _ignore(_event: "Message") -> None:
