@@ -4,7 +4,7 @@ import gzip
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -48,6 +48,7 @@ def lines(draw: st.DrawFn) -> bytes:
     return text.encode()
 
 
+@settings(deadline=None)  # what it takes beside other work says nothing
 @given(st.lists(lines(), max_size=5))
 def test_the_engine_accepts_only_what_the_protocol_accepts(found: list[bytes]) -> None:
     """Read the fast way or judged one by one: the same samples to the last bit, the same quarantine."""

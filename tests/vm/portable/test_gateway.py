@@ -16,7 +16,9 @@ class TheGateway(GatewayTestCase):
         await bench.start()
         self.assertEqual(bench.broker.subscribed, list(topics.for_gateway(NAME)))
         status = bench.broker.of("status")[0]
-        self.assertEqual((status["state"], status["epochs"], status["boot_id"]), ("online", {"plot-1a": 0}, "boot-1"))
+        self.assertEqual(
+            (status["state"], status["epochs"], status["boot_id"][:7]), ("online", {"plot-1a": 0}, "boot-1-")
+        )
         self.assertTrue(bench.gateway.idle())
         await bench.stop()
         self.assertEqual(bench.broker.of("status")[-1]["state"], "offline")
