@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -110,6 +111,6 @@ def load_key(pem: bytes) -> ec.EllipticCurvePrivateKey | None:
     """The key that a PEM holds; None if it is damaged, locked by a pass phrase, or not on an elliptic curve."""
     try:
         key = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # a changed byte may name a curve that nobody has
         return None
     return key if isinstance(key, ec.EllipticCurvePrivateKey) else None

@@ -10,6 +10,8 @@ from difflib import get_close_matches
 from typing import Any
 
 Check = Callable[[Any], str | None]
+BIGGEST = 1e15  # no quantity is greater, and every int up to it is a float, too
+MOST_LETTERS = 100  # of a word that may be meant for another: to compare takes their square
 
 
 def anything(_value: Any) -> str | None:
@@ -25,7 +27,7 @@ def measure(least: float, most: float, unit: str, slip: tuple[str, float] | None
             return f"want a number of {unit} from {least:g} to {most:g}, without quotes"
         if least <= value <= most:
             return None
-        if slip and least <= value * slip[1] <= most:
+        if slip and abs(value) <= BIGGEST and least <= value * slip[1] <= most:
             return f"looks like {slip[0]}; write {value * slip[1]:g}"
         return f"want {least:g} to {most:g} {unit}"
 
@@ -56,7 +58,7 @@ def _number(least: float, most: float, what: str, kinds: tuple[type[int] | type[
     limits = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
 
     def check(value: Any) -> str | None:
-        is_good = isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= most
+        is_good = isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= min(most, BIGGEST)
         return None if is_good else f"want {what} {limits}, without quotes"
 
     return check
@@ -95,7 +97,7 @@ def one_of(choices: Collection[Any]) -> Check:
     """A check for one of a few words."""
 
     def check(value: Any) -> str | None:
-        if isinstance(value, list | dict) or value not in choices:
+        if isinstance(value, list | dict | set) or value not in choices:
             return f"not known here; {near_or_all(str(value), choices)}"
         return None
 
@@ -105,7 +107,7 @@ def one_of(choices: Collection[Any]) -> Check:
 def timezone(value: Any) -> str | None:
     """An IANA time zone."""
     zones = zoneinfo.available_timezones()
-    if value in zones:
+    if isinstance(value, str) and value in zones:
         return None
     remedy = "want an IANA name such as America/Toronto, or Etc/GMT+5 for standard time all year"
     return f"is no time zone{did_you_mean(str(value), zones)}; {remedy}"
@@ -123,11 +125,11 @@ def mapping_of(what: str) -> Check:
 
 def did_you_mean(name: str, names: Collection[str]) -> str:
     """`, did you mean X?` if a known name is near, else nothing."""
-    near = get_close_matches(name, list(names), n=1)
+    near = get_close_matches(name[:MOST_LETTERS], list(names), n=1)
     return f", did you mean {near[0]!r}?" if near else ""
 
 
 def near_or_all(word: str, words: Collection[Any]) -> str:
     """What a person may have meant, or all that there is."""
-    near = get_close_matches(word, [str(one) for one in words], 1)
+    near = get_close_matches(word[:MOST_LETTERS], [str(one) for one in words], 1)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(map(str, words))}"

@@ -6,6 +6,7 @@ mapping as it was written.
 """
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,19 @@ from checked_yaml.errors import CheckedYamlError
 _MERGE = "tag:yaml.org,2002:merge"
 _MAPPING = "tag:yaml.org,2002:map"
 _DATE = "tag:yaml.org,2002:timestamp"
-_TROUBLE = (yaml.YAMLError, RecursionError, TypeError, ValueError)  # an unknown tag, a loop, a key that is a list
+_INT = "tag:yaml.org,2002:int"
+# An unknown tag, a loop, a key that is a list; and what the library itself trips over: `!!timestamp x`, `!!int ""`.
+_TROUBLE = (yaml.YAMLError, RecursionError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+MOST_BYTES = 4 * 1024 * 1024
+MOST_DEPTH = 40  # brackets, dashes or indentation in each other: the library's time grows with the square
+MOST_MERGES = 1000  # for one mapping: ten lines of `<<` can ask for ten thousand million
+MOST_NUMBER = 2**63  # no quantity, and no count, is greater
 
 
 def read(path: Path, guide: str) -> yaml.Node:
     """The root node of a file; `guide` is the page with an example. Raises CheckedYamlError."""
     try:
-        root = yaml.compose(path.read_bytes(), Loader=yaml.SafeLoader)
+        root = _composed(path)
     except OSError as error:
         why = f"cannot be read: {error.strerror}; give the path of a YAML file, as {guide} shows"
         raise CheckedYamlError(path, [f"{path}: {why}"]) from error
@@ -31,6 +38,14 @@ def read(path: Path, guide: str) -> yaml.Node:
     if root is None:
         raise CheckedYamlError(path, [f"{path}: is empty; {guide} has an example"])
     return root
+
+
+def _composed(path: Path) -> yaml.Node | None:
+    with path.open("rb") as file:
+        text = file.read(MOST_BYTES + 1)
+    if len(text) > MOST_BYTES:
+        raise ValueError(f"more than {MOST_BYTES} bytes")
+    return yaml.compose(text, Loader=_Loader)
 
 
 def plain(node: yaml.Node, path: Path) -> Any:
@@ -44,7 +59,7 @@ def plain(node: yaml.Node, path: Path) -> Any:
 def entries(node: yaml.MappingNode, path: Path) -> dict[str, yaml.Node]:
     """Keys and value nodes, those that are merged in among them; what the mapping says itself wins."""
     try:
-        return {str(key.value): value for key, value in _merged(node)}
+        return {str(key.value): value for key, value in _merged(node, count(1))}
     except _TROUBLE as error:
         raise CheckedYamlError(path, [_invalid(path, error)]) from error
 
@@ -59,7 +74,9 @@ def repeated_keys(node: yaml.MappingNode) -> Iterator[yaml.Node]:
             before.add(str(key.value))
 
 
-def _merged(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+def _merged(node: yaml.MappingNode, merges: Iterator[int]) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+    if next(merges) > MOST_MERGES:
+        raise yaml.MarkedYAMLError(problem=f"'<<' more than {MOST_MERGES} times", problem_mark=node.start_mark)
     own = []
     for key, value in node.value:
         if key.tag == _MERGE:
@@ -67,7 +84,7 @@ def _merged(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
             for source in sources:
                 if not isinstance(source, yaml.MappingNode):
                     raise yaml.MarkedYAMLError(problem="'<<' wants a mapping to merge", problem_mark=source.start_mark)
-                yield from _merged(source)
+                yield from _merged(source, merges)
         else:
             own.append((key, value))
     yield from own
@@ -81,22 +98,47 @@ def _invalid(path: Path, error: Exception) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Makes plain values of nodes; stricter with keys, and milder with dates."""
+    """Reads nodes to a bounded depth, and makes plain values of them; stricter with keys, and milder with dates."""
+
+    _depth = 0
+
+    def fetch_flow_collection_start(self, token_class: Any) -> None:
+        """A bracket or a brace: the scanner looks ahead, so this comes long before its node."""
+        if self.flow_level >= MOST_DEPTH:
+            raise yaml.MarkedYAMLError(problem=f"more than {MOST_DEPTH} deep", problem_mark=self.get_mark())
+        super().fetch_flow_collection_start(token_class)
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """A node of the document, with all in it."""
+        self._depth += 1
+        if self._depth > MOST_DEPTH:
+            raise yaml.MarkedYAMLError(problem=f"more than {MOST_DEPTH} deep", problem_mark=self.get_mark())
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     for key in repeated_keys(node):
         raise yaml.MarkedYAMLError(problem=f"{key.value} is written twice; keep one", problem_mark=key.start_mark)
-    flat = yaml.MappingNode(node.tag, list(_merged(node)), node.start_mark, node.end_mark)
+    flat = yaml.MappingNode(node.tag, list(_merged(node, count(1))), node.start_mark, node.end_mark)
     return loader.construct_mapping(flat, deep=True)
 
 
 def _date(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
     try:
         return loader.construct_yaml_timestamp(node)
-    except ValueError:
+    except (ValueError, OverflowError):
         return node.value
+
+
+def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    number: int = loader.construct_yaml_int(node)
+    if abs(number) > MOST_NUMBER:
+        raise yaml.MarkedYAMLError(problem="a number of too many digits", problem_mark=node.start_mark)
+    return number
 
 
 _Loader.add_constructor(_MAPPING, _mapping)
 _Loader.add_constructor(_DATE, _date)
+_Loader.add_constructor(_INT, _int)

@@ -20,7 +20,8 @@ from compute_service.adapters.forecast_source import Forecasts
 from compute_service.adapters.mqtt import MqttConnection
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.commands import ulid
-from compute_service.domain.ports import Beat, Updates
+from compute_service.domain.ports import Beat, Store, Updates
+from compute_service.domain.zone import Config
 from compute_service.errors import ComputeError, StoreError
 from compute_service.interruption import interruption
 from compute_service.retention import Retention
@@ -55,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         store = stack.enter_context(closing(SqliteStore(args.store)))
         record = _recorder(stack.enter_context(_append(args.events)) if args.events else None)
         connection = stack.enter_context(closing(MqttConnection(args.certs, args.endpoint, args.port)))
-        forecasts = Forecasts(_from_zones_file(args.zones, farm.forecast))
+        forecasts = _forecasts(args.zones, farm, store)
         surroundings = (lambda: int(time.time()), record, lambda: forecasts.newest, lambda: _free_bytes(args.store))
         retention = Retention(
             journal_days=args.journal_days, orders_days=args.journal_days, history_days=args.history_days
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
             if change := watch.change():
                 service.take_settings(change)
                 if change.config:
-                    forecasts = Forecasts(_from_zones_file(args.zones, change.config.forecast))
+                    forecasts = _forecasts(args.zones, change.config, store)
             forecasts.refresh(int(time.time()))
             service.tick()
             store.journal.beat(Beat(int(time.time()), time.time(), 1.0))
@@ -80,6 +81,10 @@ def _free_bytes(store: Path) -> int | None:
         return shutil.disk_usage(store.absolute().parent).free
     except OSError:
         return None
+
+
+def _forecasts(zones: Path, farm: Config, store: Store) -> Forecasts:
+    return Forecasts(_from_zones_file(zones, farm.forecast), farm.site.latitude_deg, store.updates.count)
 
 
 def _from_zones_file(zones: Path, forecast: str | None) -> str | None:

@@ -6,6 +6,7 @@ message was about is looked at between two looks at everything.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from checked_yaml.checks import did_you_mean
@@ -25,6 +26,7 @@ from compute_service.domain.alarms import (
     remember,
 )
 from compute_service.domain.forecast import Forecast
+from compute_service.domain.model_check import ModelError
 from compute_service.domain.ports import Beat, CommandRow, JournalRow, Store
 from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.domain.zone import Config, Zone
@@ -78,8 +80,9 @@ class AlarmWatch:
             for note in self._store.journal.last(2, ("ack",), zone_id):
                 self.hear_note(note["kind"], zone_id, note["gateway_id"], note["body"], note["at"])
             zone = next(zone for zone in self._config.zones if zone.zone_id == zone_id)
-            if model := self._store.zones.model(zone):
-                _follow_model(facts, model)
+            with suppress(ModelError):  # the service has told of it, and made another
+                if model := self._store.zones.model(zone):
+                    _follow_model(facts, model)
         for note in self._store.journal.last(1, ("settings",)):
             self.hear_settings(tuple(note["body"].get("mistakes", ())))
         for note in self._store.journal.last(200, ("error",)):

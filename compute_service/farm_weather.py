@@ -1,27 +1,58 @@
 """The weather of a farm's gateways, by the hour and as it is now, from what their stations reported.
 
-Nothing is written here: an hour that is reckoned anew is handed out, to be kept with the decision that needed it.
+An hour that is reckoned anew is not written here: it is handed out, to be kept with the decision that needed it.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from compute_service.domain import hourly_weather
-from compute_service.domain.conditions import conditions
+from compute_service.domain.conditions import Samples, conditions
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.hourly_weather import GatewayWeather, HourRecord
 from compute_service.domain.ports import ZoneMemory
 from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.domain.zone import Site
+from protocol import physics
+
+log = logging.getLogger(__name__)
 
 MOST_HOURS_S = 30 * DAY_S  # a longer absence is not made good hour by hour
 
 
 class FarmWeather:
-    """The weather at each gateway. `forecast` gives the newest there is."""
+    """The weather at each gateway. `forecast` gives the newest there is, `count` takes the name of what happened."""
 
-    def __init__(self, site: Site, memory: ZoneMemory, forecast: Callable[[], Forecast | None]) -> None:
-        self._site, self._memory, self._forecast = site, memory, forecast
+    def __init__(
+        self,
+        site: Site,
+        memory: ZoneMemory,
+        forecast: Callable[[], Forecast | None],
+        count: Callable[[str], None] = lambda _name: None,
+    ) -> None:
+        self._site, self._memory, self._forecast, self._count = site, memory, forecast, count
+
+    def hear(self, gateway_id: str, at: int, key: tuple[int, str], quantities: dict[str, Any]) -> bool:
+        """Keep a station's sample; False if the rain of its hour or day is then more than ever fell, and it is not."""
+        rain_mm = quantities.get("rain_mm") or 0.0
+        for name, span_s in (("hour_rain_mm", HOUR_S), ("day_rain_mm", DAY_S)) if rain_mm else ():
+            others = self._memory.weather(gateway_id, at - span_s + 1, at + span_s)
+            sums = [
+                rain_mm + _rain_mm(others, begin, begin + span_s, at, quantities) for begin in (at - span_s + 1, at)
+            ]
+            why = physics.why_not(name, max(sums))
+            if why:
+                self._count("weather_samples_refused")
+                log.warning("%s: %.0f mm of rain %s; the sample is refused", gateway_id, max(sums), why)
+                return False
+        self._memory.save_weather(gateway_id, at, key, quantities)
+        return True
+
+    def _known(self, gateway_id: str, at: int) -> HourRecord | None:
+        """An hour that was reckoned before, if it is one that can be."""
+        record = self._memory.hour(gateway_id, at)
+        return record if record and hourly_weather.can_be(record.hour) else None
 
     def until(self, now: int, begins: Mapping[str, int]) -> dict[str, GatewayWeather]:
         """The weather at each gateway from a time to `now`; an hour is reckoned once for all zones of the gateway."""
@@ -31,13 +62,13 @@ class FarmWeather:
         end, forecast = now // HOUR_S * HOUR_S, self._forecast()
         hours: dict[int, HourRecord] = {}
         for at in range(max(begin, end - MOST_HOURS_S), end, HOUR_S):
-            hours[at] = self._memory.hour(gateway_id, at) or self._reckon(gateway_id, at, hours, forecast)
+            hours[at] = self._known(gateway_id, at) or self._reckon(gateway_id, at, hours, forecast)
         samples = self._station(gateway_id, now - HOUR_S + 1, now + 1)
         return GatewayWeather(hours, conditions(samples, now), forecast)
 
     def _reckon(self, gateway_id: str, at: int, hours: dict[int, HourRecord], forecast: Forecast | None) -> HourRecord:
         def earlier(by_s: int) -> HourRecord | None:
-            return hours.get(at - by_s) or self._memory.hour(gateway_id, at - by_s)
+            return hours.get(at - by_s) or self._known(gateway_id, at - by_s)
 
         before, yesterday = earlier(HOUR_S), earlier(DAY_S)
         samples = self._station(gateway_id, at + HOUR_S - DAY_S, at + HOUR_S, at)
@@ -53,3 +84,13 @@ class FarmWeather:
             return samples
         others = self._memory.stations(since, end)
         return self._memory.weather(others[0], begin, end) if others else samples
+
+
+def _rain_mm(samples: Samples, begin: int, end: int, at: int, own: Mapping[str, Any]) -> float:
+    """The rain of other samples in a time; one that says the same at the same time is this one, told again."""
+    rains = (
+        sample.get("rain_mm") or 0.0
+        for sample in samples
+        if begin <= sample["measured_at"] < end and sample != {"measured_at": at, **own}
+    )
+    return sum(rains)

@@ -6,6 +6,7 @@ whoever shows many keeps them by the zone and `ZonePlan.at`.
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -17,6 +18,7 @@ from compute_service.adapters import crops_table
 from compute_service.domain.decide import ZoneState
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.inputs import Inputs, conclude, config_from, zone_from
+from compute_service.domain.model_check import ModelError
 from compute_service.domain.orders import Hold, in_force
 from compute_service.domain.plan import HORIZON_S, HourAhead, Standpoint, ZonePlan, plan, weather_ahead
 from compute_service.domain.ports import Store
@@ -50,7 +52,7 @@ class Planner:
         self._shared: dict[str, ZonePlan] | None = None
 
     def plan(self, zone: Zone) -> ZonePlan | None:
-        """What comes at a zone, of a shared pump in turn; None while nothing is known of it."""
+        """What comes at a zone, of a shared pump in turn; None while nothing is known of it, or nothing that can be."""
         if self._shared is None:
             self._shared = self._share()
         return self._shared.get(zone.zone_id) or self._alone(zone)
@@ -76,7 +78,10 @@ class Planner:
         return share(plans, zones, Pump(gives_l_min=gives_l_min, uses=uses, forecast=self._forecast))
 
     def _alone(self, zone: Zone) -> ZonePlan | None:
-        model = self._store.zones.model(zone)
+        try:
+            model = self._store.zones.model(zone)
+        except ModelError:
+            return None
         if model is None:
             return None
         holds = in_force(self._holds, zone.zone_id, self._now)
@@ -172,7 +177,9 @@ def hindsight(store: Store, begin: int, end: int, every_s: int = 6 * HOUR_S) -> 
     for row, inputs in rows:
         zone, now = zone_of(inputs["zone"]), row["at"]
         if "model" in inputs:
-            models[zone.zone_id] = ZoneModel.from_json(zone.place, inputs["model"]) if inputs["model"] else None
+            models.pop(zone.zone_id, None)
+            with suppress(ModelError):
+                models[zone.zone_id] = ZoneModel.from_json(zone.place, inputs["model"]) if inputs["model"] else None
         if zone.zone_id not in models or now >= end:
             continue
         what = Inputs.from_json(inputs)

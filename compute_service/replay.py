@@ -6,12 +6,14 @@ model moves by what is kept, as it did then.
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
 from compute_service.adapters import crops_table
 from compute_service.domain.decide import Decision
 from compute_service.domain.inputs import Inputs, conclude, zone_from
+from compute_service.domain.model_check import ModelError
 from compute_service.domain.ports import DecisionBook, DecisionRow
 from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Zone
@@ -38,7 +40,9 @@ def day(book: DecisionBook, begin: int) -> Iterator[Repeated]:
     for row, inputs in book.with_inputs(begin, begin + DAY_S):
         zone = zone_of(inputs["zone"])
         if "model" in inputs:
-            models[zone.zone_id] = ZoneModel.from_json(zone.place, inputs["model"]) if inputs["model"] else None
+            models.pop(zone.zone_id, None)
+            with suppress(ModelError):  # of a service before this one; what followed from it is not to be repeated
+                models[zone.zone_id] = ZoneModel.from_json(zone.place, inputs["model"]) if inputs["model"] else None
         if zone.zone_id not in models:
             yield Repeated(row["decision_id"], zone.zone_id, "the model before it was not kept")
             continue

@@ -104,7 +104,7 @@ class Service:
         self._zone_of_sensor = {sensor_id: zone for zone in config.zones for sensor_id in zone.sensor_ids}
         self._zone_models = ZoneModels(config, self._store)
         self._orders = Orders(self._store, config, lambda: self._new_id(self._now()))
-        self._weather = FarmWeather(config.site, self._store.zones, self._forecast)
+        self._weather = FarmWeather(config.site, self._store.zones, self._forecast, self._store.updates.count)
         self._alarms = AlarmWatch(config, self._store, self._forecast, self._free_bytes)
         self._gateways = {zone.gateway_id for zone in config.zones}
 
@@ -249,8 +249,7 @@ class Service:
             quantities = untrusted_reports.weather(sample)
             if quantities and self._is_usable(sample, now):
                 key = (sample["seq"], message["boot_id"])
-                self._store.zones.save_weather(message["gateway_id"], sample["measured_at"], key, quantities)
-                is_weather = True
+                is_weather |= self._weather.hear(message["gateway_id"], sample["measured_at"], key, quantities)
         self._store.updates.count("weather_readings" if is_weather else "readings_without_zone")
 
     def _is_usable(self, sample: "SampleMessage", now: int) -> bool:

@@ -79,9 +79,11 @@ def check(path: Path, text: str) -> Config:
     """The farm that a text would be in a document's place. Raises ConfigError with every mistake in it."""
     with tempfile.TemporaryDirectory(prefix="zones-") as folder:
         draft = Path(folder) / path.name
-        draft.write_text(text, encoding="utf-8")
         try:
+            draft.write_text(text, encoding="utf-8")
             return zones_file.load(draft)
+        except UnicodeEncodeError as error:
+            raise ConfigError(path, [f"{path.name}: half a character stands in it; write it anew"]) from error
         except ConfigError as error:
             raise ConfigError(path, [one.replace(str(draft), path.name) for one in error.mistakes]) from error
 

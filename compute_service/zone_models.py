@@ -4,23 +4,29 @@
 over: so a transaction that fails leaves nothing behind, not even in memory.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from compute_service.domain import hourly_weather, model_check
 from compute_service.domain.conditions import Conditions
 from compute_service.domain.decide import Decision, ZoneState
 from compute_service.domain.hourly_weather import GatewayWeather, HourRecord
 from compute_service.domain.inputs import Inputs, ahead, conclude, digest, zone_text
+from compute_service.domain.model_check import ModelError
 from compute_service.domain.orders import ManualRun, in_force
-from compute_service.domain.ports import Store
+from compute_service.domain.ports import DecisionBook, Store
 from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import ZoneModel
 
 LOOK_BACK_S = 2 * DAY_S  # surely holds the farm's local day
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +47,24 @@ class ZoneModels:
         self._memory, self._commands, self._decisions = store.zones, store.commands, store.decisions
         self._orders = store.orders
         self._pump_l_min = config.pump_l_min
-        self._models = {zone.zone_id: store.zones.model(zone) for zone in config.zones}
+        self._count = store.updates.count
+        self._models = {zone.zone_id: self._taken_up(zone) for zone in config.zones}
         self._whole_on: dict[str, int] = {}  # of a zone: the day on which its whole model was last kept as an input
         self._zones = {zone.zone_id: zone for zone in config.zones}
         self._settings = {zone.zone_id: zone_text(zone) for zone in config.zones}
         self._digests = {zone_id: digest(text) for zone_id, text in self._settings.items()}
+
+    def _taken_up(self, zone: Zone) -> ZoneModel | None:
+        """What was believed of a zone before; what cannot be is made anew from the book of decisions, and told."""
+        try:
+            return self._memory.model(zone)
+        except ModelError as error:
+            self._tell(zone, error)
+            return rebuilt(self._decisions, zone)
+
+    def _tell(self, zone: Zone, error: Exception) -> None:
+        log.error("what was believed of %s cannot be (%s); it is made anew", zone.zone_id, error)
+        self._count("models_rebuilt")
 
     def heard_at(self, zone_id: str, sensor_id: str) -> int:
         """The time of the newest sample of a probe that the zone's model knows; 0 if it knows none."""
@@ -93,8 +112,14 @@ class ZoneModels:
         row = {**inputs.to_json(), "zone": self._digests[zone.zone_id]}
         if self._whole_on.get(zone.zone_id) != now // DAY_S:
             row["model"] = model.to_json() if model else None
-        decision, model = conclude(zone, model, inputs, now)
-        return Work(zone, decision, row, model, hours)
+        try:
+            decision, after = _concluded(zone, model, inputs, now)
+        except ModelError as error:
+            self._tell(zone, error)
+            inputs = Inputs(state=state, manual=manual)  # one of the others made it so
+            row = {**inputs.to_json(), "zone": self._digests[zone.zone_id], "model": None}
+            decision, after = conclude(zone, None, inputs, now)
+        return Work(zone, decision, row, after, hours)
 
     def keep(self, work: Work) -> None:
         """Write what is believed now, and that what was new is known. Call inside a transaction."""
@@ -125,3 +150,37 @@ class ZoneModels:
         open_zones = {row.zone_id for row in rows if row.zone_id is not None} - {zone_id}
         flow_l_min = sum(self._zones[other].flow_l_min for other in sorted(open_zones) if other in self._zones)
         return self._pump_l_min - flow_l_min
+
+
+def _concluded(zone: Zone, model: ZoneModel | None, inputs: Inputs, now: int) -> tuple[Decision, ZoneModel]:
+    """As `conclude`; raises ModelError where what is believed then cannot be."""
+    try:
+        decision, after = conclude(zone, model, inputs, now)
+    except (ArithmeticError, ValueError) as error:  # no number can be had from these
+        raise ModelError(f"{type(error).__name__} {error}") from error
+    model_check.check(after)
+    return decision, after
+
+
+def rebuilt(book: DecisionBook, zone: Zone) -> ZoneModel | None:
+    """What the inputs of the zone's last day of decisions make of it again; None if that is nothing that can be.
+
+    Hours of weather that cannot have been are left out: they may be what spoiled it.
+    """
+    last = book.last(1, zone.zone_id)
+    if not last:
+        return None
+    until, model, is_known = last[0]["at"], None, False
+    for row, kept in book.with_inputs(until // DAY_S * DAY_S, until + 1):
+        if row["zone_id"] != zone.zone_id:
+            continue
+        try:
+            if "model" in kept:
+                model, is_known = ZoneModel.from_json(zone.place, kept["model"]) if kept["model"] else None, True
+            inputs = Inputs.from_json(kept)
+            hours = tuple(hour for hour in inputs.hours if hourly_weather.can_be(hour))
+            if is_known:
+                _, model = _concluded(zone, model, replace(inputs, hours=hours), row["at"])
+        except ModelError:
+            model, is_known = None, False
+    return model

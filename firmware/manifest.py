@@ -8,7 +8,10 @@ does. boot.py and main.py stay files, as they name the board's own valves and ca
 
 include("$(PORT_DIR)/boards/manifest.py")
 package("gateway", base_path="lib", opt=2)
-package("protocol", base_path="..", opt=2)
+# Without its `physics`, which is for those who read more than a board does.
+package(
+    "protocol", files=("__init__.py", "errors.py", "json_text.py", "messages.py", "topics.py"), base_path="..", opt=2
+)
 package("drivers", opt=2)
 for name in ("board.py", "config.py", "net.py"):
     module(name, opt=2)

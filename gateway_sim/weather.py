@@ -10,21 +10,22 @@ from zoneinfo import ZoneInfo
 
 from gateway_sim.errors import WeatherError
 from gateway_sim.farm import TIMEZONE
+from protocol import physics
 
 EXCERPT = Path(__file__).parent / "data" / "drummondville_2020_summer.csv"
 HOUR_S = 3600
 MOST_GAP_H = 3
 
-# Column -> (name here, factor, least and most in the column's own unit, may be missing).
+# Column -> (name here, factor, the row of `physics.LIMITS` that bounds it, may be missing).
 TIME_COLUMN = "datetime_local"
 COLUMNS = {
-    "Air temperature (degC)": ("air_temperature_c", 1.0, -60.0, 60.0, False),
-    "Relative humidity (%)": ("relative_humidity_pct", 1.0, 0.0, 105.0, True),
-    "Wind speed (km.h-1)": ("wind_speed_m_s", 1 / 3.6, 0.0, 250.0, False),
-    "Shortwave radiation (W.m-2)": ("solar_radiation_w_m2", 1.0, -20.0, 1500.0, False),
-    "Precipitation (mm)": ("rain_mm", 1.0, 0.0, 200.0, False),
+    "Air temperature (degC)": ("air_temperature_c", 1.0, "weather_temperature_c", False),
+    "Relative humidity (%)": ("relative_humidity_pct", 1.0, "relative_humidity_pct", True),
+    "Wind speed (km.h-1)": ("wind_speed_m_s", 1 / 3.6, "weather_wind_m_s", False),
+    "Shortwave radiation (W.m-2)": ("solar_radiation_w_m2", 1.0, "solar_radiation_w_m2", False),
+    "Precipitation (mm)": ("rain_mm", 1.0, "hour_rain_mm", False),
 }
-REQUIRED = tuple(name for name, _, _, _, optional in COLUMNS.values() if not optional)
+REQUIRED = tuple(name for name, _, _, optional in COLUMNS.values() if not optional)
 
 Values = dict[str, float | None]
 
@@ -106,7 +107,7 @@ def _read(path: Path, days: int | None, timezone: str, start: float) -> tuple[di
                     repeats += 1
                 else:
                     rows[at] = _values(path, line, row)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:  # no text; a path with a NUL
         raise WeatherError(f"{path}: cannot be read: {error}") from error
     return rows, repeats
 
@@ -125,10 +126,10 @@ def _rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[tuple[int, dict
 
 def _hour(path: Path, line: int, text: str, timezone: str) -> int:
     try:
-        local = datetime.strptime(text, "%Y-%m-%d %H:%M").replace(tzinfo=ZoneInfo(timezone))
-    except ValueError as error:
+        local = datetime.strptime(text or "", "%Y-%m-%d %H:%M").replace(tzinfo=ZoneInfo(timezone))
+        at = int(local.timestamp())
+    except (ValueError, OverflowError) as error:
         raise WeatherError(f"{path}, line {line}: {TIME_COLUMN} {text!r} is not a time as 2020-06-09 0:00") from error
-    at = int(local.timestamp())
     if at % HOUR_S:
         raise WeatherError(f"{path}, line {line}: {text!r} is not a full hour")
     return at
@@ -141,13 +142,13 @@ def _values(path: Path, line: int, row: dict[str, str]) -> Values:
 def _value(path: Path, line: int, column: str, text: str | None) -> float | None:
     if text in {"NA", "", None}:
         return None
-    _, factor, least, most, _ = COLUMNS[column]
+    _, factor, limit, _ = COLUMNS[column]
     try:
         value = float(str(text))
     except ValueError as error:
         raise WeatherError(f"{path}, line {line}: {column} is {text!r}, want a number") from error
-    if not least <= value <= most:
-        raise WeatherError(f"{path}, line {line}: {column} is {value}, it can be {least} to {most}: wrong unit?")
+    if why := physics.why_not(limit, value * factor):
+        raise WeatherError(f"{path}, line {line}: {column} is {value}, which {why}: wrong unit?")
     return value * factor
 
 

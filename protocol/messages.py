@@ -6,7 +6,7 @@ Unknown fields pass unread; an unknown version `v` does not.
 
 import json
 
-from protocol import topics
+from protocol import json_text, topics
 from protocol.errors import IdentityError, MessageError, VersionError
 
 Message = dict  # what `decode` gives; the .pyi says of what
@@ -314,35 +314,12 @@ def _parse_json(kind, payload):
     if len(payload) > MAX_BYTES:
         raise MessageError(kind, "", "%d bytes, at most %d are allowed" % (len(payload), MAX_BYTES))
     try:
-        text = bytes(payload).decode()
-        message = json.loads(text)
-        twice = _pairs_written(text) != _pairs_kept(message)
+        message = json_text.loads(payload)
     except (ValueError, RuntimeError, MemoryError) as error:  # bad UTF-8 or JSON; nested too deep; too big for a board
         raise MessageError(kind, "", "not JSON: %s" % _short(error)) from error
     if not isinstance(message, dict):
         raise MessageError(kind, "", "want an object, got %s" % _short(message))
-    if twice:
-        raise MessageError(kind, "", "a name stands twice in one object; two readers could take either value")
     return message
-
-
-def _pairs_written(text):
-    """Name and value pairs in a JSON text: its colons outside of strings."""
-    outside = text.replace("\\\\", "").replace('\\"', "").split('"')[::2]
-    return sum(part.count(":") for part in outside)
-
-
-def _pairs_kept(message):
-    pairs = 0
-    rest = [message]  # a list, not recursion: the nesting is a stranger's
-    while rest:
-        value = rest.pop()
-        if isinstance(value, dict):
-            pairs += len(value)
-            rest += value.values()
-        elif isinstance(value, list):
-            rest += value
-    return pairs
 
 
 def _check_identity(kind, identifier, message):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compute_service.domain.units import HOUR_S
+from protocol.physics import LIMITS
 
 # What of a station's samples is kept: for ET0 by the hour, and for the conditions of a decision.
 STATION_QUANTITIES = (
@@ -17,6 +18,8 @@ STATION_QUANTITIES = (
     "solar_radiation_w_m2",
     "rain_mm",
 )
+
+MOST_RAIN_MM = LIMITS["hour_rain_mm"][2]
 
 Samples = Sequence[Mapping[str, Any]]  # of one station, oldest first: `measured_at` and quantities
 
@@ -37,7 +40,7 @@ def conditions(samples: Samples, now: int) -> Conditions:
     return Conditions(
         temperature_c=_newest(last, "air_temperature_c"),
         wind_m_s=_newest(last, "wind_speed_m_s"),
-        rain_hour_mm=round(sum(rains), 3) if rains else None,
+        rain_hour_mm=min(round(sum(rains), 3), MOST_RAIN_MM) if rains else None,
     )
 
 

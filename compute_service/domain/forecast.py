@@ -21,10 +21,11 @@ class ForecastHour(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The hours to come, and when they were fetched (Unix s)."""
+    """The hours to come, and when they were fetched (Unix s); in words, what of the document cannot be."""
 
     fetched_at: int
     hours: tuple[ForecastHour, ...]
+    refused: tuple[str, ...] = ()
 
     def is_fresh(self, now: int, most_s: int = FRESH_S) -> bool:
         """False once it is older than that, or from a clock that is ahead."""

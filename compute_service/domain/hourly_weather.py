@@ -15,7 +15,9 @@ from compute_service.domain.forecast import Forecast
 from compute_service.domain.units import HOUR_S
 from compute_service.domain.zone import Site
 from compute_service.domain.zone_model import ASSUMED_ET0_MM_D, WeatherHour
+from protocol import physics
 
+MOST_RAIN_MM = physics.LIMITS["hour_rain_mm"][2]
 SUNNY_HOURS = sum(max(0.0, math.cos(math.pi * (hour - 11.5) / 12)) for hour in range(24))
 
 
@@ -40,6 +42,11 @@ class GatewayWeather:
         return tuple(record for at, record in self.hours.items() if at >= begin)
 
 
+def can_be(hour: WeatherHour) -> bool:
+    """True for an hour of weather that the Earth can have: a store may hold another, of a service before this one."""
+    return physics.can_be("hour_et0_mm", hour.et0_mm) and physics.can_be("hour_rain_mm", hour.rain_mm)
+
+
 def reckon(  # noqa: PLR0913, PLR0917  # an hour's place and time, and all that may tell of it
     site: Site,
     at: int,
@@ -49,7 +56,7 @@ def reckon(  # noqa: PLR0913, PLR0917  # an hour's place and time, and all that 
     forecast: Forecast | None,
 ) -> HourRecord:
     """The hour that begins at `at`, from the `samples` of the 24 hours until its end."""
-    rain_mm = sum(sample.get("rain_mm") or 0.0 for sample in samples if sample["measured_at"] >= at)
+    rain_mm = min(sum(sample.get("rain_mm") or 0.0 for sample in samples if sample["measured_at"] >= at), MOST_RAIN_MM)
     means = _means(at, samples)
     try:
         et0 = hourly_et0(means, site, sun_ratio)

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
-from compute_service.domain import balance, crops, fusion
+from compute_service.domain import balance, crops, fusion, model_check
 from compute_service.domain.balance import Account, Soil, State, Weather
 from compute_service.domain.crops import Kc
 from compute_service.domain.fusion import Belief, Ground
+from compute_service.domain.model_check import ModelError
 from compute_service.domain.probes import Probe, Verdict, hear, responded, weights
 from compute_service.domain.refill import net_mm
 from compute_service.domain.strategy import demand_mm
@@ -130,8 +131,17 @@ class ZoneModel:
     def from_json(cls, place: Place, row: Mapping[str, Any]) -> "ZoneModel":
         """What `to_json` gave, perhaps by way of a text, for a zone of the same or of newer settings.
 
-        A service before this one kept verdicts and what moved as lists.
+        A service before this one kept verdicts and what moved as lists. Raises ModelError for what cannot be believed.
         """
+        try:
+            model = cls._from_row(place, row)
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            raise ModelError(f"is no model: {type(error).__name__} {error!s:.80}") from error
+        model_check.check(model)
+        return model
+
+    @classmethod
+    def _from_row(cls, place: Place, row: Mapping[str, Any]) -> "ZoneModel":
         at, state, fluxes = row["at"], State(**row["state"]), rows(Fluxes, row["moved"])
         verdicts = row["verdicts"].items()
         return cls(

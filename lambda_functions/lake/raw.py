@@ -5,7 +5,6 @@ the protocol's own check, which also words the reason. So the fast way may refus
 """
 
 import gzip
-import json
 import zlib
 from bisect import bisect
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from protocol import messages, topics
+from protocol import json_text, messages, topics
 from protocol.errors import MessageError
 
 from . import usual
@@ -157,7 +156,7 @@ def _judge(text: str) -> tuple[list[dict[str, Any]], list[tuple[int | None, str]
 
 def _parse(text: str) -> dict[str, Any]:
     try:
-        reading = json.loads(text)
+        reading = json_text.loads(text.encode())
     except (ValueError, RecursionError) as error:
         raise MessageError("reading", "", f"not JSON: {error}") from error
     if not isinstance(reading, dict):
@@ -166,7 +165,7 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _check_all_but_samples(reading: dict[str, Any]) -> None:
-    if reading.get("v") != messages.VERSION or isinstance(reading["v"], bool):
+    if type(reading.get("v")) is not int or reading["v"] != messages.VERSION:
         raise MessageError("reading", "v", f"want {messages.VERSION}, got {str(reading.get('v'))[:60]!r}")
     samples = reading.get("samples")
     stand_ins = [_STAND_IN] * len(samples) if isinstance(samples, list) else samples

@@ -80,12 +80,18 @@ def read(texts: list[str]) -> tuple[pl.DataFrame, list[int]]:
     if not is_usual.any():
         return NOTHING, others
     heads, samples = _flatten(lines if is_usual.all() else lines.filter(is_usual))
-    refusals = _refused(heads, samples)
+    refusals = sorted({*_refused(heads, samples), *_repeating(heads, samples)})
     if refusals:
         keep = ~samples["row"].is_in(refusals)
         samples = samples.filter(keep)
     rows = pl.concat(
-        [narrow(heads.drop("line", "many", "v", "client_id"))[samples["row"]], samples.drop("row")], how="horizontal"
+        [
+            narrow(heads.drop("line", "many", "pairs", "places", "inner_pairs", "with_null", "v", "client_id"))[
+                samples["row"]
+            ],
+            samples.drop("row"),
+        ],
+        how="horizontal",
     )
     columns = [column(name) for name in SAMPLES if name in rows.columns]
     return rows.select(columns), others + heads["line"].gather(refusals).to_list()
@@ -96,7 +102,14 @@ def _flatten(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     front, rest = _split(lines["text"], "[")
     body, back = _split(rest, "]")
     heads = pl.read_ndjson(_document(front + "0" + back), schema=_HEAD)
-    heads = heads.with_columns(lines["line"], many=body.str.count_matches("{", literal=True))
+    heads = heads.with_columns(
+        lines["line"],
+        many=body.str.count_matches("{", literal=True),
+        pairs=(front + back).str.count_matches(":", literal=True),
+        places=(front + back).str.count_matches('"zone_id"', literal=True),
+        inner_pairs=body.str.count_matches(":", literal=True) - body.str.count_matches("null", literal=True),
+        with_null=pl.select(pl.when(body.str.contains("null", literal=True)).then(body)).to_series(),
+    )
     samples = pl.read_ndjson(_document(body.str.replace_many(["}, {", "},{"], ["}\n{"] * 2)), schema=_SAMPLE)
     row = pl.int_range(len(heads), dtype=pl.UInt32, eager=True).repeat_by(heads["many"]).explode()
     return heads, narrow(samples).with_columns(row=row)
@@ -108,6 +121,35 @@ def _split(texts: pl.Series, mark: str) -> list[pl.Series]:
 
 def _document(texts: pl.Series) -> io.BytesIO:
     return io.BytesIO(texts.str.join("\n").cast(pl.Binary)[0])
+
+
+def _repeating(heads: pl.DataFrame, samples: pl.DataFrame) -> list[int]:
+    """The rows of heads in which a name may stand twice: fewer names have a value than are written with one."""
+    names = ("v", "gateway_id", "sensor_id", "boot_id", "client_id", "received_at")
+    told = pl.sum_horizontal(pl.col(name).is_not_null() for name in names) + pl.col("places") + 1  # and `samples`
+    by_head = heads.select(twice=(pl.col("pairs") != told) | (pl.col("places") > 1))["twice"]
+    written = heads["inner_pairs"].sum()
+    columns = [name for name in samples.columns if name != "row"]
+    if (
+        not by_head.any()
+        and heads["with_null"].null_count() == len(heads)
+        and written == sum(samples[name].count() for name in columns)
+    ):
+        return []
+    values = samples.select("row", value=pl.sum_horizontal(pl.col(name).is_not_null() for name in columns))
+    kept = values.group_by("row", maintain_order=True).agg(pl.col("value").sum())
+    table = heads.with_row_index("row").join(kept, on="row", how="left")
+    few = (table["inner_pairs"] != table["value"]).fill_null(True)
+    return (by_head | few | _with_null_twice(heads["with_null"])).arg_true().to_list()
+
+
+def _with_null_twice(bodies: pl.Series) -> pl.Series:
+    """Whether a name stands twice in a sample of each; only of those that hold a null is there a text, else null."""
+    texts = bodies.to_frame("text").with_row_index("row").drop_nulls()
+    texts = texts.with_columns(pl.col("text").str.split("}")).explode("text")
+    told = pl.sum_horizontal(pl.col("text").str.contains(f'"{name}"', literal=True) for name in _SAMPLE)
+    bad = texts.filter(pl.col("text").str.count_matches(":", literal=True) != told)["row"]
+    return pl.int_range(len(bodies), dtype=pl.UInt32, eager=True).is_in(bad.implode())
 
 
 def _refused(heads: pl.DataFrame, samples: pl.DataFrame) -> list[int]:

@@ -4,7 +4,7 @@ import gzip
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -48,6 +48,7 @@ def lines(draw: st.DrawFn) -> bytes:
     return text.encode()
 
 
+@settings(deadline=None)  # what it takes beside other work says nothing
 @given(st.lists(lines(), max_size=5))
 def test_the_engine_accepts_only_what_the_protocol_accepts(found: list[bytes]) -> None:
     """Read the fast way or judged one by one: the same samples to the last bit, the same quarantine."""
@@ -80,3 +81,16 @@ def test_a_deep_line_is_only_a_bad_line() -> None:
     """Nesting cannot break the reader."""
     batch = raw.read({"key": gzip.compress(b"[" * 100_000 + b"\n" + b'{"a":' * 100_000)})
     assert [entry.reason.split(":")[0] for entry in batch.bad] == ["not JSON", "not JSON"]
+
+
+def test_a_reflashed_board_s_samples_are_no_repeats() -> None:
+    """Both boards count from 1 and say the same numbers; by the chance in their boots' names all are kept."""
+    lines_of_all = []
+    for later, boot_id in enumerate(("boot-1", "boot-1-1221fbe8", "boot-1-5abd2006")):
+        for seq in range(1, 41):
+            sample = {"seq": seq, "measured_at": EARLIEST + 10**6 * later + seq, "clock": "synced", "vwc": 0.2}
+            reading = {"v": 1, "gateway_id": "g1", "sensor_id": "g1.soil", "zone_id": "z", "boot_id": boot_id}
+            reading |= {"samples": [sample], "client_id": "g1", "received_at": EARLIEST + 10**6 * later + 60 * seq}
+            lines_of_all.append(json.dumps(reading))
+    batch = raw.read({"object": gzip.compress("\n".join(lines_of_all).encode())})
+    assert len(tables.distinct(batch.samples)) == 120

@@ -24,10 +24,11 @@ class Manifest:
         self.opts: set[int] = set()
         exec(file.read_text(), {"include": self.included.append, "package": self.package, "module": self.module})
 
-    def package(self, name: str, base_path: str = ".", opt: int = 0) -> None:
+    def package(self, name: str, files: tuple[str, ...] = (), base_path: str = ".", opt: int = 0) -> None:
         base = (self.folder / base_path).resolve()
         self.opts.add(opt)
-        self.frozen |= {path.relative_to(base).as_posix(): path for path in (base / name).rglob("*.py")}
+        paths = [base / name / file for file in files] or (base / name).rglob("*.py")
+        self.frozen |= {path.relative_to(base).as_posix(): path for path in paths}
 
     def module(self, name: str, opt: int = 0) -> None:
         self.opts.add(opt)

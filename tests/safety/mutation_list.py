@@ -11,6 +11,7 @@ from tests.safety.mutation_places import (
     DECIDE,
     GATE,
     GATEWAY,
+    JSON_TEXT,
     MESSAGES,
     ORDERS_OF_THE_DOMAIN,
     ORDERS_TESTS,
@@ -202,7 +203,11 @@ MUTATIONS = (
         PROTOCOL_TESTS + "test_percent_for_a_fraction",
     ),
     Mutation(
-        "a name stands once", MESSAGES, "if twice:", "if False:", PROTOCOL_TESTS + "test_a_name_that_stands_twice"
+        "a name stands once",
+        JSON_TEXT,
+        "if len(found) != len(pairs):",
+        "if False:",
+        PROTOCOL_TESTS + "test_a_name_that_stands_twice",
     ),
     # The gate
     Mutation(

@@ -69,7 +69,7 @@ class Gateway:
         self._record = record or _ignore
         self._saved_settings = TwoSlots(store, "settings")
         self._settings, self._settings_at = self._load_settings(config)
-        self.boot_id = config.get("boot_id") or _next_boot_id(store, random)
+        self.boot_id = config.get("boot_id") or _next_boot_id(store)
         self._started_ms = clock.ticks_ms()
         sizes = config.get("outbox_messages", OUTBOX_MESSAGES), config.get("outbox_bytes", MOST_BYTES)
         self._outbox = Outbox(sizes[0], store, sizes[1])
@@ -424,15 +424,15 @@ _JOBS = (
 )
 
 
-def _next_boot_id(store: "Store", random: "Random") -> str:
-    """Counts the boots; a board that cannot keep count still needs an id that it never had before."""
+def _next_boot_id(store: "Store") -> str:
+    """The count of the boots, for people, and chance, so that no other board or flash ever says the same."""
     counter = TwoSlots(store, "boots")
     count = (counter.load() or 0) + 1
     try:
         counter.save(count)
     except StorageError:
-        return f"boot-{int(random.random() * 10**9)}"
-    return f"boot-{count}"
+        pass  # an erased flash, and one that cannot be written, count anew
+    return f"boot-{count}-{system_random.getrandbits(32):08x}"  # a chip seeds it with its own noise at power on
 
 
 def _ignore(_event: "Message") -> None:

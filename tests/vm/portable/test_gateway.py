@@ -16,7 +16,9 @@ class TheGateway(GatewayTestCase):
         await bench.start()
         self.assertEqual(bench.broker.subscribed, list(topics.for_gateway(NAME)))
         status = bench.broker.of("status")[0]
-        self.assertEqual((status["state"], status["epochs"], status["boot_id"]), ("online", {"plot-1a": 0}, "boot-1"))
+        self.assertEqual(
+            (status["state"], status["epochs"], status["boot_id"][:7]), ("online", {"plot-1a": 0}, "boot-1-")
+        )
         self.assertTrue(bench.gateway.idle())
         await bench.stop()
         self.assertEqual(bench.broker.of("status")[-1]["state"], "offline")
@@ -92,8 +94,19 @@ class TheGateway(GatewayTestCase):
         await bench.start()
         await bench.clock.advance(3600)
         self.assertEqual(bench.gateway.counters["samples_taken"], 6)
-        self.assertEqual(bench.broker.of("reading")[-1]["boot_id"], "boot-2")
+        self.assertTrue(bench.broker.of("reading")[-1]["boot_id"].startswith("boot-2-"))
         await bench.stop()
+
+    async def test_no_boot_says_what_another_said(self):
+        """A board that was reflashed, replaced or cloned begins to count anew; its samples are still no repeats."""
+        names = set()
+        for _ in range(5):  # each with an empty store, or a copy of the same
+            bench = Bench()
+            await bench.start()
+            names.add(bench.gateway.boot_id)
+            await bench.stop()
+        self.assertEqual(len(names), 5)
+        self.assertTrue(all(topics.is_word(name) and name.startswith("boot-1-") for name in names))
 
     async def test_garbage_changes_nothing(self):
         """What does not decode is counted, recorded, reported once, and acknowledged so that it does not come back."""
@@ -186,7 +199,7 @@ class TheGateway(GatewayTestCase):
         self.assertEqual((bench.gateway.counters["samples_taken"], bench.gateway.last_sample_at), (2, START + 1800))
         await bench.clock.advance(1800)
         readings = bench.broker.of("reading")
-        found = [(reading["boot_id"], [sample["seq"] for sample in reading["samples"]]) for reading in readings]
+        found = [(reading["boot_id"][:6], [sample["seq"] for sample in reading["samples"]]) for reading in readings]
         self.assertEqual(found, [("boot-1", [1, 2]), ("boot-2", [1, 2])])
         await bench.stop()
 
