@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 LIFE_S = 300  # a gateway that hears an open later than this rejects it
 ACK_GRACE_S = 120  # how long an ack may be on its way
 NEVER = 2**40  # when a stop is given up: only an ack ends it, or a person who resumes
-EPOCH_LEAP = 1_000_000  # a larger leap in a reported epoch is a lie or a fault, and would use the epochs up
+MOST_EPOCH = 2**52  # no count of commands reaches it, and as many more fit into a message's epoch
+STOP_AGAIN_S = 60  # a gateway that is heard and has not answered a stop is told again
+KEPT_STOPS = 1000
+LOOK_FOR_STOPS_S = 10  # readings of one moment come together
 
 # State, then what happened -> the next state; anything that is not here changes nothing. `expired` means that no ack
 # told how the command ended: a late one still does. The states without a row are settled. Only a stop is withdrawn.
@@ -115,6 +118,37 @@ def unanswered_stops(log: CommandLog, gateway_id: str | None = None) -> list[Com
     return [row for row in log.open() if not opens(row) and gateway_id in (None, row.gateway_id)]
 
 
+class StopRepeats:
+    """The stops to publish again: all when their gateway connects, and each minute while it is heard without an ack."""
+
+    def __init__(self, log: CommandLog) -> None:
+        self._log = log
+        self._looked_at: dict[str, int] = {}  # for stops of a gateway
+        self._said_at: dict[str, int] = {}  # when a stop was last said again, by its id
+
+    def due(self, gateway_id: str, now: int, is_new_connection: bool) -> list[CommandRow]:
+        """Those to publish now, for a gateway that is heard."""
+        looked_at = self._looked_at.get(gateway_id)
+        if not is_new_connection and looked_at is not None and 0 <= now - looked_at < LOOK_FOR_STOPS_S:
+            return []
+        self._looked_at[gateway_id] = now
+        stops = unanswered_stops(self._log, gateway_id)
+        return self._say([row for row in stops if is_new_connection or now - self._last_said(row) >= STOP_AGAIN_S], now)
+
+    def all(self, now: int) -> list[CommandRow]:
+        """Those of all gateways, after a start."""
+        return self._say(unanswered_stops(self._log), now)
+
+    def _say(self, stops: list[CommandRow], now: int) -> list[CommandRow]:
+        self._said_at |= {row.command_id: now for row in stops}
+        while len(self._said_at) > KEPT_STOPS:
+            del self._said_at[next(iter(self._said_at))]
+        return stops
+
+    def _last_said(self, row: CommandRow) -> int:
+        return self._said_at.get(row.command_id, row.message["issued_at"])
+
+
 def opens(command: CommandRow) -> bool:
     """Is it one that opens a valve, so that there is water to settle?"""
     return command.message["action"] == "open"
@@ -140,8 +174,7 @@ def on_puback(log: CommandLog, command_id: str) -> None:
 
 def acknowledge(log: CommandLog, zones: ZoneMemory, command: CommandRow, ack: "Ack", now: int) -> bool:
     """Follow an ack; False if it changes nothing, because it is late or repeated. Call inside a transaction."""
-    if command.zone_id is not None:
-        hear_epoch(log, command.zone_id, ack["epoch"])
+    _find_back(log, command, ack)
     state = TRANSITIONS.get(command.state, {}).get(ack["state"])
     if state is None:
         return False
@@ -223,15 +256,22 @@ def give_up(log: CommandLog, zones: ZoneMemory, now: int) -> list[CommandRow]:
     return late
 
 
-def believable(log: CommandLog, zone_id: str, epoch: int) -> bool:
-    """False if an epoch leaps further than a zone's commands ever could."""
-    return epoch <= log.epoch(zone_id) + EPOCH_LEAP
+def hear_epoch(log: CommandLog, zone_id: str, epoch: int) -> bool:
+    """Continue from an epoch that the zone's own gateway says it holds; False if no count of commands reaches it."""
+    if epoch > MOST_EPOCH:
+        return False
+    log.raise_epoch(zone_id, epoch)
+    return True
 
 
-def hear_epoch(log: CommandLog, zone_id: str, epoch: int) -> None:
-    """Continue from an epoch that the gateway knows, if it is believable."""
-    if believable(log, zone_id, epoch):
-        log.raise_epoch(zone_id, epoch)
+def _find_back(log: CommandLog, command: CommandRow, ack: "Ack") -> None:
+    """A lost store goes on from the epoch that its gateway holds.
+
+    Older firmware rejects a stale epoch without telling its own: twice as much with each try finds it soon.
+    """
+    if ack["code"] == "stale_epoch" and command.zone_id is not None:
+        held = ack.get("held_epoch")
+        hear_epoch(log, command.zone_id, held if held is not None else 2 * command.message["epoch"])
 
 
 def answers(ack: "Ack", command: CommandRow) -> bool:

@@ -12,7 +12,7 @@ from compute_service.domain.forecast import Forecast
 from compute_service.domain.hourly_weather import GatewayWeather, HourRecord
 from compute_service.domain.ports import ZoneMemory
 from compute_service.domain.units import DAY_S, HOUR_S
-from compute_service.domain.zone import Site
+from compute_service.domain.zone import Config
 
 MOST_HOURS_S = 30 * DAY_S  # a longer absence is not made good hour by hour
 
@@ -20,8 +20,9 @@ MOST_HOURS_S = 30 * DAY_S  # a longer absence is not made good hour by hour
 class FarmWeather:
     """The weather at each gateway. `forecast` gives the newest there is."""
 
-    def __init__(self, site: Site, memory: ZoneMemory, forecast: Callable[[], Forecast | None]) -> None:
-        self._site, self._memory, self._forecast = site, memory, forecast
+    def __init__(self, config: Config, memory: ZoneMemory, forecast: Callable[[], Forecast | None]) -> None:
+        self._site, self._stations = config.site, config.weather_stations
+        self._memory, self._forecast = memory, forecast
 
     def until(self, now: int, begins: Mapping[str, int]) -> dict[str, GatewayWeather]:
         """The weather at each gateway from a time to `now`; an hour is reckoned once for all zones of the gateway."""
@@ -46,10 +47,15 @@ class FarmWeather:
         return hourly_weather.reckon(self._site, at, samples, sun_ratio, usual, forecast)
 
     def _station(self, gateway_id: str, begin: int, end: int, silent_since: int | None = None) -> list[dict[str, Any]]:
-        """The samples of the gateway's own station, or of another of the farm where it is silent since then."""
+        """The samples of the gateway's own station, or where it is silent since then of the first that is not.
+
+        Of others only the stations that the grower named count: else any gateway could stop the whole farm with a rain
+        of its own.
+        """
         since = begin if silent_since is None else silent_since
         samples = self._memory.weather(gateway_id, begin, end)
-        if samples and samples[-1]["measured_at"] >= since:
-            return samples
-        others = self._memory.stations(since, end)
-        return self._memory.weather(others[0], begin, end) if others else samples
+        for name in (gateway_id, *self._stations):
+            found = samples if name == gateway_id else self._memory.weather(name, begin, end)
+            if found and found[-1]["measured_at"] >= since:
+                return found
+        return samples

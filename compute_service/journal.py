@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 DECISIONS_KEPT_S = 2 * DAY_S  # in the journal, which says that there was one; the book of decisions keeps them all
 KEPT_S = 400 * DAY_S
-KINDS = ("order", "hold", "release", "command", "ack", "status", "error", "alarm", "settings")
+KINDS = ("order", "hold", "release", "command", "ack", "status", "error", "unproven", "alarm", "settings")
 
 
 def command(message: "Command") -> dict[str, Any]:

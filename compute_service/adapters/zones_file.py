@@ -39,6 +39,7 @@ def _config(mistakes: Mistakes) -> Config:
     zones = [_zone(node, place, mistakes) for place, node in _zone_nodes(farm)]
     _check_duplicates(zones, mistakes)
     _check_pump(farm, zones, mistakes)
+    _check_stations(farm, zones, mistakes)
     mistakes.raise_if_any()
     row = {name: cell.value for name, cell in farm.items()}
     return Config(
@@ -48,6 +49,7 @@ def _config(mistakes: Mistakes) -> Config:
         zones=tuple(zone.zone(row["timezone"], row.get("mode", "act")) for zone in zones),
         pump_l_min=row.get("pump_l_min"),
         forecast=row.get("forecast"),
+        weather_stations=values.names_of(row.get("weather_stations", ())),
     )
 
 
@@ -89,6 +91,7 @@ _FARM_FIELDS: dict[str, Check] = {
     "elevation_m": checks.measure(-450, 6000, "metres above the sea"),
     "pump_l_min": checks.measure(1, 1_000_000, "litres a minute"),
     "forecast": checks.text,
+    "weather_stations": values.gateways,
     "mode": _MODE,
     "zones": checks.list_of("one zone or more, each starting with '- '"),
 }
@@ -128,7 +131,7 @@ _LIMIT_FIELDS: dict[str, Check] = {
     "wind_m_s": checks.measure(0.5, 40, "metres a second"),
 }
 _OPTIONAL_ZONE = {"calendar", "allowed_depletion", "infiltration_mm_h", "probe_depth_m", "limits", "probes", "mode"}
-_OPTIONAL = {*_OPTIONAL_ZONE, *_LIMIT_FIELDS, "pump_l_min", "forecast"}
+_OPTIONAL = {*_OPTIONAL_ZONE, *_LIMIT_FIELDS, "pump_l_min", "forecast", "weather_stations"}
 assert set(_ZONE_FIELDS) | {"timezone", "place"} == {field.name for field in fields(Zone)}
 assert set(_LIMIT_FIELDS) <= {field.name for field in fields(Limits)}
 
@@ -194,6 +197,15 @@ def _check_pump(farm: Mapping[str, Cell], zones: list[_ZoneCells], mistakes: Mis
             if takes > pump:
                 why = f"{rate}: the zone takes {takes:.0f} l/min, and the pump gives {pump:g}; water a smaller area"
                 mistakes.add(zone.cells["application_rate_mm_h"].node, f"{zone.place}, application_rate_mm_h", why)
+
+
+def _check_stations(farm: Mapping[str, Cell], zones: list[_ZoneCells], mistakes: Mistakes) -> None:
+    """Only what a gateway of the farm says is heard."""
+    names = sorted({zone.value("gateway_id") for zone in zones if zone.good("gateway_id")})
+    for name in values.names_of(farm["weather_stations"].value if "weather_stations" in farm else ()):
+        if name not in names:
+            why = f"{name!r}: no zone here has such a gateway{did_you_mean(name, names)}; known: {', '.join(names)}"
+            mistakes.add(farm["weather_stations"].node, "weather_stations", why)
 
 
 def _check_duplicates(zones: list[_ZoneCells], mistakes: Mistakes) -> None:

@@ -145,7 +145,10 @@ def _place(settings: Mapping[str, Any], crop: Crop) -> Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """A farm and its zones, in the file's order. `forecast`: a URL, or a path from the file's folder on."""
+    """A farm and its zones, in the file's order. `forecast`: a URL, or a path from the file's folder on.
+
+    `weather_stations`: the gateways whose station, in this order, serves those that have none or a silent one.
+    """
 
     farm: str
     timezone: str
@@ -153,3 +156,4 @@ class Config:
     zones: tuple[Zone, ...]
     pump_l_min: float | None = None
     forecast: str | None = None
+    weather_stations: tuple[str, ...] = ()

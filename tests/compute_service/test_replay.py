@@ -57,8 +57,7 @@ def live(store: SqliteStore, hours: int = 48) -> Bench:
             told = round(vwc[letter[0]] + chance.gauss(0, 0.002), 4)
             bench.hear_reading(letter, vwc=told, sample={"seq": quarter}, zone_id=f"plot-1{letter[0]}")
         if quarter == 70:
-            text = {"code": "flow_while_shut", "text": "plot-1b: 800 l in 600 s"}
-            bench.hear(topics.ERRORS, {"gateway_id": GATEWAY, "boot_id": "b", "at": bench.now, **text})
+            bench.hear_leak("b", 800.0, 600)
         bench.tick(10)
         for command in bench.commands()[answered:]:
             answered += 1

@@ -28,9 +28,9 @@ MATRIX = [
         [
             topics.data(f"{GATEWAY}.soil-a"),
             topics.ack(GATEWAY),
-            topics.STATUS,
-            topics.ERRORS,
-            topics.DIAGNOSTICS,
+            topics.status(GATEWAY),
+            topics.errors(GATEWAY),
+            topics.diagnostics(GATEWAY),
         ],
     ),
     (
@@ -50,7 +50,7 @@ MATRIX = [
             "$SYS/x",
         ],
     ),
-    (GATEWAY, RETAIN, False, [topics.data(f"{GATEWAY}.soil-a"), topics.STATUS]),
+    (GATEWAY, RETAIN, False, [topics.data(f"{GATEWAY}.soil-a"), topics.status(GATEWAY)]),
     (GATEWAY, SUBSCRIBE, True, [*topics.for_gateway(GATEWAY)]),
     (
         GATEWAY,
@@ -66,7 +66,7 @@ MATRIX = [
         ],
     ),
     (GATEWAY, RECEIVE, True, [*topics.for_gateway(GATEWAY)]),
-    (GATEWAY, RECEIVE, False, [topics.command("irrigation-gateway-10"), topics.STATUS, topics.ack(GATEWAY)]),
+    (GATEWAY, RECEIVE, False, [topics.command("irrigation-gateway-10"), topics.status(GATEWAY), topics.ack(GATEWAY)]),
     (COMPUTE, CONNECT, True, [COMPUTE]),
     (COMPUTE, CONNECT, False, [GATEWAY, f"{COMPUTE}-2"]),
     (COMPUTE, PUBLISH, True, [topics.command(GATEWAY), topics.command("all"), topics.UPDATES]),
@@ -74,7 +74,7 @@ MATRIX = [
     (COMPUTE, RETAIN, False, [topics.command(GATEWAY), topics.UPDATES]),
     (COMPUTE, SUBSCRIBE, True, [*topics.FROM_GATEWAYS, *(f"$share/compute/{f}" for f in topics.FROM_GATEWAYS)]),
     (COMPUTE, SUBSCRIBE, False, ["#", "irrigation/#", "irrigation/sensors/#", topics.command(GATEWAY), "$share/g/#"]),
-    (COMPUTE, RECEIVE, True, [topics.data(f"{GATEWAY}.a"), topics.ack(GATEWAY), topics.STATUS, topics.ERRORS]),
+    (COMPUTE, RECEIVE, True, [topics.data(f"{GATEWAY}.a"), topics.ack(GATEWAY), topics.status(GATEWAY), topics.errors(GATEWAY)]),
     (COMPUTE, RECEIVE, False, [topics.command(GATEWAY), "$SYS/x"]),
 ]
 

@@ -113,7 +113,7 @@ def test_the_gate_passes_nothing_too_big(world: Any, size: int) -> None:
         async with world() as w:
             heard = await w.connected("irrigation-compute", *topics.FROM_GATEWAYS)
             sender = await w.connected(OTHER)
-            sender.send_publish(topics.STATUS, b" " * size)
+            sender.send_publish(topics.status(OTHER), b" " * size)
             assert await sender.closed()
             assert [thing for thing, _ in w.refusals()] == [OTHER]
             assert await heard.silent(0.2)

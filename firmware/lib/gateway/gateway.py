@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gateway.interfaces import Board, Clock, Random, Record, Store, Values
-    from gateway.outbox import Entry
+    from gateway.outbox import Entry, Row
 
     Message = dict[str, Any]
     Incoming = Mapping[str, Any]  # a message that `decode` has checked
@@ -34,6 +34,7 @@ DEFAULTS = {
 OUTBOX_MESSAGES = 2000
 ERROR_INTERVAL_S = 60  # an ErrorReport at most this often: a faulty probe must not fill the outbox
 FEED_INTERVAL_S = 2  # of a watchdog, whose time-out is 10 s at most
+OUTLIER = 1e9  # what a probe says beyond it is no number worth telling
 LEAK = 0.02  # of the nominal flow, through a valve that is shut: more is a leak
 FLOWS = (0.5, 1.5)  # of the nominal flow, over a run: outside, a line is blocked or broken
 JUDGED_S = 60  # a run shorter than this says little about the flow
@@ -175,30 +176,40 @@ class Gateway:
         at, clock = wire_time(self._clock.now()), "synced" if self._clock.trusted() else "estimated"
         rows = []
         for sensor, zone_id, values in self._board.read():
-            sensor_id = self.gateway_id + "." + sensor
-            self._seqs[sensor_id] = seq = self._seqs.get(sensor_id, 0) + 1
-            sample = {"seq": seq, "measured_at": at, "clock": clock}
-            sample.update(self._plausible(sensor_id, values))
-            rows.append((sensor_id, zone_id, sample))
+            rows.append(self._row(sensor, zone_id, values, at, clock))
+        for zone_id, litres, seconds in self._leaks():
+            rows.append(self._row(zone_id, zone_id, {"volume_l": round(litres, 3)}, at, clock))
+            rows[-1][2]["leak_s"] = seconds
         self._outbox.take(self.boot_id, rows)
-        self._watch_shut_valves()
         self._pump()
 
-    def _plausible(self, sensor_id: str, values: "Values") -> "Values":
-        """The values, None for any that its quantity cannot have: percent for a fraction is caught, not clamped."""
-        good_values = {}
+    def _row(self, sensor: str, zone_id: "str | None", values: "Values", at: int, clock: str) -> "Row":
+        sensor_id = self.gateway_id + "." + sensor
+        self._seqs[sensor_id] = seq = self._seqs.get(sensor_id, 0) + 1
+        sample: Message = {"seq": seq, "measured_at": at, "clock": clock}
+        sample.update(self._plausible(sensor_id, values))
+        return sensor_id, zone_id, sample
+
+    def _plausible(self, sensor_id: str, values: "Values") -> "Message":
+        """The values, None for any that its quantity cannot have: percent for a fraction is told, not clamped."""
+        good_values: Message = {}
         for name, value in values.items():
             least, most = messages.QUANTITIES[name]
             good = value is None or least <= value <= most
             good_values[name] = value if good else None
             if not good:
-                self._report("bad_value", f"{sensor_id}: {name} of {value}, it can be {least} to {most}")
+                self._report(
+                    "bad_value", f"{sensor_id}: {name} of {value}, it can be {least} to {most}", {"sensor_id": sensor_id}
+                )
+                if value is not None and -OUTLIER <= value <= OUTLIER:
+                    good_values.setdefault("out_of_range", {})[name] = value
         return good_values
 
-    def _watch_shut_valves(self) -> None:
-        """Tell of water that runs through a valve which was shut all the time since the last sample."""
+    def _leaks(self) -> "list[tuple[str, float, int]]":
+        """Zone, litres and seconds of water through a valve that was shut all the time since the last sample."""
         now_ms, epochs, meters = self._clock.ticks_ms(), self._valves.epochs, self._meters
         self._meters = {}
+        leaks = []
         for zone_id in self._zone_ids:
             litres, epoch = self._board.metered_l(zone_id), epochs.get(zone_id, 0)
             if litres is None or zone_id in self._valves.open_valves:
@@ -207,9 +218,11 @@ class Gateway:
             before_ms, before_epoch, before = meters.get(zone_id, (now_ms, epoch, litres))
             most = self._flows[zone_id] * LEAK * (now_ms - before_ms) / 60000 + 1
             if epoch == before_epoch and litres - before > most:
-                self._report(
-                    "flow_while_shut", f"{zone_id}: {litres - before:.0f} l in {(now_ms - before_ms) // 1000} s"
-                )
+                leak, seconds = litres - before, min(max(1, (now_ms - before_ms) // 1000), messages.MAX_RUN_S)
+                leaks.append((zone_id, leak, seconds))
+                about = {"zone_id": zone_id, "volume_l": round(leak, 3), "duration_s": seconds}
+                self._report("flow_while_shut", f"{zone_id}: {leak:.0f} l in {seconds} s", about)
+        return leaks
 
     def _watch_run(self, ack: "Message") -> None:
         """Tell of a run whose meter saw far less or far more than the nominal flow."""
@@ -218,7 +231,9 @@ class Gateway:
             return
         nominal = self._flows[ack["zone_id"]] * seconds / 60
         if not FLOWS[0] * nominal <= litres <= FLOWS[1] * nominal:
-            self._report("unusual_flow", f"{ack['zone_id']}: {litres:.0f} l in {seconds} s, nominal {nominal:.0f} l")
+            about = {"zone_id": ack["zone_id"], "volume_l": litres, "duration_s": int(seconds)}
+            text = f"{ack['zone_id']}: {litres:.0f} l in {seconds} s, nominal {nominal:.0f} l"
+            self._report("unusual_flow", text, about)
 
     def _publish(self) -> None:
         self._outbox.pack()
@@ -323,26 +338,28 @@ class Gateway:
         return status
 
     def _send_status(self, state: str) -> None:
-        self._send("status", topics.STATUS, self._status(state), urgent=True)
+        self._send("status", topics.status(self.gateway_id), self._status(state), urgent=True)
 
     def _send_diagnostics(self) -> None:
         message = self._about_now()
         message["counters"] = self.counters
-        self._send("diagnostics", topics.DIAGNOSTICS, message)
+        self._send("diagnostics", topics.diagnostics(self.gateway_id), message)
 
-    def _report(self, code: str, text: str) -> None:
+    def _report(self, code: str, text: str, about: "Message | None" = None) -> None:
+        """Say what is wrong, for people; `about` says for programs which sensor or zone it is, and how much."""
         now = self._clock.now()
         if self._error_at is not None and 0 <= now - self._error_at < ERROR_INTERVAL_S:
             return
         self._error_at = now
         message = self._about_now()
+        message.update(about or {})
         message.update({"code": code, "text": text[:400]})
-        self._send("error", topics.ERRORS, message)
+        self._send("error", topics.errors(self.gateway_id), message)
 
     def _last_will(self) -> "tuple[str, bytes]":
         message = self._about_now()
         message["state"] = "offline"
-        return topics.STATUS, messages.encode("status", message)
+        return topics.status(self.gateway_id), messages.encode("status", message)
 
     def _about_now(self) -> "Message":
         return {"gateway_id": self.gateway_id, "boot_id": self.boot_id, "at": wire_time(self._clock.now())}

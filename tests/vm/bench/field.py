@@ -148,8 +148,8 @@ class Commander:
     async def catch_up(self) -> None:
         """Return when everything is heard that the broker has acknowledged to a board: it delivers in order."""
         marker = {"gateway_id": "", "number": next(self._markers)}
-        await self.publish(topics.STATUS, marker)
-        await eventually(lambda: (topics.STATUS, marker) in self.heard, "the commander's own message")
+        await self.publish(topics.OLD_STATUS, marker)
+        await eventually(lambda: (topics.OLD_STATUS, marker) in self.heard, "the commander's own message")
 
     def of(self, suffix: str, gateway_id: str) -> list[dict[str, Any]]:
         """The messages of a gateway on topics that end so."""

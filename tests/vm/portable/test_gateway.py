@@ -57,7 +57,9 @@ class TheGateway(GatewayTestCase):
         await bench.start()
         await bench.clock.advance(3600)
         self.assertTrue(bench.broker.of("reading")[0]["samples"][0]["vwc"] is None)
-        self.assertEqual(bench.broker.of("error")[0]["code"], "bad_value")
+        self.assertEqual(bench.broker.of("reading")[0]["samples"][0]["out_of_range"], {"vwc": 19.0})
+        report = bench.broker.of("error")[0]
+        self.assertEqual((report["code"], report["sensor_id"]), ("bad_value", NAME + ".soil-a"))
         await bench.stop()
 
     async def test_no_status_waits_in_the_place_of_readings(self):
