@@ -45,7 +45,8 @@ class GatewayReports:
     def start(self) -> None:
         """Take up again what was heard before."""
         for row in self._store.updates.gateways():
-            self._keep_will(row["status"])
+            last: Any = row["status"]
+            self._keep_will(last)
 
     def status(self, status: "Status", now: int) -> None:
         """A gateway's status on its own topic, or its last will, which is a hint."""
@@ -83,7 +84,7 @@ class GatewayReports:
         self._record(
             {"at": now, "kind": "error", "gateway_id": gateway_id, "boot_id": boot_id, "code": code, "text": text}
         )
-        about = {name: report[name] for name in ("zone_id", "volume_l", "duration_s") if report.get(name) is not None}  # type: ignore[literal-required]
+        about = {name: report[name] for name in ("zone_id", "volume_l", "duration_s") if report.get(name) is not None}
         self._note("error", None, gateway_id, {"code": code, "text": text, **about})
 
     def unproven(self, topic: str, kind: str, message: Mapping[str, Any], now: int) -> None:

@@ -9,7 +9,17 @@ from compute_service.domain.ports import JournalRow
 from console import translation
 from views.language import Language
 
-KINDS = ("order", "release", "command", "ack", "status", "error", "unproven", "alarm", "settings")  # that people are told of
+KINDS = (
+    "order",
+    "release",
+    "command",
+    "ack",
+    "status",
+    "error",
+    "unproven",
+    "alarm",
+    "settings",
+)  # that people are told of
 
 
 def words(row: JournalRow, language: Language) -> str:

@@ -20,8 +20,7 @@ FROM_GATEWAYS = (
     "irrigation/gateway/+/status",
     "irrigation/errors/+",
     "irrigation/diagnostics/+",
-    *UNPROVEN,
-)
+) + UNPROVEN
 
 
 def is_word(text):

@@ -174,7 +174,7 @@ def too_old(state: FarmState, subject: Subject, stands: bool) -> Answer:
     if stands and facts.heard_at <= state.listening_since:
         return UNKNOWN
     if facts.state is None:
-        is_old = stands or bool(facts.spoke_at) and facts.heard_at - facts.spoke_at >= NO_STATUS_S
+        is_old = stands or (bool(facts.spoke_at) and facts.heard_at - facts.spoke_at >= NO_STATUS_S)
         return Finding(facts.spoke_at, {}) if is_old else None
     is_lost = facts.heard_at - facts.status_heard_at >= LOST_STATUS_S
     return Finding(facts.status_heard_at, {}) if is_lost else None

@@ -11,6 +11,7 @@ from compute_service.domain.constraints import Limits
 from compute_service.domain.zone import Config
 from compute_service.service import Service
 from protocol import messages, topics
+from protocol.errors import IdentityError
 from tests.compute_service.alarm_farm import begun, reborn
 from tests.compute_service.bench import GATEWAY, NOON, SITE, Bench, zone
 from tests.compute_service.in_memory.store import InMemoryStore
@@ -178,7 +179,12 @@ def rainy(store: Any, **named: Any) -> Bench:
     config = Config(farm="f", timezone="America/Toronto", site=SITE, zones=zones, **named)
     bench.service = Service(config, store, bench._publish, lambda: bench.now, bench.events.append)
     sample = {"rain_mm": 20.0, "air_temperature_c": 12.0}
-    station = {"gateway_id": NEIGHBOUR, "sensor_id": f"{NEIGHBOUR}.weather", "zone_id": None, "sample": sample}
+    station: dict[str, Any] = {
+        "gateway_id": NEIGHBOUR,
+        "sensor_id": f"{NEIGHBOUR}.weather",
+        "zone_id": None,
+        "sample": sample,
+    }
     bench.hear_reading(vwc=None, **station)
     bench.hear_reading("a", vwc=0.15)
     bench.tick(10)
@@ -282,7 +288,7 @@ def test_a_will_is_a_hint_that_a_reading_undoes(bench: Bench) -> None:
 def test_a_report_of_a_foreign_sensor_is_refused() -> None:
     """Not even as a field of its own report may a gateway name another's probe."""
     report = said(NOON, code="bad_value", text="x", sensor_id=f"{NEIGHBOUR}.soil-a")
-    with pytest.raises(messages.IdentityError):
+    with pytest.raises(IdentityError):
         messages.decode(topics.errors(GATEWAY), json.dumps({"v": 1, **report}).encode())
 
 

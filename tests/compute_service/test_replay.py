@@ -19,7 +19,6 @@ from compute_service.domain.forecast import Forecast, ForecastHour
 from compute_service.domain.inputs import Inputs, conclude, zone_from, zone_text
 from compute_service.domain.zone import PlacedProbe
 from compute_service.domain.zone_model import ZoneModel
-from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, zone
 
 DEEP = (PlacedProbe(f"{GATEWAY}.soil-a-20cm", 0.2), PlacedProbe(f"{GATEWAY}.soil-a-40cm", 0.4))

@@ -352,7 +352,8 @@ def test_status_settles_nothing(bench: Bench) -> None:
     command = bench.water("a")
     for state in ("offline", "online"):
         bench.hear(
-            topics.status(GATEWAY), {"gateway_id": GATEWAY, "boot_id": "b", "state": state, "at": bench.now, "open_valves": []}
+            topics.status(GATEWAY),
+            {"gateway_id": GATEWAY, "boot_id": "b", "state": state, "at": bench.now, "open_valves": []},
         )
     assert bench.state_of(command) == "pending"
     [row] = bench.store.updates.gateways()

@@ -199,7 +199,9 @@ class Gateway:
             good_values[name] = value if good else None
             if not good:
                 self._report(
-                    "bad_value", f"{sensor_id}: {name} of {value}, it can be {least} to {most}", {"sensor_id": sensor_id}
+                    "bad_value",
+                    f"{sensor_id}: {name} of {value}, it can be {least} to {most}",
+                    {"sensor_id": sensor_id},
                 )
                 if value is not None and -OUTLIER <= value <= OUTLIER:
                     good_values.setdefault("out_of_range", {})[name] = value

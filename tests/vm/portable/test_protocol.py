@@ -187,7 +187,13 @@ class Topics(unittest.TestCase):
     def test_foreign_topics(self):
         """A topic that is none of ours, or has a wildcard or an empty level, is refused."""
         strangers = ["", "irrigation/sensors//data", "irrigation/sensors/+/data", "irrigation/control/#", "$SYS/x"]
-        strangers += ["irrigation/sensors/no-dot/data", "irrigation/control/a/b/ack", "irrigation/gateway/status/", "irrigation/errors/", "irrigation/errors/a/b"]
+        strangers += [
+            "irrigation/sensors/no-dot/data",
+            "irrigation/control/a/b/ack",
+            "irrigation/gateway/status/",
+            "irrigation/errors/",
+            "irrigation/errors/a/b",
+        ]
         for topic in strangers:
             self.assertTrue(isinstance(refused("reading", example("reading.json"), topic), TopicError))
 
