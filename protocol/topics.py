@@ -20,7 +20,10 @@ FROM_GATEWAYS = (
     "irrigation/gateway/+/status",
     "irrigation/errors/+",
     "irrigation/diagnostics/+",
-) + UNPROVEN
+    OLD_STATUS,
+    OLD_ERRORS,
+    OLD_DIAGNOSTICS,
+)
 
 
 def is_word(text):
