@@ -151,7 +151,9 @@ def test_percent_is_told_beside_a_missing_value(bench: Bench) -> None:
         assert bench.store.decisions.last()[-1]["receipt"]["probes"] == {f"{GATEWAY}.soil-a": "percent"}
     bench.now += 900
     bench.hear_reading("a")
-    bench.tick(10)
+    bench.now += 3
+    bench.hear_reading("a", vwc=None, sample={"out_of_range": {"vwc": 25.1}})  # beside a clear one it says nothing
+    bench.tick(7)
     assert bench.store.decisions.last()[-1]["receipt"]["probes"] == {f"{GATEWAY}.soil-a": "healthy"}
 
 
