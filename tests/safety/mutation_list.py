@@ -287,8 +287,8 @@ MUTATIONS = (
     Mutation(
         "a stop drives every valve",
         VALVES,
-        'for zone_id in sorted(self._zones):\n            self._shut(zone_id)\n        self._end([(zone_id, "stop_all")',
-        'for zone_id in ():\n            self._shut(zone_id)\n        self._end([(zone_id, "stop_all")',
+        'in sorted(self._zones):\n            self._shut(zone_id)\n        self._end([(zone_id, "stop_all")',
+        'in ():\n            self._shut(zone_id)\n        self._end([(zone_id, "stop_all")',
         VALVES_TESTS + "Rule5Rejections::test_a_stop_drives_valves_that_are_believed_shut",
     ),
     Mutation(
