@@ -18,8 +18,6 @@ ACK_GRACE_S = 120  # how long an ack may be on its way
 NEVER = 2**40  # when a stop is given up: only an ack ends it, or a person who resumes
 MOST_EPOCH = 2**52  # no count of commands reaches it, and as many more fit into a message's epoch
 STOP_AGAIN_S = 60  # a gateway that is heard and has not answered a stop is told again
-KEPT_STOPS = 1000
-LOOK_FOR_STOPS_S = 10  # readings of one moment come together
 
 # State, then what happened -> the next state; anything that is not here changes nothing. `expired` means that no ack
 # told how the command ended: a late one still does. The states without a row are settled. Only a stop is withdrawn.
@@ -119,34 +117,30 @@ def unanswered_stops(log: CommandLog, gateway_id: str | None = None) -> list[Com
 
 
 class StopRepeats:
-    """The stops to publish again: all when their gateway connects, and each minute while it is heard without an ack."""
+    """The stops to publish again: all when their gateway connects, and each minute while it is heard without an ack.
+
+    A reading of a gateway that owes no answer costs no query.
+    """
 
     def __init__(self, log: CommandLog) -> None:
         self._log = log
-        self._looked_at: dict[str, int] = {}  # for stops of a gateway
-        self._said_at: dict[str, int] = {}  # when a stop was last said again, by its id
+        self._said_at: dict[str, dict[str, int]] = {}  # by gateway: its stops, and when each was last published
+
+    def sent(self, command: "Command", now: int) -> None:
+        """A command is published."""
+        if command["action"] != "open":
+            self._said_at.setdefault(command["device_id"], {})[command["command_id"]] = now
 
     def due(self, gateway_id: str, now: int, is_new_connection: bool) -> list[CommandRow]:
         """Those to publish now, for a gateway that is heard."""
-        looked_at = self._looked_at.get(gateway_id)
-        if not is_new_connection and looked_at is not None and 0 <= now - looked_at < LOOK_FOR_STOPS_S:
+        said_at = self._said_at.get(gateway_id, {})
+        is_time = any(not 0 <= now - at < STOP_AGAIN_S for at in said_at.values())
+        if not (is_new_connection or is_time):
             return []
-        self._looked_at[gateway_id] = now
         stops = unanswered_stops(self._log, gateway_id)
-        return self._say([row for row in stops if is_new_connection or now - self._last_said(row) >= STOP_AGAIN_S], now)
-
-    def all(self, now: int) -> list[CommandRow]:
-        """Those of all gateways, after a start."""
-        return self._say(unanswered_stops(self._log), now)
-
-    def _say(self, stops: list[CommandRow], now: int) -> list[CommandRow]:
-        self._said_at |= {row.command_id: now for row in stops}
-        while len(self._said_at) > KEPT_STOPS:
-            del self._said_at[next(iter(self._said_at))]
-        return stops
-
-    def _last_said(self, row: CommandRow) -> int:
-        return self._said_at.get(row.command_id, row.message["issued_at"])
+        self._said_at[gateway_id] = {row.command_id: said_at.get(row.command_id, 0) for row in stops}
+        again = [row for row in stops if not 0 <= now - said_at.get(row.command_id, 0) < STOP_AGAIN_S]
+        return stops if is_new_connection else again
 
 
 def opens(command: CommandRow) -> bool:

@@ -127,7 +127,7 @@ class Service:
             self._alarms.start(self._now())
             self._reports.start()
             self._give_up(self._now())
-            for stop in self._stops.all(self._now()):
+            for stop in commands.unanswered_stops(self._store.commands):
                 self._tell_command(stop.message)
                 self._send_command(stop.message)
             self._take_orders(self._now())  # a stop that waited comes before what it stops
@@ -422,6 +422,7 @@ class Service:
 
     def _send_command(self, command: "Command") -> None:
         command_id = command["command_id"]
+        self._stops.sent(command, self._now())
         payload = messages.encode("command", command)
         topic = topics.command(command["device_id"])
         self._send(command_id, topic, payload, lambda: commands.on_puback(self._store.commands, command_id))

@@ -1,11 +1,14 @@
 """Whose a message is the broker knows: nobody speaks for another, and what nobody can prove changes nothing."""
 
 import json
+import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from compute_service.adapters.schema import SCHEMAS
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.constraints import Limits
 from compute_service.domain.zone import Config
@@ -216,6 +219,20 @@ def test_what_nobody_can_prove_is_shown_and_that_is_all() -> None:
     counters = bench.store.updates.counters()
     assert counters["unproven_messages"] == 210
     assert "status_messages" not in counters
+
+
+def test_what_statuses_claimed_before_is_forgotten(tmp_path: Path) -> None:
+    """A store of the service before has states that anybody may have claimed: no page shows them any more."""
+    path = tmp_path / "old.sqlite"
+    with closing(sqlite3.connect(path)) as old:
+        for schema in SCHEMAS[:4]:
+            old.executescript(schema)
+        old.executescript(
+            f"PRAGMA user_version=4; INSERT INTO gateways VALUES ('{GATEWAY}', 'online', 1, 1, '{{}}');"
+            f"INSERT INTO statuses VALUES ('{GATEWAY}', 1, 1, 'online', '{{}}')"
+        )
+    with closing(SqliteStore(path)) as after:
+        assert after.updates.gateways() == after.updates.statuses(GATEWAY, 0, 9) == []
 
 
 def test_firmware_that_is_too_old_is_told() -> None:
