@@ -137,17 +137,13 @@ def _samples(value, most):
 
 
 def _outliers(value, limits):
-    if not isinstance(value, dict) or not 1 <= len(value) <= len(QUANTITIES):
-        return "want an object of quantities, got %s" % _short(value)
+    if not isinstance(value, dict) or not value or len(value) > 64:
+        return "want an object of at most %d entries, got %s" % (64, _short(value))
     for name in value:
-        if name not in QUANTITIES:
-            return "unknown quantity %s" % _short(name)
+        least, most = QUANTITIES.get(name, limits)
         why = _number(value[name], limits)
-        least, most = QUANTITIES[name]
-        if not why and least <= value[name] <= most:
-            why = "%s is within %s to %s" % (_short(value[name]), least, most)
-        if why:
-            return "%s: %s" % (name, why)
+        if why or least <= value[name] <= most:
+            return "%s: %s" % (_short(name), why or _short(value[name]))
 
 
 def _short(value):

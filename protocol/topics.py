@@ -13,18 +13,6 @@ OLD_ERRORS = "irrigation/errors"
 OLD_DIAGNOSTICS = "irrigation/diagnostics"
 UNPROVEN = (OLD_STATUS, OLD_ERRORS, OLD_DIAGNOSTICS)
 
-# What compute subscribes to: the filters of everything that gateways publish.
-FROM_GATEWAYS = (
-    "irrigation/sensors/+/data",
-    "irrigation/control/+/ack",
-    "irrigation/gateway/+/status",
-    "irrigation/errors/+",
-    "irrigation/diagnostics/+",
-    OLD_STATUS,
-    OLD_ERRORS,
-    OLD_DIAGNOSTICS,
-)
-
 
 def is_word(text):
     """True if `text` may stand as one identifier: letters, digits, `_`, `-`; 1 to 64 characters."""
@@ -84,14 +72,19 @@ def for_gateway(gateway_id):
     return (command(gateway_id), command(GROUP_ALL), UPDATES)
 
 
+def from_gateways():
+    """What compute subscribes to: the filters of everything that gateways publish, the unproven last."""
+    return tuple([head + "/+" + tail for head, tail, kind, _ in _WITH_ID if kind != "command"]) + UNPROVEN
+
+
 _FIXED = {UPDATES: "update", OLD_STATUS: "status", OLD_ERRORS: "error", OLD_DIAGNOSTICS: "diagnostics"}
 _WITH_ID = (
-    ("irrigation/sensors/", "/data", "reading", is_sensor_id),
-    ("irrigation/control/", "/command", "command", is_word),
-    ("irrigation/control/", "/ack", "ack", is_word),
-    ("irrigation/gateway/", "/status", "status", is_word),
-    ("irrigation/errors/", "", "error", is_word),
-    ("irrigation/diagnostics/", "", "diagnostics", is_word),
+    ("irrigation/sensors", "/data", "reading", is_sensor_id),
+    ("irrigation/control", "/command", "command", is_word),
+    ("irrigation/control", "/ack", "ack", is_word),
+    ("irrigation/gateway", "/status", "status", is_word),
+    (OLD_ERRORS, "", "error", is_word),
+    (OLD_DIAGNOSTICS, "", "diagnostics", is_word),
 )
 
 
@@ -103,8 +96,8 @@ def parse(topic):
     if topic in _FIXED:
         return _FIXED[topic], None
     for head, tail, kind, is_good in _WITH_ID:
-        if topic.startswith(head) and topic.endswith(tail):
-            identifier = topic[len(head) : len(topic) - len(tail)]
+        if topic.startswith(head + "/") and topic.endswith(tail):
+            identifier = topic[len(head) + 1 : len(topic) - len(tail)]
             if is_good(identifier):
                 return kind, identifier
     raise TopicError(topic, "not a topic of PythoFlow")

@@ -67,7 +67,7 @@ MATRIX = [
             "irrigation/control/+/command",
             topics.command("irrigation-gateway-10"),
             f"$share/g/{topics.command(GATEWAY)}",
-            *topics.FROM_GATEWAYS,
+            *topics.from_gateways(),
         ],
     ),
     (GATEWAY, RECEIVE, True, [*topics.for_gateway(GATEWAY)]),
@@ -77,7 +77,7 @@ MATRIX = [
     (COMPUTE, PUBLISH, True, [topics.command(GATEWAY), topics.command("all"), topics.UPDATES]),
     (COMPUTE, PUBLISH, False, [topics.ack(GATEWAY), topics.data(f"{GATEWAY}.a"), "irrigation/control/a/b/command"]),
     (COMPUTE, RETAIN, False, [topics.command(GATEWAY), topics.UPDATES]),
-    (COMPUTE, SUBSCRIBE, True, [*topics.FROM_GATEWAYS, *(f"$share/compute/{f}" for f in topics.FROM_GATEWAYS)]),
+    (COMPUTE, SUBSCRIBE, True, [*topics.from_gateways(), *(f"$share/compute/{f}" for f in topics.from_gateways())]),
     (COMPUTE, SUBSCRIBE, False, ["#", "irrigation/#", "irrigation/sensors/#", topics.command(GATEWAY), "$share/g/#"]),
     (
         COMPUTE,

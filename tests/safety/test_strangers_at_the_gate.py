@@ -67,7 +67,7 @@ def test_the_gate_lets_nobody_speak_for_another(world: Any) -> None:
 
     async def walk() -> None:
         async with world() as w:
-            heard = await w.connected("irrigation-compute", *topics.FROM_GATEWAYS)
+            heard = await w.connected("irrigation-compute", *topics.from_gateways())
             victim = await w.connected(GATEWAY, *topics.for_gateway(GATEWAY))
             for attack in ATTACKS:
                 attacker = await w.connected(OTHER)
@@ -99,7 +99,7 @@ def test_what_the_gate_lets_pass_compute_holds_against_the_farm(world: Any) -> N
 
     async def walk(compute: Compute) -> None:
         async with world() as w:
-            heard = await w.connected("irrigation-compute", *topics.FROM_GATEWAYS)
+            heard = await w.connected("irrigation-compute", *topics.from_gateways())
             sender = await w.connected(OTHER)
             kept = compute.kept()
             for number, row in enumerate(passing, start=1):
@@ -120,7 +120,7 @@ def test_the_gate_passes_nothing_too_big(world: Any, size: int) -> None:
 
     async def walk() -> None:
         async with world() as w:
-            heard = await w.connected("irrigation-compute", *topics.FROM_GATEWAYS)
+            heard = await w.connected("irrigation-compute", *topics.from_gateways())
             sender = await w.connected(OTHER)
             sender.send_publish(topics.status(OTHER), b" " * size)
             assert await sender.closed()

@@ -28,7 +28,7 @@ COMPUTE = "irrigation-compute"
 GATEWAYS = ("irrigation-gateway-1", "irrigation-gateway-2", "irrigation-gateway-10", "irrigation-gateway-100")
 THINGS = (*GATEWAYS, COMPUTE)
 SENSORS = ("soil-a", "weather", "x")
-FROM_GATEWAYS = tuple(topics.FROM_GATEWAYS)
+FROM_GATEWAYS = topics.from_gateways()
 CASES = 4733
 
 # Who publishes and who reads a topic: `own` is the gateway whose id is in it, `any` is every gateway.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gateway.interfaces import Board, Clock, Random, Record, Store, Values
-    from gateway.outbox import Entry, Row
+    from gateway.outbox import Entry
 
     Message = dict[str, Any]
     Incoming = Mapping[str, Any]  # a message that `decode` has checked
@@ -34,7 +34,6 @@ DEFAULTS = {
 OUTBOX_MESSAGES = 2000
 ERROR_INTERVAL_S = 60  # an ErrorReport at most this often: a faulty probe must not fill the outbox
 FEED_INTERVAL_S = 2  # of a watchdog, whose time-out is 10 s at most
-OUTLIER = 1e9  # what a probe says beyond it is no number worth telling
 LEAK = 0.02  # of the nominal flow, through a valve that is shut: more is a leak
 FLOWS = (0.5, 1.5)  # of the nominal flow, over a run: outside, a line is blocked or broken
 JUDGED_S = 60  # a run shorter than this says little about the flow
@@ -175,26 +174,21 @@ class Gateway:
     def _sample(self) -> None:
         at, clock = wire_time(self._clock.now()), "synced" if self._clock.trusted() else "estimated"
         rows = []
-        for sensor, zone_id, values in self._board.read():
-            rows.append(self._row(sensor, zone_id, values, at, clock))
-        for zone_id, litres, seconds in self._leaks():
-            rows.append(self._row(zone_id, zone_id, {"volume_l": round(litres, 3)}, at, clock))
-            rows[-1][2]["leak_s"] = seconds
+        for read in (self._board.read, self._leaks):
+            for sensor, zone_id, values in read():
+                sensor_id = self.gateway_id + "." + sensor
+                self._seqs[sensor_id] = seq = self._seqs.get(sensor_id, 0) + 1
+                sample: Message = {"seq": seq, "measured_at": at, "clock": clock}
+                sample.update(self._plausible(sensor_id, values))
+                rows.append((sensor_id, zone_id, sample))
         self._outbox.take(self.boot_id, rows)
         self._pump()
-
-    def _row(self, sensor: str, zone_id: "str | None", values: "Values", at: int, clock: str) -> "Row":
-        sensor_id = self.gateway_id + "." + sensor
-        self._seqs[sensor_id] = seq = self._seqs.get(sensor_id, 0) + 1
-        sample: Message = {"seq": seq, "measured_at": at, "clock": clock}
-        sample.update(self._plausible(sensor_id, values))
-        return sensor_id, zone_id, sample
 
     def _plausible(self, sensor_id: str, values: "Values") -> "Message":
         """The values, None for any that its quantity cannot have: percent for a fraction is told, not clamped."""
         good_values: Message = {}
         for name, value in values.items():
-            least, most = messages.QUANTITIES[name]
+            least, most = messages.QUANTITIES.get(name, (1, messages.MAX_RUN_S))  # or seconds
             good = value is None or least <= value <= most
             good_values[name] = value if good else None
             if not good:
@@ -203,15 +197,15 @@ class Gateway:
                     f"{sensor_id}: {name} of {value}, it can be {least} to {most}",
                     {"sensor_id": sensor_id},
                 )
-                if value is not None and -OUTLIER <= value <= OUTLIER:
+                if value is not None and -1e9 <= value <= 1e9:  # beyond it is no number worth telling
                     good_values.setdefault("out_of_range", {})[name] = value
         return good_values
 
-    def _leaks(self) -> "list[tuple[str, float, int]]":
-        """Zone, litres and seconds of water through a valve that was shut all the time since the last sample."""
+    def _leaks(self) -> "list[tuple[str, str | None, Values]]":
+        """Samples of water through valves that were shut all the time since the last ones, told of too."""
         now_ms, epochs, meters = self._clock.ticks_ms(), self._valves.epochs, self._meters
         self._meters = {}
-        leaks = []
+        leaks: list[tuple[str, str | None, Values]] = []
         for zone_id in self._zone_ids:
             litres, epoch = self._board.metered_l(zone_id), epochs.get(zone_id, 0)
             if litres is None or zone_id in self._valves.open_valves:
@@ -221,9 +215,10 @@ class Gateway:
             most = self._flows[zone_id] * LEAK * (now_ms - before_ms) / 60000 + 1
             if epoch == before_epoch and litres - before > most:
                 leak, seconds = litres - before, min(max(1, (now_ms - before_ms) // 1000), messages.MAX_RUN_S)
-                leaks.append((zone_id, leak, seconds))
-                about = {"zone_id": zone_id, "volume_l": round(leak, 3), "duration_s": seconds}
-                self._report("flow_while_shut", f"{zone_id}: {leak:.0f} l in {seconds} s", about)
+                leak = round(leak, 3)
+                leaks.append((zone_id, zone_id, {"volume_l": leak, "leak_s": seconds}))
+                text = f"{zone_id}: {leak:.0f} l in {seconds} s"
+                self._report("flow_while_shut", text, {"zone_id": zone_id, "volume_l": leak, "duration_s": seconds})
         return leaks
 
     def _watch_run(self, ack: "Message") -> None:
@@ -347,14 +342,14 @@ class Gateway:
         message["counters"] = self.counters
         self._send("diagnostics", topics.diagnostics(self.gateway_id), message)
 
-    def _report(self, code: str, text: str, about: "Message | None" = None) -> None:
-        """Say what is wrong, for people; `about` says for programs which sensor or zone it is, and how much."""
+    def _report(self, code: str, text: str, values: "Message | None" = None) -> None:
+        """Say what is wrong, for people; `values` say for programs which sensor or zone it is, and how much."""
         now = self._clock.now()
         if self._error_at is not None and 0 <= now - self._error_at < ERROR_INTERVAL_S:
             return
         self._error_at = now
         message = self._about_now()
-        message.update(about or {})
+        message.update(values or {})
         message.update({"code": code, "text": text[:400]})
         self._send("error", topics.errors(self.gateway_id), message)
 

@@ -129,7 +129,7 @@ class Commander:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, identity.name, clean_session=False)
         self._client.tls_set_context(context)
         self._client.reconnect_delay_set(1, 1)
-        self._client.on_connect = lambda client, *_: client.subscribe([(name, 1) for name in topics.FROM_GATEWAYS])
+        self._client.on_connect = lambda client, *_: client.subscribe([(name, 1) for name in topics.from_gateways()])
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = lambda _client, _data, message: self.heard.append(
             (message.topic, json.loads(message.payload))
