@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from checked_yaml.checks import did_you_mean
-from compute_service import untrusted_reports
 from compute_service.domain.alarm_kinds import BUDGETS, KINDS, SERVICE_STILL, service_still
 from compute_service.domain.alarms import (
     Alarm,
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 60  # at everything; what a message was about is looked at with the next tick
 JUDGED_S = 60  # a run shorter than this says little about the flow
 KEPT_S = 400 * DAY_S  # an alarm that has ended
+LEAK_CODE = "flow_while_shut"  # of an error report
 HOLDS = ("not_stopped", "not_paused", "not_closed")
 
 
@@ -95,12 +95,14 @@ class AlarmWatch:
         """A gateway lives."""
         if gateway := self._gateways.get(gateway_id):
             gateway.heard_at = max(gateway.heard_at, now)
+            gateway.spoke_at = gateway.spoke_at or now
 
     def hear_status(self, status: "Status | Mapping[str, Any]", heard_at: int) -> None:
         """A gateway's last status, also its last will."""
         gateway = self._gateways[status["gateway_id"]]
         gateway.state, gateway.status_at = status["state"], status["at"]
         gateway.heard_at = max(gateway.heard_at, heard_at)
+        gateway.status_heard_at = heard_at
         gateway.open_valves = tuple(status.get("open_valves") or ())
         count = status.get("outbox_dropped")
         if count is not None:
@@ -132,11 +134,16 @@ class AlarmWatch:
         if kind == "ack" and zone_id in self._zones:
             self._hear_ack(self._zones[zone_id], body, at)
         elif kind == "error":
-            unasked = untrusted_reports.unasked(body["code"], body["text"])
-            zone = self._zones.get(unasked.zone_id) if unasked else None
-            if unasked and zone and zone.gateway_id == gateway_id:  # no gateway speaks for another's zones
-                zone.leak_at, zone.leak_l = at, unasked.litres
-                self._touch(zone.zone_id)
+            zone = self._zones.get(body.get("zone_id") or "")
+            is_own = zone is not None and zone.gateway_id == gateway_id  # no gateway speaks for another's zones
+            if is_own and body["code"] == LEAK_CODE:
+                self.hear_leak(body["zone_id"], body.get("volume_l") or 0.0, at)
+
+    def hear_leak(self, zone_id: str, litres: float, at: int) -> None:
+        """Its own gateway saw water run through a zone's valve that should be shut."""
+        zone = self._zones[zone_id]
+        zone.leak_at, zone.leak_l = at, litres
+        self._touch(zone_id)
 
     def _hear_ack(self, zone: ZoneFacts, body: Mapping[str, Any], at: int) -> None:
         zone.is_answered = body["state"] != "expired"

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 LIFE_S = 300  # a gateway that hears an open later than this rejects it
 ACK_GRACE_S = 120  # how long an ack may be on its way
 NEVER = 2**40  # when a stop is given up: only an ack ends it, or a person who resumes
-EPOCH_LEAP = 1_000_000  # a larger leap in a reported epoch is a lie or a fault, and would use the epochs up
+MOST_EPOCH = 2**52  # no count of commands reaches it, and as many more fit into a message's epoch
+STOP_AGAIN_S = 60  # a gateway that is heard and has not answered a stop is told again
 
 # State, then what happened -> the next state; anything that is not here changes nothing. `expired` means that no ack
 # told how the command ended: a late one still does. The states without a row are settled. Only a stop is withdrawn.
@@ -115,6 +116,33 @@ def unanswered_stops(log: CommandLog, gateway_id: str | None = None) -> list[Com
     return [row for row in log.open() if not opens(row) and gateway_id in (None, row.gateway_id)]
 
 
+class StopRepeats:
+    """The stops to publish again: all when their gateway connects, and each minute while it is heard without an ack.
+
+    A reading of a gateway that owes no answer costs no query.
+    """
+
+    def __init__(self, log: CommandLog) -> None:
+        self._log = log
+        self._said_at: dict[str, dict[str, int]] = {}  # by gateway: its stops, and when each was last published
+
+    def sent(self, command: "Command", now: int) -> None:
+        """A command is published."""
+        if command["action"] != "open":
+            self._said_at.setdefault(command["device_id"], {})[command["command_id"]] = now
+
+    def due(self, gateway_id: str, now: int, is_new_connection: bool) -> list[CommandRow]:
+        """Those to publish now, for a gateway that is heard."""
+        said_at = self._said_at.get(gateway_id, {})
+        is_time = any(not 0 <= now - at < STOP_AGAIN_S for at in said_at.values())
+        if not (is_new_connection or is_time):
+            return []
+        stops = unanswered_stops(self._log, gateway_id)
+        self._said_at[gateway_id] = {row.command_id: said_at.get(row.command_id, 0) for row in stops}
+        again = [row for row in stops if not 0 <= now - said_at.get(row.command_id, 0) < STOP_AGAIN_S]
+        return stops if is_new_connection else again
+
+
 def opens(command: CommandRow) -> bool:
     """Is it one that opens a valve, so that there is water to settle?"""
     return command.message["action"] == "open"
@@ -140,8 +168,7 @@ def on_puback(log: CommandLog, command_id: str) -> None:
 
 def acknowledge(log: CommandLog, zones: ZoneMemory, command: CommandRow, ack: "Ack", now: int) -> bool:
     """Follow an ack; False if it changes nothing, because it is late or repeated. Call inside a transaction."""
-    if command.zone_id is not None:
-        hear_epoch(log, command.zone_id, ack["epoch"])
+    _find_back(log, command, ack)
     state = TRANSITIONS.get(command.state, {}).get(ack["state"])
     if state is None:
         return False
@@ -223,15 +250,22 @@ def give_up(log: CommandLog, zones: ZoneMemory, now: int) -> list[CommandRow]:
     return late
 
 
-def believable(log: CommandLog, zone_id: str, epoch: int) -> bool:
-    """False if an epoch leaps further than a zone's commands ever could."""
-    return epoch <= log.epoch(zone_id) + EPOCH_LEAP
+def hear_epoch(log: CommandLog, zone_id: str, epoch: int) -> bool:
+    """Continue from an epoch that the zone's own gateway says it holds; False if no count of commands reaches it."""
+    if epoch > MOST_EPOCH:
+        return False
+    log.raise_epoch(zone_id, epoch)
+    return True
 
 
-def hear_epoch(log: CommandLog, zone_id: str, epoch: int) -> None:
-    """Continue from an epoch that the gateway knows, if it is believable."""
-    if believable(log, zone_id, epoch):
-        log.raise_epoch(zone_id, epoch)
+def _find_back(log: CommandLog, command: CommandRow, ack: "Ack") -> None:
+    """A lost store goes on from the epoch that its gateway holds.
+
+    Older firmware rejects a stale epoch without telling its own: twice as much with each try finds it soon.
+    """
+    if ack["code"] == "stale_epoch" and command.zone_id is not None:
+        held = ack.get("held_epoch")
+        hear_epoch(log, command.zone_id, held if held is not None else 2 * command.message["epoch"])
 
 
 def answers(ack: "Ack", command: CommandRow) -> bool:

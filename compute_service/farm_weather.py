@@ -13,7 +13,7 @@ from compute_service.domain.forecast import Forecast
 from compute_service.domain.hourly_weather import GatewayWeather, HourRecord
 from compute_service.domain.ports import ZoneMemory
 from compute_service.domain.units import DAY_S, HOUR_S
-from compute_service.domain.zone import Site
+from compute_service.domain.zone import Config
 from protocol import physics
 
 log = logging.getLogger(__name__)
@@ -26,12 +26,13 @@ class FarmWeather:
 
     def __init__(
         self,
-        site: Site,
+        config: Config,
         memory: ZoneMemory,
         forecast: Callable[[], Forecast | None],
         count: Callable[[str], None] = lambda _name: None,
     ) -> None:
-        self._site, self._memory, self._forecast, self._count = site, memory, forecast, count
+        self._site, self._stations = config.site, config.weather_stations
+        self._memory, self._forecast, self._count = memory, forecast, count
 
     def hear(self, gateway_id: str, at: int, key: tuple[int, str], quantities: dict[str, Any]) -> bool:
         """Keep a station's sample; False if the rain of its hour or day is then more than ever fell, and it is not."""
@@ -77,13 +78,18 @@ class FarmWeather:
         return hourly_weather.reckon(self._site, at, samples, sun_ratio, usual, forecast)
 
     def _station(self, gateway_id: str, begin: int, end: int, silent_since: int | None = None) -> list[dict[str, Any]]:
-        """The samples of the gateway's own station, or of another of the farm where it is silent since then."""
+        """The samples of the gateway's own station, or where it is silent since then of the first that is not.
+
+        Of others only the stations that the grower named count: else any gateway could stop the whole farm with a rain
+        of its own.
+        """
         since = begin if silent_since is None else silent_since
         samples = self._memory.weather(gateway_id, begin, end)
-        if samples and samples[-1]["measured_at"] >= since:
-            return samples
-        others = self._memory.stations(since, end)
-        return self._memory.weather(others[0], begin, end) if others else samples
+        for name in (gateway_id, *self._stations):
+            found = samples if name == gateway_id else self._memory.weather(name, begin, end)
+            if found and found[-1]["measured_at"] >= since:
+                return found
+        return samples
 
 
 def _rain_mm(samples: Samples, begin: int, end: int, at: int, own: Mapping[str, Any]) -> float:

@@ -8,7 +8,7 @@ from compute_service.zone_models import Work
 if TYPE_CHECKING:
     from protocol.messages import Ack, Command
 
-KINDS = ("order", "hold", "release", "command", "ack", "status", "error", "alarm", "settings")
+KINDS = ("order", "hold", "release", "command", "ack", "status", "error", "unproven", "alarm", "settings")
 
 
 def command(message: "Command") -> dict[str, Any]:

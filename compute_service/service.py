@@ -29,12 +29,13 @@ from compute_service.domain.orders import (
     in_force,
     overtaken,
 )
-from compute_service.domain.ports import Store, UpdateRow, WaterRow
+from compute_service.domain.ports import Store, UpdateRow
 from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import Sample
 from compute_service.errors import ComputeError
 from compute_service.farm_weather import FarmWeather
+from compute_service.gateway_reports import GatewayReports
 from compute_service.orders import Orders, why_not
 from compute_service.retention import RETENTION, Retention, shorten
 from compute_service.settings import Change
@@ -90,9 +91,10 @@ class Service:
         self._now = clock_now
         self._record = record
         self._forecast, self._free_bytes, self._retention = forecast, free_bytes, retention
+        self._reports = GatewayReports(store, record, self._note, self._refuse)
+        self._stops = commands.StopRepeats(store.commands)
         self._go_by(config)
         self._refusals: dict[tuple[str, str], None] = {}  # those that were told of, the latest last
-        self._last_status: dict[str, tuple[str, str]] = {}  # of each gateway: its state, its boot
         self._un_acked: set[str] = set()
         self._newest_id = (0, 0)  # the second of the last id, and how many it had before
         self._shortened_on = 0  # the day on which the journal was last shortened
@@ -104,9 +106,10 @@ class Service:
         self._zone_of_sensor = {sensor_id: zone for zone in config.zones for sensor_id in zone.sensor_ids}
         self._zone_models = ZoneModels(config, self._store)
         self._orders = Orders(self._store, config, lambda: self._new_id(self._now()))
-        self._weather = FarmWeather(config.site, self._store.zones, self._forecast, self._store.updates.count)
+        self._weather = FarmWeather(config, self._store.zones, self._forecast, self._store.updates.count)
         self._alarms = AlarmWatch(config, self._store, self._forecast, self._free_bytes)
         self._gateways = {zone.gateway_id for zone in config.zones}
+        self._reports.go_by(self._zones, self._alarms)
 
     def take_settings(self, change: Change) -> None:
         """Go by the settings of a file that was changed, as after a restart; one with a mistake is told of only."""
@@ -133,6 +136,7 @@ class Service:
             if first:
                 self._alarms.hear_settings(first.mistakes)
                 settings.settle(self._store, first, self._now())
+            self._reports.start()
             self._give_up(self._now())
             for stop in commands.unanswered_stops(self._store.commands):
                 self._tell_command(stop.message)
@@ -215,8 +219,15 @@ class Service:
             raise _RefusedError(thing, kind, "is nothing that a gateway may send to this service")
         if message["gateway_id"] not in self._gateways:
             raise _RefusedError(message["gateway_id"], kind, "is from no gateway of this farm")
-        route(self, message, self._now())
-        self._alarms.hear(message["gateway_id"], self._now())
+        now = self._now()
+        if topic in topics.UNPROVEN:
+            self._reports.unproven(topic, kind, message, now)
+            return
+        route(self, message, now)
+        self._alarms.hear(message["gateway_id"], now)
+        if kind in PROOFS:
+            self._reports.speaks(message["gateway_id"], now)
+            self._say_stops(message["gateway_id"], now)
         self._store.updates.count(f"{kind}_messages")
 
     def _reading(self, message: "Reading", now: int) -> None:
@@ -233,7 +244,7 @@ class Service:
             if self._is_usable(sample, now):
                 if sample.get("vwc") is None:
                     self._store.updates.count("samples_without_vwc")  # the probe's verdict will tell of it
-                moisture = Sample(message["sensor_id"], sample["measured_at"], sample.get("vwc"))
+                moisture = Sample(message["sensor_id"], sample["measured_at"], untrusted_reports.moisture(sample))
                 self._keep_sample(zone, moisture, (sample["seq"], message["boot_id"]), now + DECIDE_AFTER_S)
 
     def _is_beside(self, message: "Reading") -> bool:
@@ -247,10 +258,19 @@ class Service:
         is_weather = False
         for sample in message["samples"]:
             quantities = untrusted_reports.weather(sample)
-            if quantities and self._is_usable(sample, now):
+            if sample.get("leak_s") is not None and self._is_usable(sample, now):
+                self._hear_leak(message, sample, now)
+            elif quantities and self._is_usable(sample, now):
                 key = (sample["seq"], message["boot_id"])
                 is_weather |= self._weather.hear(message["gateway_id"], sample["measured_at"], key, quantities)
         self._store.updates.count("weather_readings" if is_weather else "readings_without_zone")
+
+    def _hear_leak(self, message: "Reading", sample: "SampleMessage", now: int) -> None:
+        """Water that ran through a valve which should be shut is in the soil all the same."""
+        zone = self._zones.get(message.get("zone_id") or "")
+        if zone and (water := untrusted_reports.unasked_water(zone, message["boot_id"], sample)):
+            self._store.zones.add_water(water)
+            self._alarms.hear_leak(zone.zone_id, sample.get("volume_l") or 0.0, now)
 
     def _is_usable(self, sample: "SampleMessage", now: int) -> bool:
         flaws = {
@@ -289,53 +309,16 @@ class Service:
         self._orders.settle(now)
 
     def _status(self, status: "Status", now: int) -> None:
-        gateway_id = status["gateway_id"]
-        claims = status.get("epochs") or {}
-        ours = {zone_id: claims[zone_id] for zone_id in claims if zone_id in self._zones}  # not every valve is used
-        for zone_id, epoch in ours.items():
-            is_its_own = self._zones[zone_id].gateway_id == gateway_id
-            if not is_its_own or not commands.believable(self._store.commands, zone_id, epoch):
-                raise _RefusedError(gateway_id, "status", f"claims epoch {epoch} for {zone_id}")
-        for zone_id, epoch in ours.items():
-            commands.hear_epoch(self._store.commands, zone_id, epoch)
-        self._store.updates.save_gateway(status, now)
-        self._alarms.hear_status(status, now)
+        self._reports.status(status, now)
         if status["state"] == "online":
-            for stop in commands.unanswered_stops(self._store.commands, gateway_id):
-                self._send_command(stop.message)
-        state, boot_id = status["state"], status["boot_id"]
-        if self._last_status.get(gateway_id) != (state, boot_id):  # a gateway that is gone, or back, or booted, is news
-            self._last_status[gateway_id] = (state, boot_id)
-            self._record(events.status(status, now))
-            self._note("status", None, gateway_id, {"state": state, "reset_cause": status.get("reset_cause")})
+            self._say_stops(status["gateway_id"], now, is_new_connection=True)
+
+    def _say_stops(self, gateway_id: str, now: int, is_new_connection: bool = False) -> None:
+        for stop in self._stops.due(gateway_id, now, is_new_connection):
+            self._send_command(stop.message)
 
     def _error(self, report: "ErrorReport", now: int) -> None:
-        gateway_id, code, text = report["gateway_id"], report["code"], report["text"]
-        log.warning("%s reports %s: %s", gateway_id, code, one_line(text))
-        self._record(events.error(report, now))
-        self._note("error", None, gateway_id, {"code": code, "text": text})
-        self._learn_from(report, now)
-
-    def _learn_from(self, report: "ErrorReport", now: int) -> None:
-        """Anyone may write a report, so it is believed only as far as it cannot hurt: see `untrusted_reports`."""
-        at = min(report["at"], now)
-        if held_back := untrusted_reports.held_back(report):
-            sensor_id, vwc = held_back
-            zone = self._zone_of_sensor.get(sensor_id)
-            if zone and zone.gateway_id == report["gateway_id"]:
-                self._keep_sample(zone, Sample(sensor_id, at, vwc), (0, untrusted_reports.NO_BOOT), None)
-        if unasked := untrusted_reports.unasked_water(report):
-            zone = self._zones.get(unasked.zone_id)
-            if zone and zone.gateway_id == report["gateway_id"]:
-                water = WaterRow(
-                    water_id=f"{zone.zone_id}:{report['boot_id']}:{report['at']}",
-                    zone_id=zone.zone_id,
-                    at=at,
-                    litres=min(unasked.litres, zone.flow_l_min * unasked.seconds / 60 * untrusted_reports.MOST_FLOW),
-                    duration_s=unasked.seconds,
-                    source="manual",
-                )
-                self._store.zones.add_water(water)
+        self._reports.error(report, now)
 
     def _diagnostics(self, report: "Diagnostics", _now: int) -> None:
         log.debug("%s: %s", report["gateway_id"], report["counters"])
@@ -435,6 +418,7 @@ class Service:
 
     def _send_command(self, command: "Command") -> None:
         command_id = command["command_id"]
+        self._stops.sent(command, self._now())
         payload = messages.encode("command", command)
         topic = topics.command(command["device_id"])
         self._send(command_id, topic, payload, lambda: commands.on_puback(self._store.commands, command_id))
@@ -474,6 +458,8 @@ def _kept_back_by(decision: Decision) -> str:
         return "none"
     return next((check.name for check in decision.checks if not check.passed), "none")
 
+
+PROOFS = ("reading", "ack")  # what a gateway sends while it is at work
 
 # What gateways send, and who takes it; anything else that arrives is refused.
 ROUTES: dict[str, Callable[[Service, Any, int], None]] = {

@@ -1,34 +1,26 @@
-"""What can be learned from messages that are not proof: refused readings, and reports that anyone may write.
+"""What samples tell besides a moisture, and what can be learned from a reading that is refused.
 
-A report's words are the gateway's own, see `lib/gateway`. Nothing here changes anything.
+Whose a reading is its topic proves, also that of a refused one. Nothing here changes anything.
 """
 
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from compute_service.domain.conditions import STATION_QUANTITIES
+from compute_service.domain.ports import WaterRow
+from compute_service.domain.zone import Zone
 from protocol import messages, topics
 from protocol.errors import MessageError, ProtocolError
 
 LONGEST = 300  # characters of a stranger's text in one line of the log
 
 if TYPE_CHECKING:
-    from protocol.messages import ErrorReport, Reading, Sample
+    from protocol.messages import Reading, Sample
 
 NO_BOOT = "-"  # the boot_id of what did not come as a sample
 MOST_FLOW = 1.5  # times the nominal: whoever claims more water than a zone's pipes carry is not believed
-_HELD_BACK = re.compile(r"(\S{1,200}): vwc of (-?\d{1,9}(?:\.\d{1,9})?), it can be .*")
-_UNASKED = re.compile(r"(\S{1,200}): (\d{1,9}) l in (\d{1,6}) s")
-
-
-class Unasked(NamedTuple):
-    """Water that ran through a valve which should be shut: a leak, or somebody's hand."""
-
-    zone_id: str
-    litres: float
-    seconds: int
 
 
 def weather(sample: "Sample") -> dict[str, object]:
@@ -37,21 +29,25 @@ def weather(sample: "Sample") -> dict[str, object]:
     return {name: values[name] for name in STATION_QUANTITIES if values.get(name) is not None}
 
 
-def held_back(report: "ErrorReport") -> tuple[str, float] | None:
-    """The probe and the moisture that its gateway did not send, since no moisture is so; None if it is about others."""
-    match = _HELD_BACK.fullmatch(report["text"]) if report["code"] == "bad_value" else None
-    return (match[1], float(match[2])) if match else None
+def moisture(sample: "Sample") -> float | None:
+    """What a probe tells: its value, or what its gateway held back since no moisture is so."""
+    value = sample.get("vwc")
+    return value if value is not None else (sample.get("out_of_range") or {}).get("vwc")
 
 
-def unasked_water(report: "ErrorReport") -> Unasked | None:
-    """The water that a report tells of; None if it is about something else."""
-    return unasked(report["code"], report["text"])
-
-
-def unasked(code: str, text: str) -> Unasked | None:
-    """The same, of a report's code and text."""
-    match = _UNASKED.fullmatch(text) if code == "flow_while_shut" else None
-    return Unasked(match[1], float(match[2]), int(match[3])) if match else None
+def unasked_water(zone: Zone, boot_id: str, sample: "Sample") -> WaterRow | None:
+    """The water that a gateway saw run through a valve which should be shut: a leak, or somebody's hand."""
+    litres, seconds, at = sample.get("volume_l"), sample.get("leak_s"), sample["measured_at"]
+    if litres is None or seconds is None:
+        return None
+    return WaterRow(
+        water_id=f"{zone.zone_id}:{boot_id}:{at}",
+        zone_id=zone.zone_id,
+        at=at,
+        litres=min(litres, zone.flow_l_min * seconds / 60 * MOST_FLOW),
+        duration_s=seconds,
+        source="manual",
+    )
 
 
 def in_percent(topic: str, payload: bytes, error: ProtocolError) -> "tuple[str, Sample | None]":

@@ -9,7 +9,17 @@ from compute_service.domain.ports import JournalRow
 from console import translation
 from views.language import Language
 
-KINDS = ("order", "release", "command", "ack", "status", "error", "alarm", "settings")  # that people are told of
+KINDS = (
+    "order",
+    "release",
+    "command",
+    "ack",
+    "status",
+    "error",
+    "unproven",
+    "alarm",
+    "settings",
+)  # that people are told of
 
 
 def words(row: JournalRow, language: Language) -> str:
@@ -85,6 +95,10 @@ def _error(row: JournalRow, body: Mapping[str, Any], language: Language) -> str:
     return language.say("news_error", **places)
 
 
+def _unproven(_row: JournalRow, body: Mapping[str, Any], language: Language) -> str:
+    return language.say("news_unproven", **{name: str(body[name]) for name in ("named", "topic", "text")})
+
+
 def _settings(_row: JournalRow, body: Mapping[str, Any], language: Language) -> str:
     state = str(body.get("state"))
     return _say(language, f"news_settings_{state}", state, by=str(body.get("by") or ""))
@@ -103,6 +117,7 @@ _TELLERS: Mapping[str, Callable[[JournalRow, Mapping[str, Any], Language], str]]
     "ack": _ack,
     "status": _status,
     "error": _error,
+    "unproven": _unproven,
     "settings": _settings,
     "alarm": _alarm,
 }

@@ -13,6 +13,7 @@ from gateway_sim.errors import FarmError
 
 TIMEZONE = "America/Toronto"
 PATH_M = 4.0  # between zones on the map
+STATIONS = 2  # whose weather serves the gateways whose own station is silent
 WEATHER = "weather"  # the sensor of a gateway's weather station
 MAX_RUN_S = 3600
 HARD_CAP_S = MAX_RUN_S + 300  # the board's own limit, a little above what compute may ask for
@@ -166,6 +167,7 @@ def zones_document(farm: Farm, first_day: date, forecast: str | None = None) -> 
     """
     rows = [_zone_row(gateway.gateway_id, zone, first_day) for gateway in farm.gateways for zone in gateway.zones]
     about = {"farm": farm.name, "timezone": farm.timezone, **asdict(farm.place)}
+    about["weather_stations"] = sorted(gateway.gateway_id for gateway in farm.gateways)[:STATIONS]
     return {**about, **({"forecast": forecast} if forecast else {}), "zones": rows}
 
 

@@ -21,6 +21,7 @@ from local_cloud.topic_rule import TopicRule
 POLICIES = {
     "irrigation-gateway": "gateway.json.tftpl",
     "irrigation-compute": "compute.json.tftpl",
+    "irrigation-compute-shared": "compute-shared.json.tftpl",
 }
 _POLICY_FOLDER = Path(__file__).parents[1] / "terraform" / "modules" / "iot" / "policies"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")

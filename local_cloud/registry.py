@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,10 +74,11 @@ class Registry:
         return sorted({thing for entry in self._active.values() for thing in entry.things})
 
     def register(self, things: Mapping[str, Path], documents: Mapping[str, Document]) -> None:
-        """Make sure that each thing exists with the certificate in its folder and the policy named in `documents`.
+        """Make sure that each thing exists with the certificate in its folder and its policies of `documents`.
 
-        `things`: thing name -> folder with `certificate.pem`. A policy whose name is a thing's belongs to that thing,
-        the policy `irrigation-gateway` to every other. A certificate that was revoked stays revoked.
+        `things`: thing name -> folder with `certificate.pem`. The policies whose name is a thing's, or a thing's with
+        `-` and more, belong to that thing, the policy `irrigation-gateway` to every other. A certificate that was
+        revoked stays revoked.
         """
         with _translated():
             for name, document in documents.items():
@@ -85,7 +86,7 @@ class Registry:
             self.refresh()
             arns = {entry.fingerprint: entry.arn for entry in self._entries.values()}
             for thing, folder in things.items():
-                self._put_thing(thing, folder, arns, thing if thing in documents else "irrigation-gateway")
+                self._put_thing(thing, folder, arns, _policies_of(thing, documents))
         self.load()
 
     def _certificates(self) -> Iterator[Any]:
@@ -129,7 +130,7 @@ class Registry:
             if not version["isDefaultVersion"]:  # AWS keeps five at most
                 self._iot.delete_policy_version(policyName=name, policyVersionId=version["versionId"])
 
-    def _put_thing(self, thing: str, folder: Path, arns: Mapping[str, str], policy: str) -> None:
+    def _put_thing(self, thing: str, folder: Path, arns: Mapping[str, str], policies: Iterable[str]) -> None:
         try:
             pem = (folder / "certificate.pem").read_text()
             fingerprint = fingerprint_of(ssl.PEM_cert_to_DER_cert(pem))
@@ -140,10 +141,17 @@ class Registry:
         arn = arns.get(fingerprint) or self._register_certificate(pem)
         self._iot.create_thing(thingName=thing)
         self._iot.attach_thing_principal(thingName=thing, principal=arn)
-        self._iot.attach_policy(policyName=policy, target=arn)
+        for policy in policies:
+            self._iot.attach_policy(policyName=policy, target=arn)
 
     def _register_certificate(self, pem: str) -> str:
         return self._iot.register_certificate_without_ca(certificatePem=pem, status="ACTIVE")["certificateArn"]
+
+
+def _policies_of(thing: str, documents: Iterable[str]) -> list[str]:
+    """Names of the policies that are the thing's own, in this order, or those of a gateway."""
+    own = [name for name in documents if name == thing or name.startswith(f"{thing}-")]
+    return own or ["irrigation-gateway"]
 
 
 def fingerprint_of(der: bytes) -> str:

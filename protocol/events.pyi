@@ -12,6 +12,7 @@ a new key is no break. `at` is Unix seconds, by the clock of the part that recor
 | ack | compute_service | an answer to one of its commands has come |
 | status | compute_service | a gateway is gone, or back, or has booted |
 | error | compute_service | a gateway has reported an error |
+| unproven | compute_service | somebody, perhaps a gateway of older firmware, says something in a gateway's name |
 | refusal | compute_service, local_cloud's gate, a gateway | a message was refused |
 | kill | demo | a process was killed, since the accidents wanted it |
 """
@@ -76,6 +77,14 @@ class ErrorEvent(TypedDict):
     code: str
     text: str
 
+# Anybody may have said this: `named` is what the text says, and nothing is done about it.
+class UnprovenEvent(TypedDict):
+    at: int
+    kind: Literal["unproven"]
+    named: str
+    topic: str
+    text: str
+
 class Refusal(TypedDict):
     at: int
     kind: Literal["refusal"]
@@ -90,4 +99,4 @@ class Kill(TypedDict):
     process: str
     moment: str
 
-Event = ValveEdge | DecisionEvent | CommandEvent | AckEvent | StatusEvent | ErrorEvent | Refusal | Kill
+Event = ValveEdge | DecisionEvent | CommandEvent | AckEvent | StatusEvent | ErrorEvent | UnprovenEvent | Refusal | Kill

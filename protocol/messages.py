@@ -136,6 +136,16 @@ def _samples(value, most):
         return "want a list of 1 to %d samples, got %s" % (most, _short(value))
 
 
+def _outliers(value, limits):
+    if not isinstance(value, dict) or not value or len(value) > 64:
+        return "want an object of at most %d entries, got %s" % (64, _short(value))
+    for name in value:
+        least, most = QUANTITIES.get(name, limits)
+        why = _number(value[name], limits)
+        if why or least <= value[name] <= most:
+            return "%s: %s" % (_short(name), why or _short(value[name]))
+
+
 def _short(value):
     if isinstance(value, (list, dict)):
         return "%s of %d" % (type(value).__name__, len(value))  # its repr could be deep, or huge
@@ -181,6 +191,7 @@ _FIELDS = {
         "gateway_id": _a_word,
         "zone_id": _word_or_none,
         "epoch": _count,
+        "held_epoch": _count_or_none,
         "state": (_one_of, REQUIRED, ACK_STATES),
         "code": (_one_of, REQUIRED, ACK_CODES),
         "duration_s": (_number, OPTIONAL, (0, MAX_RUN_S)),
@@ -218,6 +229,10 @@ _FIELDS = {
         "at": _time,
         "code": _a_word,
         "text": (_text, REQUIRED, 400),
+        "sensor_id": (_sensor_id, OPTIONAL, None),
+        "zone_id": _word_or_none,
+        "volume_l": _volume_or_none,
+        "duration_s": _count_or_none,
     },
     "diagnostics": {
         "gateway_id": _a_word,
@@ -231,6 +246,8 @@ _SAMPLE = {
     "seq": _count,
     "measured_at": _time,
     "clock": (_one_of, REQUIRED, CLOCKS),
+    "out_of_range": (_outliers, OPTIONAL, (-1e9, 1e9)),
+    "leak_s": (_integer, OPTIONAL, (1, MAX_RUN_S)),
 }
 
 
@@ -276,6 +293,10 @@ def check(kind, message):
             )
     elif kind == "command":
         _check_command(message)
+    elif kind == "error":
+        sensor_id = message.get("sensor_id")
+        if sensor_id is not None and topics.gateway_of(sensor_id) != message["gateway_id"]:
+            raise IdentityError(kind, "sensor_id", "%s is not a sensor of %s" % (sensor_id, message["gateway_id"]))
 
 
 def _check_command(message):

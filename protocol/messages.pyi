@@ -59,6 +59,8 @@ class Sample(TypedDict):
     pressure_kpa: NotRequired[float | None]
     battery_v: NotRequired[float | None]
     percolation_mm: NotRequired[float | None]
+    out_of_range: NotRequired[dict[str, float] | None]
+    leak_s: NotRequired[int | None]
 
 @type_check_only
 class Reading(TypedDict):
@@ -91,6 +93,7 @@ class Ack(TypedDict):
     gateway_id: str
     zone_id: NotRequired[str | None]
     epoch: int
+    held_epoch: NotRequired[int | None]
     state: _State
     code: _Code
     duration_s: NotRequired[float | None]
@@ -134,6 +137,10 @@ class ErrorReport(TypedDict):
     at: int
     code: str
     text: str
+    sensor_id: NotRequired[str | None]
+    zone_id: NotRequired[str | None]
+    volume_l: NotRequired[float | None]
+    duration_s: NotRequired[int | None]
 
 @type_check_only
 class Diagnostics(TypedDict):

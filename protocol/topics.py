@@ -4,20 +4,14 @@ from protocol.errors import TopicError
 
 _WORD = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 
-STATUS = "irrigation/gateway/status"
 UPDATES = "irrigation/system/updates"
-ERRORS = "irrigation/errors"
-DIAGNOSTICS = "irrigation/diagnostics"
 GROUP_ALL = "all"
 
-# What compute subscribes to: the filters of everything that gateways publish.
-FROM_GATEWAYS = (
-    "irrigation/sensors/+/data",
-    "irrigation/control/+/ack",
-    STATUS,
-    ERRORS,
-    DIAGNOSTICS,
-)
+# Where gateways of older firmware report: every gateway may publish there, so whose a report is nobody can prove.
+OLD_STATUS = "irrigation/gateway/status"
+OLD_ERRORS = "irrigation/errors"
+OLD_DIAGNOSTICS = "irrigation/diagnostics"
+UNPROVEN = (OLD_STATUS, OLD_ERRORS, OLD_DIAGNOSTICS)
 
 
 def is_word(text):
@@ -58,16 +52,39 @@ def ack(gateway_id):
     return _checked(is_word, gateway_id, "irrigation/control/%s/ack")
 
 
+def status(gateway_id):
+    """Where a gateway says how it is, and leaves its last will."""
+    return _checked(is_word, gateway_id, "irrigation/gateway/%s/status")
+
+
+def errors(gateway_id):
+    """Where a gateway reports what is wrong at it."""
+    return _checked(is_word, gateway_id, "irrigation/errors/%s")
+
+
+def diagnostics(gateway_id):
+    """Where a gateway reports what it has counted."""
+    return _checked(is_word, gateway_id, "irrigation/diagnostics/%s")
+
+
 def for_gateway(gateway_id):
     """The topics that a gateway subscribes to."""
     return (command(gateway_id), command(GROUP_ALL), UPDATES)
 
 
-_FIXED = {STATUS: "status", UPDATES: "update", ERRORS: "error", DIAGNOSTICS: "diagnostics"}
+def from_gateways():
+    """What compute subscribes to: the filters of everything that gateways publish, the unproven last."""
+    return tuple([head + "/+" + tail for head, tail, kind, _ in _WITH_ID if kind != "command"]) + UNPROVEN
+
+
+_FIXED = {UPDATES: "update", OLD_STATUS: "status", OLD_ERRORS: "error", OLD_DIAGNOSTICS: "diagnostics"}
 _WITH_ID = (
-    ("irrigation/sensors/", "/data", "reading", is_sensor_id),
-    ("irrigation/control/", "/command", "command", is_word),
-    ("irrigation/control/", "/ack", "ack", is_word),
+    ("irrigation/sensors", "/data", "reading", is_sensor_id),
+    ("irrigation/control", "/command", "command", is_word),
+    ("irrigation/control", "/ack", "ack", is_word),
+    ("irrigation/gateway", "/status", "status", is_word),
+    (OLD_ERRORS, "", "error", is_word),
+    (OLD_DIAGNOSTICS, "", "diagnostics", is_word),
 )
 
 
@@ -79,8 +96,8 @@ def parse(topic):
     if topic in _FIXED:
         return _FIXED[topic], None
     for head, tail, kind, is_good in _WITH_ID:
-        if topic.startswith(head) and topic.endswith(tail):
-            identifier = topic[len(head) : -len(tail)]
+        if topic.startswith(head + "/") and topic.endswith(tail):
+            identifier = topic[len(head) + 1 : len(topic) - len(tail)]
             if is_good(identifier):
                 return kind, identifier
     raise TopicError(topic, "not a topic of PythoFlow")

@@ -195,7 +195,11 @@ def test_the_flow_names_every_topic() -> None:
         topics.data("gateway.sensor").replace("gateway.sensor", "{sensor_id}"),
         topics.command("device_id").replace("device_id", "{device_id}"),
         topics.ack("gateway_id").replace("gateway_id", "{gateway_id}"),
-        *(topics.STATUS, topics.UPDATES, topics.ERRORS, topics.DIAGNOSTICS),
+        *(
+            name("gateway_id").replace("gateway_id", "{gateway_id}")
+            for name in (topics.status, topics.errors, topics.diagnostics)
+        ),
+        *(topics.UPDATES, *topics.UNPROVEN),
     }
     told = set(re.findall(r"^\| `(irrigation/[^`]+)`", flow(), re.MULTILINE))
     assert told == known

@@ -97,7 +97,7 @@ class MqttConnection:
         remedy = "check endpoint, port, that the broker runs, and that this certificate is active there"
         try:
             self._connection.connect().result(CONNECT_S)
-            for topic_filter in topics.FROM_GATEWAYS:
+            for topic_filter in topics.from_gateways():
                 self._connection.subscribe(topic_filter, mqtt.QoS.AT_LEAST_ONCE)[0].result(CONNECT_S)
         except Exception as error:  # awscrt raises bare Exceptions for a refused CONNECT
             self.close(0)

@@ -135,4 +135,8 @@ CREATE INDEX alarms_open ON alarms (raised_at, alarm_id) WHERE ended_at IS NULL;
 CREATE INDEX alarms_ended ON alarms (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX alarms_newest ON alarms (raised_at, alarm_id)
 """,
+    """
+DELETE FROM gateways;
+DELETE FROM statuses  -- what was heard of them until now anybody may have said
+""",
 )

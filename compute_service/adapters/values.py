@@ -29,6 +29,19 @@ def gateway(value: Any) -> str | None:
     return word(value)
 
 
+def gateways(value: Any) -> str | None:
+    """A list of gateways, as the nodes of a file."""
+    if not isinstance(value, list):
+        return "want a list of gateways, such as [irrigation-gateway-1]"
+    names = names_of(value)
+    return next((f"{name!r}: {why}" for name in names if (why := gateway(name))), None)
+
+
+def names_of(nodes: Iterable[yaml.Node]) -> tuple[Any, ...]:
+    """What stands in a list of words."""
+    return tuple(getattr(node, "value", node) for node in nodes)
+
+
 def sensor(value: Any) -> str | None:
     """A sensor's full name."""
     return None if topics.is_sensor_id(value) else "want <gateway_id>.<sensor>, such as irrigation-gateway-1.soil-a"

@@ -40,6 +40,7 @@ def _config(mistakes: Mistakes) -> Config:
     _check_duplicates(zones, mistakes)
     _check_pump(farm, zones, mistakes)
     _check_prices(farm, mistakes)
+    _check_stations(farm, zones, mistakes)
     mistakes.raise_if_any()
     row = {name: cell.value for name, cell in farm.items()}
     return Config(
@@ -50,6 +51,7 @@ def _config(mistakes: Mistakes) -> Config:
         pump_l_min=row.get("pump_l_min"),
         forecast=row.get("forecast"),
         **{name: row.get(name) for name in (*_PRICES, "currency")},
+        weather_stations=values.names_of(row.get("weather_stations", ())),
     )
 
 
@@ -92,6 +94,7 @@ _FARM_FIELDS: dict[str, Check] = {
     "elevation_m": checks.measure(-450, 6000, "metres above the sea"),
     "pump_l_min": checks.measure(1, 1_000_000, "litres a minute"),
     "forecast": checks.text,
+    "weather_stations": values.gateways,
     "mode": _MODE,
     **dict.fromkeys(_PRICES, checks.measure(0, 1e6, "a cubic metre, in the currency")),
     "currency": values.currency,
@@ -133,7 +136,7 @@ _LIMIT_FIELDS: dict[str, Check] = {
     "wind_m_s": checks.measure(0.5, 40, "metres a second"),
 }
 _OPTIONAL_ZONE = {"calendar", "allowed_depletion", "infiltration_mm_h", "probe_depth_m", "limits", "probes", "mode"}
-_OPTIONAL = {*_OPTIONAL_ZONE, *_LIMIT_FIELDS, "pump_l_min", "forecast", *_PRICES, "currency"}
+_OPTIONAL = {*_OPTIONAL_ZONE, *_LIMIT_FIELDS, "pump_l_min", "forecast", "weather_stations", *_PRICES, "currency"}
 assert set(_ZONE_FIELDS) | {"timezone", "place"} == {field.name for field in fields(Zone)}
 assert set(_LIMIT_FIELDS) <= {field.name for field in fields(Limits)}
 
@@ -207,6 +210,15 @@ def _check_prices(farm: Mapping[str, Cell], mistakes: Mistakes) -> None:
             mistakes.add(
                 farm[name].node, name, f"{farm[name].value}: want the currency beside it, such as currency: BRL"
             )
+
+
+def _check_stations(farm: Mapping[str, Cell], zones: list[_ZoneCells], mistakes: Mistakes) -> None:
+    """Only what a gateway of the farm says is heard."""
+    names = sorted({zone.value("gateway_id") for zone in zones if zone.good("gateway_id")})
+    for name in values.names_of(farm["weather_stations"].value if "weather_stations" in farm else ()):
+        if name not in names:
+            why = f"{name!r}: no zone here has such a gateway{did_you_mean(name, names)}; known: {', '.join(names)}"
+            mistakes.add(farm["weather_stations"].node, "weather_stations", why)
 
 
 def _check_duplicates(zones: list[_ZoneCells], mistakes: Mistakes) -> None:

@@ -16,6 +16,8 @@ LATE_SHARE = 1.25  # of the age that a reading may have
 BEYOND_S = 120  # so long after its deadline an open valve is no matter of two clocks
 STOP_S = 5 * MINUTE_S  # a gateway that is there answers in seconds
 FLOWS, FLOWS_AGAIN = (0.5, 1.5), (0.6, 1.4)  # of the nominal flow: outside it is odd, and inside it is well again
+NO_STATUS_S = HOUR_S + 5 * MINUTE_S  # a gateway says how it is once an hour, and when it connects
+LOST_STATUS_S = 25 * HOUR_S  # of one that did: it may have been told to say so once a day
 UNSURE_S = HOUR_S  # so long after the last sample of an unsure time there may come another
 USEFUL_H, USEFUL_AGAIN_H = 12, 18
 FREE_BYTES, FREE_AGAIN_BYTES = 500_000_000, 750_000_000
@@ -161,6 +163,21 @@ def unsure(state: FarmState, subject: Subject, _stands: bool) -> Answer:
     if facts.unsure_since is None or state.now - facts.unsure_at > UNSURE_S:
         return None
     return Finding(facts.unsure_since, {})
+
+
+def too_old(state: FarmState, subject: Subject, stands: bool) -> Answer:
+    """A gateway is at work, and says nothing on the topics that are its own: its firmware does not know them.
+
+    What somebody says in its name on the older topics counts for nothing here either.
+    """
+    facts = state.gateways[subject.place]
+    if stands and facts.heard_at <= state.listening_since:
+        return UNKNOWN
+    if facts.state is None:
+        is_old = stands or (bool(facts.spoke_at) and facts.heard_at - facts.spoke_at >= NO_STATUS_S)
+        return Finding(facts.spoke_at, {}) if is_old else None
+    is_lost = facts.heard_at - facts.status_heard_at >= LOST_STATUS_S
+    return Finding(facts.status_heard_at, {}) if is_lost else None
 
 
 def forecast_stale(state: FarmState, _subject: Subject, stands: bool) -> Answer:

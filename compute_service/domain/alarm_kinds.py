@@ -257,6 +257,19 @@ KINDS: tuple[AlarmKind, ...] = (
         ),
     ),
     _row(
+        *("firmware_too_old", WARNING, "gateway", conditions.too_old, 0, 0),
+        en=(
+            "firmware too old: {place} does not report on topics of its own, so what it says of itself counts nothing",
+            "Update it by USB: python -m firmware flash. Its readings and acks count as before.",
+            "when it reports on its own topics",
+        ),
+        pt=(
+            "firmware antigo demais: {place} não informa em tópicos próprios, e o que diz de si não conta",
+            "Atualize-o por USB: python -m firmware flash. As leituras e confirmações dele contam como antes.",
+            "quando informar nos tópicos próprios",
+        ),
+    ),
+    _row(
         *("forecast_stale", NOTICE, "farm", conditions.forecast_stale, 0, 0),
         en=(
             "No forecast has come for {age_s}: the farm goes by what is measured",

@@ -91,6 +91,8 @@ class GatewayFacts:
     gateway_id: str
     state: str | None = None
     status_at: int = 0  # by its own clock
+    status_heard_at: int = 0
+    spoke_at: int = 0  # when it was first heard since the service listens
     heard_at: int = 0  # of any message
     sleeps_s: int = 0  # so long it may be silent, by the age that readings of its zones may have
     open_valves: tuple[str, ...] = ()

@@ -198,9 +198,6 @@ class ZoneMemory(Protocol):
     def weather(self, gateway_id: str, begin: int, end: int) -> list[dict[str, Any]]:
         """A station's samples of a time (`end` is not in it), the oldest first, each with its `measured_at`."""
 
-    def stations(self, begin: int, end: int) -> list[str]:
-        """The gateways whose weather station reported in a time, by name."""
-
     def hour(self, gateway_id: str, at: int) -> HourRecord | None:
         """An hour of weather that was reckoned before, or None."""
 
@@ -296,7 +293,7 @@ class Updates(Protocol):
         """What a status claimed about a gateway, whole; what is too old to be asked for is forgotten."""
 
     def gateways(self) -> list[GatewayRow]:
-        """What the last statuses claimed, by gateway: a hint, since anyone may claim anything there.
+        """What the last statuses said, by gateway; a last will is a hint.
 
         The service itself goes by none of it; it is for people.
         """

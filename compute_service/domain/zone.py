@@ -148,6 +148,7 @@ class Config:
     """A farm and its zones, in the file's order. `forecast`: a URL, or a path from the file's folder on.
 
     A cubic metre of water costs `water_price_m3`, and the energy that lifts it `energy_price_m3`, in `currency`.
+    `weather_stations`: the gateways whose station, in this order, serves those that have none or a silent one.
     """
 
     farm: str
@@ -159,3 +160,4 @@ class Config:
     water_price_m3: float | None = None
     energy_price_m3: float | None = None
     currency: str | None = None
+    weather_stations: tuple[str, ...] = ()

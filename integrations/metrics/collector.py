@@ -28,6 +28,7 @@ USES = {  # what became of arriving messages and samples: a counter of the servi
 }
 REFUSALS = {  # what was of no use: a counter of the service -> reason
     "refusals": "refused",
+    "unproven_messages": "unproven",
     "readings_not_newer": "repeated",
     "readings_without_zone": "without_zone",
     "samples_of_unsure_time": "unsure_time",

@@ -29,11 +29,11 @@ class Farm(Bench):
 
     def hear_status(self, state: str = "online", **fields: Any) -> None:
         message = {"gateway_id": GATEWAY, "boot_id": "boot-1", "state": state, "at": self.now, **fields}
-        self.hear(topics.STATUS, message)
+        self.hear(topics.status(GATEWAY), message)
 
-    def hear_error(self, code: str, text: str) -> None:
-        report = {"gateway_id": GATEWAY, "boot_id": "boot-1", "at": self.now, "code": code, "text": text}
-        self.hear(topics.ERRORS, report)
+    def hear_error(self, code: str, text: str, **about: Any) -> None:
+        report = {"gateway_id": GATEWAY, "boot_id": "boot-1", "at": self.now, "code": code, "text": text, **about}
+        self.hear(topics.errors(GATEWAY), report)
 
     def pass_time(self, seconds: int, every_s: int = 900) -> None:
         """As when all is well: readings of both zones, and a status, every quarter of an hour."""
@@ -173,7 +173,7 @@ def seen(farm: Farm) -> None:
 
 
 def leak(farm: Farm) -> None:
-    farm.hear_error("flow_while_shut", "plot-1a: 30 l in 900 s")
+    farm.hear_error("flow_while_shut", "plot-1a: 30 l in 900 s", zone_id="plot-1a", volume_l=30.0, duration_s=900)
     farm.tick(1)
 
 
@@ -229,6 +229,20 @@ def unsure(farm: Farm) -> None:
 
 def sure(farm: Farm) -> None:
     farm.pass_time(3 * HOUR_S)
+
+
+def of_old_firmware(farm: Farm) -> None:
+    for _ in range(7):
+        farm.tick(900)
+        for letter in "ab":
+            farm.hear_reading(letter, vwc=0.27)
+        farm.hear(topics.OLD_STATUS, {"gateway_id": GATEWAY, "boot_id": "b", "state": "online", "at": farm.now})
+    farm.tick(60)
+
+
+def of_new_firmware(farm: Farm) -> None:
+    farm.hear_status()
+    farm.tick(1)
 
 
 def old_forecast(farm: Farm) -> None:
@@ -294,6 +308,7 @@ STORIES: dict[str, tuple[Callable[[Farm], None], Callable[[Farm], Farm | None], 
     "budget_used_up": (used_up, more_litres, "plot-1b"),
     "outbox_drops": (dropped, no_leak, GATEWAY),
     "clock_unsure": (unsure, sure, GATEWAY),
+    "firmware_too_old": (of_old_firmware, of_new_firmware, GATEWAY),
     "forecast_stale": (old_forecast, new_forecast, "farm"),
     "forecast_useless": (short_forecast, longer_forecast, "farm"),
     "settings_mistaken": (mistaken, mended, "zones-3aa217a2"),

@@ -106,6 +106,13 @@ class Bench:
         message = reading(letter, self.now if at is None else at, vwc, **overrides)
         self.hear(topics.data(message["sensor_id"]), message)
 
+    def hear_leak(self, letter: str, litres: float, seconds: int, at: int | None = None) -> None:
+        """The gateway saw water run through a zone's shut valve."""
+        message = reading(letter, self.now if at is None else at, sensor_id=f"{GATEWAY}.plot-1{letter}")
+        del message["samples"][0]["vwc"]
+        message["samples"][0] |= {"volume_l": litres, "leak_s": seconds}
+        self.hear(topics.data(message["sensor_id"]), message)
+
     def hear_ack(self, command: dict[str, Any], state: str, **overrides: Any) -> None:
         message = ack(command, state, **{"at": self.now, **overrides})
         self.hear(topics.ack(message["gateway_id"]), message)

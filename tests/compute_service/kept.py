@@ -110,7 +110,7 @@ def everything(store: Store) -> list[Any]:
     for one in ZONES.values():
         answers += [store.zones.news(one), store.zones.zone_state(one, 0, 0, 0), store.zones.model(one)]
         answers += [store.commands.epoch(one.zone_id), store.decisions.last(100, one.zone_id)]
-    answers += [store.zones.weather(GATEWAY, 0, 2 * NOON), store.zones.stations(0, 2 * NOON)]
+    answers.append(store.zones.weather(GATEWAY, 0, 2 * NOON))
     answers += [store.zones.hour(GATEWAY, NOON), list(store.decisions.with_inputs(0, 2 * NOON))]
     answers += [store.decisions.zone_ids(), store.updates.in_states("queued", "pending", "sent")]
     answers += [store.updates.gateways(), store.updates.statuses(GATEWAY, 0, 2 * NOON), store.updates.counters()]

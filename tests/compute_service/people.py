@@ -33,7 +33,9 @@ class People:
 
 
 def online(bench: Bench, gateway_id: str = GATEWAY, state: str = "online", **fields: Any) -> None:
-    bench.hear(topics.STATUS, {"gateway_id": gateway_id, "boot_id": "b", "state": state, "at": bench.now, **fields})
+    bench.hear(
+        topics.status(gateway_id), {"gateway_id": gateway_id, "boot_id": "b", "state": state, "at": bench.now, **fields}
+    )
 
 
 def stop_ack(bench: Bench, message: dict[str, Any], state: str = "done", **fields: Any) -> None:

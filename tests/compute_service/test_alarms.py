@@ -129,7 +129,7 @@ def test_no_gateway_speaks_for_another(farm: Farm) -> None:
     """A report of a leak at a zone of another gateway raises no alarm there."""
     other = zone("c", gateway_id="irrigation-gateway-2", sensor_id="irrigation-gateway-2.soil-c")
     farm = begun(farm.store, zones=(zone("a"), other))
-    farm.hear_error("flow_while_shut", "plot-1c: 30 l in 900 s")
+    farm.hear_error("flow_while_shut", "plot-1c: 30 l in 900 s", zone_id="plot-1c", volume_l=30.0)
     farm.tick(1)
     assert farm.kinds() == []
 

@@ -72,7 +72,7 @@ def test_settled_once(bench: Bench, first: str, second: str) -> None:
 def test_rejected_delivers_nothing(bench: Bench) -> None:
     """A rejected command gave no water, starts no cooldown, and the next reading may try again."""
     command = bench.water("a")
-    bench.hear_ack(command, "rejected", code="stale_epoch", epoch=7)
+    bench.hear_ack(command, "rejected", code="stale_epoch", held_epoch=7)
     assert bench.store.commands.deliveries()[0].duration_s == 0
     bench.now += 60
     assert bench.water("a")["epoch"] == 8

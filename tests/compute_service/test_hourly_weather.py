@@ -12,7 +12,7 @@ from compute_service.domain.hourly_weather import reckon
 from compute_service.domain.zone_model import ASSUMED_ET0_MM_D, WeatherHour
 from protocol import messages, topics
 from protocol.errors import ProtocolError
-from tests.compute_service.bench import GATEWAY, NOON, SITE, reading
+from tests.compute_service.bench import GATEWAY, NOON, SITE, reading, zone
 
 AT = NOON // 3600 * 3600
 SUNNY = {
@@ -77,17 +77,18 @@ def test_the_weather_outside_is_that_of_the_last_hour() -> None:
     assert conditions([], NOON) == Conditions()
 
 
-def test_reports_are_read_as_gateways_write_them() -> None:
-    """Flow through a shut valve, and a moisture that was held back; any other words say nothing."""
-    shut: Any = {"code": "flow_while_shut", "text": "plot-1a: 450 l in 900 s"}
-    assert untrusted_reports.unasked_water(shut) == ("plot-1a", 450.0, 900)
-    held: Any = {"code": "bad_value", "text": f"{GATEWAY}.soil-a: vwc of 25.1, it can be 0.0 to 1.0"}
-    assert untrusted_reports.held_back(held) == (f"{GATEWAY}.soil-a", 25.1)
-    for report in (shut, held):
-        assert untrusted_reports.unasked_water(report | {"code": "other"}) is None
-        assert untrusted_reports.held_back(report | {"code": "other"}) is None
-        assert untrusted_reports.unasked_water(report | {"text": "hello: 1e9 l"}) is None
-        assert untrusted_reports.held_back(report | {"text": "x: rain_mm of 9, it can be 0"}) is None
+def test_samples_are_read_as_gateways_write_them() -> None:
+    """A moisture that was held back counts where there is no other; water needs litres and seconds."""
+    held: Any = {"vwc": None, "out_of_range": {"vwc": 25.1, "rain_mm": -3.0}}
+    assert untrusted_reports.moisture(held) == 25.1
+    assert untrusted_reports.moisture(held | {"vwc": 0.2}) == 0.2
+    assert untrusted_reports.moisture(held | {"out_of_range": None}) is None
+    leak: Any = {"measured_at": NOON, "volume_l": 450.0, "leak_s": 900}
+    water = untrusted_reports.unasked_water(zone("a"), "boot-1", leak)
+    assert water is not None
+    assert (water.zone_id, water.litres, water.duration_s) == ("plot-1a", 450.0, 900)
+    assert untrusted_reports.unasked_water(zone("a"), "boot-1", leak | {"leak_s": None}) is None
+    assert untrusted_reports.unasked_water(zone("a"), "boot-1", leak | {"volume_l": None}) is None
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,13 @@ def test_round_trip(broker: Broker, host: str) -> None:
     acked = threading.Event()
     with closing(open_connection(broker, host)) as connection, gateway(broker) as (client, heard):
         connection.connect(lambda topic, payload: arrived.append((topic, payload)))
-        for topic in (TOPIC, topics.ack(GATEWAY), topics.STATUS, topics.ERRORS, topics.DIAGNOSTICS):
+        for topic in (
+            TOPIC,
+            topics.ack(GATEWAY),
+            topics.status(GATEWAY),
+            topics.errors(GATEWAY),
+            topics.diagnostics(GATEWAY),
+        ):
             client.publish(topic, b"up", 1).wait_for_publish(LAST_RESORT_S)
         connection.publish(topics.command(GATEWAY), b"down", acked.set)
         assert acked.wait(LAST_RESORT_S)

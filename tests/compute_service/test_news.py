@@ -31,20 +31,20 @@ def test_a_gateway_that_goes_comes_or_boots_is_told_once(bench: Bench) -> None:
         ("online", "boot-2"),
     ]
     for state, boot_id in said:
-        hear(bench, "status", topics.STATUS, state=state, boot_id=boot_id)
+        hear(bench, "status", topics.status(GATEWAY), state=state, boot_id=boot_id)
     assert told(bench, "status") == [("online", "boot-1"), ("offline", "boot-1"), ("online", "boot-2")]
 
 
 def test_an_error_report_is_told(bench: Bench) -> None:
     """What a gateway reports of a value that cannot be is an event, with the gateway's own words."""
-    hear(bench, "error", topics.ERRORS, code="bad_value", text="vwc of 25.1, it can be 0.0 to 1.0")
+    hear(bench, "error", topics.errors(GATEWAY), code="bad_value", text="vwc of 25.1, it can be 0.0 to 1.0")
     assert told(bench, "error") == [("bad_value", "vwc of 25.1, it can be 0.0 to 1.0")]
 
 
 def test_news_are_events_as_they_are_defined(bench: Bench) -> None:
     """A change of state, an error, a refusal, a decision, a command, an ack: all as protocol/events.pyi says."""
-    hear(bench, "status", topics.STATUS, state="online")
-    hear(bench, "error", topics.ERRORS, code="bad_value", text="x")
+    hear(bench, "status", topics.status(GATEWAY), state="online")
+    hear(bench, "error", topics.errors(GATEWAY), code="bad_value", text="x")
     bench.service.handle("irrigation/nonsense", b"")
     bench.hear_ack(bench.water("a"), "done")
     shapes = events()
@@ -59,6 +59,6 @@ def as_read(event: Any) -> Any:
 def test_strangers_make_no_news(store: InMemoryStore) -> None:
     """A gateway of no farm is refused, and nothing of it is told as news."""
     bench = Bench(store, (zone("a"),))
-    hear(bench, "status", topics.STATUS, gateway_id="irrigation-gateway-99", state="offline")
-    hear(bench, "error", topics.ERRORS, gateway_id="irrigation-gateway-99", code="x", text="y")
+    hear(bench, "status", topics.status("irrigation-gateway-99"), gateway_id="irrigation-gateway-99", state="offline")
+    hear(bench, "error", topics.errors("irrigation-gateway-99"), gateway_id="irrigation-gateway-99", code="x", text="y")
     assert told(bench, "status") == told(bench, "error") == []

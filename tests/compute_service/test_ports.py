@@ -247,8 +247,7 @@ def test_weather_is_kept_once(store: Store) -> None:
     store.zones.save_weather("a-gateway", NOON + 20, KEY, {"rain_mm": 7})
     expected = [{"measured_at": NOON, "rain_mm": 0.1}, {"measured_at": NOON + 10, "rain_mm": 0.2}]
     assert store.zones.weather(GATEWAY, NOON, NOON + 20) == expected
-    assert store.zones.stations(NOON, NOON + 20) == [GATEWAY]
-    assert store.zones.stations(NOON, NOON + 21) == ["a-gateway", GATEWAY]
+    assert store.zones.weather("a-gateway", NOON, NOON + 21) == [{"measured_at": NOON + 20, "rain_mm": 7}]
 
 
 def test_what_decide_wants_to_know_of_valves(store: Store) -> None:

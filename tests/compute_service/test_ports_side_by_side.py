@@ -193,7 +193,6 @@ class SideBySide(RuleBasedStateMachine):
         self.both(lambda store: store.commands.in_states(chosen, "done"))
         self.both(lambda store: store.zones.zone_state(A, since, since, until))
         self.both(lambda store: store.zones.weather(GATEWAY, since, until))
-        self.both(lambda store: store.zones.stations(since, until))
         self.both(lambda store: store.decisions.last(last))
         self.both(lambda store: list(store.decisions.with_inputs(since, until)))
         self.both(lambda store: store.updates.in_states(chosen))

@@ -19,7 +19,6 @@ from compute_service.domain.forecast import Forecast, ForecastHour
 from compute_service.domain.inputs import Inputs, conclude, zone_from, zone_text
 from compute_service.domain.zone import PlacedProbe
 from compute_service.domain.zone_model import ZoneModel
-from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, zone
 
 DEEP = (PlacedProbe(f"{GATEWAY}.soil-a-20cm", 0.2), PlacedProbe(f"{GATEWAY}.soil-a-40cm", 0.4))
@@ -57,8 +56,7 @@ def live(store: SqliteStore, hours: int = 48) -> Bench:
             told = round(vwc[letter[0]] + chance.gauss(0, 0.002), 4)
             bench.hear_reading(letter, vwc=told, sample={"seq": quarter}, zone_id=f"plot-1{letter[0]}")
         if quarter == 70:
-            text = {"code": "flow_while_shut", "text": "plot-1b: 800 l in 600 s"}
-            bench.hear(topics.ERRORS, {"gateway_id": GATEWAY, "boot_id": "b", "at": bench.now, **text})
+            bench.hear_leak("b", 800.0, 600)
         bench.tick(10)
         for command in bench.commands()[answered:]:
             answered += 1

@@ -143,20 +143,16 @@ def test_percent_is_told_by_a_refused_reading(bench: Bench) -> None:
     assert "it reports percent where a fraction is wanted" in bench.store.decisions.last()[-1]["sentence"]
 
 
-def test_percent_is_told_by_the_gateways_report(bench: Bench) -> None:
-    """A gateway holds such values back, and says so: its readings without a value are taken for more of the same."""
-    text = f"{GATEWAY}.soil-a: vwc of 25.1, it can be 0.0 to 1.0"
+def test_percent_is_told_beside_a_missing_value(bench: Bench) -> None:
+    """A gateway holds such values back, and its reading says which: the zone's decision names the mistake."""
     for _ in range(3):
-        report = {"gateway_id": GATEWAY, "boot_id": "b", "at": bench.now, "code": "bad_value", "text": text}
-        bench.hear(topics.ERRORS, report)
-        assert bench.service.next_due() is None
-        bench.hear_reading("a", vwc=None)
+        bench.hear_reading("a", vwc=None, sample={"out_of_range": {"vwc": 25.1}})
         bench.tick(60)
         assert bench.store.decisions.last()[-1]["receipt"]["probes"] == {f"{GATEWAY}.soil-a": "percent"}
     bench.now += 900
     bench.hear_reading("a")
     bench.now += 3
-    bench.hear(topics.ERRORS, {**report, "at": bench.now})  # anyone can write so: the probe's own reading counts
+    bench.hear_reading("a", vwc=None, sample={"out_of_range": {"vwc": 25.1}})  # beside a clear one it says nothing
     bench.tick(7)
     assert bench.store.decisions.last()[-1]["receipt"]["probes"] == {f"{GATEWAY}.soil-a": "healthy"}
 
@@ -182,19 +178,15 @@ def test_weather_moves_the_balance(bench: Bench) -> None:
 
 
 def test_water_that_nobody_asked_for_is_counted(bench: Bench) -> None:
-    """A gateway that reports flow through a shut valve has watered its zone, once, and no more than its pipes carry."""
+    """A gateway that saw flow through a shut valve has watered its zone, once, and no more than its pipes carry."""
     bench.hear_reading("a", vwc=0.25)
     bench.tick(10)
-    report = {"gateway_id": GATEWAY, "boot_id": "b", "at": bench.now, "code": "flow_while_shut"}
-    for litres in (2000, 2000):
-        bench.hear(topics.ERRORS, {**report, "text": f"plot-1a: {litres} l in 900 s"})
-    bench.hear(topics.ERRORS, {**report, "at": bench.now - 1, "text": "plot-1a: 999999 l in 60 s"})
+    for litres, seconds, ago in ((2000, 900, 0), (2000, 900, 0), (999999, 60, 1)):
+        bench.hear_leak("a", litres, seconds, bench.now - ago)
     bench.now += 900
     bench.hear_reading("a", vwc=0.27)
     bench.tick(10)
     assert bench.store.decisions.last()[-1]["receipt"]["irrigation_mm_24h"] == pytest.approx((2000 + 300) / 100 * 0.75)
-    bench.hear(topics.ERRORS, {**report, "at": bench.now, "text": "plot-9z: 20 l in 60 s"})
-    bench.hear(topics.ERRORS, {**report, "at": bench.now, "text": "somebody is at the tap"})
 
 
 def test_one_pump_waters_the_driest_first(store: InMemoryStore) -> None:
@@ -289,7 +281,7 @@ def test_refusals(bench: Bench, topic: str, message: dict[str, object], thing: s
 
 def test_every_message_of_a_gateway_has_a_route() -> None:
     """Each kind that gateways publish has its handler in the service, and the service waits for no other kind."""
-    filters = [name.replace("+/data", "gw.soil/data").replace("+", "gw") for name in topics.FROM_GATEWAYS]
+    filters = [name.replace("+/data", "gw.soil/data").replace("+", "gw") for name in topics.from_gateways()]
     kinds = {topics.parse(name)[0] for name in filters}
     assert sorted(kinds - set(ROUTES)) == [], "gateways publish these, and the service has no route for them"
     assert sorted(set(ROUTES) - kinds) == [], "the service has a route for these, and subscribes to none of them"
@@ -317,8 +309,8 @@ def test_garbage_never_raises(bench: Bench) -> None:
     places = [
         topics.data(f"{GATEWAY}.soil-a"),
         topics.ack(GATEWAY),
-        topics.STATUS,
-        topics.ERRORS,
+        topics.status(GATEWAY),
+        topics.errors(GATEWAY),
         topics.UPDATES,
         "x",
         "",
@@ -332,7 +324,8 @@ def test_garbage_never_raises(bench: Bench) -> None:
 def test_strangers_are_told_at_least_once(bench: Bench) -> None:
     """Every stranger is counted and told, the latest 1000 only once, and no flood of names hides a later one."""
     for number in (*range(1100), *range(100, 1100), 0):
-        bench.hear(topics.STATUS, {"gateway_id": f"fake-{number}", "boot_id": "b", "state": "online", "at": NOON})
+        fake = {"gateway_id": f"fake-{number}", "boot_id": "b", "state": "online", "at": NOON}
+        bench.hear(topics.status(f"fake-{number}"), fake)
     assert bench.store.updates.counters() == {"refusals": 2101}
     assert [event["thing"] for event in bench.events_of("refusal")] == [*(f"fake-{n}" for n in range(1100)), "fake-0"]
 
@@ -340,20 +333,20 @@ def test_strangers_are_told_at_least_once(bench: Bench) -> None:
 def test_status_raises_the_epoch(bench: Bench) -> None:
     """A command continues from the epoch that its gateway reports, if that is larger than the store's."""
     status = {"gateway_id": GATEWAY, "boot_id": "b", "state": "online", "at": NOON}
-    bench.hear(topics.STATUS, {**status, "epochs": {"plot-1a": 41, "plot-9z": 7}})
-    bench.hear(topics.STATUS, {**status, "epochs": {"plot-1a": 3}})
+    bench.hear(topics.status(GATEWAY), {**status, "epochs": {"plot-1a": 41, "plot-9z": 7}})
+    bench.hear(topics.status(GATEWAY), {**status, "epochs": {"plot-1a": 3}})
     assert bench.water("a")["epoch"] == 42
     assert bench.water("b")["epoch"] == 1
 
 
 @pytest.mark.parametrize(("claimed", "zone_id"), [(2**53, "plot-1a"), (5, "plot-2a")])
 def test_false_epoch_is_refused(bench: Bench, claimed: int, zone_id: str) -> None:
-    """Anyone may write a status, so a leap that would use up a zone's epochs, or a foreign zone's, is refused."""
+    """An epoch that would use a zone's epochs up, or of another gateway's zone, is not heard, and told."""
     two = Bench(bench.store, (zone("a"), zone(zone_id="plot-2a", gateway_id="gw-2", sensor_id="gw-2.soil-a")))
     status = {"gateway_id": GATEWAY, "boot_id": "b", "state": "online", "at": NOON, "epochs": {zone_id: claimed}}
-    two.hear(topics.STATUS, status)
+    two.hear(topics.status(GATEWAY), status)
     assert bench.store.commands.epoch(zone_id) == 0
-    assert two.events_of("refusal")[0]["what"] == "status"
+    assert two.events_of("refusal")[0]["what"] == f"epoch of {zone_id}"
 
 
 def test_status_settles_nothing(bench: Bench) -> None:
@@ -361,7 +354,8 @@ def test_status_settles_nothing(bench: Bench) -> None:
     command = bench.water("a")
     for state in ("offline", "online"):
         bench.hear(
-            topics.STATUS, {"gateway_id": GATEWAY, "boot_id": "b", "state": state, "at": bench.now, "open_valves": []}
+            topics.status(GATEWAY),
+            {"gateway_id": GATEWAY, "boot_id": "b", "state": state, "at": bench.now, "open_valves": []},
         )
     assert bench.state_of(command) == "pending"
     [row] = bench.store.updates.gateways()

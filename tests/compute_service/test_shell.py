@@ -181,7 +181,7 @@ def test_status_of_a_gateway_is_whole(path: Path) -> None:
         for rssi in (-60, -70):
             bench.now += 60
             message = {"gateway_id": GATEWAY, "boot_id": "b", "state": "online", "at": bench.now, "rssi_dbm": rssi}
-            bench.hear(topics.STATUS, message)
+            bench.hear(topics.status(GATEWAY), message)
         assert store.updates.gateways()[0]["status"]["rssi_dbm"] == -70
         assert [row["status"]["rssi_dbm"] for row in store.updates.statuses(GATEWAY, 0, 2 * NOON)] == [-60, -70]
 

@@ -1,5 +1,6 @@
 """The zones file: what it gives, and what it tells a grower who made a mistake."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -121,6 +122,22 @@ PROBES = """\
       - {sensor_id: irrigation-gateway-1.soil-a-20cm, depth_m: 0.2}
       - {sensor_id: irrigation-gateway-1.soil-a-40cm, depth_m: 0.4}
 """
+
+
+def test_a_farm_may_name_its_weather_stations(tmp_path: Path) -> None:
+    """Whose weather serves the others stands in the file, in order; a gateway of no zone, or no list, is a mistake."""
+    named = "weather_stations: [irrigation-gateway-1]\nzones:"
+    farm = zones_file.load(write(tmp_path, GOOD.replace("zones:", named)))
+    assert farm.weather_stations == ("irrigation-gateway-1",)
+    for text, why in (
+        ("[irrigation-gateway-2]", "'irrigation-gateway-2': no zone here has such a gateway, did you mean"),
+        ("irrigation-gateway-1", "want a list of gateways, such as [irrigation-gateway-1]"),
+        ("[a b]", "'a b': want 1 to 64 letters"),
+        ("[[a]]", "want 1 to 64 letters"),
+        ("[all]", "'all': is the group of all gateways"),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(why)):
+            zones_file.load(write(tmp_path, GOOD.replace("zones:", f"weather_stations: {text}\nzones:")))
 
 
 def test_a_zone_may_have_more_probes(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ class LivingFarm:
             "open_valves": [],
             **more,
         }
-        self.bench.hear(topics.STATUS, message)
+        self.bench.hear(topics.status(gateway_id), message)
 
     def live(self, hours: float) -> None:
         """Half an hour after half an hour: probes report, the service decides, boards run to the end."""

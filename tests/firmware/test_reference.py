@@ -77,7 +77,7 @@ def test_the_pins_are_the_codes_own() -> None:
 
 
 def test_the_messages_are_the_gateways_own() -> None:
-    """The table of what stands on `irrigation/errors`."""
+    """The table of what stands on `irrigation/errors/{gateway_id}`."""
     source = (build.FIRMWARE / "lib" / "gateway" / "gateway.py").read_text()
     said = set(re.findall(r"_report\(\s*\"(\w+)\"", source))
     told = set(re.findall(r"^\| `(\w+)` \| [^|]+ \|$", TEXT, re.MULTILINE))

@@ -66,7 +66,7 @@ class World:
             "compute",
             ("localhost", broker.port, "localhost"),
             pki.context("irrigation-compute"),
-            subscriptions=topics.FROM_GATEWAYS,
+            subscriptions=topics.from_gateways(),
             on_message=lambda topic, payload: self.heard.append(messages.decode(topic, payload)),
         )
 

@@ -82,7 +82,7 @@ class Farm:
             "compute",
             ("localhost", broker.port, "localhost"),
             pki.context("irrigation-compute"),
-            subscriptions=topics.FROM_GATEWAYS,
+            subscriptions=topics.from_gateways(),
             on_message=self._hear,
         )
         self.clock_port = 0

@@ -185,7 +185,7 @@ class Observer:
             "irrigation-compute",
             ("localhost", broker.port, "localhost"),
             pki.context("irrigation-compute"),
-            subscriptions=topics.FROM_GATEWAYS,
+            subscriptions=topics.from_gateways(),
             on_message=lambda topic, payload: self.heard.append(messages.decode(topic, payload)),
         )
 

@@ -41,7 +41,7 @@ class World:
             f"compute-{seed}",
             (*address, "localhost"),
             pki.context("irrigation-compute"),
-            subscriptions=topics.FROM_GATEWAYS,
+            subscriptions=topics.from_gateways(),
             on_message=self._hear,
         )
 

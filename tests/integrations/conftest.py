@@ -51,7 +51,7 @@ class Farm(Bench):
             "outbox_depth": 2,
             "outbox_dropped": 3,
         }
-        self.hear(topics.STATUS, {**fields, **overrides})
+        self.hear(topics.status(GATEWAY), {**fields, **overrides})
 
 
 @pytest.fixture

@@ -44,6 +44,19 @@ def test_a_thing_has_its_policy(registry: Registry, certs: Path) -> None:
     assert registry.find("0" * 64) is None
 
 
+def test_all_policies_of_a_thing_count(registry: Registry, certs: Path) -> None:
+    """What does not fit into one document is in a second one, which is attached to its thing alone."""
+    registry.register(
+        {THING: certs / THING, "irrigation-compute": certs / "irrigation-compute"},
+        {**DOCUMENTS, "irrigation-compute-shared": allowing("c")},
+    )
+    gateway, compute = (registry.find(fingerprint(certs, thing)) for thing in (THING, "irrigation-compute"))
+    assert gateway is not None and compute is not None
+    may = {topic: compute.policies["irrigation-compute"].allows("iot:Publish", topic) for topic in "abc"}
+    assert may == {"a": False, "b": True, "c": True}
+    assert not gateway.policies[THING].allows("iot:Publish", "c")
+
+
 def test_registering_again_changes_nothing_but_the_documents(
     registry: Registry, aws: Callable[[str], Any], certs: Path
 ) -> None:

@@ -33,7 +33,7 @@ class Leaky(Bench):
     def leak(self, letter: str = "a") -> None:
         text = f"plot-1{letter}: 30 l in 900 s"
         report = {"gateway_id": GATEWAY, "boot_id": "b", "at": self.now, "code": "flow_while_shut", "text": text}
-        self.hear(topics.ERRORS, report)
+        self.hear(topics.errors(GATEWAY), {**report, "zone_id": f"plot-1{letter}", "volume_l": 30.0})
         self.tick(60)
         self.store.journal.beat(living(self.now))
 

@@ -26,6 +26,7 @@ CHECKS = {
     TABLES._words: list[str],
     TABLES._counts: dict[str, int],
     TABLES._settings: dict[str, int],
+    TABLES._outliers: dict[str, float],
     TABLES._samples: list[TYPES.Sample],
 }
 

@@ -134,7 +134,7 @@ class FieldGateway:
 
     def send_status(self) -> None:
         status = {"boot_id": f"boot-{self._boots}", "state": "online", "at": self._now(), "epochs": self.valves.epochs}
-        self._say(topics.STATUS, {"gateway_id": self.gateway_id, **status})
+        self._say(topics.status(self.gateway_id), {"gateway_id": self.gateway_id, **status})
 
     def _vwc(self) -> float:
         watered_s = sum(opening.seconds for opening in self.openings)

@@ -17,10 +17,10 @@ TOPICS = {
     "reading": topics.data(f"{GATEWAY}.soil-b"),
     "command": topics.command(GATEWAY),
     "ack": topics.ack(GATEWAY),
-    "status": topics.STATUS,
+    "status": topics.status(GATEWAY),
     "update": topics.UPDATES,
-    "error": topics.ERRORS,
-    "diagnostics": topics.DIAGNOSTICS,
+    "error": topics.errors(GATEWAY),
+    "diagnostics": topics.diagnostics(GATEWAY),
 }
 
 
@@ -95,7 +95,8 @@ def _changed(document: Document, path: list[Any], new: Any) -> Document:
 
 
 def _wrong_identity(kind: str, document: Document) -> Iterator[tuple[str, Any]]:
-    addressed = {"command": topics.command, "ack": topics.ack}
+    addressed = {"command": topics.command, "ack": topics.ack, "status": topics.status, "error": topics.errors}
+    addressed["diagnostics"] = topics.diagnostics
     if kind in addressed:
         yield "on the topic of another gateway", (addressed[kind](OTHER), document)
     if kind == "reading":
@@ -107,7 +108,7 @@ def _wrong_identity(kind: str, document: Document) -> Iterator[tuple[str, Any]]:
     if kind == "command":
         yield "a command for another gateway", (topics.command(OTHER), {**document, "device_id": OTHER})
     if "gateway_id" in document and kind != "reading":
-        topic = topics.ack(STRANGER) if kind == "ack" else TOPICS[kind]
+        topic = addressed[kind](STRANGER)
         yield "of a gateway of no farm", (topic, {**document, "gateway_id": STRANGER})
         yield "of such a gateway, with nothing to claim", (topic, {**document, "gateway_id": STRANGER, "epochs": {}})
     if kind == "ack":
@@ -160,9 +161,8 @@ def _unknown_zone(kind: str, document: Document) -> Iterator[tuple[str, Any]]:
         yield "no word", {**document, "zone_id": "plot/1a"}
         yield "of another probe, or command", {**document, "zone_id": {"reading": "plot-1a", "ack": "plot-1b"}[kind]}
     if kind == "status":
-        yield "of another gateway", {**document, "epochs": {"plot-1a": 9, "plot-10a": 5}}
         yield "no word", {**document, "epochs": {"plot-1a": 9, "plot 1b": 5}}
-        yield "that leaps", {**document, "epochs": {"plot-1a": 9, "plot-1b": 2**53}}
+        yield "with an epoch that is no count", {**document, "epochs": {"plot-1a": 9, "plot-1b": 2**53 + 1}}
 
 
 def _unknown_version(_kind: str, document: Document) -> Iterator[tuple[str, Any]]:

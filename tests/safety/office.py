@@ -113,7 +113,7 @@ class Office:
 
         A status means something only once somebody has ordered something.
         """
-        if not self.has_people and topic == topics.STATUS:
+        if not self.has_people and topics.parse(topic)[0] == "status":
             return
         if self._service:
             self._service.handle(topic, payload)

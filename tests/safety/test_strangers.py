@@ -127,7 +127,8 @@ def test_a_known_gateway_is_told_of_after_any_flood(compute: Compute) -> None:
     """However many names strangers invent, the refusal of a real thing still has its line."""
     compute.renew()
     for number in range(1200):
-        compute.bench.hear(topics.STATUS, {**documents(NOON)["status"], "gateway_id": f"fake-{number}"})
+        fake = f"fake-{number}"
+        compute.bench.hear(topics.status(fake), {**documents(NOON)["status"], "gateway_id": fake})
     compute.bench.service.handle(TOPICS["ack"], b"")
     assert compute.bench.events[-1]["thing"] == GATEWAY
 
@@ -137,7 +138,7 @@ def test_no_stranger_writes_lines_of_its_own(compute: Compute, caplog: pytest.Lo
     """A text or a topic with a line break, or with a terminal's commands, is escaped in the log, and cut."""
     compute.renew()
     forged = f"{breaker}WARNING all is well" + "." * 2000
-    compute.bench.hear(topics.ERRORS, {**documents(NOON)["error"], "text": forged[:400]})
+    compute.bench.hear(topics.errors(GATEWAY), {**documents(NOON)["error"], "text": forged[:400]})
     compute.bench.service.handle(f"irrigation/sensors/{GATEWAY}.{forged}/data", b"{}")
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 2

@@ -6,6 +6,7 @@ Both must give what is expected in each of the cases, of which there are CASES.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,18 +14,22 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from local_cloud.cloud import POLICIES as POLICY_FILES
 from local_cloud.policy import Policy, render
+from local_cloud.registry import _policies_of
 from protocol import topics
 from protocol.errors import TopicError
 
 POLICIES = Path(__file__).parents[2] / "terraform" / "modules" / "iot" / "policies"
+TEMPLATES = sorted(path.name for path in POLICIES.iterdir())
 REGION, ACCOUNT = "eu-west-1", "123456789012"
 SCOPE = f"arn:aws:iot:{REGION}:{ACCOUNT}"
 COMPUTE = "irrigation-compute"
 GATEWAYS = ("irrigation-gateway-1", "irrigation-gateway-2", "irrigation-gateway-10", "irrigation-gateway-100")
 THINGS = (*GATEWAYS, COMPUTE)
 SENSORS = ("soil-a", "weather", "x")
-CASES = 3638
+FROM_GATEWAYS = topics.from_gateways()
+CASES = 4733
 
 # Who publishes and who reads a topic: `own` is the gateway whose id is in it, `any` is every gateway.
 OWN, ANY, NOBODY = "own", "any", "nobody"
@@ -40,14 +45,17 @@ class Row(NamedTuple):
 
 TABLE = (
     Row("reading", OWN, COMPUTE),
-    Row("status", ANY, COMPUTE),
+    Row("status", OWN, COMPUTE),
     Row("command", COMPUTE, OWN),
     Row("command to all", COMPUTE, ANY),
     Row("command to a group", COMPUTE, NOBODY),  # compute may name groups that no gateway knows yet
     Row("ack", OWN, COMPUTE),
     Row("update", COMPUTE, ANY),
-    Row("error", ANY, COMPUTE),
-    Row("diagnostics", ANY, COMPUTE),
+    Row("error", OWN, COMPUTE),
+    Row("diagnostics", OWN, COMPUTE),
+    Row("status to the old topic", ANY, COMPUTE),  # where boards of older firmware report, and prove nothing
+    Row("error to the old topic", ANY, COMPUTE),
+    Row("diagnostics to the old topic", ANY, COMPUTE),
 )
 
 
@@ -76,12 +84,16 @@ def ours() -> Iterator[Topic]:
         yield from (Topic(topics.data(f"{gateway}.{sensor}"), "reading", gateway) for sensor in SENSORS)
         yield Topic(topics.command(gateway), "command", gateway)
         yield Topic(topics.ack(gateway), "ack", gateway)
+        yield Topic(topics.status(gateway), "status", gateway)
+        yield Topic(topics.errors(gateway), "error", gateway)
+        yield Topic(topics.diagnostics(gateway), "diagnostics", gateway)
+    yield Topic(topics.diagnostics(f"{GATEWAYS[1]}x"), "diagnostics", f"{GATEWAYS[1]}x")  # of no thing
     yield Topic(topics.command(topics.GROUP_ALL), "command to all")
     yield Topic(topics.command("north"), "command to a group")
-    yield Topic(topics.STATUS, "status")
     yield Topic(topics.UPDATES, "update")
-    yield Topic(topics.ERRORS, "error")
-    yield Topic(topics.DIAGNOSTICS, "diagnostics")
+    yield Topic(topics.OLD_STATUS, "status to the old topic")
+    yield Topic(topics.OLD_ERRORS, "error to the old topic")
+    yield Topic(topics.OLD_DIAGNOSTICS, "diagnostics to the old topic")
 
 
 def nameless() -> Iterator[Topic]:
@@ -97,6 +109,11 @@ def nameless() -> Iterator[Topic]:
         yield Topic(f"irrigation/sensors/{name}/data", "received if it came")
     for name in ("", "+", "*", f"{GATEWAYS[0]}/x"):
         yield Topic(f"irrigation/control/{name}/ack", "received if it came")
+        yield Topic(f"irrigation/gateway/{name}/status", "received if it came")
+        yield Topic(f"irrigation/errors/{name}", "received if it came")
+        yield Topic(f"irrigation/diagnostics/{name}", "received if it came")
+    for name in FROM_GATEWAYS:  # as IoT Core names what comes through a shared subscription
+        yield Topic(f"$share/compute/{name.replace('+', GATEWAYS[0])}", "received if it came")
 
 
 # Topics that nobody has, some of which want to look like one. None may be published or received by anybody.
@@ -109,15 +126,19 @@ FOREIGN = (
     *("irrigation/control/all/ack/x", "irrigation/control/irrigation-gateway-1/command/x"),
     *("irrigation/control/a/b/command", "irrigation/control/a/b/c/command", "irrigation/control/command"),
     *("irrigation/gateway/status/", "irrigation/gateway/status/irrigation-gateway-1", "irrigation/gateway/+"),
+    *(
+        "irrigation/gateway/irrigation-gateway-1/status/x",
+        "irrigation/gateway/irrigation-gateway-1",
+        "irrigation/gateway",
+    ),
     *("irrigation/system/update", "irrigation/system/updates/x", "irrigation/system/#", "irrigation/system/+"),
-    *("irrigation/error", "irrigation/errors/", "irrigation/errors/irrigation-gateway-1", "irrigation/diagnostics/x"),
+    *("irrigation/error", "irrigation/error/irrigation-gateway-1", "irrigation/Errors", "irrigation/diagnostic/x"),
     *("$SYS/broker/uptime", "$SYS/#", "$share/g/irrigation/control/all/command", "$aws/rules/lake/x"),
     *("$aws/things/irrigation-gateway-1/shadow/update", "$aws/events/presence/connected/irrigation-gateway-1"),
     *("$aws/things/irrigation-compute/jobs/notify-next", "$aws/certificates/create/json"),
 )
 
 # Filters that are no topic of ours and that somebody may ask for.
-FROM_GATEWAYS = tuple(topics.FROM_GATEWAYS)
 SHARED = tuple(f"$share/{group}/{name}" for group in ("compute", "g-2") for name in FROM_GATEWAYS)
 # Filters that nobody may ask for: the foreign ones, and these.
 WIDE = (
@@ -199,10 +220,10 @@ def _is(thing: str, who: str, topic: Topic) -> bool:
 
 
 class Document:
-    """The second evaluator: a policy as AWS documents it, matched character by character."""
+    """The second evaluator: policies as AWS documents them, matched character by character."""
 
-    def __init__(self, document: dict[str, Any], thing: str) -> None:
-        self._statements = document["Statement"]
+    def __init__(self, documents: list[dict[str, Any]], thing: str) -> None:
+        self._statements = [statement for document in documents for statement in document["Statement"]]
         self._variables = {"iot:Connection.Thing.ThingName": thing, "iot:ClientId": thing}
 
     def allows(self, action: str, resource: str) -> bool:
@@ -243,17 +264,18 @@ def _listed(value: str | list[str]) -> list[str]:
 
 
 def documents() -> dict[str, dict[str, Any]]:
-    """The two documents, as rendered for one account."""
-    return {name: render(POLICIES / f"{name}.json.tftpl", REGION, ACCOUNT) for name in ("gateway", "compute")}
+    """All documents there are, as rendered for one account."""
+    return {name.split(".")[0]: render(POLICIES / name, REGION, ACCOUNT) for name in TEMPLATES}
 
 
-def document_of(thing: str, of: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return of["compute" if thing == COMPUTE else "gateway"]
+def documents_of(thing: str, of: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that are attached to a thing."""
+    return [of[name] for name in (("compute", "compute-shared") if thing == COMPUTE else ("gateway",))]
 
 
 def mistakes(of: dict[str, dict[str, Any]]) -> list[Case]:
     """The cases in which the second evaluator does not give what is expected."""
-    judges = {thing: Document(document_of(thing, of), thing) for thing in THINGS}
+    judges = {thing: Document(documents_of(thing, of), thing) for thing in THINGS}
     return [case for case in cases() if _may(judges[case.thing], case) != case.allowed]
 
 
@@ -270,13 +292,36 @@ def test_the_matrix_holds() -> None:
 
 def test_the_gate_judges_the_same() -> None:
     """The evaluator of the local cloud gives the same answer in every case."""
-    gate = {thing: Policy([document_of(thing, documents())], thing, SCOPE) for thing in THINGS}
+    gate = {thing: Policy(documents_of(thing, documents()), thing, SCOPE) for thing in THINGS}
     found = [
         case
         for case in cases()
         if all(gate[case.thing].allows(action, case.name) for action in OPERATIONS[case.operation]) != case.allowed
     ]
     assert found == []
+
+
+def test_a_thing_has_what_terraform_and_the_local_cloud_attach() -> None:
+    """The documents judged here are all there are, and each is attached by both."""
+    attached = {name: _policies_of(name, POLICY_FILES) for name in THINGS}
+    files = {name: [POLICY_FILES[policy].split(".")[0] for policy in names] for name, names in attached.items()}
+    assert {name: documents_of(name, {key: {"is": key} for key in documents()}) for name in THINGS} == {
+        name: [{"is": key} for key in keys] for name, keys in files.items()
+    }
+    assert sorted(POLICY_FILES.values()) == TEMPLATES
+    assert max(map(len, attached.values())) <= 10  # as many as IoT Core attaches to a certificate
+    main = (POLICIES.parent / "main.tf").read_text()
+    made = re.search(r'"aws_iot_policy" "this" \{\n  for_each = toset\((\[.*\])\)', main)
+    assert made is not None
+    assert {f"{name}.json.tftpl" for name in json.loads(made[1])} == set(TEMPLATES)
+    assert '"irrigation-compute/shared" = { thing = "irrigation-compute", policy = "compute-shared" }' in main
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_document_fits_aws(name: str) -> None:
+    """AWS IoT takes 2,048 characters of policy, white space apart, in the region with the longest name too."""
+    document = render(POLICIES / name, "ap-southeast-99", ACCOUNT)
+    assert len(json.dumps(document, separators=(",", ":"))) <= 2048
 
 
 def test_the_matrix_is_whole() -> None:
@@ -300,8 +345,8 @@ def test_what_is_allowed_beside_our_topics_is_no_topic() -> None:
 @pytest.mark.parametrize("thing", THINGS)
 def test_nothing_else_of_aws_iot_is_allowed(thing: str) -> None:
     """Shadows, retained messages, jobs and role credentials are out of reach, the thing's own too."""
-    judge = Document(document_of(thing, documents()), thing)
-    names = [f"thing/{thing}", f"topic/{topics.STATUS}", "rolealias/x", "client/x", "topicfilter/#"]
+    judge = Document(documents_of(thing, documents()), thing)
+    names = [f"thing/{thing}", f"topic/{topics.status(thing)}", "rolealias/x", "client/x", "topicfilter/#"]
     assert not [(action, name) for action in NEVER for name in names if judge.allows(action, f"{SCOPE}:{name}")]
 
 
@@ -309,7 +354,7 @@ def test_nothing_else_of_aws_iot_is_allowed(thing: str) -> None:
 def test_another_region_or_account_is_not_meant(scope: str) -> None:
     """The documents speak of one account in one region."""
     for thing in THINGS:
-        judge = Document(document_of(thing, documents()), thing)
+        judge = Document(documents_of(thing, documents()), thing)
         assert judge.allows("iot:Connect", f"{SCOPE}:client/{thing}")
         assert not judge.allows("iot:Connect", f"{scope}:client/{thing}")
 
@@ -368,7 +413,7 @@ MUTANTS = [
         "gateway",
         '"iot:Publish"',
         '["iot:Publish", "iot:RetainPublish"]',
-        (GATEWAYS[0], "publish retained", topics.STATUS, False),
+        (GATEWAYS[0], "publish retained", topics.status(GATEWAYS[0]), False),
     ),
     (
         "compute",
@@ -385,10 +430,20 @@ MUTANTS = [
         (COMPUTE, "subscribe to", "irrigation/sensors/#", False),
     ),
     (
-        "compute",
+        "compute-shared",
         "topicfilter/$share/*/irrigation/errors",
         "topicfilter/$share/*",
         (COMPUTE, "subscribe to", "$share/g/#", False),
+    ),
+    # A report, or a will, in another's name.
+    *(
+        ("gateway", f"topic/irrigation/{topic}", f"topic/irrigation/{wide}", (GATEWAYS[1], operation, name, False))
+        for topic, wide, name in (
+            (f"errors/{THING}", "errors/*", topics.errors(GATEWAYS[0])),
+            (f"diagnostics/{THING}", f"diagnostics/{THING}*", topics.diagnostics("irrigation-gateway-2x")),
+            (f"gateway/{THING}/status", "gateway/*/status", topics.status(GATEWAYS[0])),
+        )
+        for operation in ("publish", "leave as will")
     ),
     (
         "compute",

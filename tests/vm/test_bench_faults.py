@@ -108,7 +108,7 @@ async def test_days_without_the_broker(
         heaps = await asyncio.gather(alone(without, days), alone(with_psram, days))
         await commander.catch_up()
         for farm, (before, after) in zip((without, with_psram), heaps, strict=True):
-            counters = commander.of("diagnostics", farm.gateway_id)[-1]["counters"]
+            counters = commander.of(f"diagnostics/{farm.gateway_id}", farm.gateway_id)[-1]["counters"]
             arrived = len([seq for seq in seqs(commander, farm.gateway_id) if seq <= counters["samples_taken"]])
             assert arrived == counters["samples_taken"] - counters["samples_dropped"]
             assert (counters["samples_dropped"] > 0) == (farm is without)

@@ -57,7 +57,7 @@ class UpdateTables:
             self._database.run("DELETE FROM statuses WHERE gateway_id = ? AND heard_at < ?", gateway_id, since)
 
     def gateways(self) -> list[GatewayRow]:
-        """What the last statuses claimed, by gateway: a hint, since anyone may claim anything there. For people."""
+        """What the last statuses said, by gateway; a last will is a hint. For people."""
         query = "SELECT gateway_id, state, at, heard_at, status FROM gateways ORDER BY gateway_id"
         return [_gateway(*row) for row in self._database.all(query)]
 

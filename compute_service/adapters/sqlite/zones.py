@@ -147,11 +147,6 @@ class ZoneTables:
         )
         return [{"measured_at": at, **json.loads(quantities)} for at, quantities in rows]
 
-    def stations(self, begin: int, end: int) -> list[str]:
-        """The gateways whose weather station reported in a time, by name."""
-        query = "SELECT DISTINCT gateway_id FROM weather WHERE measured_at >= ? AND measured_at < ? ORDER BY 1"
-        return [row[0] for row in self._database.all(query, begin, end)]
-
     def hour(self, gateway_id: str, at: int) -> HourRecord | None:
         """An hour of weather that was reckoned before, or None."""
         row = self._database.one(

@@ -174,31 +174,38 @@ class Gateway:
     def _sample(self) -> None:
         at, clock = wire_time(self._clock.now()), "synced" if self._clock.trusted() else "estimated"
         rows = []
-        for sensor, zone_id, values in self._board.read():
-            sensor_id = self.gateway_id + "." + sensor
-            self._seqs[sensor_id] = seq = self._seqs.get(sensor_id, 0) + 1
-            sample = {"seq": seq, "measured_at": at, "clock": clock}
-            sample.update(self._plausible(sensor_id, values))
-            rows.append((sensor_id, zone_id, sample))
+        for read in (self._board.read, self._leaks):
+            for sensor, zone_id, values in read():
+                sensor_id = self.gateway_id + "." + sensor
+                self._seqs[sensor_id] = seq = self._seqs.get(sensor_id, 0) + 1
+                sample: Message = {"seq": seq, "measured_at": at, "clock": clock}
+                sample.update(self._plausible(sensor_id, values))
+                rows.append((sensor_id, zone_id, sample))
         self._outbox.take(self.boot_id, rows)
-        self._watch_shut_valves()
         self._pump()
 
-    def _plausible(self, sensor_id: str, values: "Values") -> "Values":
-        """The values, None for any that its quantity cannot have: percent for a fraction is caught, not clamped."""
-        good_values = {}
+    def _plausible(self, sensor_id: str, values: "Values") -> "Message":
+        """The values, None for any that its quantity cannot have: percent for a fraction is told, not clamped."""
+        good_values: Message = {}
         for name, value in values.items():
-            least, most = messages.QUANTITIES[name]
+            least, most = messages.QUANTITIES.get(name, (1, messages.MAX_RUN_S))  # or seconds
             good = value is None or least <= value <= most
             good_values[name] = value if good else None
             if not good:
-                self._report("bad_value", f"{sensor_id}: {name} of {value}, it can be {least} to {most}")
+                self._report(
+                    "bad_value",
+                    f"{sensor_id}: {name} of {value}, it can be {least} to {most}",
+                    {"sensor_id": sensor_id},
+                )
+                if value is not None and -1e9 <= value <= 1e9:  # beyond it is no number worth telling
+                    good_values.setdefault("out_of_range", {})[name] = value
         return good_values
 
-    def _watch_shut_valves(self) -> None:
-        """Tell of water that runs through a valve which was shut all the time since the last sample."""
+    def _leaks(self) -> "list[tuple[str, str | None, Values]]":
+        """Samples of water through valves that were shut all the time since the last ones, told of too."""
         now_ms, epochs, meters = self._clock.ticks_ms(), self._valves.epochs, self._meters
         self._meters = {}
+        leaks: list[tuple[str, str | None, Values]] = []
         for zone_id in self._zone_ids:
             litres, epoch = self._board.metered_l(zone_id), epochs.get(zone_id, 0)
             if litres is None or zone_id in self._valves.open_valves:
@@ -207,9 +214,12 @@ class Gateway:
             before_ms, before_epoch, before = meters.get(zone_id, (now_ms, epoch, litres))
             most = self._flows[zone_id] * LEAK * (now_ms - before_ms) / 60000 + 1
             if epoch == before_epoch and litres - before > most:
-                self._report(
-                    "flow_while_shut", f"{zone_id}: {litres - before:.0f} l in {(now_ms - before_ms) // 1000} s"
-                )
+                leak, seconds = litres - before, min(max(1, (now_ms - before_ms) // 1000), messages.MAX_RUN_S)
+                leak = round(leak, 3)
+                leaks.append((zone_id, zone_id, {"volume_l": leak, "leak_s": seconds}))
+                text = f"{zone_id}: {leak:.0f} l in {seconds} s"
+                self._report("flow_while_shut", text, {"zone_id": zone_id, "volume_l": leak, "duration_s": seconds})
+        return leaks
 
     def _watch_run(self, ack: "Message") -> None:
         """Tell of a run whose meter saw far less or far more than the nominal flow."""
@@ -218,7 +228,9 @@ class Gateway:
             return
         nominal = self._flows[ack["zone_id"]] * seconds / 60
         if not FLOWS[0] * nominal <= litres <= FLOWS[1] * nominal:
-            self._report("unusual_flow", f"{ack['zone_id']}: {litres:.0f} l in {seconds} s, nominal {nominal:.0f} l")
+            about = {"zone_id": ack["zone_id"], "volume_l": litres, "duration_s": int(seconds)}
+            text = f"{ack['zone_id']}: {litres:.0f} l in {seconds} s, nominal {nominal:.0f} l"
+            self._report("unusual_flow", text, about)
 
     def _publish(self) -> None:
         self._outbox.pack()
@@ -323,26 +335,28 @@ class Gateway:
         return status
 
     def _send_status(self, state: str) -> None:
-        self._send("status", topics.STATUS, self._status(state), urgent=True)
+        self._send("status", topics.status(self.gateway_id), self._status(state), urgent=True)
 
     def _send_diagnostics(self) -> None:
         message = self._about_now()
         message["counters"] = self.counters
-        self._send("diagnostics", topics.DIAGNOSTICS, message)
+        self._send("diagnostics", topics.diagnostics(self.gateway_id), message)
 
-    def _report(self, code: str, text: str) -> None:
+    def _report(self, code: str, text: str, values: "Message | None" = None) -> None:
+        """Say what is wrong, for people; `values` say for programs which sensor or zone it is, and how much."""
         now = self._clock.now()
         if self._error_at is not None and 0 <= now - self._error_at < ERROR_INTERVAL_S:
             return
         self._error_at = now
         message = self._about_now()
+        message.update(values or {})
         message.update({"code": code, "text": text[:400]})
-        self._send("error", topics.ERRORS, message)
+        self._send("error", topics.errors(self.gateway_id), message)
 
     def _last_will(self) -> "tuple[str, bytes]":
         message = self._about_now()
         message["state"] = "offline"
-        return topics.STATUS, messages.encode("status", message)
+        return topics.status(self.gateway_id), messages.encode("status", message)
 
     def _about_now(self) -> "Message":
         return {"gateway_id": self.gateway_id, "boot_id": self.boot_id, "at": wire_time(self._clock.now())}

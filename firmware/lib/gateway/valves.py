@@ -357,6 +357,8 @@ class Valves:
     def _emit(self, ack: "Message") -> None:
         self._seq += 1
         message = dict(ack)
+        if ack["code"] == "stale_epoch":  # so that a service which lost its store goes on from here
+            message["held_epoch"] = self._state["epochs"].get(ack["zone_id"], 0)
         message.update({"boot_id": self._boot_id, "seq": self._seq, "at": self._at})
         self._on_ack(message)
 

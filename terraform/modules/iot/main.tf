@@ -12,10 +12,16 @@ locals {
 
   # Thing name to role; the role says which policy and type it has.
   things = merge({ for id in var.gateway_ids : id => "gateway" }, { irrigation-compute = "compute" })
+
+  # IoT Core takes 2,048 characters a policy and ten policies a certificate: what does not fit into one is in another.
+  attachments = merge(
+    { for thing, role in local.things : thing => { thing = thing, policy = role } },
+    { "irrigation-compute/shared" = { thing = "irrigation-compute", policy = "compute-shared" } },
+  )
 }
 
 resource "aws_iot_policy" "this" {
-  for_each = toset(["gateway", "compute"])
+  for_each = toset(["gateway", "compute", "compute-shared"])
 
   name = "irrigation-${each.key}"
   policy = templatefile("${path.module}/policies/${each.key}.json.tftpl", {
@@ -25,9 +31,9 @@ resource "aws_iot_policy" "this" {
 }
 
 resource "aws_iot_thing_type" "this" {
-  for_each = aws_iot_policy.this
+  for_each = toset(values(local.things))
 
-  name = each.value.name
+  name = "irrigation-${each.key}"
 
   properties {
     description = "${var.name}: ${each.key}"
@@ -70,10 +76,10 @@ resource "aws_iot_certificate" "this" {
 }
 
 resource "aws_iot_policy_attachment" "this" {
-  for_each = local.things
+  for_each = local.attachments
 
-  policy = aws_iot_policy.this[each.value].name
-  target = aws_iot_certificate.this[each.key].arn
+  policy = aws_iot_policy.this[each.value.policy].name
+  target = aws_iot_certificate.this[each.value.thing].arn
 
   lifecycle {
     create_before_destroy = true

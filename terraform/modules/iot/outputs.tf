@@ -1,5 +1,5 @@
 output "policies" {
-  description = "Names of the IoT policies, by role: gateway and compute."
+  description = "Names of the IoT policies, by template: gateway, compute, compute-shared."
   value       = { for role, policy in aws_iot_policy.this : role => policy.name }
 }
 

@@ -129,10 +129,6 @@ class ZonesInMemory:
             if key.gateway_id == gateway_id and begin <= key.measured_at < end
         ]
 
-    def stations(self, begin: int, end: int) -> list[str]:
-        """The gateways whose weather station reported in a time, by name."""
-        return sorted({key.gateway_id for key, _ in self._tables.weather.items() if begin <= key.measured_at < end})
-
     def hour(self, gateway_id: str, at: int) -> HourRecord | None:
         """An hour of weather that was reckoned before, or None."""
         return self._tables.hours.get((gateway_id, at))

@@ -129,7 +129,7 @@ class Commander:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, identity.name, clean_session=False)
         self._client.tls_set_context(context)
         self._client.reconnect_delay_set(1, 1)
-        self._client.on_connect = lambda client, *_: client.subscribe([(name, 1) for name in topics.FROM_GATEWAYS])
+        self._client.on_connect = lambda client, *_: client.subscribe([(name, 1) for name in topics.from_gateways()])
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = lambda _client, _data, message: self.heard.append(
             (message.topic, json.loads(message.payload))
@@ -148,8 +148,8 @@ class Commander:
     async def catch_up(self) -> None:
         """Return when everything is heard that the broker has acknowledged to a board: it delivers in order."""
         marker = {"gateway_id": "", "number": next(self._markers)}
-        await self.publish(topics.STATUS, marker)
-        await eventually(lambda: (topics.STATUS, marker) in self.heard, "the commander's own message")
+        await self.publish(topics.OLD_STATUS, marker)
+        await eventually(lambda: (topics.OLD_STATUS, marker) in self.heard, "the commander's own message")
 
     def of(self, suffix: str, gateway_id: str) -> list[dict[str, Any]]:
         """The messages of a gateway on topics that end so."""

@@ -34,6 +34,13 @@ class TheFlow(GatewayTestCase):
         await bench.clock.advance(900)
         await settle()
         self.assertEqual(bench.told(), [("flow_while_shut", "plot-1a: 450 l in 900 s")])
+        report = bench.broker.of("error")[0]
+        self.assertEqual((report["zone_id"], report["volume_l"], report["duration_s"]), ("plot-1a", 450.0, 900))
+        await bench.clock.advance(1800)
+        await settle()
+        [leak] = [one for one in bench.broker.of("reading") if one["sensor_id"].endswith(".plot-1a")]
+        self.assertEqual(leak["zone_id"], "plot-1a")
+        self.assertEqual([(one["volume_l"], one["leak_s"]) for one in leak["samples"]], [(450.0, 900)])
         await bench.stop()
 
     async def test_a_drop_and_a_run_are_no_leak(self):

@@ -52,6 +52,16 @@ class TheGateway(GatewayTestCase):
         self.assertEqual((acks[1]["duration_s"], acks[1]["volume_l"]), (600, 600))
         await bench.stop()
 
+    async def test_a_sample_says_that_its_clock_is_not_trusted(self):
+        """A board that no time server has told dates its samples by a guess, and says so with each."""
+        bench = Bench()
+        bench.clock.trusted = lambda: False
+        await bench.start()
+        await bench.clock.advance(3600)
+        clocks = {sample["clock"] for reading in bench.broker.of("reading") for sample in reading["samples"]}
+        self.assertEqual(clocks, {"estimated"})
+        await bench.stop()
+
     async def test_a_probe_in_percent_is_caught(self):
         """An impossible value becomes a missing one, and is reported once."""
         bench = Bench()
@@ -59,7 +69,9 @@ class TheGateway(GatewayTestCase):
         await bench.start()
         await bench.clock.advance(3600)
         self.assertTrue(bench.broker.of("reading")[0]["samples"][0]["vwc"] is None)
-        self.assertEqual(bench.broker.of("error")[0]["code"], "bad_value")
+        self.assertEqual(bench.broker.of("reading")[0]["samples"][0]["out_of_range"], {"vwc": 19.0})
+        report = bench.broker.of("error")[0]
+        self.assertEqual((report["code"], report["sensor_id"]), ("bad_value", NAME + ".soil-a"))
         await bench.stop()
 
     async def test_no_status_waits_in_the_place_of_readings(self):

@@ -16,10 +16,10 @@ GOLDEN = (
     ("command", "command.json", topics.command(GATEWAY)),
     ("command", "command_stop_all.json", topics.command("all")),
     ("ack", "ack.json", topics.ack(GATEWAY)),
-    ("status", "status.json", topics.STATUS),
+    ("status", "status.json", topics.status(GATEWAY)),
     ("update", "update.json", topics.UPDATES),
-    ("error", "error.json", topics.ERRORS),
-    ("diagnostics", "diagnostics.json", topics.DIAGNOSTICS),
+    ("error", "error.json", topics.errors(GATEWAY)),
+    ("diagnostics", "diagnostics.json", topics.diagnostics(GATEWAY)),
 )
 TOPIC_OF = {kind: topic for kind, name, topic in GOLDEN if "_" not in name}
 
@@ -187,7 +187,13 @@ class Topics(unittest.TestCase):
     def test_foreign_topics(self):
         """A topic that is none of ours, or has a wildcard or an empty level, is refused."""
         strangers = ["", "irrigation/sensors//data", "irrigation/sensors/+/data", "irrigation/control/#", "$SYS/x"]
-        strangers += ["irrigation/sensors/no-dot/data", "irrigation/control/a/b/ack", "irrigation/gateway/status/"]
+        strangers += [
+            "irrigation/sensors/no-dot/data",
+            "irrigation/control/a/b/ack",
+            "irrigation/gateway/status/",
+            "irrigation/errors/",
+            "irrigation/errors/a/b",
+        ]
         for topic in strangers:
             self.assertTrue(isinstance(refused("reading", example("reading.json"), topic), TopicError))
 

@@ -334,6 +334,34 @@ class Rule5Rejections(unittest.TestCase):
         self.assert_rejected(bench, "stale_epoch", epoch=6)
         self.assertEqual(bench.valves.epochs, {"plot-1a": 7, "plot-1b": 0})
 
+    def test_a_stale_epoch_is_answered_with_the_boards_own(self):
+        """A service that lost its store learns from the rejection where to go on; the ack's epoch is the command's."""
+        bench = Bench()
+        bench.send(epoch=2000001, duration_s=1)
+        bench.after(1)
+        bench.reboot()
+        for _ in range(2):  # a repeat tells it too
+            self.assert_rejected(bench, "stale_epoch", epoch=6)
+            self.assertEqual((bench.acks[-1]["epoch"], bench.acks[-1]["held_epoch"]), (6, 2000001))
+        bench.send(epoch=2000002, command_id="next")
+        self.assertEqual(bench.answers()[-1], ("started", "ok"))
+        self.assertTrue("held_epoch" not in bench.acks[-1])
+
+    def test_a_late_close_never_lowers_an_epoch(self):
+        """An open that was overtaken stays shut, though an older close comes between."""
+        bench = Bench()
+        bench.send(epoch=5, duration_s=1)
+        bench.after(1)
+        bench.send("close", command_id="late", epoch=3)
+        del bench.log[:]
+        self.assert_rejected(bench, "stale_epoch", epoch=4)
+
+    def test_a_stop_drives_valves_that_are_believed_shut(self):
+        """A relay that moved by itself, or stuck, is told again to shut."""
+        bench = Bench()
+        bench.send("stop_all", command_id="stop", epoch=0)
+        self.assertEqual(bench.moved(), [("close", "plot-1a"), ("close", "plot-1b")])
+
     def test_close_raises_the_epoch_of_a_shut_valve(self):
         """An open that a later close overtook does not run, not even after a reboot."""
         bench = Bench()

@@ -1,0 +1,127 @@
+"""What gateways say of themselves, and what somebody merely says in their name.
+
+A report on a gateway's own topic is that gateway's: the broker lets nobody else publish there. It is for people, and
+for the gateway's own alarms and epochs; what is believed of a zone comes from its readings and acks alone. On the
+topics of older firmware everybody may speak for everybody, so what comes there is shown as unproven, and that is all.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from compute_service import commands
+from compute_service.alarms import AlarmWatch
+from compute_service.domain.ports import Store
+from compute_service.domain.units import HOUR_S
+from compute_service.domain.zone import Zone
+from compute_service.untrusted_reports import one_line
+
+if TYPE_CHECKING:
+    from protocol.events import Event, StatusEvent, UnprovenEvent
+    from protocol.messages import ErrorReport, Status
+
+UNPROVEN_AGAIN_S = HOUR_S  # what is said in a gateway's name is shown so often, whoever floods the old topics
+
+log = logging.getLogger(__name__)
+
+Note = Callable[[str, str | None, str | None, Mapping[str, Any]], None]  # kind, zone_id, gateway_id, body
+Refuse = Callable[[str, str, str], None]  # thing, what, why
+
+
+class GatewayReports:
+    """Takes in statuses and error reports, inside the caller's transaction."""
+
+    def __init__(self, store: Store, record: "Callable[[Event], None]", note: Note, refuse: Refuse) -> None:
+        self._store, self._record, self._note, self._refuse = store, record, note, refuse
+        self._last_status: dict[str, tuple[str, str]] = {}  # of each gateway: its state, its boot
+        self._wills: dict[str, Status] = {}  # of the gateways of which nothing was heard since
+        self._unproven_at: dict[tuple[str, str], int] = {}  # when something was last shown: of whom, of which kind
+        self._zones: Mapping[str, Zone] = {}
+
+    def go_by(self, zones: Mapping[str, Zone], alarms: AlarmWatch) -> None:
+        """Go by these zones and alarms from now on."""
+        self._zones, self._alarms = zones, alarms
+
+    def start(self) -> None:
+        """Take up again what was heard before."""
+        for row in self._store.updates.gateways():
+            last: Any = row["status"]
+            self._keep_will(last)
+
+    def status(self, status: "Status", now: int) -> None:
+        """A gateway's status on its own topic, or its last will, which is a hint."""
+        gateway_id = status["gateway_id"]
+        self._hear_epochs(gateway_id, status.get("epochs") or {})
+        open_valves = status.get("open_valves")
+        if open_valves is not None:  # a gateway tells of its own valves
+            status = {**status, "open_valves": [name for name in open_valves if self._may_tell_of(gateway_id, name)]}
+        self._save(status, now)
+        state, boot_id = status["state"], status["boot_id"]
+        if self._last_status.get(gateway_id) == (state, boot_id):
+            return
+        self._last_status[gateway_id] = (state, boot_id)  # a gateway that is gone, or back, or booted, is news
+        event: StatusEvent = {
+            "at": now,
+            "kind": "status",
+            "gateway_id": gateway_id,
+            "state": state,
+            "boot_id": boot_id,
+            "reset_cause": status.get("reset_cause"),
+        }
+        self._record(event)
+        self._note("status", None, gateway_id, {"state": state, "reset_cause": status.get("reset_cause")})
+
+    def speaks(self, gateway_id: str, now: int) -> None:
+        """A reading or an ack of it came: whatever its will said, it is there."""
+        if will := self._wills.get(gateway_id):
+            self.status({**will, "state": "online"}, now)
+
+    def error(self, report: "ErrorReport", now: int) -> None:
+        """A gateway reports what is wrong at it."""
+        gateway_id, code, text = report["gateway_id"], report["code"], report["text"]
+        log.warning("%s reports %s: %s", gateway_id, code, one_line(text))
+        boot_id = report["boot_id"]
+        self._record(
+            {"at": now, "kind": "error", "gateway_id": gateway_id, "boot_id": boot_id, "code": code, "text": text}
+        )
+        about = {name: report[name] for name in ("zone_id", "volume_l", "duration_s") if report.get(name) is not None}
+        self._note("error", None, gateway_id, {"code": code, "text": text, **about})
+
+    def unproven(self, topic: str, kind: str, message: Mapping[str, Any], now: int) -> None:
+        """Somebody, perhaps a gateway of older firmware, says this in the name of a gateway."""
+        named = message["gateway_id"]
+        self._store.updates.count("unproven_messages")
+        shown_at = self._unproven_at.get((named, kind))
+        if shown_at is not None and 0 <= now - shown_at < UNPROVEN_AGAIN_S:
+            return
+        self._unproven_at[named, kind] = now
+        text = str(message.get("text") or message.get("state") or "")
+        log.warning("unproven, in the name of %s on %s: %s", named, topic, one_line(text))
+        event: UnprovenEvent = {"at": now, "kind": "unproven", "named": named, "topic": topic, "text": text}
+        self._record(event)
+        self._note("unproven", None, None, {"named": named, "topic": topic, "text": text})
+
+    def _hear_epochs(self, gateway_id: str, epochs: Mapping[str, int]) -> None:
+        for zone_id, epoch in epochs.items():
+            zone = self._zones.get(zone_id)  # not every valve is used
+            if zone is None:
+                continue
+            if zone.gateway_id != gateway_id:
+                self._refuse(gateway_id, f"epoch of {zone_id}", f"that is a zone of {zone.gateway_id} by the settings")
+            elif not commands.hear_epoch(self._store.commands, zone_id, epoch):
+                self._refuse(gateway_id, f"epoch of {zone_id}", f"claims epoch {epoch}, which no count of runs reaches")
+
+    def _may_tell_of(self, gateway_id: str, zone_id: str) -> bool:
+        zone = self._zones.get(zone_id)
+        return zone is None or zone.gateway_id == gateway_id
+
+    def _save(self, status: "Status", now: int) -> None:
+        self._store.updates.save_gateway(status, now)
+        self._alarms.hear_status(status, now)
+        self._keep_will(status)
+
+    def _keep_will(self, status: "Status") -> None:
+        """A gateway that takes leave itself tells how long it has run; its will was written before it could know."""
+        self._wills.pop(status["gateway_id"], None)
+        if status["state"] == "offline" and status.get("uptime_s") is None:
+            self._wills[status["gateway_id"]] = status
