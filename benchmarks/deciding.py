@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from agronomy.units import HOUR_S
 from compute_service.adapters import crops_table
 from compute_service.domain.conditions import Conditions
 from compute_service.domain.decide import Run, ZoneState, decide
-from compute_service.domain.units import HOUR_S
 from compute_service.domain.zone import PlacedProbe, Zone, zone_of
 from compute_service.domain.zone_model import Sample, Water, WeatherHour, ZoneModel, advance, commanded
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from agronomy.units import DAY_S, HOUR_S
 from checked_yaml.checks import did_you_mean
 from compute_service.domain.alarm_kinds import BUDGETS, KINDS, SERVICE_STILL, service_still
 from compute_service.domain.alarms import (
@@ -27,7 +28,6 @@ from compute_service.domain.alarms import (
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.model_check import ModelError
 from compute_service.domain.ports import Beat, CommandRow, JournalRow, Store
-from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import ZoneModel
 from compute_service.errors import AlarmError

@@ -264,8 +264,8 @@ def _find_back(log: CommandLog, command: CommandRow, ack: "Ack") -> None:
     Older firmware rejects a stale epoch without telling its own: twice as much with each try finds it soon.
     """
     if ack["code"] == "stale_epoch" and command.zone_id is not None:
-        held = ack.get("held_epoch")
-        hear_epoch(log, command.zone_id, held if held is not None else 2 * command.message["epoch"])
+        own_epoch = ack.get("held_epoch")
+        hear_epoch(log, command.zone_id, own_epoch if own_epoch is not None else 2 * command.message["epoch"])
 
 
 def answers(ack: "Ack", command: CommandRow) -> bool:

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from agronomy.units import CALENDAR_MM_A_WEEK
 from compute_service.domain.decide import REMEDIES
-from compute_service.domain.units import CALENDAR_MM_A_WEEK
 
 Row = Mapping[str, Any]
 

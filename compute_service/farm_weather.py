@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from agronomy.units import DAY_S, HOUR_S
 from compute_service.domain import hourly_weather
 from compute_service.domain.conditions import Samples, conditions
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.hourly_weather import GatewayWeather, HourRecord
 from compute_service.domain.ports import ZoneMemory
-from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.domain.zone import Config
 from protocol import physics
 
@@ -86,9 +86,9 @@ class FarmWeather:
         since = begin if silent_since is None else silent_since
         samples = self._memory.weather(gateway_id, begin, end)
         for name in (gateway_id, *self._stations):
-            found = samples if name == gateway_id else self._memory.weather(name, begin, end)
-            if found and found[-1]["measured_at"] >= since:
-                return found
+            of_station = samples if name == gateway_id else self._memory.weather(name, begin, end)
+            if of_station and of_station[-1]["measured_at"] >= since:
+                return of_station
         return samples
 
 

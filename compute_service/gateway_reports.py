@@ -9,10 +9,10 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from agronomy.units import HOUR_S
 from compute_service import commands
 from compute_service.alarms import AlarmWatch
 from compute_service.domain.ports import Store
-from compute_service.domain.units import HOUR_S
 from compute_service.domain.zone import Zone
 from compute_service.untrusted_reports import one_line
 
@@ -89,17 +89,17 @@ class GatewayReports:
 
     def unproven(self, topic: str, kind: str, message: Mapping[str, Any], now: int) -> None:
         """Somebody, perhaps a gateway of older firmware, says this in the name of a gateway."""
-        named = message["gateway_id"]
+        name = message["gateway_id"]
         self._store.updates.count("unproven_messages")
-        shown_at = self._unproven_at.get((named, kind))
+        shown_at = self._unproven_at.get((name, kind))
         if shown_at is not None and 0 <= now - shown_at < UNPROVEN_AGAIN_S:
             return
-        self._unproven_at[named, kind] = now
+        self._unproven_at[name, kind] = now
         text = str(message.get("text") or message.get("state") or "")
-        log.warning("unproven, in the name of %s on %s: %s", named, topic, one_line(text))
-        event: UnprovenEvent = {"at": now, "kind": "unproven", "named": named, "topic": topic, "text": text}
+        log.warning("unproven, in the name of %s on %s: %s", name, topic, one_line(text))
+        event: UnprovenEvent = {"at": now, "kind": "unproven", "named": name, "topic": topic, "text": text}
         self._record(event)
-        self._note("unproven", None, None, {"named": named, "topic": topic, "text": text})
+        self._note("unproven", None, None, {"named": name, "topic": topic, "text": text})
 
     def _hear_epochs(self, gateway_id: str, epochs: Mapping[str, int]) -> None:
         for zone_id, epoch in epochs.items():

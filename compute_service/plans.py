@@ -13,6 +13,8 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from agronomy.refill import net_mm
+from agronomy.units import DAY_S, HOUR_S
 from compute_service import commands
 from compute_service.adapters import crops_table
 from compute_service.domain.decide import ZoneState
@@ -22,9 +24,7 @@ from compute_service.domain.model_check import ModelError
 from compute_service.domain.orders import Hold, in_force
 from compute_service.domain.plan import HORIZON_S, HourAhead, Standpoint, ZonePlan, plan, weather_ahead
 from compute_service.domain.ports import Store
-from compute_service.domain.refill import net_mm
 from compute_service.domain.shared_pump import Pump, Use, share
-from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.domain.zone import Zone
 from compute_service.domain.zone_model import WeatherHour, ZoneModel
 

@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 
+from agronomy.units import DAY_S
 from compute_service.adapters import crops_table
 from compute_service.domain.decide import Decision
 from compute_service.domain.inputs import Inputs, conclude, zone_from
 from compute_service.domain.model_check import ModelError
 from compute_service.domain.ports import DecisionBook, DecisionRow
-from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Zone
 from compute_service.domain.zone_model import ZoneModel
 

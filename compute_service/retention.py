@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from agronomy.units import DAY_S, HOUR_S
 from compute_service.domain.ports import Store
-from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.journal import KINDS
 
 DECISION_NOTES_S = 2 * DAY_S  # in the journal, that there was a decision; the book of decisions has it whole

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agronomy.units import DAY_S
 from compute_service import commands, events, journal, settings, untrusted_reports
 from compute_service.alarms import AlarmWatch
 from compute_service.domain.decide import FUTURE_S, Decision
@@ -30,7 +31,6 @@ from compute_service.domain.orders import (
     overtaken,
 )
 from compute_service.domain.ports import Store, UpdateRow
-from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import Sample
 from compute_service.errors import ComputeError

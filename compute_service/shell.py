@@ -12,6 +12,7 @@ from contextlib import closing
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from agronomy.units import DAY_S
 from compute_service import orders
 from compute_service.adapters import forecast_source
 from compute_service.adapters.sqlite.store import SqliteStore
@@ -23,7 +24,6 @@ from compute_service.domain.forecast import Forecast
 from compute_service.domain.orders import DONE, UNDER_WAY, WAITING, Order, OrderRow, clock, hold_check, in_force
 from compute_service.domain.plan import ZonePlan, held_until
 from compute_service.domain.ports import Store
-from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config
 from compute_service.errors import OrderError
 from compute_service.plans import Planner, hindsight

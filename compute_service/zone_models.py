@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from agronomy.units import DAY_S
 from compute_service.domain import hourly_weather, model_check
 from compute_service.domain.conditions import Conditions
 from compute_service.domain.decide import Decision, ZoneState
@@ -19,7 +20,6 @@ from compute_service.domain.inputs import Inputs, ahead, conclude, digest, zone_
 from compute_service.domain.model_check import ModelError
 from compute_service.domain.orders import ManualRun, in_force
 from compute_service.domain.ports import DecisionBook, Store
-from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config, Zone
 from compute_service.domain.zone_model import ZoneModel
 
@@ -171,13 +171,16 @@ def rebuilt(book: DecisionBook, zone: Zone) -> ZoneModel | None:
     if not last:
         return None
     until, model, is_known = last[0]["at"], None, False
-    for row, kept in book.with_inputs(until // DAY_S * DAY_S, until + 1):
+    for row, inputs_row in book.with_inputs(until // DAY_S * DAY_S, until + 1):
         if row["zone_id"] != zone.zone_id:
             continue
         try:
-            if "model" in kept:
-                model, is_known = ZoneModel.from_json(zone.place, kept["model"]) if kept["model"] else None, True
-            inputs = Inputs.from_json(kept)
+            if "model" in inputs_row:
+                model, is_known = (
+                    ZoneModel.from_json(zone.place, inputs_row["model"]) if inputs_row["model"] else None,
+                    True,
+                )
+            inputs = Inputs.from_json(inputs_row)
             hours = tuple(hour for hour in inputs.hours if hourly_weather.can_be(hour))
             if is_known:
                 _, model = _concluded(zone, model, replace(inputs, hours=hours), row["at"])

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from agronomy.units import DAY_S
 from compute_service.domain.orders import Hold, OrderRow
 from compute_service.domain.ports import Moment
-from compute_service.domain.units import DAY_S
 from console import timeline
 from console.answers import (
     ERRORS,

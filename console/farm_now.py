@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from agronomy.units import HOUR_S
 from compute_service import orders
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.alarms import AlarmRow, worst
 from compute_service.domain.orders import Hold, OrderRow, in_force
 from compute_service.domain.ports import Beat, DecisionRow, Moment
-from compute_service.domain.units import HOUR_S
 from compute_service.domain.zone import Config, Zone
 from compute_service.reading import SHUT, Valve, farm_of, last_decision, valves_of
 

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse
 
+from agronomy.units import DAY_S
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain import alarm_kinds
 from compute_service.domain.plan import PlannedRun
-from compute_service.domain.units import DAY_S
 from compute_service.plans import Planner
 from console import news, receipts, rows, timeline
 from console.errors import NotHereError

@@ -3,8 +3,8 @@
 import threading
 from typing import Any
 
+from agronomy.units import HOUR_S
 from compute_service.domain.plan import ZonePlan
-from compute_service.domain.units import HOUR_S
 from compute_service.plans import Planner
 from console.farm_now import FarmNow, ZoneNow
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from agronomy.units import DAY_S, HOUR_S
 from compute_service.domain.orders import Hold
 from compute_service.domain.ports import DecisionRow
-from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.reading import OPEN, OPENING, SHUT, Valve
 from console.farm_now import FORESEEN_S, FarmNow, ZoneNow
 from views import why

@@ -14,9 +14,9 @@ import polars
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from agronomy.units import CALENDAR_MM_A_WEEK
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.ports import Moment
-from compute_service.domain.units import CALENDAR_MM_A_WEEK
 from compute_service.domain.zone import Zone
 from console.errors import FormError
 from console.farm_now import FarmNow

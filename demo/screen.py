@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from compute_service.domain.units import CALENDAR_MM_A_WEEK
+from agronomy.units import CALENDAR_MM_A_WEEK
 from demo.job import DAY_S, Job
 
 # The rows of the closing table: text, key of the summary, unit.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compute_service.domain.units import CALENDAR_MM_A_WEEK
+from agronomy.units import CALENDAR_MM_A_WEEK
 from demo.audit import valve_bound_violations
 from demo.job import DAY_S, Job
 from demo.lake_facts import TABLES, LakeFacts

@@ -178,10 +178,10 @@ def _no_number(text):
 
 
 def _object(pairs):
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    value = dict(pairs)
+    if len(value) != len(pairs):
         raise ValueError("a name stands twice in one object")
-    return found
+    return value
 
 
 _LENIENT = sys.implementation.name == "micropython"

@@ -16,6 +16,7 @@ BASES = {
     "gateway": "gateway.errors.GatewayError",
     "firmware": "gateway.errors.GatewayError",
     "gateway_sim": "gateway_sim.errors.SimError",
+    "agronomy": "agronomy.errors.AgronomyError",
     "compute_service": "compute_service.errors.ComputeError",
     "lambda_functions": "lambda_functions.lake.errors.AggregateError",
     "certs": "certs.errors.CertsError",

@@ -17,6 +17,7 @@ ROOMS = (
     "compute_service",
     "lambda_functions",
     "certs",
+    "agronomy",
     "local_cloud",
     "field_time",
     "checked_yaml",
@@ -46,9 +47,9 @@ MOST_SHARE = 0.002  # of a room's bindings: what the codebases have that this on
 ALLOWED = {
     "lambda_functions/lake/checkpoint.py: processed": "a key of the journal on disk, written by the name of its field",
     "local_cloud/topic_rule.py: received": "a count, beside `rejected` and `delivered`",
-    "compute_service/domain/fusion.py: used": "a key of the belief on disk, written by the name of its field",
-    "compute_service/domain/probes.py: STUCK": "a verdict's name on disk and in the report's words",
-    "compute_service/domain/strategy.py: counted": "a share, as docs/water.md names it",
+    "agronomy/fusion.py: used": "a key of the belief on disk, written by the name of its field",
+    "agronomy/probes.py: STUCK": "a verdict's name on disk and in the report's words",
+    "agronomy/strategy.py: counted": "a share, as docs/water.md names it",
 }
 # Words of a theatre, and words that no reader of another project would look for.
 STRANGE = ("cast", "company", "desk", "gauss", "hearsay", "link", "scenery", "stage", "story")

@@ -17,6 +17,7 @@ OURS = {
     "firmware",
     "gateway",
     "gateway_sim",
+    "agronomy",
     "compute_service",
     "lambda_functions",
     "certs",
@@ -62,7 +63,7 @@ THINKING = frozenset(
 HEAVY = frozenset(
     {"yaml", "urllib.request", "urllib.parse", "http.client", "sqlite3", "logging", "numpy", "eto", "socket", "pathlib"}
 )
-DOMAIN = "compute_service.domain compute_service.errors protocol"
+DOMAIN = "agronomy compute_service.domain compute_service.errors protocol"
 HARDWARE = BOARD | {"machine", "network", "esp32", "onewire", "ds18x20"}
 ANY = None
 
@@ -93,11 +94,12 @@ ROWS = (
     ),  # types; scripts/check_firmware.py sees to that
     row("firmware/*", "protocol firmware gateway"),  # build.py, flash.py and __main__.py, which run on the host
     row("gateway_sim/*", "protocol gateway gateway_sim field_time checked_yaml"),
-    row("compute_service/domain/evapotranspiration.py", DOMAIN, THINKING | {"numpy", "eto"}),
+    row("agronomy/evapotranspiration.py", "agronomy", THINKING | {"numpy", "eto"}),
+    row("agronomy/*", "agronomy", THINKING),
     row("compute_service/domain/*", DOMAIN, THINKING),
     row("compute_service/adapters/*", f"{DOMAIN} compute_service.adapters checked_yaml"),
-    row("compute_service/alarm_notices/*", "protocol compute_service checked_yaml notices"),
-    row("compute_service/*", "protocol compute_service checked_yaml"),
+    row("compute_service/alarm_notices/*", "protocol agronomy compute_service checked_yaml notices"),
+    row("compute_service/*", "protocol agronomy compute_service checked_yaml"),
     row("notices/*", "notices"),
     row("lambda_functions/*", "protocol lambda_functions"),
     row("certs/*", "certs"),
@@ -105,7 +107,7 @@ ROWS = (
     row("checked_yaml/*", "checked_yaml"),
     row("web/*", "web"),
     row("console/metrics.py", "console integrations"),  # Prometheus is told the same there as by a process of its own
-    row("console/*", "console web views compute_service"),
+    row("console/*", "console web views agronomy compute_service"),
     row("local_cloud/*", "protocol certs field_time local_cloud"),
     row("integrations/*", f"{DOMAIN} compute_service web integrations"),
     row("views/*", f"{DOMAIN} views"),

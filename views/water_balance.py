@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from statistics import median
 
-from compute_service.domain.units import CALENDAR_MM_A_WEEK
+from agronomy.units import CALENDAR_MM_A_WEEK
 from views.events import Document
 from views.language import Language
 from views.zone_chart import Plot

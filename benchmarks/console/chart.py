@@ -6,9 +6,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from playwright.sync_api import Browser, Route
 
+from agronomy.units import DAY_S
 from benchmarks.console.browser import MeteredPage
 from benchmarks.console.table import Ratio
-from compute_service.domain.units import DAY_S
 from tests.compute_service.bench import NOON
 
 MOST = 2.0

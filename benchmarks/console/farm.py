@@ -11,10 +11,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from agronomy.units import DAY_S
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.inputs import config_text
 from compute_service.domain.ports import Beat
-from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config, Zone
 from compute_service.retention import DECISION_NOTES_S
 from protocol import topics

@@ -18,10 +18,10 @@ from unittest.mock import patch
 
 import httpx
 
+from agronomy.units import DAY_S
 from benchmarks.console.farm import Size
 from benchmarks.console.table import Ratio
 from compute_service.adapters.sqlite.database import Database
-from compute_service.domain.units import DAY_S
 from console.__main__ import house_of
 from console.app import make_app
 from console.pages import LANES

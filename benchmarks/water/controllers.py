@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from agronomy import balance, crops, fusion, probes, strategy
+from agronomy.strategy import Need
 from benchmarks import DAY_S
 from benchmarks.water.instruments import PROBE_DEPTHS_M, Known, Seen
 from benchmarks.water.policies import Policy
 from compute_service.adapters import crops_table
-from compute_service.domain import balance, crops, fusion, probes, strategy
-from compute_service.domain.strategy import Need
 
 CROPS = {"Maize": "maize", "Tomato": "tomato", "Potato": "potato", "SugarBeet": "sugar_beet"}  # AquaCrop's name: ours
 

@@ -8,9 +8,14 @@ from typing import Any
 
 import yaml
 
-from compute_service.domain.crops import Crop, CropError
+from agronomy.crops import Crop
+from compute_service.errors import ComputeError
 
 _FILE = Path(__file__).with_name("crops.yaml")
+
+
+class UnknownCropError(ComputeError):
+    """No such crop, or no such calendar of it, in the tables; the text names what is near."""
 
 
 def names() -> tuple[str, ...]:
@@ -19,19 +24,22 @@ def names() -> tuple[str, ...]:
 
 
 def calendars(name: str) -> tuple[str, ...]:
-    """Where, and when planted, the tables know the stages of a crop; the first is the default. Raises CropError."""
+    """Where, and when planted, the tables know the stages of a crop; the first is the default.
+
+    Raises UnknownCropError.
+    """
     return tuple(_row(name)[1]["days"])
 
 
 def crop(name: str, calendar: str | None = None, *, rainfed: bool = False) -> Crop:
-    """A crop of the tables by its English or Brazilian name; raises CropError.
+    """A crop of the tables by its English or Brazilian name; raises UnknownCropError.
 
     Rainfed roots go deeper than those that irrigation is planned for.
     """
     key, row = _row(name)
     days = row["days"]
     if calendar is not None and calendar not in days:
-        raise CropError(f"{name}: no calendar {calendar!r}{_near(calendar, days)}; known: {', '.join(days)}")
+        raise UnknownCropError(f"{name}: no calendar {calendar!r}{_near(calendar, days)}; known: {', '.join(days)}")
     lengths = days[calendar] if calendar is not None else next(iter(days.values()))
     return Crop(
         name=key,
@@ -59,7 +67,7 @@ def _row(name: str) -> tuple[str, dict[str, Any]]:
     rows = _tables()
     key = next((key for key, row in rows.items() if name in {key, row["pt"]}), None)
     if key is None:
-        raise CropError(f"no crop {name!r}{_near(name, rows)}; known: {', '.join(rows)}")
+        raise UnknownCropError(f"no crop {name!r}{_near(name, rows)}; known: {', '.join(rows)}")
     return key, rows[key]
 
 

@@ -18,9 +18,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from agronomy.units import DAY_S, HOUR_S
 from compute_service.domain.extraterrestrial import most_et0_mm_d
 from compute_service.domain.forecast import Forecast, ForecastHour
-from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.errors import ComputeError
 from protocol import messages, physics
 
@@ -57,7 +57,7 @@ class Forecasts:
         try:
             self.newest = load(self._source, now, latitude_deg=self._latitude_deg)
             self._due_at = now + FETCH_EVERY_S
-            if self.newest.refused:
+            if self.newest.flaws:
                 self._count("forecasts_with_values_refused")
         except ForecastError as error:
             log.warning("%s; it is tried again in %d min", error, TRY_AGAIN_S // 60)
@@ -107,7 +107,7 @@ def parse(text: bytes, fetched_at: int, source: str = "forecast", latitude_deg: 
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         shape = 'want {"hourly": {"time": [...], "precipitation": [...]}, "hourly_units": {...}}'
         raise ForecastError(f"{source}: is no forecast: {type(error).__name__} {error!s:.200}; {shape}") from error
-    for one in forecast.refused:
+    for one in forecast.flaws:
         log.warning("%s: refused: %s", source, one)
     return forecast
 
@@ -120,14 +120,14 @@ def _read(document: Mapping[str, Any], fetched_at: int, latitude_deg: float | No
     times = [_unix(time, int(offset)) for time in hourly["time"][:MOST_HOURS]]
     if any(later - early != HOUR_S for early, later in pairwise(times)):
         raise ValueError("times are not an hour apart")
-    columns, refused = {}, []
+    columns, flaws = {}, []
     for field, (names, table) in QUANTITIES.items():
         columns[field], why = _possible(field, _column(hourly, units, names, table, len(times)), times, latitude_deg)
-        refused += [why] if why else []
+        flaws += [why] if why else []
     # Open-Meteo's sums are of the hour that ends at its time, so rain told at 15:00 fell from 14:00 on.
     rain, et0 = ([*values[1:], None] for values in (columns["rain_mm"], columns["et0_mm"]))
     rows = zip(times, rain, columns["temperature_c"], columns["wind_m_s"], et0, strict=True)
-    return Forecast(fetched_at, tuple(ForecastHour(*row) for row in rows), tuple(refused))
+    return Forecast(fetched_at, tuple(ForecastHour(*row) for row in rows), tuple(flaws))
 
 
 def _unix(time: str | int, offset_s: int) -> int:
@@ -154,12 +154,12 @@ def _possible(
 def _too_much(field: str, values: Sequence[float | None], times: Sequence[int], latitude_deg: float | None) -> str:
     """Why no 24 hours on Earth have so much of something, of the first that would; nothing if all could be."""
     unit, _, most, _ = physics.LIMITS[DAY_LIMITS[field]]
-    told = [value or 0.0 for value in values]
-    for end in range(1, len(told) + 1):
+    amounts = [value or 0.0 for value in values]
+    for end in range(1, len(amounts) + 1):
         begin = max(end - DAY_H, 0)
         if field == "et0_mm" and latitude_deg is not None and begin % DAY_H == 0:
             most = most_et0_mm_d(latitude_deg, times[begin])
-        if (total := sum(told[begin:end])) > most:
+        if (total := sum(amounts[begin:end])) > most:
             return f"all of {field}: {total:g} mm within a day; {most:.4g} {unit} can be"
     return ""
 

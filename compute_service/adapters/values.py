@@ -7,10 +7,9 @@ from typing import Any
 
 import yaml
 
+from agronomy.units import DAY_S, HOUR_S
 from checked_yaml import checks
 from compute_service.adapters import crops_table
-from compute_service.domain.crops import CropError
-from compute_service.domain.units import DAY_S, HOUR_S
 from protocol import topics
 
 HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
@@ -54,7 +53,7 @@ def crop(value: Any) -> str | None:
         return why
     try:
         crops_table.crop(value)
-    except CropError as error:
+    except crops_table.UnknownCropError as error:
         return str(error)
     return None
 

@@ -11,14 +11,15 @@ from typing import Any
 
 import yaml
 
+from agronomy.site import POLAR_DEG, Site
+from agronomy.units import DAY_S
 from checked_yaml import checks, document
 from checked_yaml.checks import Check, did_you_mean
 from checked_yaml.errors import CheckedYamlError
 from checked_yaml.mapping import Cell, Mistakes, cells
 from compute_service.adapters import crops_table, values
 from compute_service.domain.constraints import MIN_RUN_S, Limits
-from compute_service.domain.units import DAY_S
-from compute_service.domain.zone import POLAR_DEG, Config, PlacedProbe, Site, Zone, zone_of
+from compute_service.domain.zone import Config, PlacedProbe, Zone, zone_of
 from compute_service.errors import ConfigError
 from protocol import topics
 from protocol.messages import MAX_RUN_S

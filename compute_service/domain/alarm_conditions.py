@@ -5,9 +5,9 @@ A condition of an alarm that already stands is laxer: here is the one place wher
 
 from collections.abc import Callable
 
+from agronomy.units import HOUR_S
 from compute_service.domain.alarms import UNKNOWN, Answer, Condition, FarmState, Finding, GatewayFacts, Subject
 from compute_service.domain.forecast import FRESH_S
-from compute_service.domain.units import HOUR_S
 
 MINUTE_S = 60
 SILENT_S = 3 * HOUR_S  # three statuses that did not come

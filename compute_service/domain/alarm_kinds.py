@@ -5,10 +5,10 @@ A further kind is a further row. What ends with a person's work says so in its w
 
 from collections.abc import Callable, Mapping
 
+from agronomy.units import DAY_S, HOUR_S
 from compute_service.domain import alarm_conditions as conditions
 from compute_service.domain.alarm_conditions import MINUTE_S
 from compute_service.domain.alarms import CRITICAL, FARM, NOTICE, WARNING, Alarm, AlarmKind, Condition, Words
-from compute_service.domain.units import DAY_S, HOUR_S
 
 SERVICE_STILL = "service_still"
 

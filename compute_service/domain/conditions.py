@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from compute_service.domain.units import HOUR_S
+from agronomy.units import HOUR_S
 from protocol.physics import LIMITS
 
 # What of a station's samples is kept: for ET0 by the hour, and for the conditions of a decision.

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from agronomy.units import DAY_S, HOUR_S
 from compute_service.domain.conditions import Conditions
 from compute_service.domain.forecast import Forecast
-from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.errors import ComputeError
 
 MIN_RUN_S = 60  # a shorter run fills the pipes and waters nothing

@@ -12,16 +12,17 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from compute_service.domain import constraints, strategy
-from compute_service.domain.balance import Account, stress
+from agronomy import strategy
+from agronomy.balance import Account, stress
+from agronomy.probes import STUCK
+from agronomy.refill import net_mm, refill
+from agronomy.strategy import Aim, Need
+from agronomy.units import CALENDAR_MM_A_WEEK, DAY_S, HOUR_S
+from compute_service.domain import constraints
 from compute_service.domain.conditions import Conditions
 from compute_service.domain.constraints import CONSTRAINTS, MIN_RUN_S, NOTHING_MEASURED, Check, Now, Wish
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.orders import HOLD_REMEDIES, OVERRULED, Hold, ManualRun, hold_check
-from compute_service.domain.probes import STUCK
-from compute_service.domain.refill import net_mm, refill
-from compute_service.domain.strategy import Aim, Need
-from compute_service.domain.units import CALENDAR_MM_A_WEEK, DAY_S, HOUR_S
 from compute_service.domain.zone import Zone
 from compute_service.domain.zone_model import Refilling, ZoneModel, usable
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from compute_service.domain.units import HOUR_S
+from agronomy.units import HOUR_S
 
 FRESH_S = 6 * HOUR_S  # weather models run every 6 h
 
@@ -25,7 +25,7 @@ class Forecast:
 
     fetched_at: int
     hours: tuple[ForecastHour, ...]
-    refused: tuple[str, ...] = ()
+    flaws: tuple[str, ...] = ()
 
     def is_fresh(self, now: int, most_s: int = FRESH_S) -> bool:
         """False once it is older than that, or from a clock that is ahead."""

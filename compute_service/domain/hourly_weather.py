@@ -9,11 +9,11 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from agronomy.evapotranspiration import HourMeans, WeatherError, hourly_et0, hourly_means
+from agronomy.site import Site
+from agronomy.units import HOUR_S
 from compute_service.domain.conditions import Conditions, Samples
-from compute_service.domain.evapotranspiration import HourMeans, WeatherError, hourly_et0, hourly_means
 from compute_service.domain.forecast import Forecast
-from compute_service.domain.units import HOUR_S
-from compute_service.domain.zone import Site
 from compute_service.domain.zone_model import ASSUMED_ET0_MM_D, WeatherHour
 from protocol import physics
 

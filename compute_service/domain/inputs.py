@@ -10,15 +10,16 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
+from agronomy.crops import Crop
+from agronomy.site import Site
+from agronomy.units import HOUR_S
 from compute_service.domain.conditions import Conditions
 from compute_service.domain.constraints import Limits
-from compute_service.domain.crops import Crop
 from compute_service.domain.decide import Decision, Run, ZoneState, decide
 from compute_service.domain.forecast import Forecast, ForecastHour
 from compute_service.domain.orders import Hold, ManualRun
 from compute_service.domain.tables import columns, rows
-from compute_service.domain.units import HOUR_S
-from compute_service.domain.zone import Config, PlacedProbe, Site, Zone, zone_of
+from compute_service.domain.zone import Config, PlacedProbe, Zone, zone_of
 from compute_service.domain.zone_model import Sample, Water, WeatherHour, ZoneModel, advance, commanded
 
 UNKNOWN = ZoneState()

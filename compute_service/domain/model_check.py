@@ -6,14 +6,14 @@ A model that fails is never kept, and one that was kept is not gone by: what cam
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from compute_service.domain.balance import State
-from compute_service.domain.probes import Probe
+from agronomy.balance import State
+from agronomy.probes import Probe
 from compute_service.errors import ComputeError
 from protocol.messages import LATEST
 from protocol.physics import LIMITS
 
 if TYPE_CHECKING:
-    from compute_service.domain.fusion import Belief
+    from agronomy.fusion import Belief
     from compute_service.domain.zone_model import ZoneModel
 
 DEEPEST_M = 5.0  # of roots, as the zones file has it

@@ -13,17 +13,18 @@ from dataclasses import dataclass, replace
 from statistics import mean, pstdev
 from typing import NamedTuple
 
-from compute_service.domain import balance, constraints, crops, strategy
-from compute_service.domain.balance import Account, Weather
+from agronomy import balance, crops, strategy
+from agronomy.balance import Account, Weather
+from agronomy.crops import Kc
+from agronomy.fusion import TUNING
+from agronomy.refill import net_mm, refill
+from agronomy.strategy import Aim, Need
+from agronomy.units import DAY_S, HOUR_S
+from compute_service.domain import constraints
 from compute_service.domain.constraints import MIN_RUN_S, RAIN_TRUST, Now, Wish
-from compute_service.domain.crops import Kc
 from compute_service.domain.decide import ADVICE, REFILL_S, REST_MM, REST_SHARE
 from compute_service.domain.forecast import Forecast
-from compute_service.domain.fusion import TUNING
 from compute_service.domain.orders import Hold, clock, end_of_day, hold_check
-from compute_service.domain.refill import net_mm, refill
-from compute_service.domain.strategy import Aim, Need
-from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.domain.zone import Zone
 from compute_service.domain.zone_model import ASSUMED_ET0_MM_D, Refilling, WeatherHour, ZoneModel
 

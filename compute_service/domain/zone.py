@@ -1,48 +1,26 @@
 """A farm's zones as its owner describes them: soil, crop, probes, emitters, and what is allowed."""
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from compute_service.domain.balance import Soil
+from agronomy.balance import Soil
+from agronomy.crops import Crop
+from agronomy.errors import AgronomyError
+from agronomy.refill import Emitters
+from agronomy.site import Site
+from agronomy.strategy import STRATEGY, Strategy
+from agronomy.units import DAY_S
 from compute_service.domain.constraints import NO_LIMITS, Limits
-from compute_service.domain.crops import Crop
-from compute_service.domain.refill import Emitters
-from compute_service.domain.strategy import STRATEGY, Strategy
-from compute_service.domain.units import DAY_S
 from compute_service.errors import ComputeError
 
 MOST_EVAPORABLE = 0.7  # of the surface's water, that coarse soils give off easily (FAO-56, table 19)
-POLAR_DEG = 66.0  # nearer to a pole there are days without a sunset, for which FAO-56 has no equation
 
 
-class SiteError(ComputeError):
-    """A place on Earth that cannot be, or where FAO-56 has no equations; the text says what it should be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where the weather is measured; east and north are positive."""
-
-    latitude_deg: float
-    longitude_deg: float
-    elevation_m: float
-    _: KW_ONLY
-    wind_height_m: float = 2.0
-    coastal: bool = False
-    arid: bool = False
-
-    def __post_init__(self) -> None:
-        if not -POLAR_DEG <= self.latitude_deg <= POLAR_DEG:
-            raise SiteError(f"latitude {self.latitude_deg}: want -{POLAR_DEG:g} to {POLAR_DEG:g} degrees, north +")
-        if not -180 <= self.longitude_deg <= 180:
-            raise SiteError(f"longitude {self.longitude_deg}: want -180 to 180 degrees, east +")
-        if not -450 <= self.elevation_m <= 6000:
-            raise SiteError(f"elevation {self.elevation_m}: want -450 to 6000 m")
-        if not 0.5 <= self.wind_height_m <= 50:
-            raise SiteError(f"wind height {self.wind_height_m}: want 0.5 to 50 m above the ground")
+class ZoneError(ComputeError):
+    """Settings of a zone that come to no soil, crop or emitters that can be; the text says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +98,11 @@ class Zone:
 
 def zone_of(settings: Mapping[str, Any], crop: Crop) -> Zone:
     """The zone of such settings, by their names in Zone, and of its crop as the tables have it."""
-    return Zone(**settings, place=_place(settings, crop))
+    try:
+        place = _place(settings, crop)
+    except AgronomyError as error:
+        raise ZoneError(f"zone {settings['zone_id']}: {error}") from error
+    return Zone(**settings, place=place)
 
 
 def _place(settings: Mapping[str, Any], crop: Crop) -> Place:

@@ -9,16 +9,17 @@ from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
-from compute_service.domain import balance, crops, fusion, model_check
-from compute_service.domain.balance import Account, Soil, State, Weather
-from compute_service.domain.crops import Kc
-from compute_service.domain.fusion import Belief, Ground
+from agronomy import balance, crops, fusion
+from agronomy.balance import Account, Soil, State, Weather
+from agronomy.crops import Kc
+from agronomy.fusion import Belief, Ground
+from agronomy.probes import Probe, Verdict, hear, responded, weights
+from agronomy.refill import net_mm
+from agronomy.strategy import demand_mm
+from agronomy.units import DAY_S, HOUR_S
+from compute_service.domain import model_check
 from compute_service.domain.model_check import ModelError
-from compute_service.domain.probes import Probe, Verdict, hear, responded, weights
-from compute_service.domain.refill import net_mm
-from compute_service.domain.strategy import demand_mm
 from compute_service.domain.tables import columns, rows
-from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.domain.zone import Place, Zone
 
 ASSUMED_ET0_MM_D = 5.0  # while nothing else is known

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
 from statistics import median
 
-from compute_service.domain.probes import HEALTHY
+from agronomy.probes import HEALTHY
 from demo.faults.evidence import Evidence, Fault, Notice, Sample
 from demo.job import DAY_S
 from views.decisions import receipt_of

@@ -126,19 +126,21 @@ def _document(texts: pl.Series) -> io.BytesIO:
 def _repeating(heads: pl.DataFrame, samples: pl.DataFrame) -> list[int]:
     """The rows of heads in which a name may stand twice: fewer names have a value than are written with one."""
     names = ("v", "gateway_id", "sensor_id", "boot_id", "client_id", "received_at")
-    told = pl.sum_horizontal(pl.col(name).is_not_null() for name in names) + pl.col("places") + 1  # and `samples`
-    by_head = heads.select(twice=(pl.col("pairs") != told) | (pl.col("places") > 1))["twice"]
-    written = heads["inner_pairs"].sum()
+    names_count = (
+        pl.sum_horizontal(pl.col(name).is_not_null() for name in names) + pl.col("places") + 1
+    )  # and `samples`
+    by_head = heads.select(twice=(pl.col("pairs") != names_count) | (pl.col("places") > 1))["twice"]
+    pairs = heads["inner_pairs"].sum()
     columns = [name for name in samples.columns if name != "row"]
     if (
         not by_head.any()
         and heads["with_null"].null_count() == len(heads)
-        and written == sum(samples[name].count() for name in columns)
+        and pairs == sum(samples[name].count() for name in columns)
     ):
         return []
     values = samples.select("row", value=pl.sum_horizontal(pl.col(name).is_not_null() for name in columns))
-    kept = values.group_by("row", maintain_order=True).agg(pl.col("value").sum())
-    table = heads.with_row_index("row").join(kept, on="row", how="left")
+    sums = values.group_by("row", maintain_order=True).agg(pl.col("value").sum())
+    table = heads.with_row_index("row").join(sums, on="row", how="left")
     few = (table["inner_pairs"] != table["value"]).fill_null(True)
     return (by_head | few | _with_null_twice(heads["with_null"])).arg_true().to_list()
 
@@ -147,8 +149,8 @@ def _with_null_twice(bodies: pl.Series) -> pl.Series:
     """Whether a name stands twice in a sample of each; only of those that hold a null is there a text, else null."""
     texts = bodies.to_frame("text").with_row_index("row").drop_nulls()
     texts = texts.with_columns(pl.col("text").str.split("}")).explode("text")
-    told = pl.sum_horizontal(pl.col("text").str.contains(f'"{name}"', literal=True) for name in _SAMPLE)
-    bad = texts.filter(pl.col("text").str.count_matches(":", literal=True) != told)["row"]
+    names_count = pl.sum_horizontal(pl.col("text").str.contains(f'"{name}"', literal=True) for name in _SAMPLE)
+    bad = texts.filter(pl.col("text").str.count_matches(":", literal=True) != names_count)["row"]
     return pl.int_range(len(bodies), dtype=pl.UInt32, eager=True).is_in(bad.implode())
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from agronomy.units import HOUR_S
 from compute_service.domain.alarms import (
     Alarm,
 )
 from compute_service.domain.constraints import Limits
 from compute_service.domain.forecast import Forecast, ForecastHour
-from compute_service.domain.units import HOUR_S
 from compute_service.settings import Change, Document
 from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, zone

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from agronomy.site import Site
 from compute_service.adapters import crops_table
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.ports import Beat, Store
-from compute_service.domain.zone import Config, Site, Zone, zone_of
+from compute_service.domain.zone import Config, Zone, zone_of
 from compute_service.service import Service
 from protocol import messages, topics
 

@@ -15,8 +15,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from compute_service.domain.evapotranspiration import DayMeans, gather
-from compute_service.domain.zone import Site
+from agronomy.evapotranspiration import DayMeans, gather
+from agronomy.site import Site
 
 CANTERBURY = Site(-43.6, 172.0, 500.0)
 DRUMMONDVILLE = Site(45.88, -72.48, 82.0, wind_height_m=10.0)

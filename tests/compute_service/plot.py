@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from compute_service.domain import balance, fusion
-from compute_service.domain.crops import Kc
-from compute_service.domain.probes import Probe, hear
+from agronomy import balance, fusion
+from agronomy.crops import Kc
+from agronomy.probes import Probe, hear
 from tests.compute_service.seasons import DEPTHS_M, FIELD_CAPACITY, KC, NAMES, ROOTS_M, WILTING_POINT, Hour
 
 SOIL = balance.Soil(FIELD_CAPACITY, WILTING_POINT)

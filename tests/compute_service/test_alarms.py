@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agronomy.units import HOUR_S
 from compute_service import alarms
 from compute_service.__main__ import main
 from compute_service.adapters.sqlite.store import SqliteStore
@@ -37,7 +38,6 @@ from compute_service.domain.alarms import (
     worst,
 )
 from compute_service.domain.ports import Beat
-from compute_service.domain.units import HOUR_S
 from compute_service.errors import AlarmError
 from tests.compute_service.alarm_farm import (
     BY_VERDICT,

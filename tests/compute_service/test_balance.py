@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pyfao56 import Irrigation, Model, Parameters  # type: ignore[import-untyped]
 from pyfao56 import Weather as TheirWeather
 
+from agronomy.balance import Account, Method, Soil, SoilError, State, Weather, adjusted_p, step, stress
+from agronomy.crops import Kc, kc
 from compute_service.adapters.crops_table import crop
-from compute_service.domain.balance import Account, Method, Soil, SoilError, State, Weather, adjusted_p, step, stress
-from compute_service.domain.crops import Kc, kc
 from tests.compute_service.days import Champion, champion
 
 SINGLE = Method(dual=False)

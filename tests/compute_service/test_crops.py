@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyfao56.tools.tables import FAO56Tables  # type: ignore[import-untyped]
 
+from agronomy import crops
+from agronomy.crops import CropError, kc
 from compute_service.adapters import crops_table
-from compute_service.adapters.crops_table import crop
-from compute_service.domain import crops
-from compute_service.domain.crops import CropError, kc
+from compute_service.adapters.crops_table import UnknownCropError, crop
 
 BEAN = replace(crop("green_bean"), days=(25, 25, 30, 20), single=(0.15, 1.19, 0.35))
 CALENDARS = [(name, calendar) for name in crops_table.names() for calendar in crops_table.calendars(name)]
@@ -128,9 +128,9 @@ def test_the_tables_climate_is_that_of_the_book() -> None:
 
 def test_an_unknown_crop_says_which_are_known() -> None:
     """A slip is answered with the nearest name; so is one in the calendar."""
-    with pytest.raises(CropError, match="did you mean 'tomato'"):
+    with pytest.raises(UnknownCropError, match="did you mean 'tomato'"):
         crop("tomatto")
-    with pytest.raises(CropError, match=r"did you mean 'tropics_december'.*usa_may"):
+    with pytest.raises(UnknownCropError, match=r"did you mean 'tropics_december'.*usa_may"):
         crop("soybean", "tropics_dezember")
 
 

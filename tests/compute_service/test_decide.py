@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agronomy.units import CALENDAR_MM_A_WEEK
 from compute_service.domain.conditions import Conditions
 from compute_service.domain.constraints import MIN_RUN_S, Limits
 from compute_service.domain.decide import FUTURE_S, REMEDIES, Decision, Run, ZoneState, decide
 from compute_service.domain.forecast import Forecast, ForecastHour
 from compute_service.domain.inputs import Inputs, conclude
 from compute_service.domain.orders import HOLD_REMEDIES
-from compute_service.domain.units import CALENDAR_MM_A_WEEK
 from compute_service.domain.zone import PlacedProbe, Zone
 from compute_service.domain.zone_model import Refilling, Sample, ZoneModel, advance, commanded
 from tests.compute_service.bench import NOON, zone

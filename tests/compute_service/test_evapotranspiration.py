@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyfao56.refet import ascedaily  # type: ignore[import-untyped]
 
-from compute_service.domain.evapotranspiration import (
+from agronomy.evapotranspiration import (
     DayMeans,
     HourMeans,
     WeatherError,
@@ -22,7 +22,7 @@ from compute_service.domain.evapotranspiration import (
     hourly_et0,
     hourly_means,
 )
-from compute_service.domain.zone import Site, SiteError
+from agronomy.site import Site, SiteError
 from tests.compute_service.days import CANTERBURY, DRUMMONDVILLE, canterbury, drummondville
 
 BANGKOK = Site(13 + 44 / 60, 100.5, 2)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute_service.domain import balance, fusion
-from compute_service.domain.probes import Probe, hear
+from agronomy import balance, fusion
+from agronomy.probes import Probe, hear
 from tests.compute_service.plot import CROP, GROUND, SOIL, Told, live
 from tests.compute_service.seasons import ROOTS_M, START, WILTING_POINT, Hour, season
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agronomy.units import DAY_S, HOUR_S
 from compute_service.__main__ import main
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.constraints import Limits
@@ -18,7 +19,6 @@ from compute_service.domain.forecast import Forecast, ForecastHour
 from compute_service.domain.inputs import Inputs, conclude
 from compute_service.domain.plan import HORIZON_S, HourAhead, PlannedRun, Standpoint, ZonePlan, plan, weather_ahead
 from compute_service.domain.shared_pump import Pump, Use, share
-from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.domain.zone import Zone
 from compute_service.domain.zone_model import Sample, WeatherHour, ZoneModel
 from compute_service.plans import PlanMemo, Planner, hindsight

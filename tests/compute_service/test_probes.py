@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute_service.domain.probes import (
+from agronomy.probes import (
     DEAD,
     DRIFTING,
     HEALTHY,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compute_service.domain.refill import EmitterError, Emitters, net_mm, refill
+from agronomy.refill import EmitterError, Emitters, net_mm, refill
 
 DRIP = Emitters(area_m2=250, application_rate_mm_h=12, efficiency=0.85)
 SPRINKLER = Emitters(1000, 20.0, 0.75, infiltration_mm_h=8.0, ponding_mm=4.0)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from agronomy.units import DAY_S, HOUR_S
 from compute_service.__main__ import main
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.orders import DONE, Order
 from compute_service.domain.ports import Moment, Store
-from compute_service.domain.units import DAY_S, HOUR_S
 from compute_service.retention import Retention, shorten
 from compute_service.service import Service
 from tests.compute_service.bench import NOON, Bench, zone

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agronomy import balance, crops, fusion, strategy
+from agronomy.balance import Account, Soil, State, Weather
+from agronomy.strategy import STRATEGY, Need, aim, want
 from compute_service.adapters import crops_table
-from compute_service.domain import balance, crops, fusion, strategy
-from compute_service.domain.balance import Account, Soil, State, Weather
-from compute_service.domain.strategy import STRATEGY, Need, aim, want
 
 SOIL = Soil(0.30, 0.12)
 TOMATO = replace(crops_table.crop("tomato"), roots_m=1.0)

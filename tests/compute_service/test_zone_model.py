@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from compute_service.domain.strategy import demand_mm
-from compute_service.domain.units import HOUR_S
+from agronomy.strategy import demand_mm
+from agronomy.units import HOUR_S
 from compute_service.domain.zone import PlacedProbe, Zone
 from compute_service.domain.zone_model import (
     Sample,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from agronomy.site import Site
 from compute_service.adapters import update_file, zones_file
 from compute_service.domain.constraints import Limits
-from compute_service.domain.zone import Site
 from compute_service.errors import ConfigError
 
 GOOD = """\

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from compute_service.domain.probes import HEALTHY, VERDICTS
+from agronomy.probes import HEALTHY, VERDICTS
 from demo.faults import words_en as faults_en
 from demo.faults.evidence import Fault, Notice
 from demo.faults.fault_words import AMOUNTS, amount_of, kind_of

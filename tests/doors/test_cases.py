@@ -60,7 +60,7 @@ def test_a_value_that_cannot_be_is_not_told(
     limit = {"temperature_c": -90, "wind_m_s": 0}.get(field, 0)
     assert all(value is None or limit <= value < 60 for value in (getattr(hour, field) for hour in forecast.hours))
     assert [hour for hour in forecast.hours if getattr(hour, field) is None]
-    assert field in "".join(forecast.refused)
+    assert field in "".join(forecast.flaws)
     assert "here: refused" in caplog.text
 
 
@@ -70,7 +70,7 @@ def test_a_real_summer_passes() -> None:
     rain = [300.0, *[0.0] * (HOURS - 1)]
     columns = {"et0_fao_evapotranspiration": sun, "precipitation": [0.0, *rain[:-1]], "temperature_2m": 54.0}
     forecast = parse(forecast_text(**columns, wind_speed_10m=80), NOW, "here", 33.0)
-    assert forecast.refused == ()
+    assert forecast.flaws == ()
     assert forecast.hours[0].rain_mm == 300.0
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from agronomy import crops
 from compute_service.adapters import crops_table, zones_file
-from compute_service.domain import crops
 from gateway_sim import farm as farms
 from gateway_sim import scenario as scenarios
 from gateway_sim import weather as weathers

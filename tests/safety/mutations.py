@@ -29,6 +29,7 @@ COPIED = (
     "firmware/lib",
     "protocol",
     "checked_yaml",
+    "agronomy",
     "compute_service",
     "field_time",
     "local_cloud",

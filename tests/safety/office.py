@@ -5,11 +5,11 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+from agronomy.units import DAY_S
 from compute_service import commands, orders
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.decide import ZoneState, decide
 from compute_service.domain.orders import Order, end_of_day, in_force
-from compute_service.domain.units import DAY_S
 from compute_service.domain.zone import Config
 from compute_service.errors import OrderError
 from compute_service.service import Service

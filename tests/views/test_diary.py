@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from agronomy.probes import HEALTHY, OUTLIER, VERDICTS
 from compute_service.domain.decide import REMEDIES
-from compute_service.domain.probes import HEALTHY, OUTLIER, VERDICTS
 from tests.demo import report_documents
 from tests.demo.report_documents import CHECKS, HOUR, START, command, decision
 from views.decisions import NO_DECISIONS, decisions_by_zone

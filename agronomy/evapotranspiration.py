@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 from eto import ETo  # type: ignore[import-untyped]  # it ships no types
 
-from compute_service.domain.units import DAY_S, HOUR_S
-from compute_service.domain.zone import Site
-from compute_service.errors import ComputeError
+from agronomy.errors import AgronomyError
+from agronomy.site import Site
+from agronomy.units import DAY_S, HOUR_S
 
 MOST_MM_D = 15.0  # no day on record needed more; so much is a fault of a sensor
 ENOUGH = 20 / 24  # of the hours of a day must know a quantity, or its mean, least and greatest would mislead
 DRY_DEW_C = 2.0  # in arid places the dew point lies this far below the lowest temperature (FAO-56, p. 58)
 
 
-class WeatherError(ComputeError):
+class WeatherError(AgronomyError):
     """The weather that is known does not give an evapotranspiration; the text says what is missing or impossible."""
 
 

@@ -6,9 +6,9 @@ All depths in mm over the whole area, days from planting.
 
 from dataclasses import dataclass
 
-from compute_service.domain.balance import Account, Soil
-from compute_service.domain.crops import Crop, Kc
-from compute_service.domain.fusion import Belief
+from agronomy.balance import Account, Soil
+from agronomy.crops import Crop, Kc
+from agronomy.fusion import Belief
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,15 +11,15 @@ drains, as if the water came late in the day; the tables of its examples 35 and 
 
 from dataclasses import KW_ONLY, dataclass
 
-from compute_service.domain.crops import Kc
-from compute_service.errors import ComputeError
+from agronomy.crops import Kc
+from agronomy.errors import AgronomyError
 
 BARE_KCB = 0.15  # Kc min of equation 76: dry bare soil (FAO-56, p. 149)
 LEAST_EXPOSED = 0.01  # few is never nothing (FAO-56, p. 149)
 WETTING_RAIN_MM = 3.0  # so much rain wets the whole surface, however the irrigation wets it (FAO-56, p. 149)
 
 
-class SoilError(ComputeError):
+class SoilError(AgronomyError):
     """Constants that no soil has; the text says which and what they should be."""
 
 

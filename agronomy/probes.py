@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from compute_service.domain.units import DAY_S, HOUR_S
+from agronomy.units import DAY_S, HOUR_S
 
 HEALTHY, OUTLIER, STUCK, DRIFTING = "healthy", "outlier", "stuck", "drifting"
 SILENT, DEAD, PERCENT = "silent", "dead", "percent"

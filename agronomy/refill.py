@@ -5,13 +5,13 @@
 
 from dataclasses import dataclass
 
-from compute_service.domain.units import HOUR_S
-from compute_service.errors import ComputeError
+from agronomy.errors import AgronomyError
+from agronomy.units import HOUR_S
 
 LEAST_CYCLE_S = 120  # the pipes fill first, and a shorter opening waters nothing
 
 
-class EmitterError(ComputeError):
+class EmitterError(AgronomyError):
     """Emitters that cannot be; the text says what is wrong with them."""
 
 

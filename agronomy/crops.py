@@ -5,7 +5,7 @@ Who reads the tables makes the crops. Days count from planting, or from when a p
 
 from dataclasses import dataclass
 
-from compute_service.errors import ComputeError
+from agronomy.errors import AgronomyError
 
 STAGES = ("initial", "development", "mid", "late")
 SEED_ROOTS_M = 0.20  # of an annual crop at planting: 0.15 to 0.20 (FAO-56, p. 279)
@@ -13,7 +13,7 @@ SEED_HEIGHT_M = 0.05
 CLOSES, MOST_BORNE = 1.2, 1.5  # times p: where stomata close if FAO does not say (the table's median), and the most
 
 
-class CropError(ComputeError):
+class CropError(AgronomyError):
     """A crop, or its calendar, that is not in the tables or cannot be; the text says which are."""
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, fields, replace
 from operator import mul
 from typing import Any
 
-from compute_service.domain.balance import Account
-from compute_service.domain.kalman import Estimate, update
-from compute_service.domain.probes import Probe, Sight, Verdict, judge, sight, to_go_by, watch
-from compute_service.domain.units import DAY_S
+from agronomy.balance import Account
+from agronomy.kalman import Estimate, update
+from agronomy.probes import Probe, Sight, Verdict, judge, sight, to_go_by, watch
+from agronomy.units import DAY_S
 
 BRIM_M3_M3 = 0.04  # over field capacity: farther off than this a good probe seldom is
 # The filter's unknowns and their (co)variances, as they are named on disk.
