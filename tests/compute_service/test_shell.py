@@ -166,11 +166,11 @@ def test_reading_migrates_nothing(tmp_path: Path) -> None:
         for schema in SCHEMAS[:3]:
             file.executescript(schema)
         file.execute("PRAGMA user_version=3")
-        file.execute("INSERT INTO gateways VALUES ('gw-1', 'online', 5)")
+        file.execute("INSERT INTO counters VALUES ('samples', 7)")
         file.commit()
     before = path.read_bytes()
     with closing(SqliteStore.reader(path)) as store:
-        assert [row["gateway_id"] for row in store.updates.gateways()] == ["gw-1"]
+        assert store.updates.counters() == {"samples": 7}
     assert path.read_bytes() == before
 
 
