@@ -14,8 +14,11 @@ from console.rights import RIGHTS
 # Tables of a row a zone, a gateway or a hold, or of one row: a season makes them no longer.
 OF_THE_FARM = {"zones", "gateways", "holds", "farms", "beats", "sqlite_sequence"}
 OF_WHAT_IS_OPEN = {"commands_open", "orders_open", "alarms_open"}  # indexes of what is not at its end
-# Routes that ask for nothing but one row by its key, or nothing of the store at all.
-OTHERS = re.compile(r"GET /(settings|login|events|static|water.parquet|api/v1/(settings|openapi|orders|decisions))")
+# Routes that ask for nothing but one row by its key, or nothing of the store at all; and counters since the first day,
+# which no person waits for.
+OTHERS = re.compile(
+    r"GET /(settings|login|events|static|metrics|water.parquet|api/v1/(settings|openapi|orders|decisions))"
+)
 
 
 @pytest.fixture(scope="module")
