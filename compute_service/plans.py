@@ -110,7 +110,7 @@ def last_forecast(store: Store) -> Forecast | None:
     newest = next(iter(store.decisions.last(1)), None)
     if newest is None:
         return None
-    _, inputs = next(iter(store.decisions.with_inputs(newest["at"], newest["at"] + 1)), (None, None))
+    inputs = store.decisions.inputs(newest["decision_id"])
     return Inputs.from_json(inputs).forecast if inputs else None
 
 

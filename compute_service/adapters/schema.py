@@ -1,5 +1,7 @@
 """The tables of the store, as each version of the service added to those before it."""
 
+# A reader takes a file of this version, or of a later one, as it is: those add indexes only.
+READABLE = 4
 # What each version of the schema adds to the one before; a new file gets them all, one after the other.
 SCHEMAS = (
     """
@@ -134,5 +136,8 @@ CREATE TABLE alarms (
 CREATE INDEX alarms_open ON alarms (raised_at, alarm_id) WHERE ended_at IS NULL;
 CREATE INDEX alarms_ended ON alarms (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX alarms_newest ON alarms (raised_at, alarm_id)
+""",
+    """
+CREATE INDEX history_water ON history (zone_id, at, litres) WHERE litres <> 0
 """,
 )
