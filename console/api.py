@@ -63,7 +63,7 @@ def zones(farm: FarmDep) -> list[ZoneAnswer]:
 @router.get("/zones/{zone_id}")
 def zone(house: HouseDep, store: ReaderDep, zone_id: Name) -> ZoneAnswer:
     """One zone as it stands."""
-    return _zone(zone_of(look(store, house.wall_clock(), [zone_id]), zone_id))
+    return _zone(zone_of(look(store, house.wall_clock(), [zone_id], plans=house.plans), zone_id))
 
 
 @router.get("/zones/{zone_id}/history")
@@ -184,6 +184,7 @@ def _zone(now: ZoneNow) -> ZoneAnswer:
         sentence=now.decision["sentence"] if now.decision else None,
         decision_id=now.decision["decision_id"] if now.decision else None,
         holds=_holds(now.holds),
+        notes=list(now.plan.notes(zone.timezone)) if now.plan else [],
     )
 
 
