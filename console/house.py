@@ -19,7 +19,7 @@ from console import news, rows, translation
 from console.farm_now import FarmNow, look
 from console.languages import LANGUAGES, language_of
 from views.language import Language
-from web import cookies
+from web import cookies, events
 from web.access import Access
 from web.middleware import maybe_person_of, person_of
 from web.oidc import Login
@@ -149,6 +149,7 @@ class Pages:
             "user_name": person.name if person and person.user_id is not None else None,
             "is_signed_in": person is not None,
             "site": house.site,
+            "ping_s": events.PING_S,
             **more,
         }
         complaint = (

@@ -137,7 +137,7 @@ def test_what_is_not_there_is_said(quiet: tuple[Site, LivingFarm]) -> None:
 def test_what_comes_is_by_the_plan(tmp_path: Path) -> None:
     """Pages and API say the plan's next run, who holds a zone, and that one only advises; in both languages."""
     path = tmp_path / "compute.sqlite"
-    with living_farm(path, hours=1, changes={"plot-1c": {"mode": "advice"}}) as farm, console_on(tmp_path) as site:
+    with living_farm(path, hours=1, changes={"plot-1e": {"mode": "advice"}}) as farm, console_on(tmp_path) as site:
         farm.order("pause", "plot-1b", until=farm.bench.now + 6 * 86_400, why="harvest")
         farm.bench.tick()
         farm.beat()
@@ -146,17 +146,17 @@ def test_what_comes_is_by_the_plan(tmp_path: Path) -> None:
         wanted = {zone.zone_id: planner.next_run_at(zone) for zone in farm.bench.zones}
         assert {name: zone["next_water_at"] for name, zone in zones.items()} == wanted
         assert wanted["plot-1a"]
-        assert (wanted["plot-1b"], wanted["plot-1c"]) == (None, None)
+        assert (wanted["plot-1b"], wanted["plot-1e"]) == (None, None)
         assert "ana paused it at" in zones["plot-1b"]["notes"][0]
-        assert zones["plot-1c"]["notes"] == ["advice only: nothing opens unless a person orders it"]
+        assert zones["plot-1e"]["notes"] == ["advice only: nothing opens unless a person orders it"]
         rows = site.ask("GET", "/api/v1/plan").json
-        assert {row["zone_id"] for row in rows if row["is_advice"]} == {"plot-1c"}
+        assert {row["zone_id"] for row in rows if row["is_advice"]} == {"plot-1e"}
         for code, advice, would_run, held in (
             ("en", "advice only: nothing opens unless a person orders it", "it would run: ", "no run before "),
             ("pt-BR", "só conselhos: nada abre sem a ordem de alguém", "irrigaria: ", "nenhuma irrigação antes de "),
         ):
             pages = {
-                name: site.page(name, **{"Accept-Language": code}).text for name in ("/zones/plot-1c", "/timeline")
+                name: site.page(name, **{"Accept-Language": code}).text for name in ("/zones/plot-1e", "/timeline")
             }
             assert all(advice in page and would_run in page for page in pages.values()), code
             assert held in pages["/timeline"]
