@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes start; each would compile every module again
 
@@ -28,6 +29,17 @@ SLOWEST_FIRST = (
     "terraform/test_configuration.py",
     "demo/deploy/test_terraform.py",
 )
+
+
+# How long an example takes beside other work says nothing. Every push tries the same examples, so that none fails by
+# chance; the soak looks for others.
+settings.register_profile("soak", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("push", settings.get_profile("soak"), derandomize=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The examples of this run."""
+    settings.load_profile("soak" if config.option.markexpr == "soak" else "push")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
