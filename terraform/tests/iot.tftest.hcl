@@ -26,8 +26,8 @@ run "two_gateways" {
   }
 
   assert {
-    condition     = { for thing, attachment in aws_iot_policy_attachment.this : thing => attachment.policy } == { irrigation-compute = "irrigation-compute", irrigation-gateway-1 = "irrigation-gateway", irrigation-gateway-2 = "irrigation-gateway" }
-    error_message = "Each certificate has the policy of its thing's role, and no other."
+    condition     = { for thing, attachment in aws_iot_policy_attachment.this : thing => attachment.policy } == { irrigation-compute = "irrigation-compute", "irrigation-compute/shared" = "irrigation-compute-shared", irrigation-gateway-1 = "irrigation-gateway", irrigation-gateway-2 = "irrigation-gateway" }
+    error_message = "Each certificate has the policies of its thing's role, and no others."
   }
 
   assert {

@@ -19,7 +19,7 @@ def visit(page: Page, path: str) -> None:
         try:
             page.goto(path)
         except Error as error:
-            if "interrupted by another navigation" not in str(error):
+            if not any(words in str(error) for words in ("interrupted by another navigation", "net::ERR_ABORTED")):
                 raise
         else:
             return

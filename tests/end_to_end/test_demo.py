@@ -18,7 +18,7 @@ from tests.protocol.types import events, flaws
 from tests.waiting import LAST_RESORT_S
 
 ROOT = Path(__file__).parents[2]
-RARE_EVENTS = {"error", "refusal", "kill"}  # on a farm where nothing goes wrong
+RARE_EVENTS = {"error", "refusal", "kill", "unproven"}  # on a farm where nothing goes wrong
 SAME = ("commands_sent", "commands_done", "litres_delivered", "samples_taken", "lake_sha256")
 
 

@@ -108,7 +108,10 @@ def kept(path: Path, name: str) -> list[str]:
         state = states.gateway_state(farm, name)
         del state["is_serving"]  # the service's own heart beat
         found += [states.availability(farm, name), json.dumps(state)]
-        found += [json.dumps(states.zone_state(farm, one)) for one in farm.zones if one.zone.gateway_id == name]
+        for one in (one for one in farm.zones if one.zone.gateway_id == name):
+            zone_state = states.zone_state(farm, one)
+            del zone_state["next_water_at"]  # a plan is of the moment at which it is asked for
+            found.append(json.dumps(zone_state))
     return found
 
 
