@@ -5,6 +5,7 @@ that share no code: `Document` here, which knows no regular expression, and the 
 Both must give what is expected in each of the cases, of which there are CASES.
 """
 
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -224,31 +225,35 @@ class Document:
 
     def __init__(self, documents: list[dict[str, Any]], thing: str) -> None:
         self._statements = [statement for document in documents for statement in document["Statement"]]
-        self._variables = {"iot:Connection.Thing.ThingName": thing, "iot:ClientId": thing}
+        self._thing = thing
 
     def allows(self, action: str, resource: str) -> bool:
         effects = [
             statement["Effect"]
             for statement in self._statements
-            if any(_covers(list(word), action) for word in _listed(statement["Action"]))
-            and any(_covers(self._tokens(word), resource) for word in _listed(statement["Resource"]))
+            if any(_covers(tuple(word), action) for word in _listed(statement["Action"]))
+            and any(_covers(_tokens(word, self._thing), resource) for word in _listed(statement["Resource"]))
         ]
         return bool(effects) and "Deny" not in effects
 
-    def _tokens(self, text: str) -> list[str]:
-        """The characters of a pattern, in which what stands for a variable is never a wildcard."""
-        tokens: list[str] = []
-        while text:
-            if text.startswith("${"):
-                name, _, text = text[2:].partition("}")
-                tokens += [f"={character}" for character in self._variables[name]]
-            else:
-                tokens.append(text[0])
-                text = text[1:]
-        return tokens
+
+@functools.cache  # each wrong document is judged in all cases, and differs from the right one in a word
+def _tokens(text: str, thing: str) -> tuple[str, ...]:
+    """The characters of a pattern, in which what stands for a variable is never a wildcard."""
+    variables = {"iot:Connection.Thing.ThingName": thing, "iot:ClientId": thing}
+    tokens: list[str] = []
+    while text:
+        if text.startswith("${"):
+            name, _, text = text[2:].partition("}")
+            tokens += [f"={character}" for character in variables[name]]
+        else:
+            tokens.append(text[0])
+            text = text[1:]
+    return tuple(tokens)
 
 
-def _covers(pattern: list[str], text: str) -> bool:
+@functools.cache
+def _covers(pattern: tuple[str, ...], text: str) -> bool:
     """True if the pattern takes the whole text; `=x` is always a plain x."""
     reached = {0}  # how much of the text the pattern so far can have taken
     for token in pattern:
