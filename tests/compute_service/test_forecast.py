@@ -125,7 +125,7 @@ def server() -> Iterator[str]:
             pass
 
     http = HTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=http.serve_forever)
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield f"http://127.0.0.1:{http.server_port}"
     http.shutdown()
