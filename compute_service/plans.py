@@ -5,11 +5,11 @@ whoever shows many keeps them by the zone and `ZonePlan.at`.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -37,24 +37,35 @@ PlanMemo = dict[str, tuple[tuple[Any, ...], ZonePlan]]  # by zone: what a plan w
 class Planner:
     """Plans of one moment, from a store that may be read only; the weather is gathered once a gateway.
 
-    Without a forecast it goes by the one that the last decision went by, while that is fresh. `memo` has plans of
-    moments before, made anew only when the zone's belief, its holds, its settings, its run or the hour are others.
+    What it needs is read when the first plan is asked for. Without a forecast it goes by the one that the last decision
+    went by, while that is fresh. `memo` has plans of moments before, made anew only when the zone's belief, its holds,
+    its settings, its run or the hour are others.
     """
 
     def __init__(self, store: Store, now: int, forecast: Forecast | None = None, memo: PlanMemo | None = None) -> None:
-        self._store, self._now = store, now
-        self._forecast = forecast or last_forecast(store)
+        self._store, self._now, self._given_forecast = store, now, forecast
         self._memo: PlanMemo = {} if memo is None else memo
-        self._holds = store.orders.holds()
         self._ahead: dict[str, tuple[HourAhead, ...]] = {}
-        under_way = [row for row in store.commands.open() if commands.opens(row)]
-        self._coming_s = {row.zone_id: row.message.get("duration_s") or 0 for row in under_way}
-        self._shared: dict[str, ZonePlan] | None = None
+
+    @cached_property
+    def _forecast(self) -> Forecast | None:
+        return self._given_forecast or last_forecast(self._store)
+
+    @cached_property
+    def _holds(self) -> Iterable[Hold]:
+        return self._store.orders.holds()
+
+    @cached_property
+    def _coming_s(self) -> dict[str | None, int]:
+        under_way = [row for row in self._store.commands.open() if commands.opens(row)]
+        return {row.zone_id: row.message.get("duration_s") or 0 for row in under_way}
+
+    @cached_property
+    def _shared(self) -> dict[str, ZonePlan]:
+        return self._share()
 
     def plan(self, zone: Zone) -> ZonePlan | None:
         """What comes at a zone, of a shared pump in turn; None while nothing is known of it, or nothing that can be."""
-        if self._shared is None:
-            self._shared = self._share()
         return self._shared.get(zone.zone_id) or self._alone(zone)
 
     def next_run_at(self, zone: Zone) -> int | None:
@@ -115,7 +126,7 @@ def last_forecast(store: Store) -> Forecast | None:
     newest = next(iter(store.decisions.last(1)), None)
     if newest is None:
         return None
-    _, inputs = next(iter(store.decisions.with_inputs(newest["at"], newest["at"] + 1)), (None, None))
+    inputs = store.decisions.inputs(newest["decision_id"])
     return Inputs.from_json(inputs).forecast if inputs else None
 
 

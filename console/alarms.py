@@ -10,7 +10,6 @@ from compute_service import alarms
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.alarm_kinds import words
 from compute_service.domain.alarms import AlarmRow, worst
-from compute_service.plans import Planner
 from console.answers import ERRORS
 from console.farm_now import FarmNow
 from console.house import PAGES, FarmDep, HeadDep, HouseDep, LanguageDep, PersonDep, ReaderDep
@@ -71,7 +70,10 @@ class AlarmAnswer(BaseModel):
 
 
 class PlannedRunAnswer(BaseModel):
-    """A run to come: not before `earliest`; a time that is null is beyond what can be foreseen."""
+    """A run to come: not before `earliest`; a time that is null is beyond what can be foreseen.
+
+    `is_advice`: its zone only advises, and nobody opens it but a person.
+    """
 
     zone_id: str
     earliest: int
@@ -79,6 +81,7 @@ class PlannedRunAnswer(BaseModel):
     latest: int | None
     litres: float
     duration_s: int
+    is_advice: bool
 
 
 @api.get("/alarms")
@@ -100,10 +103,8 @@ def acknowledge(
 
 
 @api.get("/plan")
-def plan(house: HouseDep, store: ReaderDep, farm: FarmDep) -> list[PlannedRunAnswer]:
+def plan(farm: FarmDep) -> list[PlannedRunAnswer]:
     """The runs that come, zone by zone."""
-    planner = Planner(store, farm.now)
-    plans = [house.plans.plan(planner, zone, farm) for zone in farm.zones]
     return [
         PlannedRunAnswer(
             zone_id=one.zone_id,
@@ -112,10 +113,11 @@ def plan(house: HouseDep, store: ReaderDep, farm: FarmDep) -> list[PlannedRunAns
             latest=run.latest,
             litres=run.litres,
             duration_s=run.duration_s,
+            is_advice=one.is_advice,
         )
-        for one in plans
+        for one in (zone.plan for zone in farm.zones)
         if one
-        for run in one.runs
+        for run in (*one.runs, *one.advice)
     ]
 
 

@@ -23,7 +23,11 @@ class HoldAnswer(BaseModel):
 
 
 class ZoneAnswer(BaseModel):
-    """A zone and its valve: `shut`, `opening`, `open` once the board said so, or `closing`."""
+    """A zone and its valve: `shut`, `opening`, `open` once the board said so, or `closing`.
+
+    `next_water_at` is by the plan, null where none is foreseen or nothing opens by itself; `notes` say what keeps it
+    shut.
+    """
 
     zone_id: str
     gateway_id: str
@@ -40,6 +44,7 @@ class ZoneAnswer(BaseModel):
     sentence: str | None
     decision_id: str | None
     holds: list[HoldAnswer]
+    notes: list[str]
 
 
 class FarmAnswer(BaseModel):

@@ -63,7 +63,7 @@ def zones(farm: FarmDep) -> list[ZoneAnswer]:
 @router.get("/zones/{zone_id}")
 def zone(house: HouseDep, store: ReaderDep, zone_id: Name) -> ZoneAnswer:
     """One zone as it stands."""
-    return _zone(zone_of(look(store, house.wall_clock(), [zone_id]), zone_id))
+    return _zone(zone_of(look(store, house.wall_clock(), [zone_id], plans=house.plans), zone_id))
 
 
 @router.get("/zones/{zone_id}/history")
@@ -78,8 +78,8 @@ def history(  # noqa: PLR0913, PLR0917  # a question of a time
     """How a zone was, in at most so many points: each is the last moment of its part of the time, litres summed."""
     farm = look(store, house.wall_clock(), [zone_id])
     zone_of(farm, zone_id)
-    moments = store.journal.moments(zone_id, begin, farm.now + 1 if end is None else end)
-    return _columns(thinned(moments, points))
+    until = farm.now + 1 if end is None else end
+    return _columns(store.journal.moments(zone_id, begin, until, most=points))
 
 
 @router.get("/zones/{zone_id}/decisions")
@@ -156,30 +156,6 @@ def give_order(house: HouseDep, farm: HeadDep, person: PersonDep, wish: Wish) ->
     return _order(give(house, farm, wish, person.by, "api"))
 
 
-def thinned(moments: Sequence[Moment], points: int) -> list[Moment]:
-    """At most so many moments, evenly by their number; litres of those left out go to the next that stays."""
-    if len(moments) <= points:
-        return list(moments)
-    kept_moments: list[Moment] = []
-    begin = 0
-    for number in range(1, points + 1):
-        end = number * len(moments) // points
-        last, litres = moments[end - 1], sum(one.litres for one in moments[begin:end])
-        kept_moments.append(
-            Moment(
-                zone_id=last.zone_id,
-                at=last.at,
-                vwc=last.vwc,
-                depletion_mm=last.depletion_mm,
-                due_mm=last.due_mm,
-                sigma_mm=last.sigma_mm,
-                litres=round(litres, 1),
-            )
-        )
-        begin = end
-    return kept_moments
-
-
 def _columns(moments: Sequence[Moment]) -> HistoryAnswer:
     return HistoryAnswer(
         at=[one.at for one in moments],
@@ -208,6 +184,7 @@ def _zone(now: ZoneNow) -> ZoneAnswer:
         sentence=now.decision["sentence"] if now.decision else None,
         decision_id=now.decision["decision_id"] if now.decision else None,
         holds=_holds(now.holds),
+        notes=list(now.plan.notes(zone.timezone)) if now.plan else [],
     )
 
 

@@ -91,7 +91,7 @@ def _head(house: House) -> FarmNow | None:
 def _add_stream(app: FastAPI, house: House) -> None:
     def source(code: str) -> JournalEvents:
         reader = partial(SqliteStore.reader, house.store)
-        return JournalEvents(reader, house.wall_clock, house.access.names, LANGUAGES[code])
+        return JournalEvents(reader, house.wall_clock, house.access.names, LANGUAGES[code], house.plans)
 
     hubs = {code: Hub(source(code), fold=fold, rhythm=Rhythm(is_urgent=is_urgent)) for code in LANGUAGES}
 

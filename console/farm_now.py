@@ -3,20 +3,21 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from agronomy.units import HOUR_S
 from compute_service import orders
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.alarms import AlarmRow, worst
 from compute_service.domain.orders import Hold, OrderRow, in_force
+from compute_service.domain.plan import ZonePlan
 from compute_service.domain.ports import Beat, DecisionRow, Moment
 from compute_service.domain.zone import Config, Zone
+from compute_service.plans import PlanMemo, Planner
 from compute_service.reading import SHUT, Valve, farm_of, last_decision, valves_of
 
 BY_NUMBER = re.compile(r"\buser \d+\b")
-FORESEEN_S = 14 * 24 * HOUR_S  # the service looks no farther
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class ZoneNow:
     moment: Moment | None
     holds: Sequence[Hold]
     is_offline: bool
+    planner: Planner
 
     @property
     def receipt(self) -> Mapping[str, Any]:
@@ -44,11 +46,15 @@ class ZoneNow:
             return None
         return _share(receipt["depletion_mm"] / available), _share(receipt["due_mm"] / available)
 
+    @cached_property
+    def plan(self) -> ZonePlan | None:
+        """What comes, reckoned when somebody asks while the store is open; None while nothing is known of the zone."""
+        return self.planner.plan(self.zone)
+
     @property
     def next_at(self) -> int | None:
-        """When water is due at the last day's pace (Unix s); None if nobody can say."""
-        hours = self.receipt.get("next_water_in_h")
-        return None if hours is None or self.decision is None else round(self.decision["at"] + hours * HOUR_S)
+        """When the next run is likely (Unix s); None where none is within the horizon, or nothing opens by itself."""
+        return self.plan.runs[0].likely if self.plan and self.plan.runs else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +104,11 @@ def look(
     wall_s: float,
     zone_ids: Iterable[str] | None = None,
     names: Mapping[str, str] = MappingProxyType({}),
+    plans: PlanMemo | None = None,
 ) -> FarmNow:
     """Read how the farm stands, of all its zones or of some; `names` are people's, by what the journal calls them.
 
+    `plans` are those of looks before, see `Planner`.
     Raises StoreError if no service ever ran on the store.
     """
     config = farm_of(store)
@@ -112,6 +120,7 @@ def look(
     zones = [zone for zone in config.zones if chosen_ids is None or zone.zone_id in chosen_ids]
     valves = valves_of(store, config.zones)
     moments = {moment.zone_id: moment for moment in store.journal.newest_moments(chosen_ids)}
+    planner = Planner(store, now, memo=plans)
     offline = {row["gateway_id"] for row in store.updates.gateways() if row["state"] == "offline"}
     return FarmNow(
         config=config,
@@ -127,6 +136,7 @@ def look(
                 moment=moments.get(zone.zone_id),
                 holds=in_force(holds, zone.zone_id, now),
                 is_offline=zone.gateway_id in offline,
+                planner=planner,
             )
             for zone in zones
         ],

@@ -14,12 +14,12 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from compute_service.adapters.sqlite.store import SqliteStore
+from compute_service.plans import PlanMemo
 from console import news, rows, translation
 from console.farm_now import FarmNow, look
 from console.languages import LANGUAGES, language_of
-from console.plans import Plans
 from views.language import Language
-from web import cookies
+from web import cookies, events
 from web.access import Access
 from web.middleware import maybe_person_of, person_of
 from web.oidc import Login
@@ -36,8 +36,8 @@ THEMES = ("auto", "light", "dark")
 class House:
     """The farm's store, who may come in and how, the world's clock (Unix s), and the zones file if it is edited here.
 
-    `login` is with an identity provider, if there is one. So long, `wait_s`, a form waits for the service to take its
-    order before the page is shown.
+    `login` is with an identity provider, if there is one; `plans` are kept until something changes them. So long,
+    `wait_s`, a form waits for the service to take its order before the page is shown.
     """
 
     store: Path
@@ -47,7 +47,7 @@ class House:
     zones_file: Path | None = None
     login: Login | None = None
     wait_s: float = 1.0
-    plans: Plans = field(default_factory=Plans)
+    plans: PlanMemo = field(default_factory=dict)
 
     def writer(self) -> "closing[SqliteStore]":
         """The store to write an order into."""
@@ -74,7 +74,7 @@ PersonDep = Annotated[Person, Depends(person_of)]
 
 def farm_of(house: HouseDep, store: ReaderDep) -> FarmNow:
     """How the whole farm stands."""
-    return look(store, house.wall_clock(), names=house.access.names())
+    return look(store, house.wall_clock(), names=house.access.names(), plans=house.plans)
 
 
 def head_of(house: HouseDep, store: ReaderDep) -> FarmNow:
@@ -149,6 +149,7 @@ class Pages:
             "user_name": person.name if person and person.user_id is not None else None,
             "is_signed_in": person is not None,
             "site": house.site,
+            "ping_s": events.PING_S,
             **more,
         }
         complaint = (

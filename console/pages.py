@@ -1,6 +1,5 @@
 """The pages on which people see the farm, each a template over what the store says."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 
@@ -8,19 +7,15 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse
 
 from agronomy.units import DAY_S
-from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain import alarm_kinds
-from compute_service.domain.plan import PlannedRun
-from compute_service.plans import Planner
 from console import news, receipts, rows, timeline
 from console.errors import NotHereError
 from console.farm_now import FarmNow, ZoneNow, look
 from console.house import PAGES, FarmDep, HeadDep, HouseDep, LanguageDep, ReaderDep
 from console.languages import language_of
-from console.plans import Plans
 
 router = APIRouter(include_in_schema=False)
-NEWS, DECISIONS, STATUSES, COMING = 12, 12, 60, 4
+NEWS, DECISIONS, STATUSES = 12, 12, 60
 MOMENTS = 200  # in a table beside the charts
 LANES = 50  # zones on a page of the timeline
 SPANS = {"1": 1, "7": 7, "30": 30, "150": 150}  # days of a chart
@@ -48,12 +43,11 @@ def zone_page(  # noqa: PLR0913, PLR0917  # a page's whole question
     request: Request, house: HouseDep, store: ReaderDep, zone_id: ZoneId, days: str = "7", order: OrderId = ""
 ) -> HTMLResponse:
     """A zone: its water, its past, its decisions, and what one can order for it."""
-    farm = look(store, house.wall_clock(), [zone_id], house.access.names())
+    farm = look(store, house.wall_clock(), [zone_id], house.access.names(), house.plans)
     zone = zone_of(farm, zone_id)
     span_days = SPANS.get(days, 7)
     begin = farm.now - span_days * DAY_S
     decisions = store.decisions.last(DECISIONS, zone_id)
-    runs = _runs_to_come(store, house.plans, farm, zone)
     return PAGES.show(
         request,
         "zone.html",
@@ -65,16 +59,11 @@ def zone_page(  # noqa: PLR0913, PLR0917  # a page's whole question
         moments=store.journal.moments(zone_id, begin, farm.now + 1, MOMENTS),
         decisions=list(reversed(decisions)),
         receipts=receipts,
-        planned=[timeline.plan_words(run, farm, language_of(request)) for run in runs],
+        planned=timeline.coming_words(zone, farm, language_of(request)),
         happenings=list(reversed(store.journal.last(NEWS, news.KINDS, zone_id))),
         order=store.orders.get(order),
         pause_until=_in_hours(farm, 3),
     )
-
-
-def _runs_to_come(store: SqliteStore, plans: Plans, farm: FarmNow, zone: ZoneNow) -> Sequence[PlannedRun]:
-    watering_plan = plans.plan(Planner(store, farm.now), zone, farm)
-    return watering_plan.runs[:COMING] if watering_plan else ()
 
 
 def zone_of(farm: FarmNow, zone_id: str) -> ZoneNow:
@@ -99,12 +88,12 @@ def timeline_page(  # noqa: PLR0913, PLR0917  # a page's whole question
     zone_ids = [zone.zone_id for zone in head.config.zones]
     parts = [zone_ids[begin : begin + LANES] for begin in range(0, len(zone_ids), LANES)]
     number = min(max(first, 0) // LANES, max(len(parts) - 1, 0))
-    farm = look(store, house.wall_clock(), parts[number] if parts else (), house.access.names())
+    farm = look(store, house.wall_clock(), parts[number] if parts else (), house.access.names(), house.plans)
     return PAGES.show(
         request,
         "timeline.html",
         farm,
-        chart=timeline.chart(store, farm, house.plans, language),
+        chart=timeline.chart(store, farm, language),
         parts=[(place * LANES, part[0], part[-1]) for place, part in enumerate(parts)],
         first=number * LANES,
     )

@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 
 from agronomy.units import DAY_S, HOUR_S
 from compute_service.domain.orders import Hold
+from compute_service.domain.plan import ZonePlan, held_until
 from compute_service.domain.ports import DecisionRow
 from compute_service.reading import OPEN, OPENING, SHUT, Valve
-from console.farm_now import FORESEEN_S, FarmNow, ZoneNow
+from console.farm_now import FarmNow, ZoneNow
 from views import why
 from views.language import Language
 
@@ -74,7 +75,19 @@ def next_water(zone: ZoneNow, farm: FarmNow, language: Language) -> str:
         return language.say("next_running")
     if zone.holds:
         return _next_after_holds(zone, farm, language)
-    return language.say("next_unknown") if zone.next_at is None else _next_at(zone.next_at, farm, language)
+    if zone.plan is None:
+        return language.say("next_unknown")
+    words = _next_run(zone.plan, farm, language)
+    return language.say("next_advised", time=words) if zone.plan.is_advice else words
+
+
+def _next_run(plan: ZonePlan, farm: FarmNow, language: Language) -> str:
+    run = next(iter((*plan.runs, *plan.advice)), None)
+    if run is None:
+        return language.say("next_far")
+    if run.likely is None:
+        return language.say("plan_perhaps", earliest=moment(run.earliest, farm, language))
+    return _next_at(run.likely, farm, language)
 
 
 def _next_after_holds(zone: ZoneNow, farm: FarmNow, language: Language) -> str:
@@ -86,8 +99,6 @@ def _next_after_holds(zone: ZoneNow, farm: FarmNow, language: Language) -> str:
 
 def _next_at(at: int, farm: FarmNow, language: Language) -> str:
     ahead_s = at - farm.now
-    if ahead_s >= FORESEEN_S - HOUR_S:
-        return language.say("next_far")
     if ahead_s <= HOUR_S:
         return language.say("next_now")
     local = local_time(at, farm)
@@ -116,6 +127,18 @@ def hold_words(hold: Hold, farm: FarmNow, language: Language) -> str:
     key = f"hold_{hold.kind}_{'farm' if hold.zone_id is None else 'zone'}"
     words = language.say(key, by=hold.by, since=moment(hold.since, farm, language), until=end)
     return farm.named(f"{words} ({hold.why})" if hold.why else words)
+
+
+def plan_notes(zone: ZoneNow, farm: FarmNow, language: Language) -> list[str]:
+    """What keeps the service from opening: who holds the zone until when, or that it only advises."""
+    if zone.plan is None:
+        return []
+    end = held_until(zone.plan.holds)
+    then = language.say("plan_held")
+    if end is not None:
+        then = language.say("plan_held_until", time=moment(end, farm, language))
+    notes = [f"{hold_words(hold, farm, language)}: {then}" for hold in zone.plan.holds]
+    return [*notes, language.say("plan_advice")] if zone.plan.is_advice else notes
 
 
 def local_time(at: int, farm: FarmNow) -> datetime:

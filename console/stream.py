@@ -8,6 +8,7 @@ from typing import Any
 
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.ports import JournalRow
+from compute_service.plans import PlanMemo
 from console import news, rows
 from console.farm_now import FarmNow, look
 from views.language import Language
@@ -26,11 +27,13 @@ class JournalEvents:
         wall_clock: Callable[[], float],
         names: Callable[[], Mapping[str, str]],
         language: Language,
+        plans: PlanMemo | None = None,
     ) -> None:
         self._open_store = open_store
         self._wall_clock = wall_clock
         self._names = names
         self._language = language
+        self._plans: PlanMemo = {} if plans is None else plans
 
     def newest(self) -> int:
         """The number of the newest row."""
@@ -45,8 +48,8 @@ class JournalEvents:
                 return []
             zone_ids = {row["zone_id"] for row in journal_rows if row["zone_id"]}
             is_of_all = any(row["kind"] in {*OF_THE_PAGE, "status"} or _is_of_a_gateway(row) for row in journal_rows)
-            farm = look(store, self._wall_clock(), None if is_of_all else zone_ids, self._names())
-        cells = {zone.zone.zone_id: rows.zone_cells(zone, farm, self._language) for zone in farm.zones}
+            farm = look(store, self._wall_clock(), None if is_of_all else zone_ids, self._names(), self._plans)
+            cells = {zone.zone.zone_id: rows.zone_cells(zone, farm, self._language) for zone in farm.zones}
         return [self._event(row, farm, cells) for row in journal_rows]
 
     def _event(self, row: JournalRow, farm: FarmNow, cells: Mapping[str, rows.Cells]) -> Event:

@@ -7,21 +7,20 @@ from datetime import timedelta
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.plan import PlannedRun, ZonePlan
 from compute_service.domain.ports import WaterRow
-from compute_service.plans import Planner
 from compute_service.reading import OPEN
 from console import rows
 from console.farm_now import FarmNow, ZoneNow
-from console.plans import Plans
 from views.language import Language
 
 PAST_DAYS, AHEAD_DAYS = 2, 3
 UNITS = 1000
+COMING = 4  # runs that are told in words
 LEAST_UNITS = 3.0  # a short run is still seen
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """A run: `kind` is past, now or due."""
+    """A run: `kind` is past, now, due (when it may come) or likely, or advised where only a person opens."""
 
     kind: str
     x: float
@@ -31,10 +30,11 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
-    """A zone's bars; `words` says them all."""
+    """A zone's bars, and what keeps it shut meanwhile."""
 
     zone_id: str
     bars: Sequence[Bar]
+    notes: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class _Axis:
         return round(min(max((at - self.begin) / (self.end - self.begin), 0.0), 1.0) * UNITS, 1)
 
 
-def chart(store: SqliteStore, farm: FarmNow, plans: Plans, language: Language) -> Chart:
+def chart(store: SqliteStore, farm: FarmNow, language: Language) -> Chart:
     """The runs of the farm's zones in the last days, what runs now, and what is due."""
     midnight = rows.local_time(farm.now, farm).replace(hour=0, minute=0, second=0, microsecond=0)
     begin = int((midnight - timedelta(days=PAST_DAYS - 1)).timestamp())
@@ -71,12 +71,11 @@ def chart(store: SqliteStore, farm: FarmNow, plans: Plans, language: Language) -
     axis = _Axis(begin, end)
     days = [midnight + timedelta(days=count) for count in range(1 - PAST_DAYS, AHEAD_DAYS)]
     marks = [Mark(x=axis.x(day.timestamp()), words=language.date("weekday", day)) for day in days]
-    planner = Planner(store, farm.now)
     lanes = []
     for zone in farm.zones:
         bars = _past(store, zone, axis, farm, language)
-        bars += _coming(plans.plan(planner, zone, farm), zone, axis, farm, language)
-        lanes.append(Lane(zone_id=zone.zone.zone_id, bars=bars))
+        bars += _coming(zone, axis, farm, language)
+        lanes.append(Lane(zone_id=zone.zone.zone_id, bars=bars, notes=rows.plan_notes(zone, farm, language)))
     return Chart(lanes=lanes, marks=marks, now=axis.x(farm.now))
 
 
@@ -98,18 +97,34 @@ def _run_words(row: WaterRow, farm: FarmNow, language: Language) -> str:
     return language.say("timeline_run", begin=begin, end=end, water=language.volume(max(litres, 0.0)))
 
 
-def _coming(
-    watering_plan: ZonePlan | None, zone: ZoneNow, axis: _Axis, farm: FarmNow, language: Language
-) -> Iterator[Bar]:
+def _coming(zone: ZoneNow, axis: _Axis, farm: FarmNow, language: Language) -> Iterator[Bar]:
     if zone.valve.state == OPEN and zone.valve.shuts_by:
         words = f"{language.say('valve_open')} {rows.until(zone.valve, farm, language)}"
         yield _bar("now", axis, farm.now, max(zone.valve.shuts_by, farm.now + 60), words)
-    for number, run in enumerate(watering_plan.runs if watering_plan else ()):
-        words = plan_words(run, farm, language)
+    plan = zone.plan
+    for number, run in enumerate((*plan.runs, *plan.advice) if plan else ()):
+        words = _run_to_come(run, plan, farm, language)
         if number == 0 and run.earliest < axis.end:  # farther ahead the bands say nothing any more
             yield _bar("due", axis, run.earliest, run.latest or axis.end, words)
         if run.likely is not None and run.likely < axis.end:
-            yield _bar("likely", axis, run.likely, run.likely + run.duration_s, words)
+            kind = "advised" if plan and plan.is_advice else "likely"
+            yield _bar(kind, axis, run.likely, run.likely + run.duration_s, words)
+
+
+def coming_words(zone: ZoneNow, farm: FarmNow, language: Language) -> list[str]:
+    """What keeps a zone shut, and its next runs; empty while nothing is known of it."""
+    plan = zone.plan
+    if plan is None:
+        return []
+    runs = [_run_to_come(run, plan, farm, language) for run in (*plan.runs, *plan.advice)[:COMING]]
+    if not runs and not plan.holds:
+        runs = [language.say("plan_none")]
+    return [*rows.plan_notes(zone, farm, language), *runs]
+
+
+def _run_to_come(run: PlannedRun, plan: ZonePlan | None, farm: FarmNow, language: Language) -> str:
+    words = plan_words(run, farm, language)
+    return language.say("plan_advised", run=words) if plan and plan.is_advice else words
 
 
 def plan_words(run: PlannedRun, farm: FarmNow, language: Language) -> str:

@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 RESET = "reset"
+PING = "ping"  # without a number; a page that misses some knows that its line is dead, before TCP does
 POLL_S = 0.25
 PAGE = 500  # events in one question to the source
 RING = 500  # messages that are kept for all clients
@@ -104,7 +105,11 @@ class Hub:
         """
         place = _number(request.headers.get("last-event-id")) or _number(request.query_params.get("after"))
         return _Response(
-            self.stream(place, still), ping=PING_S, send_timeout=SEND_PATIENCE_S, headers={"Cache-Control": "no-store"}
+            self.stream(place, still),
+            ping=PING_S,
+            ping_message_factory=lambda: ServerSentEvent("{}", event=PING),
+            send_timeout=SEND_PATIENCE_S,
+            headers={"Cache-Control": "no-store"},
         )
 
     async def stream(self, place: int | None, still: Callable[[], bool] = lambda: True) -> AsyncGenerator[bytes, None]:

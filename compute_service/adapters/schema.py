@@ -1,5 +1,7 @@
 """The tables of the store, as each version of the service added to those before it."""
 
+# A reader takes a file of this version, or of a later one, as it is: those add indexes only.
+READABLE = 5
 # What each version of the schema adds to the one before; a new file gets them all, one after the other.
 SCHEMAS = (
     """
@@ -138,5 +140,8 @@ CREATE INDEX alarms_newest ON alarms (raised_at, alarm_id)
     """
 DELETE FROM gateways;
 DELETE FROM statuses  -- what was heard of them until now anybody may have said
+""",
+    """
+CREATE INDEX history_water ON history (zone_id, at, litres) WHERE litres <> 0
 """,
 )

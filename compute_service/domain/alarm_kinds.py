@@ -43,7 +43,7 @@ KINDS: tuple[AlarmKind, ...] = (
             "when it is heard again",
         ),
         pt=(
-            "{place} está em silêncio, e {zones} zonas da propriedade ficam sem decisão",
+            "{place} está em silêncio, e {zones} talhões da fazenda ficam sem decisão",
             "Verifique a energia, o Wi-Fi e a distância até o roteador.",
             "quando voltar a dar sinal",
         ),
@@ -83,7 +83,7 @@ KINDS: tuple[AlarmKind, ...] = (
         ),
         pt=(
             "A sonda {place} está derivando: em solo cheio ela lê diferente de antes",
-            "Calibre-a ou troque-a quando puder; as outras sondas da zona contam antes dela.",
+            "Calibre-a ou troque-a quando puder; as outras sondas do talhão contam antes dela.",
             "quando ler como no início por um dia",
         ),
     ),
@@ -121,7 +121,7 @@ KINDS: tuple[AlarmKind, ...] = (
             "when it has been heard for an hour",
         ),
         pt=(
-            "A sonda {place} não dá mais sinal; outras da zona dão",
+            "A sonda {place} não dá mais sinal; outras do talhão dão",
             "Verifique o cabo.",
             "quando der sinal por uma hora",
         ),
@@ -136,7 +136,7 @@ KINDS: tuple[AlarmKind, ...] = (
         pt=(
             "{place} recebeu ordem de abrir e ninguém respondeu; a água conta como dada",
             "Verifique se o gateway está lá e se a válvula está fechada.",
-            "quando um comando desta zona for respondido",
+            "quando um comando deste talhão for respondido",
         ),
     ),
     _row(
@@ -226,8 +226,8 @@ KINDS: tuple[AlarmKind, ...] = (
         ),
         pt=(
             "Faltam {lacks_mm} em {place}, e não vem água: {budget}",
-            "Aumente o limite no arquivo de zonas, ou deixe esperar.",
-            "quando o limite se renovar, ou a zona tiver o que precisa",
+            "Aumente o limite no arquivo dos talhões, ou deixe esperar.",
+            "quando o limite se renovar, ou o talhão tiver o que precisa",
         ),
     ),
     _row(
@@ -277,8 +277,8 @@ KINDS: tuple[AlarmKind, ...] = (
             "when a new forecast comes",
         ),
         pt=(
-            "Nenhuma previsão chega há {age_s}: a propriedade se guia pelo que mede",
-            "Verifique o endereço da previsão no arquivo de zonas, e a internet.",
+            "Nenhuma previsão chega há {age_s}: a fazenda se guia pelo que mede",
+            "Verifique o endereço da previsão no arquivo dos talhões, e a internet.",
             "quando chegar uma nova previsão",
         ),
     ),
@@ -303,7 +303,7 @@ KINDS: tuple[AlarmKind, ...] = (
             "when the file is right again",
         ),
         pt=(
-            "O arquivo de zonas tem um erro, e a propriedade segue os ajustes antigos: {mistake}{more}",
+            "O arquivo dos talhões tem um erro, e a fazenda segue os ajustes antigos: {mistake}{more}",
             "Corrija o arquivo; um serviço reiniciado não começaria com ele.",
             "quando o arquivo estiver certo de novo",
         ),

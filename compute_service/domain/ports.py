@@ -261,6 +261,9 @@ class DecisionBook(Protocol):
     def last(self, count: int = 20, zone_id: str | None = None) -> list[DecisionRow]:
         """The last decisions, of one zone or of all, the oldest first."""
 
+    def inputs(self, decision_id: str) -> dict[str, Any] | None:
+        """What a decision can be repeated from; None if that was not kept."""
+
     def with_inputs(self, begin: int, end: int) -> Iterator[tuple[DecisionRow, dict[str, Any]]]:
         """The decisions of a time, zone by zone in the order they were made, each with its inputs."""
 
@@ -380,8 +383,14 @@ class Journal(Protocol):
     def add_moment(self, moment: Moment) -> None:
         """How a zone was when it was decided about; one a zone and time, the first of them."""
 
-    def moments(self, zone_id: str, begin: int, end: int, last: int | None = None) -> list[Moment]:
-        """How a zone was in a time (`end` is not in it), the oldest first; all of them, or the last so many."""
+    def moments(
+        self, zone_id: str, begin: int, end: int, last: int | None = None, *, most: int | None = None
+    ) -> list[Moment]:
+        """How a zone was in a time (`end` is not in it), the oldest first; all of them, or the last so many.
+
+        Or in at most so many: where there are more, their time is parted evenly, and each is the last of its part, with
+        the litres of all of it to a tenth.
+        """
 
     def shorten_moments(self, before: int, begin: int, end: int) -> None:
         """Forget how the zones were before a time, and from `begin` to `end` keep one moment a zone and hour.

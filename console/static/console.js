@@ -103,9 +103,15 @@ function follow(story) {
 
 // the stream
 
+const PINGS = 2.5; // so many may be missing before the line counts as dead: TCP itself may not tell for a quarter of an hour
+const patience = PINGS * 1000 * Number(page.dataset.ping);
+let source;
+let silence;
+
 function listen() {
-  const source = new EventSource(`/events?after=${page.dataset.seq}`);
+  source = new EventSource(`/events?after=${page.dataset.seq}`);
   const take = (event) => {
+    alive();
     const data = JSON.parse(event.data);
     for (const [zoneId, cells] of Object.entries(data.zones ?? {})) waiting.set(zoneId, cells);
     if (data.summary) put(document.getElementById("summary"), data.summary);
@@ -119,18 +125,39 @@ function listen() {
   };
   for (const kind of ["zones", "valve", "alarm", "order", "news"]) source.addEventListener(kind, take);
   source.addEventListener("reset", () => again());
-  source.addEventListener("open", () => document.getElementById("lost")?.remove());
-  source.addEventListener("error", () => {
-    if (document.getElementById("lost")) return;
-    const note = document.createElement("p");
-    note.id = "lost";
-    note.className = "lost";
-    note.setAttribute("role", "status");
-    note.textContent = page.dataset.lost;
-    page.append(note);
-  });
-  window.addEventListener("pagehide", () => source.close());
+  for (const kind of ["open", "ping"]) source.addEventListener(kind, alive);
+  source.addEventListener("error", lose);
+  await_pings();
 }
+
+function await_pings() {
+  clearTimeout(silence);
+  silence = setTimeout(() => {
+    lose();
+    source.close(); // and a new one, after the last number that came
+    listen();
+  }, patience);
+}
+
+function alive() {
+  document.getElementById("lost")?.remove();
+  await_pings();
+}
+
+function lose() {
+  if (document.getElementById("lost")) return;
+  const note = document.createElement("p");
+  note.id = "lost";
+  note.className = "lost";
+  note.setAttribute("role", "status");
+  note.textContent = page.dataset.lost;
+  page.append(note);
+}
+
+window.addEventListener("pagehide", () => {
+  clearTimeout(silence);
+  source?.close();
+});
 
 document.addEventListener("visibilitychange", () => document.hidden || paint());
 if (page.dataset.seq && (places.size || news || document.querySelector("[data-order]"))) listen();

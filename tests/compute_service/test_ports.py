@@ -377,6 +377,7 @@ def test_a_decision_is_kept_with_its_reasons_and_inputs(store: Store) -> None:
     assert store.decisions.get("D1") == expected
     [(again, kept_inputs)] = store.decisions.with_inputs(NOON, NOON + 1)
     assert (again, kept_inputs) == (expected, {"zone": "digest", "hours": [[NOON, 0.5]]})
+    assert [store.decisions.inputs(name) for name in ("D1", "D2")] == [kept_inputs, None]
     again["receipt"]["depletion_mm"] = 99
     assert store.decisions.last() == [expected]
     assert store.decisions.get("D2") is None

@@ -166,6 +166,7 @@ class SideBySide(RuleBasedStateMachine):
         """A zone in numbers, perhaps again."""
         self.both(lambda store: store.journal.add_moment(moment(zone_id, at, vwc)))
         self.both(lambda store: store.journal.moments(zone_id, at, until))
+        self.both(lambda store: store.journal.moments(zone_id, at, until, most=2))
         self.both(lambda store: store.updates.statuses(GATEWAY, at, until))
         self.both(lambda store: store.journal.beat(Beat(at, until, 60)))
 

@@ -229,6 +229,22 @@ def test_every_probe_of_a_zone_counts(store: InMemoryStore) -> None:
     assert (model.probes[deep[0].sensor_id].vwc, model.belief.used) == (0.16, tuple(one.sensor_id for one in deep))
 
 
+def test_a_store_of_version_4_gets_the_index_of_its_water(tmp_path: Path) -> None:
+    """A season's file that was there before is as fast as a new one, and its litres are the same."""
+    path = tmp_path / "old.sqlite"
+    with closing(sqlite3.connect(path)) as old:
+        for schema in SCHEMAS[:4]:
+            old.executescript(schema)
+        old.execute("PRAGMA user_version=4")
+        old.executemany("INSERT INTO history VALUES ('plot-1a', ?, 0.2, 1, 2, 0.5, ?)", [(5, 0), (6, 7), (7, 0)])
+        old.commit()
+    with closing(SqliteStore(path)) as after:
+        assert after.database.all("SELECT at, litres FROM history INDEXED BY history_water WHERE litres <> 0") == [
+            (6, 7)
+        ]
+        assert [one.litres for one in after.journal.moments("plot-1a", 0, 9, most=1)] == [7.0]
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_store_of_a_version_before_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
     """What it held is still there, and it takes what is new."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from compute_service.__main__ import main
-from compute_service.adapters.schema import SCHEMAS
+from compute_service.adapters.schema import READABLE, SCHEMAS
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.ports import Beat
 from compute_service.orders import is_serving, service_now
@@ -172,6 +172,22 @@ def test_reading_migrates_nothing(tmp_path: Path) -> None:
     with closing(SqliteStore.reader(path)) as store:
         assert store.updates.counters() == {"samples": 7}
     assert path.read_bytes() == before
+
+
+def test_a_file_without_the_newest_indexes_is_read_as_it_is(tmp_path: Path) -> None:
+    """A season's file is not copied into memory for each look, only because its service is a little older."""
+    path = tmp_path / "old.sqlite"
+    with closing(sqlite3.connect(path)) as file:
+        for schema in SCHEMAS[:READABLE]:
+            file.executescript(schema)
+        file.execute(f"PRAGMA user_version={READABLE}")
+        for at in range(9):
+            file.execute("INSERT INTO history VALUES ('plot-1a', ?, 0.2, 1, 2, 0.5, 1)", (at,))
+        file.commit()
+    with closing(SqliteStore.reader(path)) as store:
+        [(_, _, name)] = store.database.all("PRAGMA database_list")
+        assert Path(name) == path
+        assert [(one.at, one.litres) for one in store.journal.moments("plot-1a", 0, 9, most=2)] == [(4, 5.0), (8, 4.0)]
 
 
 def test_status_of_a_gateway_is_whole(path: Path) -> None:

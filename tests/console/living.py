@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from compute_service import orders
@@ -80,10 +81,12 @@ class LivingFarm:
     moisture: dict[str, float] = field(default_factory=dict)
     answered: int = 0
     seq: int = 0
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of zones' settings, by zone
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
-        self.bench = Bench(self.store, zones(), now=self.now)
+        changed = tuple(replace(one, **self.changes.get(one.zone_id, {})) for one in zones())
+        self.bench = Bench(self.store, changed, now=self.now)
         self.moisture = {one.zone_id: 0.27 - 0.006 * number for number, one in enumerate(self.bench.zones)}
         self.bench.service.start()
 
@@ -180,10 +183,12 @@ class LivingFarm:
 
 
 @contextmanager
-def living_farm(path: Path, hours: float = 0) -> Iterator[LivingFarm]:
-    """A farm on a new store, after some hours of its life."""
+def living_farm(
+    path: Path, hours: float = 0, changes: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> Iterator[LivingFarm]:
+    """A farm on a new store, after some hours of its life; `changes` of its zones' settings."""
     with closing(SqliteStore(path)) as store:
-        farm = LivingFarm(store)
+        farm = LivingFarm(store, changes=changes)
         farm.hear_statuses()
         if hours:
             farm.live(hours)

@@ -1,6 +1,6 @@
 """What a test looks at on a page, and presses."""
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, expect
 
 
 def is_valve(page: Page, zone_id: str, words: str) -> None:
@@ -11,3 +11,15 @@ def is_valve(page: Page, zone_id: str, words: str) -> None:
 def press(page: Page, name: str) -> None:
     """Press the button of that name."""
     page.get_by_role("button", name=name, exact=True).click()
+
+
+def visit(page: Page, path: str) -> None:
+    """Go there, also from a page that asks for itself anew at that moment, as it does when an order ends."""
+    while True:
+        try:
+            page.goto(path)
+        except Error as error:
+            if "interrupted by another navigation" not in str(error):
+                raise
+        else:
+            return

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import polars
@@ -17,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.inputs import config_text
+from compute_service.plans import Planner
 from console.rights import RIGHTS
 from integrations.farm_now import FarmReader
 from integrations.metrics import CONTENT_TYPE, FarmCollector, text
@@ -130,6 +132,38 @@ def test_what_is_not_there_is_said(quiet: tuple[Site, LivingFarm]) -> None:
     page = site.page("/zones/none", **{"Accept-Language": "pt"})
     assert (page.status, "Esta fazenda não tem o talhão" in page.text) == (404, True)
     assert site.page("/gateways/none").status == 404
+
+
+def test_what_comes_is_by_the_plan(tmp_path: Path) -> None:
+    """Pages and API say the plan's next run, who holds a zone, and that one only advises; in both languages."""
+    path = tmp_path / "compute.sqlite"
+    with living_farm(path, hours=1, changes={"plot-1e": {"mode": "advice"}}) as farm, console_on(tmp_path) as site:
+        farm.order("pause", "plot-1b", until=farm.bench.now + 6 * 86_400, why="harvest")
+        farm.bench.tick()
+        farm.beat()
+        planner = Planner(farm.store, farm.bench.now)
+        zones = {zone["zone_id"]: zone for zone in site.ask("GET", "/api/v1/zones").json}
+        wanted = {zone.zone_id: planner.next_run_at(zone) for zone in farm.bench.zones}
+        assert {name: zone["next_water_at"] for name, zone in zones.items()} == wanted
+        assert wanted["plot-1a"]
+        assert (wanted["plot-1b"], wanted["plot-1e"]) == (None, None)
+        assert "ana paused it at" in zones["plot-1b"]["notes"][0]
+        assert zones["plot-1e"]["notes"] == ["advice only: nothing opens unless a person orders it"]
+        rows = site.ask("GET", "/api/v1/plan").json
+        assert {row["zone_id"] for row in rows if row["is_advice"]} == {"plot-1e"}
+        for code, advice, would_run, held in (
+            ("en", "advice only: nothing opens unless a person orders it", "it would run: ", "no run before "),
+            ("pt-BR", "só conselhos: nada abre sem a ordem de alguém", "irrigaria: ", "nenhuma irrigação antes de "),
+        ):
+            pages = {
+                name: site.page(name, **{"Accept-Language": code}).text for name in ("/zones/plot-1e", "/timeline")
+            }
+            assert all(advice in page and would_run in page for page in pages.values()), code
+            assert held in pages["/timeline"]
+            assert 'class="advised"' in pages["/timeline"]
+            assert held in site.page("/zones/plot-1b", **{"Accept-Language": code}).text
+            farm_page = site.page("/", **{"Accept-Language": code}).text
+            assert ("advised: " if code == "en" else "aconselhada: ") in farm_page
 
 
 def test_history_has_at_most_so_many_points(quiet: tuple[Site, LivingFarm]) -> None:

@@ -83,7 +83,8 @@ def test_a_zones_file_with_a_mistake(site: Site, folder: Path, capsys: pytest.Ca
     """The page tells it with its line and has no button to save; the shell tells the same."""
     mistake = ZONES_FILE.replace("wilting_point: 0.12", "wilting_point: 0.9")
     answer = site.ask("POST", "/settings/check", form={"text": mistake}, headers={"Accept": "text/html"})
-    [line] = [part.partition("</li>")[0] for part in answer.text.split('<ul lang="en">')[1].split("<li>")[1:2]]
+    mistakes = answer.text.split('role="alert"')[1].partition("</ul>")[0]
+    [line] = [part.partition("</li>")[0] for part in mistakes.split("<li>")[1:2]]
     assert (answer.status, 'action="/settings"' in answer.text) == (422, False)
     draft = folder / "draft.yaml"
     draft.write_text(mistake, encoding="utf-8")

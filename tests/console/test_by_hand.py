@@ -128,8 +128,9 @@ def test_alarms_without_a_script(plain: Page, quiet_farm: tuple[Site, LivingFarm
 
 
 def test_water_is_taken_away_without_a_script(plain: Page, tmp_path: Path) -> None:
-    """CSV and Parquet are two buttons of one plain form."""
+    """CSV and Parquet are two links for what is shown, and two buttons of one plain form for other days."""
     plain.goto("/water")
+    plain.get_by_text("Other days to take away").click()
     for name in ("CSV", "Parquet"):
         with plain.expect_download() as download:
             press(plain, name)

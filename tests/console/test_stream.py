@@ -10,9 +10,11 @@ from playwright.sync_api import Browser, Page, expect
 from console.news import KINDS
 from console.stream import fold, is_urgent
 from tests.console.conftest import console_on
+from tests.console.line import Line
 from tests.console.living import LivingFarm
 from tests.console.site_of_test import Site
 from tests.waiting import LAST_RESORT_S, free_port
+from web import events
 from web.events import Event
 
 expect.set_options(timeout=LAST_RESORT_S * 1000)
@@ -47,6 +49,35 @@ def test_a_cut_stream_goes_on_where_it_was(browser: Browser, working: LivingFarm
         expect(page.locator(f"#news li[data-seq='{wanted[-1]}']")).to_have_count(1)
         assert sorted(number for number in told(page) if begin < number <= newest) == wanted
     context.close()
+
+
+def test_a_line_that_only_goes_silent(
+    browser: Browser, working: LivingFarm, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody closed it, yet the page says that it may be old; with the line back it goes on after its last number."""
+    monkeypatch.setattr(events, "PING_S", 0.4)
+    with console_on(folder) as site:
+        line = Line(site.address)
+        context = browser.new_context(base_url=line.address, locale="en")
+        page = context.new_page()
+        page.goto("/")
+        [command] = working.dry_out("plot-1a")
+        valve = page.locator("[data-zone=plot-1a] [data-cell=valve]")
+        expect(valve).to_have_text("opening")
+        last, asked_before = page.locator("body").get_attribute("data-seq"), len(line.asked)
+        line.hush()
+        expect(page.locator("#lost")).to_be_visible()
+        with working.lock:
+            working.ack(command, "started")
+        expect(page.locator("#lost")).to_be_visible()
+        assert valve.inner_text() == "opening"
+        line.go_on()
+        expect(valve).to_have_text("OPEN")
+        expect(page.locator("#lost")).to_have_count(0)
+        assert f"GET /events?after={last} ".encode() in b"".join(line.asked[asked_before:])
+        assert len(told(page)) == len(set(told(page)))
+        context.close()
+        line.cut()
 
 
 @pytest.mark.parametrize("kinds", [["zones", "zones", "zones"], ["zones", "valve", "zones"], ["order"]])

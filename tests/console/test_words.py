@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from compute_service.domain.alarm_kinds import KINDS
 from compute_service.domain.decide import REMEDIES
 from compute_service.errors import OrderError
 from console import receipts, translation, words_en, words_pt, zones_form
@@ -106,3 +107,11 @@ def test_strangers_texts_are_only_texts(farm: LivingFarm, site: Site) -> None:
         text = site.page(path).text
         assert "&lt;img src=x onerror=alert(1)&gt;" in text or path == "/alarms", path
         assert "<img" not in text, path
+
+
+def test_a_zone_and_a_farm_have_one_word_each() -> None:
+    """What a page calls `talhão` and `fazenda` an alarm on it calls so too."""
+    said = [text for kind in KINDS for text in kind.words["pt"]] + list(words_pt.WORDS.values())
+    assert [
+        text for text in said if re.search(r"\b(zonas?|propriedades?)\b", text.replace("zona das raízes", ""))
+    ] == []

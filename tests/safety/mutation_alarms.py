@@ -41,8 +41,8 @@ ALARM_MUTATIONS = (
     Mutation(
         "no gateway raises another's alarm",
         ALARMS,
-        "if unasked and zone and zone.gateway_id == gateway_id:",
-        "if unasked and zone:",
+        "is_own = zone is not None and zone.gateway_id == gateway_id",
+        "is_own = zone is not None",
         ALARMS_TESTS + "test_no_gateway_speaks_for_another",
     ),
     Mutation(

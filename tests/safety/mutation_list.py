@@ -207,7 +207,7 @@ MUTATIONS = (
     Mutation(
         "a name stands once",
         JSON_TEXT,
-        "if len(found) != len(pairs):",
+        "if len(value) != len(pairs):",
         "if False:",
         PROTOCOL_TESTS + "test_a_name_that_stands_twice",
     ),

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from compute_service.adapters.schema import SCHEMAS
+from compute_service.adapters.schema import READABLE, SCHEMAS
 from compute_service.errors import StoreError
 
 _MISTAKES = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_NOTNULL")
@@ -86,8 +86,7 @@ class Database:
 
     def _bring_up_to_date_in_memory(self) -> None:
         """Read a copy of a file of an older service: to change the file is the running service's business."""
-        if self._version() >= len(SCHEMAS):
-            self._migrate()  # which refuses a newer one, and has nothing to do for this
+        if self._known_version() >= READABLE:
             return
         file, self.connection = (
             self.connection,
@@ -97,17 +96,17 @@ class Database:
             file.backup(self.connection)
         self._migrate()
 
-    def _version(self) -> int:
-        return int(self.connection.execute("PRAGMA user_version").fetchone()[0])
-
-    def _migrate(self) -> None:
-        version = self._version()
+    def _known_version(self) -> int:
+        version = int(self.connection.execute("PRAGMA user_version").fetchone()[0])
         if version > len(SCHEMAS):
             raise StoreError(f"{self.path}: has schema {version}, this service knows {len(SCHEMAS)}; update it")
-        if version == len(SCHEMAS):
+        return version
+
+    def _migrate(self) -> None:
+        if self._known_version() == len(SCHEMAS):
             return
         with self.transaction():
-            version = self._version()  # somebody else may have done it
+            version = self._known_version()  # somebody else may have done it
             for number, schema in enumerate(SCHEMAS[version:], version + 1):
                 for statement in schema.split(";\n"):
                     self.connection.execute(statement)

@@ -44,6 +44,11 @@ class DecisionTables:
         )
         return [_decision(*row) for row in reversed(self._database.all(query, *values, count))]
 
+    def inputs(self, decision_id: str) -> dict[str, Any] | None:
+        """What a decision can be repeated from; None if that was not kept."""
+        row = self._database.one("SELECT inputs FROM decisions WHERE decision_id = ?", decision_id)
+        return unpack(row[0]) if row and row[0] is not None else None
+
     def with_inputs(self, begin: int, end: int) -> Iterator[tuple[DecisionRow, dict[str, Any]]]:
         """The decisions of a time, zone by zone in the order they were made, each with its inputs."""
         query = (

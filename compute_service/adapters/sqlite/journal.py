@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from compute_service.adapters.sqlite.database import Database
@@ -10,6 +11,21 @@ from compute_service.domain.zone import Zone
 
 _ROW = "seq, at, kind, zone_id, gateway_id, body"
 _MOMENT = "zone_id, at, vwc, depletion_mm, due_mm, sigma_mm, litres"
+_OF_TIME = "FROM history WHERE zone_id = :zone_id AND at >= :begin AND at < :end"
+_HEAD = f"SELECT count(*), min(at) FROM (SELECT at {_OF_TIME} ORDER BY at LIMIT :most + 1)"  # noqa: S608 - our own words
+_LAST = f"SELECT max(at) {_OF_TIME}"
+_WATER = f"SELECT at, litres {_OF_TIME} AND litres <> 0 ORDER BY at"
+# From the last moment backwards, each time to the last one before the part in which that lies.
+_THIN = f"""
+WITH RECURSIVE parts (at) AS (
+    SELECT :last UNION ALL
+    SELECT (
+        SELECT max(history.at) FROM history WHERE zone_id = :zone_id
+        AND history.at >= :first AND history.at < :first + (parts.at - :first) / :width_s * :width_s
+    ) FROM parts WHERE parts.at >= :first + :width_s
+)
+SELECT {_MOMENT} FROM parts CROSS JOIN history USING (at) WHERE zone_id = :zone_id
+"""  # noqa: S608 - our own words
 
 
 class JournalTables:
@@ -65,10 +81,34 @@ class JournalTables:
             moment.litres,
         )
 
-    def moments(self, zone_id: str, begin: int, end: int, last: int | None = None) -> list[Moment]:
-        """How a zone was in a time (`end` is not in it), the oldest first; all of them, or the last so many."""
+    def moments(
+        self, zone_id: str, begin: int, end: int, last: int | None = None, *, most: int | None = None
+    ) -> list[Moment]:
+        """How a zone was in a time (`end` is not in it), the oldest first; all of them, or the last so many.
+
+        Or in at most so many: where there are more, their time is parted evenly, and each is the last of its part, with
+        the litres of all of it to a tenth.
+        """
+        if most is not None:
+            return self._thin(zone_id, begin, end, most)
         query = f"SELECT {_MOMENT} FROM history WHERE zone_id = ? AND at >= ? AND at < ? ORDER BY at DESC LIMIT ?"  # noqa: S608 - our own words
         return self._moments(query, zone_id, begin, end, -1 if last is None else last)[::-1]
+
+    def _thin(self, zone_id: str, begin: int, end: int, most: int) -> list[Moment]:
+        """Sought by the index, one a part: what lies between is not read."""
+        of_time = {"zone_id": zone_id, "begin": begin, "end": end}
+        count, first = self._database.all(_HEAD, **of_time, most=most)[0]
+        if count <= most:
+            return self.moments(zone_id, begin, end)
+        [(last,)] = self._database.all(_LAST, **of_time)
+        width_s = -(-(last + 1 - first) // most)
+        litres: dict[int, float] = {}
+        for at, litres_then in self._database.all(_WATER, **of_time):
+            part = (at - first) // width_s
+            litres[part] = litres.get(part, 0.0) + litres_then
+        moments = self._moments(_THIN, zone_id=zone_id, first=first, last=last, width_s=width_s)
+        moments.sort(key=lambda moment: moment.at)
+        return [replace(one, litres=round(litres.get((one.at - first) // width_s, 0.0), 1)) for one in moments]
 
     def shorten_moments(self, before: int, begin: int, end: int) -> None:
         """Forget how the zones were before a time, and from `begin` to `end` keep one moment a zone and hour.
@@ -104,9 +144,10 @@ class JournalTables:
         )
         return self._moments(query)
 
-    def _moments(self, query: str, *values: object) -> list[Moment]:
+    def _moments(self, query: str, *values: object, **by_name: object) -> list[Moment]:
         names = _MOMENT.split(", ")
-        return [Moment(**dict(zip(names, row, strict=True))) for row in self._database.all(query, *values)]
+        rows = self._database.all(query, *values, **by_name)
+        return [Moment(**dict(zip(names, row, strict=True))) for row in rows]
 
     def water(self, zone: Zone, begin: int, end: int) -> list[WaterRow]:
         """A zone's water of a time (`end` is not in it), the oldest first, each with the litres that it counts for."""

@@ -43,6 +43,12 @@ class DecisionsInMemory:
         rows.sort(key=lambda row: (row["at"], row["zone_id"], row["decision_id"]))
         return rows[max(len(rows) - count, 0) :]
 
+    def inputs(self, decision_id: str) -> dict[str, Any] | None:
+        """What a decision can be repeated from; None if that was not kept."""
+        entry = self._tables.decisions.get(decision_id)
+        inputs: dict[str, Any] | None = json.loads(entry.inputs) if entry else None
+        return inputs
+
     def with_inputs(self, begin: int, end: int) -> Iterator[tuple[DecisionRow, dict[str, Any]]]:
         """The decisions of a time, zone by zone in the order they were made, each with its inputs."""
         rows = [(_decision(entry), json.loads(entry.inputs)) for _, entry in self._tables.decisions.items()]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from compute_service.domain.ports import Beat, JournalRow, Moment, WaterRow
@@ -65,10 +66,18 @@ class JournalInMemory:
         )
         self._tables.moments.add_once((moment.zone_id, moment.at), row)
 
-    def moments(self, zone_id: str, begin: int, end: int, last: int | None = None) -> list[Moment]:
-        """How a zone was in a time (`end` is not in it), the oldest first; all of them, or the last so many."""
+    def moments(
+        self, zone_id: str, begin: int, end: int, last: int | None = None, *, most: int | None = None
+    ) -> list[Moment]:
+        """How a zone was in a time (`end` is not in it), the oldest first; all of them, or the last so many.
+
+        Or in at most so many: where there are more, their time is parted evenly, and each is the last of its part, with
+        the litres of all of it to a tenth.
+        """
         rows = sorted(self._tables.moments.items(), key=lambda item: item[0])
         moments = [row for (name, at), row in rows if name == zone_id and begin <= at < end]
+        if most is not None:
+            return _thin(moments, most)
         return moments if last is None else moments[max(len(moments) - last, 0) :]
 
     def shorten_moments(self, before: int, begin: int, end: int) -> None:
@@ -116,3 +125,12 @@ class JournalInMemory:
     def last_beat(self) -> Beat | None:
         """When it last lived, or None."""
         return self._tables.beats.get("last")
+
+
+def _thin(moments: list[Moment], most: int) -> list[Moment]:
+    if len(moments) <= most:
+        return moments
+    first = moments[0].at
+    width_s = -(-(moments[-1].at + 1 - first) // most)
+    parts = [list(part) for _, part in groupby(moments, key=lambda one: (one.at - first) // width_s)]
+    return [replace(part[-1], litres=round(sum(one.litres for one in part), 1)) for part in parts]
