@@ -1,0 +1,64 @@
+"""Mechanisms of gateway and gate that random mutants took out unnoticed, before each had its test."""
+
+from tests.safety.mutation_places import GATE, MQTT, SLOTS, VALVES, VALVES_STORAGE_TESTS, VALVES_TESTS, Mutation
+
+MQTT_TESTS = "tests/gateway/test_mqtt_bounds.py::"
+
+GATEWAY_MUTATIONS = (
+    Mutation(
+        "a flash that cannot be read is as good as lost",
+        SLOTS,
+        "        except StorageError:\n            self.lost = True\n            return None\n        if data",
+        "        except StorageError:\n            return None\n        if data",
+        VALVES_STORAGE_TESTS + "StorageFaults::test_when_nothing_can_be_read_old_opens_stay_shut",
+    ),
+    Mutation(
+        "an untrusted clock counts the whole bound",
+        VALVES,
+        "if trusted and elapsed_s >= 0 else",
+        "if elapsed_s >= 0 else",
+        VALVES_TESTS + "Rule3Boot::test_a_clock_that_is_not_trusted_counts_the_whole_bound",
+    ),
+    Mutation(
+        "a clock that went back counts the whole bound",
+        VALVES,
+        "trusted and elapsed_s >= 0 else",
+        "trusted else",
+        VALVES_TESTS + "Rule3Boot::test_a_clock_that_went_back_counts_the_whole_bound",
+    ),
+    Mutation(
+        "a stuck valve is not opened anew",
+        VALVES,
+        "            if zone_id in self._faulty:\n                raise",
+        "            if False:\n                raise",
+        VALVES_TESTS + "Rule6Replacement::test_a_valve_that_is_stuck_open_is_not_opened_anew",
+    ),
+    Mutation(
+        "an id in use is passed over",
+        MQTT,
+        "if self._packet_id not in ids:",
+        "if True:",
+        MQTT_TESTS + "test_an_id_in_use_is_not_given_again",
+    ),
+    Mutation(
+        "waiting packets are bounded",
+        MQTT,
+        "if len(self.waiting) >= MAX_WAITING:",
+        "if False:",
+        MQTT_TESTS + "test_a_peer_that_does_not_read_does_not_fill_the_board",
+    ),
+    Mutation(
+        "the will is told at least once",
+        MQTT,
+        "flags = 4 | 1 << 3",
+        "flags = 4",
+        MQTT_TESTS + "test_the_will_is_told_at_least_once",
+    ),
+    Mutation(
+        "the policy of a connect",
+        GATE,
+        'if not policy.allows("iot:Connect", connect.client_id):',
+        "if False:",
+        "tests/safety/test_strangers_at_the_gate.py::test_a_policy_that_denies_connect_is_obeyed",
+    ),
+)
