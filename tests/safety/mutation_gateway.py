@@ -1,6 +1,20 @@
-"""Mechanisms of gateway and gate that random mutants took out unnoticed, before each had its test."""
+"""Mechanisms of gateway, gate and service that could be taken out unnoticed, before each had its test."""
 
-from tests.safety.mutation_places import GATE, MQTT, SLOTS, VALVES, VALVES_STORAGE_TESTS, VALVES_TESTS, Mutation
+from tests.safety.mutation_places import (
+    COMPUTE_TESTS,
+    CONSTRAINTS,
+    GATE,
+    IDENTITY_TESTS,
+    MQTT,
+    OUTBOX,
+    OUTBOX_TESTS,
+    SERVICE,
+    SLOTS,
+    VALVES,
+    VALVES_STORAGE_TESTS,
+    VALVES_TESTS,
+    Mutation,
+)
 
 MQTT_TESTS = "tests/gateway/test_mqtt_bounds.py::"
 
@@ -53,6 +67,34 @@ GATEWAY_MUTATIONS = (
         "flags = 4 | 1 << 3",
         "flags = 4",
         MQTT_TESTS + "test_the_will_is_told_at_least_once",
+    ),
+    Mutation(
+        "acks that were said are bounded",
+        OUTBOX,
+        "            del self._final[:-KEPT_SAID]\n",
+        "",
+        OUTBOX_TESTS + "AfterAPowerCut::test_it_knows_no_more_acks_than_a_board_has_room_for",
+    ),
+    Mutation(
+        "no meter of another gateway's zone",
+        SERVICE,
+        'zone is not None and zone.gateway_id == message["gateway_id"]',
+        "zone is not None",
+        IDENTITY_TESTS + "test_no_meter_speaks_of_another_gateways_zone",
+    ),
+    Mutation(
+        "frost until an hour after the run",
+        CONSTRAINTS,
+        "now.at + wish.duration_s + HOUR_S",
+        "now.at + 1",
+        COMPUTE_TESTS + "test_constraints.py::test_frost_soon_after_the_run_keeps_the_water_back",
+    ),
+    Mutation(
+        "the colder of station and forecast",
+        CONSTRAINTS,
+        "return min((value for value in (now_c, ahead)",
+        "return max((value for value in (now_c, ahead)",
+        COMPUTE_TESTS + "test_constraints.py::test_a_mild_station_hides_no_forecast_of_frost",
     ),
     Mutation(
         "the policy of a connect",
