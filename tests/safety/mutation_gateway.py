@@ -5,6 +5,7 @@ from tests.safety.mutation_places import (
     CONSTRAINTS,
     GATE,
     IDENTITY_TESTS,
+    JSON_TEXT,
     MQTT,
     OUTBOX,
     OUTBOX_TESTS,
@@ -95,6 +96,20 @@ GATEWAY_MUTATIONS = (
         "return min((value for value in (now_c, ahead)",
         "return max((value for value in (now_c, ahead)",
         COMPUTE_TESTS + "test_constraints.py::test_a_mild_station_hides_no_forecast_of_frost",
+    ),
+    Mutation(
+        "an update is repeated after a crash",
+        SERVICE,
+        'for update in self._store.updates.in_states("pending"):',
+        "for update in ():",
+        COMPUTE_TESTS + "test_service.py::test_an_update_is_repeated_after_a_crash",
+    ),
+    Mutation(
+        "readers agree on the longest number",
+        JSON_TEXT,
+        "if len(text) > MOST_DIGITS or not",
+        "if len(text) >= MOST_DIGITS or not",
+        "tests/vm/portable/test_json.py::OneReading::test_each_document_has_its_verdict",
     ),
     Mutation(
         "the policy of a connect",
