@@ -56,7 +56,7 @@ soak: ready-dev ## the tests that are longer, not stronger, with their figures; 
 	@$(PYTHON) scripts/setup.py system terraform
 	@$(PY) -m pytest -msoak --numprocesses 0 --capture no --durations 0 --durations-min 1
 
-check: ready-dev ## format, lint, types, Terraform, budgets (needs terraform)
+check: ready-dev ## format, lint, types, Terraform, budgets, licences (needs terraform)
 	@$(PYTHON) scripts/setup.py system terraform git
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
@@ -64,6 +64,7 @@ check: ready-dev ## format, lint, types, Terraform, budgets (needs terraform)
 	@$(PY) scripts/check_firmware.py
 	@$(PY) -m pytest --quiet tests/terraform/test_configuration.py
 	@$(PY) scripts/check_tree.py
+	@$(PY) scripts/sbom.py --out build/sbom.cdx.json
 
 bench: ready-dev ## figures side by side in one run: BENCH=name
 	@$(PY) -m benchmarks "$(BENCH)"

@@ -1,7 +1,8 @@
-"""Issue, show, rotate and fetch the identities of gateways and services: `python -m certs --help`."""
+"""Issue, show, rotate, revoke and fetch the identities of gateways and services: `python -m certs --help`."""
 
 import argparse
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -29,7 +30,11 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="list the identities and when they expire")
     rotate = commands.add_parser("rotate", help="replace the key and the certificate of one thing")
     rotate.add_argument("thing", metavar="THING")
-    for command in (issue, show, rotate):
+    revoke = commands.add_parser("revoke", help="refuse a stolen thing everywhere: here, and in AWS")
+    revoke.add_argument("thing", metavar="THING")
+    revoke.add_argument("--here-only", action="store_true", help="this farm has no deployment in AWS")
+    _add_account(revoke)
+    for command in (issue, show, rotate, revoke):
         command.add_argument("--out", type=Path, default=Path("certs/issued"), help="folder (default: %(default)s)")
     _add_fetch(commands.add_parser("fetch", help="fetch the identity of a deployed thing from AWS"))
     return parser
@@ -38,10 +43,14 @@ def _parser() -> argparse.ArgumentParser:
 def _add_fetch(fetch: argparse.ArgumentParser) -> None:
     fetch.add_argument("thing", metavar="THING")
     fetch.add_argument("--environment", default="dev", help="the deployment, as Terraform knows it (%(default)s)")
-    fetch.add_argument("--region", help="default: as the AWS configuration says")
-    fetch.add_argument("--endpoint-url", metavar="URL", help="another AWS API than AWS's own")
+    _add_account(fetch)
     fetch.add_argument("--root-ca", type=Path, default=AMAZON_ROOT, metavar="FILE", help="CA to trust (Amazon's)")
     fetch.add_argument("--out", type=Path, default=Path("certs/fetched"), help="folder (default: %(default)s)")
+
+
+def _add_account(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--region", help="default: as the AWS configuration says")
+    command.add_argument("--endpoint-url", metavar="URL", help="another AWS API than AWS's own")
 
 
 def _issue(authority: Authority, arguments: argparse.Namespace) -> None:
@@ -69,7 +78,31 @@ def _rotate(authority: Authority, arguments: argparse.Namespace) -> None:
     print(authority.rotate(arguments.thing))
 
 
-COMMANDS = {"issue": _issue, "show": _show, "rotate": _rotate}  # those of the local authority
+def _revoke(authority: Authority, arguments: argparse.Namespace) -> None:
+    """Each place is tried, whatever the other says: what one refuses must not keep a thief's way open in the other."""
+    places = (
+        {"here": authority.revoke} if arguments.here_only else {"here": authority.revoke, "in AWS": _aws(arguments)}
+    )
+    failures = []
+    for place, revoke in places.items():
+        try:
+            for certificate_id in revoke(arguments.thing):
+                print(f"{arguments.thing}: certificate {certificate_id} counts no more {place}")
+        except CertsError as error:
+            failures.append(f"not revoked {place}: {error}")
+    if failures:
+        raise CertsError("; ".join(failures))
+
+
+def _aws(arguments: argparse.Namespace) -> Callable[[str], list[str]]:
+    def revoke(thing_name: str) -> list[str]:
+        with closing(Account(region=arguments.region, endpoint_url=arguments.endpoint_url)) as account:
+            return account.revoke(thing_name)
+
+    return revoke
+
+
+COMMANDS = {"issue": _issue, "show": _show, "rotate": _rotate, "revoke": _revoke}  # those of the local authority
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """A local certificate authority on ECDSA P-256, and the folders of identities that it issues.
 
-Each identity is a folder `<root>/<name>/`, see `certs.folder`. The CA's own key and certificate are in `<root>/ca/`.
+Each identity is a folder `<root>/<name>/`, see `certs.folder`. The CA's own key and certificate are in `<root>/ca/`,
+with every certificate that it issued, `issued/<name>/<id>.pem`, and of these again what it revoked, `revoked/<id>.pem`.
 """
 
 import fcntl
@@ -19,14 +20,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from certs.errors import BrokenAuthorityError, NameRefusedError, StorageError, UnknownThingError
-from certs.folder import holds, identity_files, pkcs8, read_certificate, read_key, write_files
+from certs.errors import BrokenAuthorityError, NameRefusedError, NothingToRevokeError, StorageError, UnknownThingError
+from certs.folder import holds, identity_files, pkcs8, read_certificate, read_key, remove_files, write_files
 
 CA_LIFE = timedelta(days=3652)
 IDENTITY_LIFE = timedelta(days=730)  # macOS refuses a server's certificate that is longer than 825 days
 RENEW_BEFORE = timedelta(days=30)
 BACKDATE = timedelta(hours=1)  # a peer whose clock is slow still accepts a certificate issued just now
 CA = "ca"
+REVOKED = Path(CA) / "revoked"  # a file `<certificate id>.pem` for each certificate that counts no more
 
 _PEM = serialization.Encoding.PEM
 _THING = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -92,6 +94,24 @@ class Authority:
             raise UnknownThingError(thing_name, self.folder)
         return self._issue(_Request(thing_name, _CLIENT), reuse=False)
 
+    def revoke(self, thing_name: str) -> list[str]:
+        """Let no certificate of the thing count any more, the rotated ones included, and remove its key; gives the ids.
+
+        The gate refuses them from then on. Again, it does nothing more. A later `issue` makes a new identity.
+        Raises NameRefusedError, NothingToRevokeError, StorageError.
+        """
+        _check_thing_name(thing_name)
+        folder, history = self.folder / thing_name, self.folder / CA / "issued" / thing_name
+        with self._locked():
+            certificates = {path.stem: path.read_bytes() for path in history.glob("*.pem")}
+            if (current := read_certificate(folder)) is not None:  # also of before there was a history
+                certificates[_id(current)] = current.public_bytes(_PEM)
+            if not certificates:
+                raise NothingToRevokeError(thing_name, self.folder)
+            write_files(self.folder / REVOKED, {f"{name}.pem": pem for name, pem in certificates.items()})
+            remove_files(folder)
+        return sorted(certificates)
+
     def identities(self) -> list[Identity]:
         """List what was issued here, the CA included, by name. Raises StorageError if there is no such folder."""
         try:
@@ -108,6 +128,8 @@ class Authority:
             if not (reuse and self._is_valid(request, ca)):
                 key = ec.generate_private_key(ec.SECP256R1())
                 certificate = self._sign(request, key.public_key(), ca, ca_key)
+                history = self.folder / CA / "issued" / request.name
+                write_files(history, {f"{_id(certificate)}.pem": certificate.public_bytes(_PEM)})
                 write_files(folder, identity_files(request.name, key, certificate, ca))
         return folder
 
@@ -179,6 +201,7 @@ class Authority:
             and key is not None
             and certificate.public_key() == key.public_key()
             and certificate.not_valid_after_utc - self._now() >= RENEW_BEFORE
+            and not (self.folder / REVOKED / f"{_id(certificate)}.pem").exists()
             and _is_issued_by(certificate, ca)
             and _says(certificate, request)
             and holds(folder, identity_files(request.name, key, certificate, ca))
@@ -257,7 +280,10 @@ def _says(certificate: x509.Certificate, request: _Request) -> bool:
     )
 
 
+def _id(certificate: x509.Certificate) -> str:
+    """The id that AWS IoT gives the same certificate."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
 def _describe(folder: Path, certificate: x509.Certificate) -> Identity:
-    return Identity(
-        folder.name, folder, certificate.not_valid_after_utc, certificate.fingerprint(hashes.SHA256()).hex()
-    )
+    return Identity(folder.name, folder, certificate.not_valid_after_utc, _id(certificate))

@@ -39,6 +39,14 @@ class UnknownThingError(CertsError):
         self.thing_name = thing_name
 
 
+class NothingToRevokeError(CertsError):
+    """No certificate of this name was ever issued here, so none can be refused."""
+
+    def __init__(self, thing_name: str, folder: Path) -> None:
+        super().__init__(f"{thing_name!r} was never issued in {folder}; name the folder of its identity with --out")
+        self.thing_name = thing_name
+
+
 class AwsRefusedError(CertsError):
     """AWS could not be asked, or did not answer: no credentials, no region, no network, no right."""
 

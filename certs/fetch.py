@@ -1,4 +1,4 @@
-"""Fetch a deployed thing's identity: certificate and endpoint from AWS IoT, private key from Secrets Manager."""
+"""A deployed thing's identity: certificate and endpoint from AWS IoT, key from Secrets Manager; and its revocation."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +23,7 @@ from certs.folder import identity_files, load_key, write_files
 
 if TYPE_CHECKING:
     from types_boto3_iot import IoTClient
+    from types_boto3_iot.type_defs import CertificateDescriptionTypeDef
 
 AMAZON_ROOT = Path(__file__).with_name("AmazonRootCA1.pem")
 ENDPOINT = "iot:Data-ATS"
@@ -32,7 +33,7 @@ _PATIENCE = {"connect_timeout": 10, "retries": {"max_attempts": 2}}
 class Account:
     """The AWS account that a deployment is in. Makes no call yet. Raises AwsRefusedError."""
 
-    def __init__(self, environment: str, region: str | None = None, endpoint_url: str | None = None) -> None:
+    def __init__(self, environment: str = "dev", region: str | None = None, endpoint_url: str | None = None) -> None:
         self._environment = environment
         make: Any = boto3.client  # its overloads want literals
         with _refusals():
@@ -57,6 +58,24 @@ class Account:
                 return into / thing_name
         raise MismatchError(thing_name)
 
+    def revoke(self, thing_name: str) -> list[str]:
+        """Make every certificate of the thing INACTIVE and take its policies away; gives the certificates' ids.
+
+        IoT Core ends what is connected with one within a minute. Again, it does nothing more. Terraform leaves the
+        status as it is. Raises AwsRefusedError, NotRegisteredError.
+        """
+        with _refusals():
+            certificate_ids = self._certificate_ids(thing_name)
+            for certificate_id in certificate_ids:  # all of them first: nothing else locks a thief out
+                if self._describe(certificate_id)["status"] == "ACTIVE":
+                    self._iot.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
+            for certificate_id in certificate_ids:
+                arn = self._describe(certificate_id)["certificateArn"]
+                pages = self._iot.get_paginator("list_attached_policies").paginate(target=arn)
+                for name in [policy["policyName"] for page in pages for policy in page["policies"]]:
+                    self._iot.detach_policy(policyName=name, target=arn)
+        return sorted(certificate_ids)
+
     def close(self) -> None:
         """Let the connections go."""
         self._iot.close()
@@ -64,12 +83,14 @@ class Account:
 
     def _active_certificates(self, thing_name: str) -> list[x509.Certificate]:
         """More than one while a rotation is under way."""
-        descriptions = [self._iot.describe_certificate(certificateId=i) for i in self._certificate_ids(thing_name)]
-        certificates = [description["certificateDescription"] for description in descriptions]
+        certificates = [self._describe(certificate_id) for certificate_id in self._certificate_ids(thing_name)]
         active = [entry["certificatePem"] for entry in certificates if entry["status"] == "ACTIVE"]
         if not active:
             raise RevokedError(thing_name, ", ".join(entry["status"] for entry in certificates))
         return [x509.load_pem_x509_certificate(pem.encode()) for pem in active]
+
+    def _describe(self, certificate_id: str) -> "CertificateDescriptionTypeDef":
+        return self._iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
 
     def _certificate_ids(self, thing_name: str) -> list[str]:
         try:

@@ -77,6 +77,17 @@ def _write_atomically(path: Path, content: bytes, mode: int) -> None:
         raise
 
 
+def remove_files(folder: Path) -> None:
+    """Remove an identity's folder, its keys first; nothing if it is not there. Raises StorageError."""
+    try:
+        for path in sorted(folder.glob("*"), key=lambda path: not path.name.startswith("private_key")):
+            path.unlink()
+        if folder.is_dir():
+            folder.rmdir()
+    except OSError as error:
+        raise StorageError(folder, error) from error
+
+
 def holds(folder: Path, files: dict[str, bytes]) -> bool:
     """True if the folder has these very files. Raises StorageError."""
     return all(_read(folder / name) == content for name, content in files.items())

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from certs.authority import REVOKED
 from local_cloud.broker import Broker
 from local_cloud.errors import ConfigError
 from local_cloud.gate import Gate, Record, server_tls
@@ -61,7 +62,7 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
     """
     _check_endpoint()
     tls = server_tls(certs / "localhost", certs / "ca" / "certificate.pem")
-    registry = Registry(boto3.client("iot"))
+    registry = Registry(boto3.client("iot"), certs / REVOKED)
     things = _things(certs)
     if register:
         registry.register(things, _documents())

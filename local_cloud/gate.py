@@ -213,7 +213,6 @@ class Gate:
                 await asyncio.to_thread(self.registry.refresh)
             except RegistryError as error:
                 log.warning("%s; what was known before still counts", error)
-                continue
             for session in list(self._sessions.values()):
                 if self.registry.find(session.peer.fingerprint) is None:
                     session.end("connection", "certificate revoked")

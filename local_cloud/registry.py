@@ -37,10 +37,14 @@ class Registration:
 
 
 class Registry:
-    """A copy of the API's registry, in memory. Every method that asks the API blocks, and raises RegistryError."""
+    """A copy of the API's registry, in memory. Every method that asks the API blocks, and raises RegistryError.
 
-    def __init__(self, iot: "IoTClient") -> None:
-        self._iot = iot
+    `revoked` is the folder of what `python -m certs revoke` revoked, a file `<fingerprint>.pem` each: nothing that the
+    API says makes such a certificate count.
+    """
+
+    def __init__(self, iot: "IoTClient", revoked: Path) -> None:
+        self._iot, self._revoked = iot, revoked
         self._entries: dict[str, Registration] = {}  # by certificate id
         self._active: dict[str, Registration] = {}  # by fingerprint
 
@@ -63,11 +67,12 @@ class Registry:
         self._active = {e.fingerprint: e for e in self._entries.values() if e.fingerprint not in revoked}
 
     def find(self, fingerprint: str) -> Registration | None:
-        """The entry of a certificate if it is ACTIVE.
+        """The entry of a certificate if it is ACTIVE, and not revoked on this machine.
 
         The API can hold one certificate twice; then every entry must be ACTIVE, so that revoking any of them counts.
         """
-        return self._active.get(fingerprint)
+        entry = self._active.get(fingerprint)
+        return None if entry is None or (self._revoked / f"{fingerprint}.pem").exists() else entry
 
     def things(self) -> list[str]:
         """The names that an ACTIVE certificate may connect as."""

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from certs import errors
-from certs.authority import Authority
+from certs.authority import REVOKED, Authority
+from certs.folder import write_files
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
@@ -125,6 +126,34 @@ def test_an_identity_of_another_ca_is_issued_again(tmp_path: Path) -> None:
     certificate_in(ours.issue(GATEWAY)).verify_directly_issued_by(certificate_in(tmp_path / "ours" / "ca"))
 
 
+def test_revoke_takes_every_certificate_of_a_thing(tmp_path: Path) -> None:
+    """What was rotated away counts as little as the last one, its key is gone, and the others are as they were."""
+    farm = authority(tmp_path)
+    others = content_of(farm.issue("other"))
+    first = farm.issue(GATEWAY)
+    ids = {certificate_in(first).fingerprint(hashes.SHA256()).hex()}
+    ids.add(certificate_in(farm.rotate(GATEWAY)).fingerprint(hashes.SHA256()).hex())
+    stolen = content_of(tmp_path / GATEWAY)
+    assert farm.revoke(GATEWAY) == sorted(ids)
+    assert {path.stem for path in (tmp_path / REVOKED).iterdir()} == ids
+    assert not (tmp_path / GATEWAY).exists()
+    assert farm.revoke(GATEWAY) == sorted(ids), "once more does no harm"
+    write_files(tmp_path / GATEWAY, stolen)
+    assert certificate_in(farm.issue(GATEWAY)).fingerprint(hashes.SHA256()).hex() not in ids
+    assert content_of(farm.issue("other")) == others
+
+
+def test_revoke_refuses_what_was_never_issued(tmp_path: Path) -> None:
+    """A slip in the name is told, and the CA itself is no thing."""
+    farm = authority(tmp_path)
+    farm.issue(GATEWAY)
+    with pytest.raises(errors.NothingToRevokeError, match=r"'nobody' was never issued in .*--out"):
+        farm.revoke("nobody")
+    with pytest.raises(errors.NameRefusedError):
+        farm.revoke("ca")
+    assert not (tmp_path / REVOKED).exists()
+
+
 @pytest.mark.parametrize("name", sorted(FILES))
 @pytest.mark.parametrize("content", [b"", b"damaged", None])
 def test_a_damaged_identity_is_issued_again(tmp_path: Path, name: str, content: bytes | None) -> None:
@@ -220,7 +249,7 @@ def test_every_identity_is_listed(tmp_path: Path) -> None:
 def test_every_error_of_the_room_has_one_base() -> None:
     """A caller catches CertsError and has them all."""
     own = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-    assert len(own) == 10
+    assert len(own) == 11
     assert all(issubclass(kind, errors.CertsError) for kind in own)
 
 

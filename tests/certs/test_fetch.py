@@ -50,9 +50,9 @@ class Deployment:
         return str(certificate["certificateId"])
 
     def fetch(
-        self, out: Path, *options: str, thing: str = THING, without: str = "", **environment: str
+        self, out: Path, *options: str, thing: str = THING, without: str = "", verb: str = "fetch", **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "certs", "fetch", thing, "--out", str(out), *options]
+        command = [sys.executable, "-m", "certs", verb, thing, "--out", str(out), *options]
         others = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         where = {"AWS_ENDPOINT_URL": self.endpoint, "AWS_DEFAULT_REGION": self.region}
         surroundings = {**others, **NOWHERE, **ENVIRONMENT, **where, **environment}
@@ -70,7 +70,17 @@ def endpoint() -> Iterator[str]:
 
 
 REGIONS = iter(
-    ["us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-west-2", "eu-central-1", "sa-east-1"]
+    [
+        "us-east-1",
+        "us-east-2",
+        "us-west-1",
+        "us-west-2",
+        "eu-west-1",
+        "eu-west-2",
+        "eu-central-1",
+        "sa-east-1",
+        "ca-central-1",
+    ]
 )
 
 
@@ -138,6 +148,25 @@ def test_a_certificate_that_is_not_active_is_not_fetched(deployment: Deployment,
     line = refused(deployment.fetch(tmp_path / "fetched"))
     assert f"'{THING}': its certificate is {status}" in line
     assert not (tmp_path / "fetched").exists()
+
+
+def test_revoked_in_aws_is_every_certificate_of_the_thing(deployment: Deployment, tmp_path: Path) -> None:
+    """Also the one before the last rotation, and of a thing whose folder is elsewhere; who is no thing is told."""
+    old = deployment.register()
+    pem = (deployment.authority.rotate(THING) / "certificate.pem").read_text()
+    new = deployment.iot.register_certificate_without_ca(certificatePem=pem, status="ACTIVE")
+    deployment.iot.attach_thing_principal(thingName=THING, principal=new["certificateArn"])
+    elsewhere = tmp_path / "elsewhere"
+    for _ in range(2):
+        done = deployment.fetch(elsewhere, verb="revoke")
+        assert f"'{THING}' was never issued in {elsewhere}" in refused(done)
+        ids = sorted([old, new["certificateId"]])
+        assert done.stdout.splitlines() == [f"{THING}: certificate {each} counts no more in AWS" for each in ids]
+        listed = deployment.iot.list_certificates()["certificates"]
+        assert [entry["status"] for entry in listed] == ["INACTIVE"] * 2
+    line = refused(deployment.fetch(elsewhere, thing="nobody", verb="revoke"))
+    assert "not revoked here" in line and "not revoked in AWS: 'nobody' is not registered" in line
+    assert "its certificate is INACTIVE" in refused(deployment.fetch(tmp_path / "fetched"))
 
 
 def test_a_key_of_another_thing_is_noticed(deployment: Deployment, tmp_path: Path) -> None:

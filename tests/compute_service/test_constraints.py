@@ -68,6 +68,22 @@ def test_each_constraint_says_why(now: dict[str, object], name: str, says: str) 
     assert says in why
 
 
+def test_frost_soon_after_the_run_keeps_the_water_back() -> None:
+    """Wet leaves freeze: the hour after a run of an hour counts, the next one does not."""
+    first = AT // H * H
+    for hour, keeps in ((1, True), (2, True), (3, False)):
+        mild = forecast()
+        cold = [each._replace(temperature_c=-1.0) if each.at == first + hour * H else each for each in mild.hours]
+        assert ("no_frost" in failed(now=replace(NOW, forecast=replace(mild, hours=tuple(cold))))) == keeps
+
+
+def test_a_mild_station_hides_no_forecast_of_frost() -> None:
+    """The colder of what is measured and what is forecast counts, whichever it is."""
+    mild, cold = Conditions(temperature_c=8.0), Conditions(temperature_c=-1.0)
+    assert "no_frost" in failed(now=replace(NOW, conditions=mild, forecast=forecast(temperature_c=-1.0)))
+    assert "no_frost" in failed(now=replace(NOW, conditions=cold, forecast=forecast(temperature_c=8.0)))
+
+
 def test_a_crop_that_cannot_wait_is_watered_before_the_rain() -> None:
     """Rain tomorrow keeps no water from a crop that suffers today, nor does rain that would not do."""
     rainy = replace(NOW, forecast=forecast(rain_mm=1.0))

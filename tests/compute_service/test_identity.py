@@ -16,7 +16,7 @@ from compute_service.service import Service
 from protocol import messages, topics
 from protocol.errors import IdentityError
 from tests.compute_service.alarm_farm import begun, reborn
-from tests.compute_service.bench import GATEWAY, NOON, SITE, Bench, zone
+from tests.compute_service.bench import GATEWAY, NOON, SITE, Bench, reading, zone
 from tests.compute_service.in_memory.store import InMemoryStore
 from tests.compute_service.people import People, online, stop_ack
 
@@ -169,6 +169,19 @@ def test_a_gateway_tells_of_its_own_zones_only() -> None:
     [refusal] = bench.events_of("refusal")
     assert (refusal["thing"], refusal["what"]) == (GATEWAY, "epoch of plot-2a")
     assert f"a zone of {NEIGHBOUR}" in refusal["why"]
+
+
+def test_no_meter_speaks_of_another_gateways_zone() -> None:
+    """A neighbour's flow meter that saw water run into a zone of this gateway is refused, and moves nothing."""
+    bench = lived(1, 0.30)
+    before = believed(bench)
+    message = reading("a", bench.now, gateway_id=NEIGHBOUR, sensor_id=f"{NEIGHBOUR}.flow")
+    del message["samples"][0]["vwc"]
+    message["samples"][0] |= {"volume_l": 500.0, "leak_s": 600}
+    bench.hear(topics.data(message["sensor_id"]), message)
+    assert believed(bench) == before
+    [refusal] = bench.events_of("refusal")
+    assert (refusal["thing"], refusal["why"]) == (message["sensor_id"], "is not the configured probe of plot-1a")
 
 
 def rainy(store: Any, **named: Any) -> Bench:

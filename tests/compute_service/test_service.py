@@ -405,6 +405,17 @@ def test_update_is_published(bench: Bench) -> None:
     assert len(bench.store.updates.in_states("sent")) == 2
 
 
+def test_an_update_is_repeated_after_a_crash(bench: Bench) -> None:
+    """Settings whose PUBACK never came are published again at the next start, until they are acknowledged."""
+    bench.service.update("all", {"sample_interval_s": 600})
+    for starts_again in (True, False):
+        later = Bench(bench.store, bench.zones)
+        later.service.start()
+        assert [update["settings"] for _, update, _ in later.published] == [{"sample_interval_s": 600}] * starts_again
+        for _, _, on_acked in later.published:
+            on_acked()
+
+
 def test_idle(bench: Bench) -> None:
     """The service is idle unless a publish waits for its PUBACK; a command stays sent until its ack."""
     assert bench.service.idle()

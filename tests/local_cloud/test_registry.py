@@ -24,7 +24,7 @@ DOCUMENTS = {"irrigation-gateway": allowing("a"), "irrigation-compute": allowing
 
 @pytest.fixture
 def registry(aws: Callable[[str], Any], certs: Path) -> Registry:
-    registry = Registry(aws("iot"))
+    registry = Registry(aws("iot"), certs / "ca" / "revoked")
     registry.register({THING: certs / THING, "irrigation-compute": certs / "irrigation-compute"}, DOCUMENTS)
     return registry
 
@@ -112,7 +112,7 @@ def test_a_missing_identity_is_one_line(registry: Registry, tmp_path: Path) -> N
 
 
 def test_an_api_that_does_not_answer_is_a_registry_error(
-    registry: Registry, aws: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+    registry: Registry, aws: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """boto3's own errors do not leave this module."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
@@ -120,4 +120,4 @@ def test_an_api_that_does_not_answer_is_a_registry_error(
     import boto3  # noqa: PLC0415
 
     with pytest.raises(RegistryError):
-        Registry(boto3.client("iot")).load()
+        Registry(boto3.client("iot"), tmp_path).load()

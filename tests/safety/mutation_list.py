@@ -1,6 +1,7 @@
 """The safety mechanisms, one row each: where it is, the change that takes it out, and the test that must notice."""
 
 from tests.safety.mutation_alarms import ALARM_MUTATIONS
+from tests.safety.mutation_gateway import GATEWAY_MUTATIONS
 from tests.safety.mutation_orders import ORDER_MUTATIONS
 from tests.safety.mutation_places import (
     COMMAND_TABLES,
@@ -463,4 +464,5 @@ MUTATIONS = (
     ),
     *ORDER_MUTATIONS,
     *ALARM_MUTATIONS,
+    *GATEWAY_MUTATIONS,
 )

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 VALVES = "firmware/lib/gateway/valves.py"
 GATEWAY = "firmware/lib/gateway/gateway.py"
+MQTT = "firmware/lib/gateway/mqtt.py"
 OUTBOX = "firmware/lib/gateway/outbox.py"
 SLOTS = "firmware/lib/gateway/store.py"
 MESSAGES = "protocol/messages.py"

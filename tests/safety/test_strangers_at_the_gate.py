@@ -61,6 +61,16 @@ def test_a_certificate_is_good_for_its_own_name_only() -> None:
             admit(client_id, things)
 
 
+def test_a_policy_that_denies_connect_is_obeyed() -> None:
+    """Whose policies allow everything but to connect stays outside, as at AWS."""
+    publish = {"Effect": "Allow", "Action": "iot:Publish", "Resource": "*"}
+    policy = Policy([{"Version": "2012-10-17", "Statement": [publish]}], OTHER, "arn:aws:iot:us-east-1:1")
+    registration = Registration("arn", "f", frozenset({OTHER}), {OTHER: policy})
+    connect = Connect(protocol="MQTT", level=4, client_id=OTHER, clean=True, keepalive_s=30, will=None)
+    with pytest.raises(_RefusedError, match="not allowed by its policy"):
+        _admit(registration, _Peer(OTHER, "f"), connect)
+
+
 def test_the_gate_lets_nobody_speak_for_another(world: Any) -> None:
     """With its own certificate a gateway can neither connect, publish, nor leave a will in another's name."""
     good = documents(NOON + 10)

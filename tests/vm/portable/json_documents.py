@@ -20,6 +20,8 @@ FIELDS = (
     (b'"x": 1e400', False),
     (b'"x": ' + b"9" * 400, False),
     (b'"x": 0.' + b"1" * 80, False),
+    (b'"x": 0.' + b"1" * 62, True),  # 64 characters are the most
+    (b'"x": 0.' + b"1" * 63, False),
     (b'"x": NaN', False),
     (b'"x": Infinity', False),
     (b'"x": -Infinity', False),

@@ -4,7 +4,7 @@ import sys
 import unittest
 
 from gateway.errors import StorageError
-from gateway.outbox import Outbox
+from gateway.outbox import KEPT_SAID, Outbox
 from gateway.store import MemoryStore
 from protocol import messages
 from tests.vm.portable.bench import NAME, CutStore
@@ -268,6 +268,13 @@ class AfterAPowerCut(unittest.TestCase):
         outbox = Outbox(10, store)
         known = [number for number in range(1, 40) if outbox.was_said(ack(number))]
         self.assertEqual(known, list(range(2, 30)))
+
+    def test_it_knows_no_more_acks_than_a_board_has_room_for(self):
+        """The valves remember so many commands, and so does the outbox: the oldest go."""
+        outbox = Outbox(10, MemoryStore())
+        for number in range(1, KEPT_SAID + 3):
+            outbox.say(ack(number))
+        self.assertEqual([number for number in range(1, 5) if outbox.was_said(ack(number))], [3, 4])
 
     def test_a_full_store_costs_durability_alone(self):
         """The work goes on from memory, counted; as soon as there is room, everything is on record."""

@@ -20,10 +20,11 @@ class FakeBoard:
     def __init__(self, log):
         self.log = log
         self.meter_l = None
-        self.jammed = False
+        self.jammed = False  # moves no way
+        self.sticks = False  # does not close
 
     def set_valve(self, zone_id, is_open):
-        if self.jammed:
+        if self.jammed or (self.sticks and not is_open):
             raise ValveError("jammed")
         self.log.append(("open" if is_open else "close", zone_id))
 
@@ -246,6 +247,22 @@ class Rule3Boot(unittest.TestCase):
         bench.reboot()
         self.assertEqual((bench.answers(), bench.acks[0]["duration_s"]), ([("failed", "power_cut")], 1800))
 
+    def test_a_clock_that_is_not_trusted_counts_the_whole_bound(self):
+        """A board that may be wrong about the time books no less than the run's bound, however early it seems to be."""
+        bench = Bench()
+        bench.send(duration_s=1800)
+        bench.now, bench.trusted = bench.now + 300, False
+        bench.reboot()
+        self.assertEqual(bench.acks[0]["duration_s"], 1800)
+
+    def test_a_clock_that_went_back_counts_the_whole_bound(self):
+        """A trusted clock that is before the run's start is of no use: no run lasted less than nothing."""
+        bench = Bench()
+        bench.send(duration_s=1800)
+        bench.now -= 300
+        bench.reboot()
+        self.assertEqual((bench.answers(), bench.acks[0]["duration_s"]), ([("failed", "power_cut")], 1800))
+
     def test_a_long_outage_counts_no_more_than_the_bound(self):
         """A valve cannot have been open longer than its bound."""
         bench = Bench()
@@ -420,6 +437,14 @@ class Rule6Replacement(unittest.TestCase):
         )
         bench.after(60)
         self.assertEqual((bench.valves.open_valves, bench.acks[3]["duration_s"]), ([], 60))
+
+    def test_a_valve_that_is_stuck_open_is_not_opened_anew(self):
+        """The run before did not end: the new one is told as a fault, and its relay is not driven."""
+        bench = Bench()
+        bench.send(epoch=1, duration_s=600)
+        bench.board.sticks = True
+        bench.send(epoch=2, duration_s=60)
+        self.assertEqual((bench.moved(), bench.answers()[-1]), ([], ("failed", "valve_fault")))
 
     def test_two_zones_run_side_by_side(self):
         """Each zone keeps its own deadline."""

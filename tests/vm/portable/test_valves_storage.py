@@ -2,7 +2,12 @@
 
 import unittest
 
+from gateway.errors import StorageError
 from tests.vm.portable.test_valves import Bench
+
+
+def read_error(_name):
+    raise StorageError("read error")
 
 
 class StorageFaults(unittest.TestCase):
@@ -79,6 +84,16 @@ class StorageFaults(unittest.TestCase):
         bench.now += 1
         bench.send(epoch=5)
         self.assertEqual(bench.answers()[-1], ("started", "ok"))
+
+    def test_when_nothing_can_be_read_old_opens_stay_shut(self):
+        """Flash that cannot be read is as good as lost: what was issued until now may have run already."""
+        bench = Bench()
+        command = bench.send(epoch=4, duration_s=60)
+        bench.after(60)
+        bench.store.load = read_error
+        bench.reboot()
+        bench.send(**command)
+        self.assertEqual((bench.moved(), bench.answers()), ([], [("rejected", "fenced")]))
 
 
 if __name__ == "__main__":

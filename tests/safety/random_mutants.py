@@ -1,0 +1,270 @@
+"""Would a test notice if a safety file said something else? A seeded sample of small changes, each judged by its tests.
+
+`python -m tests.safety.random_mutants --count 600 --seed 1` changes one operator, number, condition or statement at a
+time in a copy of the source, runs the tests of that file, prints who survived, and the share that was caught with its
+95 % interval. The checkout itself is never touched. A mutant that means the same as the original survives by right.
+"""
+
+import argparse
+import ast
+import queue
+import random
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from math import sqrt
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.safety.mutations import ROOT, WORKERS, Copy, MutationError, _write
+
+LINKED = ("node_modules", "terraform")  # what the tests of the local cloud need beside the copy
+LIMIT_S = 300  # for the tests of one mutant: one that hangs is caught, by the limit that every test has
+_VM = "tests/vm/portable/"
+_COMPUTE = "tests/compute_service/"
+_VALVES = (f"{_VM}test_valves.py", f"{_VM}test_valves_storage.py", f"{_VM}test_valves_memory.py")
+_PROTOCOL = (f"{_VM}test_protocol.py", f"{_VM}test_json.py", "tests/safety/test_strangers.py")
+_OUTBOX = (f"{_VM}test_outbox.py", f"{_VM}test_power_cut.py", f"{_VM}test_gateway.py")
+_GATEWAY = (f"{_VM}test_gateway.py", f"{_VM}test_flow_watch.py", "tests/gateway", "tests/safety/test_strangers.py")
+_DECIDE = tuple(f"{_COMPUTE}test_{name}.py" for name in ("decide", "constraints", "service", "orders"))
+_COMMANDS = tuple(f"{_COMPUTE}test_{name}.py" for name in ("commands", "service", "identity", "orders"))
+_CLOUD = "tests/local_cloud/"
+_AT_THE_GATE = "tests/safety/test_strangers_at_the_gate.py"
+TESTS = {  # a safety file, and what must notice: the cheapest first, as a run ends at the first failure
+    "firmware/lib/gateway/valves.py": _VALVES,
+    "firmware/lib/gateway/outbox.py": _OUTBOX,
+    "firmware/lib/gateway/journal.py": _OUTBOX,
+    "firmware/lib/gateway/gateway.py": _GATEWAY,
+    "firmware/lib/gateway/mqtt.py": ("tests/gateway",),
+    "protocol/messages.py": _PROTOCOL,
+    "protocol/topics.py": _PROTOCOL,
+    "protocol/json_text.py": _PROTOCOL,
+    "compute_service/commands.py": _COMMANDS,
+    "compute_service/domain/decide.py": _DECIDE,
+    "compute_service/domain/constraints.py": _DECIDE,
+    "local_cloud/gate.py": (_AT_THE_GATE, f"{_CLOUD}test_gate.py", f"{_CLOUD}test_attacks.py"),
+    "local_cloud/policy.py": (f"{_CLOUD}test_policy.py", "tests/terraform/test_policy_matrix.py"),
+    "local_cloud/registry.py": (f"{_CLOUD}test_registry.py", f"{_CLOUD}test_revocation.py"),
+}
+
+_PAIRS: tuple[tuple[type[ast.AST], type[ast.AST]], ...] = (
+    *((ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.In, ast.NotIn), (ast.Is, ast.IsNot)),
+    *((ast.And, ast.Or), (ast.Add, ast.Sub), (ast.Mult, ast.FloorDiv)),
+)
+_OTHER = {one: other for pair in _PAIRS for one, other in (pair, pair[::-1])} | {ast.Div: ast.Mult}
+_OTHER_NAME = {"min": "max", "max": "min", "any": "all", "all": "any"}
+
+
+class Mutant(NamedTuple):
+    """One change: the bytes `start` to `end` of a file become `text`."""
+
+    file: str
+    line: int
+    start: int
+    end: int
+    text: str
+
+    def applied(self, source: bytes) -> bytes:
+        """The changed file."""
+        return source[: self.start] + self.text.encode() + source[self.end :]
+
+    def described(self, source: bytes) -> str:
+        """Where it is and what it changes, in a line."""
+        before = " ".join(source[self.start : self.end].decode().split())
+        return f"{self.file}:{self.line}: {before[:70]} -> {self.text[:70]}"
+
+
+class Score(NamedTuple):
+    """How many of how many mutants were caught, and who was not."""
+
+    caught: int
+    total: int
+    survivors: list[str]
+
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the share that is caught."""
+        z, n, share = 1.96, self.total, self.caught / self.total
+        middle, half = share + z * z / (2 * n), z * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+        return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))
+
+
+def mutants_of(file: str, root: Path = ROOT) -> list[Mutant]:
+    """Every mutant of a file, in the order of its text."""
+    source = (root / file).read_bytes()
+    starts = [0]
+    for line in source.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    mutants = []
+    for node in _code(ast.parse(source)):
+        for text in _changes(node):
+            assert isinstance(node, ast.expr | ast.stmt)
+            assert node.end_lineno is not None and node.end_col_offset is not None
+            start, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
+            mutants.append(Mutant(file, node.lineno, start, end, text))
+    return sorted(set(mutants))
+
+
+def _code(node: ast.AST) -> Iterator[ast.AST]:
+    """What runs: no annotation, no import for type checkers, nothing inside an f-string."""
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        return
+    if isinstance(node, ast.JoinedStr | ast.arguments):
+        return
+    yield node
+    for name, child in ast.iter_fields(node):
+        if name not in {"annotation", "returns", "decorator_list"}:
+            for each in child if isinstance(child, list) else [child]:
+                if isinstance(each, ast.AST):
+                    yield from _code(each)
+
+
+def _changes(node: ast.AST) -> Iterator[str]:
+    """What may stand in a node's place, as text."""
+    for kind, change in _CHANGES.items():
+        if isinstance(node, kind):
+            yield from change(node)
+
+
+def _compare(node: ast.Compare) -> Iterator[str]:
+    for place, operator in enumerate(node.ops):
+        operators = [*node.ops[:place], _OTHER[type(operator)](), *node.ops[place + 1 :]]
+        yield _text(ast.Compare(node.left, operators, node.comparators))  # type: ignore[arg-type]
+
+
+def _bool_op(node: ast.BoolOp) -> Iterator[str]:
+    yield _text(ast.BoolOp(_OTHER[type(node.op)](), node.values))  # type: ignore[arg-type]
+    for place in range(len(node.values)):
+        rest = [*node.values[:place], *node.values[place + 1 :]]
+        yield _text(rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest))
+
+
+def _bin_op(node: ast.BinOp) -> Iterator[str]:
+    if type(node.op) in _OTHER and not isinstance(node.left, ast.Constant | ast.JoinedStr):
+        yield _text(ast.BinOp(node.left, _OTHER[type(node.op)](), node.right))  # type: ignore[arg-type]
+
+
+def _constant(node: ast.Constant) -> Iterator[str]:
+    if isinstance(node.value, bool):
+        yield str(not node.value)
+    elif isinstance(node.value, int | float):
+        more = node.value + 1
+        yield repr(more if more != node.value else 2 * node.value)
+
+
+def _not(node: ast.UnaryOp) -> Iterator[str]:
+    if isinstance(node.op, ast.Not):
+        yield _text(node.operand)
+
+
+def _call(node: ast.Call) -> Iterator[str]:
+    if isinstance(node.func, ast.Name) and node.func.id in _OTHER_NAME:
+        other = ast.Name(_OTHER_NAME[node.func.id], ast.Load())
+        yield _text(ast.Call(other, node.args, node.keywords))
+
+
+def _statement(node: ast.Expr) -> Iterator[str]:
+    if isinstance(node.value, ast.Call | ast.Await):
+        yield "pass"
+
+
+def _return(node: ast.Return) -> Iterator[str]:
+    if node.value is not None and not (isinstance(node.value, ast.Constant) and node.value.value is None):
+        yield "return None"
+
+
+_CHANGES: dict[type[ast.AST], Callable[..., Iterator[str]]] = {
+    ast.Compare: _compare,
+    ast.BoolOp: _bool_op,
+    ast.BinOp: _bin_op,
+    ast.Constant: _constant,
+    ast.UnaryOp: _not,
+    ast.Call: _call,
+    ast.Expr: _statement,
+    ast.Return: _return,
+}
+
+
+def _text(node: ast.expr) -> str:
+    return f"({ast.unparse(node)})"
+
+
+def sample(count: int, seed: int, words: Sequence[str] = ()) -> list[Mutant]:
+    """So many mutants, the same for the same seed and source; `words`: only of files with one of them in their path."""
+    files = [file for file in TESTS if not words or any(word in file for word in words)]
+    everything = [mutant for file in files for mutant in mutants_of(file)]
+    return sorted(random.Random(seed).sample(everything, min(count, len(everything))))
+
+
+def judge(mutants: Sequence[Mutant], tell: Callable[[str], object] = lambda _line: None) -> Score:
+    """Run each mutant's tests in a copy; raises MutationError if they do not pass unchanged."""
+    copies: queue.Queue[Copy] = queue.Queue()
+
+    def survives(mutant: Mutant) -> bool:
+        copy = copies.get()
+        source = (copy.root / mutant.file).read_bytes()
+        try:
+            _write(copy.root / mutant.file, mutant.applied(source))
+            survival = copy.pytest(TESTS[mutant.file], LIMIT_S)[0] == 0
+            tell(f"{'SURVIVES' if survival else 'caught  '}  {mutant.described(source)}")
+            return survival
+        finally:
+            _write(copy.root / mutant.file, source)
+            copies.put(copy)
+
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(WORKERS) as pool, ExitStack() as open_copies:
+        for number in range(WORKERS):
+            copy = open_copies.enter_context(closing(Copy(Path(folder) / str(number))))
+            for name in LINKED:
+                (copy.root / name).symlink_to(ROOT / name)
+            copies.put(copy)
+        _check(copies, sorted({test for mutant in mutants for test in TESTS[mutant.file]}))
+        verdicts = list(pool.map(survives, mutants))
+    survivors = [
+        each.described((ROOT / each.file).read_bytes())
+        for each, is_alive in zip(mutants, verdicts, strict=True)
+        if is_alive
+    ]
+    return Score(len(mutants) - len(survivors), len(mutants), survivors)
+
+
+def _check(copies: "queue.Queue[Copy]", tests: Sequence[str]) -> None:
+    copy = copies.get()
+    code, output = copy.pytest(tests, 4 * LIMIT_S)
+    copies.put(copy)
+    if code != 0:
+        raise MutationError(f"the tests do not pass unchanged:\n{output[-4000:]}")
+
+
+def summary(score: Score) -> str:
+    """The score in a line."""
+    low, high = score.interval()
+    share = score.caught / score.total
+    return f"{score.caught} of {score.total} caught: {share:.1%}, 95 % interval {low:.1%} to {high:.1%}"
+
+
+def main(words: Sequence[str]) -> int:
+    """Print each mutant's fate and the score; 2 if the tests do not pass unchanged."""
+    parser = argparse.ArgumentParser(prog="python -m tests.safety.random_mutants")
+    parser.add_argument("--count", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only the files with a WORD in their path")
+    arguments = parser.parse_args(words)
+    try:
+        score = judge(sample(arguments.count, arguments.seed, arguments.words), write_line)
+    except MutationError as error:
+        sys.stderr.write(f"random_mutants: {error}\n")
+        return 2
+    write_line(summary(score))
+    return 0
+
+
+def write_line(line: str) -> None:
+    """Print a line now: a run takes hours."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,64 @@
+"""The sample of random mutants: what it changes, how it counts, and in `make soak` how many of them are caught."""
+
+import ast
+
+import pytest
+
+from tests.safety import random_mutants
+from tests.safety.mutations import ROOT
+from tests.safety.random_mutants import TESTS, Score, judge, mutants_of, sample, summary, write_line
+
+LEAST = 600
+LEAST_SHARE = 0.7  # the aim is 0.95; a first sample of 20 could tell no more, and the first whole one raises this
+
+
+def test_every_safety_file_has_mutants_and_tests() -> None:
+    """A file that moved, or whose tests did, is told here, and not by hours of runs that judge nothing."""
+    for file, tests in TESTS.items():
+        assert len(mutants_of(file)) >= 40, file
+        assert all((ROOT / test).exists() for test in tests), file
+
+
+@pytest.mark.parametrize("file", ["protocol/json_text.py", "local_cloud/gate.py"])
+def test_every_mutant_is_python_and_another_program(file: str) -> None:
+    """One that cannot be read would count as caught, one that says the same as a survivor."""
+    source = (ROOT / file).read_bytes()
+    same = ast.dump(ast.parse(source))
+    for mutant in mutants_of(file):
+        assert ast.dump(ast.parse(mutant.applied(source))) != same, mutant.described(source)
+
+
+def test_a_seed_is_a_sample() -> None:
+    """The same seed gives the same mutants, so that a survivor can be looked at again; another gives others."""
+    assert sample(LEAST, 1) == sample(LEAST, 1) != sample(LEAST, 2)
+    assert len(set(sample(LEAST, 1))) == LEAST
+    assert {mutant.file for mutant in sample(LEAST, 1)} == set(TESTS)
+    assert {mutant.file for mutant in sample(10, 1, ["gate.py"])} == {"local_cloud/gate.py"}
+
+
+@pytest.mark.parametrize(
+    ("caught", "total", "low", "high"), [(600, 600, 0.9936, 1.0), (570, 600, 0.9295, 0.9648), (0, 10, 0.0, 0.2775)]
+)
+def test_the_interval_is_wilsons(caught: int, total: int, low: float, high: float) -> None:
+    """What the document says of the score is what its sample can tell."""
+    assert Score(caught, total, []).interval() == pytest.approx((low, high), abs=1e-4)
+
+
+def test_the_kinds_of_changes() -> None:
+    """Operators, numbers, conditions, statements and answers each have theirs; annotations and texts have none."""
+    code = "def f(a: 'x' = 1) -> int:\n    g(1)\n    if a < 2 and not a:\n        return min(a, 3)\n    return f'{a}'\n"
+    texts = [text for node in random_mutants._code(ast.parse(code)) for text in random_mutants._changes(node)]
+    conditions = ["(a < 2 or not a)", "(not a)", "(a < 2)", "(a <= 2)", "(a)"]
+    assert sorted(texts) == sorted([*conditions, "pass", "2", "3", "4", "(max(a, 3))", "return None", "return None"])
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(24 * 3600)
+def test_a_sample_of_mutants_is_caught() -> None:
+    """Of 600 small changes of the safety files the tests notice most; who was not noticed is printed."""
+    score = judge(sample(LEAST, 1))
+    for survivor in score.survivors:
+        write_line(f"SURVIVES  {survivor}")
+    write_line(summary(score))
+    assert score.total == LEAST
+    assert score.interval()[0] >= LEAST_SHARE
