@@ -18,6 +18,7 @@ from compute_service import explain, replay, settings, shell
 from compute_service.adapters import update_file, zones_file
 from compute_service.adapters.forecast_source import Forecasts
 from compute_service.adapters.mqtt import MqttConnection
+from compute_service.adapters.sqlite.sole_service import SoleService
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.commands import ulid
 from compute_service.domain.ports import Beat, Store, Updates
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     farm = watch.farm
     stop = interruption()
     with ExitStack() as stack:
+        stack.enter_context(closing(SoleService(args.store)))  # before the store: it may migrate it
         store = stack.enter_context(closing(SqliteStore(args.store)))
         record = _recorder(stack.enter_context(_append(args.events)) if args.events else None)
         connection = stack.enter_context(closing(MqttConnection(args.certs, args.endpoint, args.port)))
@@ -62,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             journal_days=args.journal_days, orders_days=args.journal_days, history_days=args.history_days
         )
         service = Service(farm, store, connection.publish, *surroundings, retention)
-        connection.connect(service.handle)
+        connection.connect(service.handle, service.set_aside)
         service.start(watch.first)
         print(f"{farm.farm}: serving, zones: {len(farm.zones)}; Ctrl-C stops", flush=True)
         while not stop.wait(TICK_S):

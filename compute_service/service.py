@@ -162,6 +162,14 @@ class Service:
             except _RefusedError as refusal:
                 self._refuse(refusal.thing, refusal.what, refusal.why)
 
+    def set_aside(self, topic: str, payload: bytes) -> None:
+        """A publish that the broker hangs up at is given up: it is counted and told; a stop is said again later."""
+        with self._lock, self._store.transaction():
+            message: Mapping[str, Any] = messages.decode(topic, payload)[1]
+            self._un_acked.discard(message.get("command_id") or message["update_id"])
+            self._store.updates.count("publishes_set_aside")
+            self._refuse(claimed_by(topic), f"publish to {topic}", "the broker hangs up at it; does a policy deny it?")
+
     def tick(self) -> None:
         """Do what is due: decide about zones with new samples, give up commands, publish queued updates."""
         with self._lock:
