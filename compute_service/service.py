@@ -310,6 +310,8 @@ class Service:
         if command is None or not commands.answers(ack, command):
             raise _RefusedError(ack["gateway_id"], "ack", f"answers no command of ours: {ack['command_id']}")
         self._record(events.ack(ack, now))
+        if ack["code"] == "stale_epoch":
+            self._reports.stale(command, ack, now)
         if not commands.acknowledge(self._store.commands, self._store.zones, command, ack, now):
             self._store.updates.count("acks_without_effect")
             return

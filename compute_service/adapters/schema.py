@@ -139,4 +139,9 @@ CREATE INDEX alarms_newest ON alarms (raised_at, alarm_id)
 DELETE FROM gateways;
 DELETE FROM statuses  -- what was heard of them until now anybody may have said
 """,
+    """
+CREATE TABLE unbooked_runs (  -- what a gateway gave that a store which was lost, or is older, does not know
+    zone_id TEXT PRIMARY KEY, ended_at INTEGER NOT NULL, duration_s REAL NOT NULL
+) WITHOUT ROWID
+""",
 )

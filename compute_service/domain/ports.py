@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 
 from compute_service.domain.alarms import Alarm, AlarmRow
-from compute_service.domain.decide import ZoneState
+from compute_service.domain.decide import Run, ZoneState
 from compute_service.domain.hourly_weather import HourRecord
 from compute_service.domain.orders import Hold, Order, OrderRow
 from compute_service.domain.zone import Zone
@@ -181,6 +181,9 @@ class ZoneMemory(Protocol):
 
         No ack ever said how an expired command ended, so its run counts as long as it was allowed to be.
         """
+
+    def save_unbooked_run(self, zone_id: str, run: Run) -> None:
+        """What the zone's gateway gave without this store knowing; `zone_state` has it among the runs, the last one."""
 
     def model(self, zone: Zone) -> ZoneModel | None:
         """What is believed of a zone, or None."""
