@@ -60,8 +60,8 @@ class CatchUp:
             self._store.zones.save_unbooked_run(zone_id, Run(free_at, zone.daily_cap_s))
             return
         self._store.zones.save_unbooked_run(zone_id, NEVER_ENDED)
-        known = self._store.zones.zone_state(zone, now - DAY_S, now, now).runs
-        missing_s = max(min(told_s, DAY_S) - sum(run.duration_s for run in known), 0.0)
+        runs = self._store.zones.zone_state(zone, now - DAY_S, now, now).runs
+        missing_s = max(min(told_s, DAY_S) - sum(run.duration_s for run in runs), 0.0)
         self._store.zones.save_unbooked_run(zone_id, Run(free_at, missing_s))
         if missing_s:
             water = WaterRow(

@@ -39,6 +39,7 @@ from compute_service.gateway_reports import GatewayReports
 from compute_service.orders import Orders, why_not
 from compute_service.retention import RETENTION, Retention, shorten
 from compute_service.settings import Change
+from compute_service.steady_clock import SteadyClock
 from compute_service.untrusted_reports import claimed_by, one_line
 from compute_service.zone_models import ZoneModels
 from protocol import messages, topics
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from protocol.messages import Sample as SampleMessage
 
 DECIDE_AFTER_S = 10  # from a reading's arrival, so that all readings of the same moment are in
+LEAP_S = 2 * DAY_S
 MANY = 1000  # refusals to remember; beyond it the oldest is forgotten, and told again when it comes again
 
 log = logging.getLogger(__name__)
@@ -88,7 +90,8 @@ class Service:
     ) -> None:
         self._store = store
         self._publish = publish
-        self._now = clock_now
+        self._clock = SteadyClock(clock_now)
+        self._now = self._clock.now
         self._record = record
         self._forecast, self._free_bytes, self._retention = forecast, free_bytes, retention
         self._reports = GatewayReports(store, record, self._note, self._refuse)
@@ -98,6 +101,7 @@ class Service:
         self._un_acked: set[str] = set()
         self._newest_id = (0, 0)  # the second of the last id, and how many it had before
         self._shortened_on = 0  # the day on which the journal was last shortened
+        self._ticked_at = 0
         self._lock = threading.RLock()
 
     def _go_by(self, config: Config) -> None:
@@ -131,6 +135,8 @@ class Service:
         `first`: the settings that the service begins with, so that the orders that asked for them come to their end.
         """
         with self._lock:
+            if beat := self._store.journal.last_beat():
+                self._clock.not_before(beat.at)
             self._store.updates.save_config(config_text(self._config))
             self._alarms.start(self._now())
             if first:
@@ -173,6 +179,8 @@ class Service:
     def tick(self) -> None:
         """Do what is due: decide about zones with new samples, give up commands, publish queued updates."""
         with self._lock:
+            if (back_at := self._clock.went_back()) is not None:
+                self._bring_back(back_at)
             now = self._now()
             self._give_up(now)
             self._take_orders(now)
@@ -183,11 +191,22 @@ class Service:
                 self._decide(zone_id, weather, now)
             for update in self._store.updates.in_states("queued"):
                 self._send_update(update)
-            if self._shortened_on != now // DAY_S:
+            is_steady, self._ticked_at = now - self._ticked_at <= LEAP_S, now  # what is forgotten never comes back
+            if is_steady and self._shortened_on != now // DAY_S:
                 self._shortened_on = now // DAY_S
                 shorten(self._store, self._retention, now)
                 self._alarms.forget(now)
             self._alarms.look(now)
+
+    def _bring_back(self, now: int) -> None:
+        """The clock was ahead of this time: nothing may wait for that future, or have happened there."""
+        log.warning("the clock was ahead and has gone back; what was written meanwhile counts as of now")
+        with self._store.transaction(durable=True):
+            self._store.bring_back(now, FUTURE_S, commands.LIFE_S + commands.ACK_GRACE_S)
+            self._store.updates.count("clock_went_back")
+        self._go_by(self._config)
+        self._zone_models.bring_back(now)
+        self._alarms.start(now)
 
     def give_up(self) -> None:
         """Close the commands that nobody can answer any more; `tick` does so too, before it decides."""

@@ -70,7 +70,7 @@ class MqttConnection:
         self._fatal = fatal
         self._handler: Handler = _nobody
         self._on_set_aside: Handler = _nobody
-        self._changed = threading.Condition(threading.RLock())
+        self._turn = threading.Condition(threading.RLock())
         self._queue = PublishQueue()
         self._evictions = Evictions()
         self._renewing = self._closing = False
@@ -125,7 +125,7 @@ class MqttConnection:
 
     def publish(self, topic: str, payload: bytes, on_acked: Callable[[], None]) -> None:
         """Publish with QoS 1, also while offline; `on_acked` runs in awscrt's thread when the PUBACK is in."""
-        with self._changed:
+        with self._turn:
             self._queue.add(Outgoing(topic, payload, on_acked))
             self._hand_over()
 
@@ -138,13 +138,13 @@ class MqttConnection:
 
     def un_acked(self) -> int:
         """How many publishes wait for their PUBACK."""
-        with self._changed:
+        with self._turn:
             return len(self._queue)
 
     def close(self, timeout_s: float = 5) -> None:
         """Wait for the PUBACKs that are due, at most `timeout_s` seconds, then disconnect."""
-        with self._changed:
-            self._changed.wait_for(lambda: not len(self._queue), timeout_s)
+        with self._turn:
+            self._turn.wait_for(lambda: not len(self._queue), timeout_s)
             self._closing = True
             connection = self._connection
         wait_for([connection.disconnect()], CONNECT_S)  # fails if it was never connected: then it is closed
@@ -159,14 +159,14 @@ class MqttConnection:
 
     def _published(self, connection: mqtt.Connection, message: Outgoing, future: "Future[Any]") -> None:
         error = future.exception()
-        with self._changed:
+        with self._turn:
             is_current = connection is self._connection and not self._renewing
             is_news = error is None and self._queue.acked(message)
-            self._changed.notify_all()
+            self._turn.notify_all()
         try:
             if is_news:
                 message.on_acked()
-                with self._changed:
+                with self._turn:
                     self._hand_over()
             elif error is not None and is_current and not self._closing:
                 raise PublishError(f"{self._where}: publish to {message.topic} was given up: {error}") from error
@@ -176,7 +176,7 @@ class MqttConnection:
     def _interrupted(self, connection: mqtt.Connection, error: AwsCrtError, **_kwargs: object) -> None:
         log.warning("connection to %s interrupted: %s; reconnecting", self._where, error)
         now = time.monotonic()
-        with self._changed:
+        with self._turn:
             if self._closing or self._renewing or connection is not self._connection:
                 return
             is_idle = not len(self._queue)
@@ -194,13 +194,13 @@ class MqttConnection:
             "%s hung up %d times at a publish to %s: it is set aside; does a policy deny it?",
             *(self._where, message.hang_ups, message.topic),
         )
-        with self._changed:
-            self._changed.notify_all()
+        with self._turn:
+            self._turn.notify_all()
         self._received(self._on_set_aside, message.topic, message.payload)
 
     def _resumed(self, connection: mqtt.Connection, session_present: bool, **_kwargs: object) -> None:
         log.info("connection to %s resumed", self._where)
-        with self._changed:
+        with self._turn:
             self._evictions.connected(time.monotonic())
             self._queue.resumed(time.monotonic())
         if not session_present:
@@ -228,7 +228,7 @@ class MqttConnection:
             time.sleep(wait_s)
             wait_s = min(2 * wait_s, RECONNECT_S[1])
             connection = self._build()
-            with self._changed:
+            with self._turn:
                 if self._closing:
                     return
                 self._connection = connection
@@ -237,7 +237,7 @@ class MqttConnection:
             except Exception as error:  # awscrt raises bare ones; the broker may be away for long
                 log.warning("cannot connect to %s again: %s", self._where, error)
                 continue
-            with self._changed:
+            with self._turn:
                 self._renewing = False
                 self._queue.begin_anew()
                 self._hand_over()

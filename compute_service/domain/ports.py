@@ -466,3 +466,10 @@ class Store(Protocol):
 
         `durable`: it survives a power cut, once it is over (that takes milliseconds on a disk).
         """
+
+    def bring_back(self, now: int, soon: int, life: int) -> None:
+        """The clock was ahead: no run, no wait and no hold of a close that was written then is later than `now`.
+
+        Samples of more than `soon` seconds ahead are forgotten, and how the zones and gateways were; an open that was
+        given then is waited for as if it were given now, `life` seconds and its own.
+        """

@@ -31,6 +31,7 @@ from tests.safety.mutation_places import (
     ZONE_TABLES,
     Mutation,
 )
+from tests.safety.mutation_state import STATE_MUTATIONS
 
 MUTATIONS = (
     # The valve supervisor
@@ -337,8 +338,8 @@ MUTATIONS = (
     Mutation(
         "epochs are learnt from the status",
         REPORTS,
-        "elif not commands.hear_epoch(self._store.commands, zone_id, epoch):",
-        "elif False:",
+        "if commands.hear_epoch(self._store.commands, zone_id, epoch):",
+        "if zone:",
         CRASHES_TESTS + "test_a_lost_store_learns_the_epochs_again",
     ),
     Mutation(
@@ -463,4 +464,5 @@ MUTATIONS = (
     ),
     *ORDER_MUTATIONS,
     *ALARM_MUTATIONS,
+    *STATE_MUTATIONS,
 )
