@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agronomy.units import DAY_S
 from compute_service import commands, events, journal, settings, untrusted_reports
 from compute_service.alarms import AlarmWatch
-from compute_service.domain.decide import FUTURE_S, Decision
+from compute_service.domain.decide import FUTURE_S
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.hourly_weather import GatewayWeather
 from compute_service.domain.inputs import config_text
@@ -37,6 +37,7 @@ from compute_service.errors import ComputeError
 from compute_service.farm_weather import FarmWeather
 from compute_service.gateway_reports import GatewayReports
 from compute_service.orders import Orders, why_not
+from compute_service.rate_limits import RATE_PER_S, RateLimits
 from compute_service.retention import RETENTION, Retention, shorten
 from compute_service.settings import Change
 from compute_service.steady_clock import SteadyClock
@@ -99,6 +100,7 @@ class Service:
         self._go_by(config)
         self._refusals: dict[tuple[str, str], None] = {}  # those that were told of, the latest last
         self._un_acked: set[str] = set()
+        self._rates = RateLimits()
         self._newest_id = (0, 0)  # the second of the last id, and how many it had before
         self._shortened_on = 0  # the day on which the journal was last shortened
         self._ticked_at = 0
@@ -160,6 +162,10 @@ class Service:
     def handle(self, topic: str, payload: bytes) -> None:
         """Take in one message, completely. If anything is wrong with it nothing changes; it is counted and told."""
         with self._lock, self._store.transaction():
+            if not self._rates.take(claimed_by(topic), self._now()):
+                self._store.updates.count("messages_over_rate")
+                self._refuse(claimed_by(topic), "flood", f"more than {RATE_PER_S} messages a second are dropped")
+                return
             try:
                 self._take(topic, *messages.decode(topic, payload))
             except ProtocolError as error:
@@ -413,7 +419,7 @@ class Service:
             self._store.decisions.add(decision_id, row, command["command_id"] if command else None, work.inputs)
             self._zone_models.keep(work)
             self._store.journal.add_moment(journal.moment(work))
-            self._store.updates.count(f"decisions_{_kept_back_by(decision)}")
+            self._store.updates.count(f"decisions_{journal.kept_back_by(decision)}")
             self._note("decision", zone_id, zone.gateway_id, {"decision_id": decision_id})
             if command:
                 self._note("command", zone_id, zone.gateway_id, journal.command(command))
@@ -479,13 +485,6 @@ class Service:
         second, count = self._newest_id
         self._newest_id = (now, count + 1 if now == second else 0)
         return commands.ulid(now, self._newest_id[1].to_bytes(3, "big") + os.urandom(7))
-
-
-def _kept_back_by(decision: Decision) -> str:
-    """The check that kept water back, or `none`."""
-    if decision.intent:
-        return "none"
-    return next((check.name for check in decision.checks if not check.passed), "none")
 
 
 PROOFS = ("reading", "ack")  # what a gateway sends while it is at work
