@@ -317,8 +317,8 @@ MUTATIONS = (
     Mutation(
         "a message is handled whole, or not at all",
         SERVICE,
-        "with self._lock, self._store.transaction():\n            try:",
-        "with self._lock:\n            try:",
+        "with self._lock, self._store.transaction():\n            if not self._rates",
+        "with self._lock:\n            if not self._rates",
         CRASHES_TESTS + "test_a_death_at_any_moment_changes_nothing[all in order]",
     ),
     Mutation(
