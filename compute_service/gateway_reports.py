@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 from agronomy.units import HOUR_S
 from compute_service import commands
 from compute_service.alarms import AlarmWatch
-from compute_service.catch_up import CatchUp
-from compute_service.domain.ports import CommandRow, Store
+from compute_service.domain.ports import Store
 from compute_service.domain.zone import Zone
 from compute_service.untrusted_reports import one_line
 
 if TYPE_CHECKING:
     from protocol.events import Event, StatusEvent, UnprovenEvent
-    from protocol.messages import Ack, ErrorReport, Status
+    from protocol.messages import ErrorReport, Status
 
 UNPROVEN_AGAIN_S = HOUR_S  # what is said in a gateway's name is shown so often, whoever floods the old topics
 
@@ -38,7 +37,6 @@ class GatewayReports:
         self._wills: dict[str, Status] = {}  # of the gateways of which nothing was heard since
         self._unproven_at: dict[tuple[str, str], int] = {}  # when something was last shown: of whom, of which kind
         self._zones: Mapping[str, Zone] = {}
-        self._catch_up = CatchUp(store)
 
     def go_by(self, zones: Mapping[str, Zone], alarms: AlarmWatch) -> None:
         """Go by these zones and alarms from now on."""
@@ -53,8 +51,7 @@ class GatewayReports:
     def status(self, status: "Status", now: int) -> None:
         """A gateway's status on its own topic, or its last will, which is a hint."""
         gateway_id = status["gateway_id"]
-        is_behind = self._hear_epochs(gateway_id, status.get("epochs") or {})
-        self._catch_up.hear_status(self._zones.values(), status, is_behind, now)
+        self._hear_epochs(gateway_id, status.get("epochs") or {})
         open_valves = status.get("open_valves")
         if open_valves is not None:  # a gateway tells of its own valves
             status = {**status, "open_valves": [name for name in open_valves if self._may_tell_of(gateway_id, name)]}
@@ -104,31 +101,15 @@ class GatewayReports:
         self._record(event)
         self._note("unproven", None, None, {"named": name, "topic": topic, "text": text})
 
-    def stale(self, command: CommandRow, ack: "Ack", now: int) -> None:
-        """A gateway rejected a command since it holds a greater epoch: perhaps one that this store has forgotten."""
-        held_epoch = ack.get("held_epoch") or 0
-        if (
-            command.zone_id is not None
-            and self._store.commands.epoch(command.zone_id) < held_epoch <= commands.MOST_EPOCH
-        ):
-            self._catch_up.hear_rejection(self._zones.values(), command.gateway_id, now)
-
-    def _hear_epochs(self, gateway_id: str, epochs: Mapping[str, int]) -> bool:
-        """Continue from these epochs; True if one is above ours, so that our store is behind."""
-        is_behind = False
+    def _hear_epochs(self, gateway_id: str, epochs: Mapping[str, int]) -> None:
         for zone_id, epoch in epochs.items():
             zone = self._zones.get(zone_id)  # not every valve is used
             if zone is None:
                 continue
             if zone.gateway_id != gateway_id:
                 self._refuse(gateway_id, f"epoch of {zone_id}", f"that is a zone of {zone.gateway_id} by the settings")
-                continue
-            is_above = epoch > self._store.commands.epoch(zone_id)
-            if commands.hear_epoch(self._store.commands, zone_id, epoch):
-                is_behind |= is_above
-            else:
+            elif not commands.hear_epoch(self._store.commands, zone_id, epoch):
                 self._refuse(gateway_id, f"epoch of {zone_id}", f"claims epoch {epoch}, which no count of runs reaches")
-        return is_behind
 
     def _may_tell_of(self, gateway_id: str, zone_id: str) -> bool:
         zone = self._zones.get(zone_id)
