@@ -239,7 +239,7 @@ def test_a_gateway_that_is_gone(page: Page, field: Field) -> None:
     """No open for it; a close is kept, said to wait, and obeyed when it is back; an alarm is raised, seen, and ends."""
     open_by_page(page, "plot-1b")
     field.kill(FLEET)
-    until_true(lambda: field.store.updates.gateways()[0]["state"] == "offline", "the broker's word")
+    until_true(lambda: [row["state"] for row in field.store.updates.gateways()] == ["offline"], "the broker's word")
     visit(page, "/zones/plot-1a")
     begin = field.store.journal.newest()
     page.get_by_label("Minutes").fill("5")
