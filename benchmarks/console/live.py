@@ -77,7 +77,8 @@ def changes(store: Path, zones: int, rate: float = CHANGES_A_SECOND) -> Iterator
 def measure_live(browser: Browser, address: str, store: Path, seconds: float) -> Ratio:
     """The main thread of the live page and of one that polls, both at the same time, in WINDOWS windows."""
     live, polling = MeteredPage(browser, COUNTER), MeteredPage(browser, POLLER + COUNTER)
-    polling.page.route("**/poll?*", partial(_answer, store))
+    source = JournalEvents(partial(SqliteStore.reader, store), time.time, dict, LANGUAGES["en"])
+    polling.page.route("**/poll?*", partial(_answer, source))
     for one in (live, polling):
         one.page.goto(address)
     live.page.wait_for_timeout(1000 * min(seconds / WINDOWS, WARM_UP_S))
@@ -108,9 +109,8 @@ def _comings(*pages: MeteredPage) -> list[int]:
     return [one.page.evaluate("window.comings") for one in pages]
 
 
-def _answer(store: Path, route: Route) -> None:
+def _answer(source: JournalEvents, route: Route) -> None:
     after = int(parse_qs(urlsplit(route.request.url).query)["after"][0])
-    source = JournalEvents(partial(SqliteStore.reader, store), time.time, dict, LANGUAGES["en"])
     events = fold(source.after(after, PAGE))
     route.fulfill(body=json.dumps([event._asdict() for event in events]), content_type="application/json")
 
