@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from protocol.events import AckEvent, CommandEvent, DecisionEvent, ErrorEvent, StatusEvent
+    from protocol.events import AckEvent, CommandEvent, DecisionEvent, ErrorEvent, StatusEvent, UnprovenEvent
     from protocol.messages import Ack, Command, ErrorReport, Status
 
 
@@ -54,3 +54,8 @@ def error(report: "ErrorReport", now: int) -> "ErrorEvent":
         "code": report["code"],
         "text": report["text"],
     }
+
+
+def unproven(name: str, topic: str, text: str, now: int) -> "UnprovenEvent":
+    """What somebody says in the name of a gateway, on a topic that proves nothing."""
+    return {"at": now, "kind": "unproven", "named": name, "topic": topic, "text": text}

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from agronomy.units import HOUR_S
-from compute_service import commands
+from compute_service import commands, events
 from compute_service.alarms import AlarmWatch
 from compute_service.domain.ports import Store
 from compute_service.domain.zone import Zone
 from compute_service.untrusted_reports import one_line
 
 if TYPE_CHECKING:
-    from protocol.events import Event, StatusEvent, UnprovenEvent
+    from protocol.events import Event
     from protocol.messages import ErrorReport, Status
 
 UNPROVEN_AGAIN_S = HOUR_S  # what is said in a gateway's name is shown so often, whoever floods the old topics
@@ -60,15 +60,7 @@ class GatewayReports:
         if self._last_status.get(gateway_id) == (state, boot_id):
             return
         self._last_status[gateway_id] = (state, boot_id)  # a gateway that is gone, or back, or booted, is news
-        event: StatusEvent = {
-            "at": now,
-            "kind": "status",
-            "gateway_id": gateway_id,
-            "state": state,
-            "boot_id": boot_id,
-            "reset_cause": status.get("reset_cause"),
-        }
-        self._record(event)
+        self._record(events.status(status, now))
         self._note("status", None, gateway_id, {"state": state, "reset_cause": status.get("reset_cause")})
 
     def speaks(self, gateway_id: str, now: int) -> None:
@@ -80,10 +72,7 @@ class GatewayReports:
         """A gateway reports what is wrong at it."""
         gateway_id, code, text = report["gateway_id"], report["code"], report["text"]
         log.warning("%s reports %s: %s", gateway_id, code, one_line(text))
-        boot_id = report["boot_id"]
-        self._record(
-            {"at": now, "kind": "error", "gateway_id": gateway_id, "boot_id": boot_id, "code": code, "text": text}
-        )
+        self._record(events.error(report, now))
         about = {name: report[name] for name in ("zone_id", "volume_l", "duration_s") if report.get(name) is not None}
         self._note("error", None, gateway_id, {"code": code, "text": text, **about})
 
@@ -97,8 +86,7 @@ class GatewayReports:
         self._unproven_at[name, kind] = now
         text = str(message.get("text") or message.get("state") or "")
         log.warning("unproven, in the name of %s on %s: %s", name, topic, one_line(text))
-        event: UnprovenEvent = {"at": now, "kind": "unproven", "named": name, "topic": topic, "text": text}
-        self._record(event)
+        self._record(events.unproven(name, topic, text, now))
         self._note("unproven", None, None, {"named": name, "topic": topic, "text": text})
 
     def _hear_epochs(self, gateway_id: str, epochs: Mapping[str, int]) -> None:

@@ -5,10 +5,6 @@ class ConsoleError(Exception):
     """Base of every error that a person who runs the console, or works with it, can cause and cure."""
 
 
-class PortError(ConsoleError):
-    """The address cannot be listened on."""
-
-
 class AccessError(ConsoleError):
     """An address that other machines reach, without users who could log in."""
 
@@ -23,7 +19,3 @@ class FormError(ConsoleError):
 
 class NotHereError(FormError):
     """What was asked for is not there."""
-
-
-class ChangedError(FormError):
-    """The document is another one by now than the one that was edited."""

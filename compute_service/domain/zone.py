@@ -93,7 +93,7 @@ class Zone:
     @property
     def flow_l_min(self) -> float:
         """What its emitters take together: 1 mm on 1 m2 is 1 litre."""
-        return self.application_rate_mm_h * self.area_m2 / 60
+        return self.place.emitters.flow_l_min
 
 
 def zone_of(settings: Mapping[str, Any], crop: Crop) -> Zone:

@@ -144,8 +144,16 @@ def shut_valve(farm: Farm) -> None:
 
 
 def stop_in_vain(farm: Farm) -> None:
-    command = {"device_id": GATEWAY, "action": "stop_all", "issued_at": farm.now, "expires_at": farm.now + 300}
-    farm.store.commands.add(GATEWAY, {**command, "command_id": "stop-1", "zone_id": None, "epoch": 1}, 2**40)  # type: ignore[typeddict-item]
+    command: Any = {
+        "device_id": GATEWAY,
+        "action": "stop_all",
+        "issued_at": farm.now,
+        "expires_at": farm.now + 300,
+        "command_id": "stop-1",
+        "zone_id": None,
+        "epoch": 1,
+    }
+    farm.store.commands.add(GATEWAY, command, 2**40)
     farm.tick(400)
 
 
@@ -156,19 +164,19 @@ def stopped(farm: Farm) -> None:
 
 def unseen(farm: Farm) -> None:
     """A run that the ack tells of, and no probe."""
-    farm.hear_ack(farm.water(), "done", volume_l=2000.0, duration_s=600)
-    for _ in range(16):
-        farm.tick(900)
-        farm.hear_reading("a", vwc=0.18)
-        farm.tick(10)
+    _run(farm, vwc_after=0.18)
 
 
 def seen(farm: Farm) -> None:
     farm.tick(6 * HOUR_S)
+    _run(farm, vwc_after=0.27)
+
+
+def _run(farm: Farm, vwc_after: float) -> None:
     farm.hear_ack(farm.water(), "done", volume_l=2000.0, duration_s=600)
     for _ in range(16):
         farm.tick(900)
-        farm.hear_reading("a", vwc=0.27)
+        farm.hear_reading("a", vwc=vwc_after)
         farm.tick(10)
 
 

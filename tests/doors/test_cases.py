@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from checked_yaml import document
 from checked_yaml.errors import CheckedYamlError
@@ -153,8 +154,10 @@ def test_merges_of_merges_end(tmp_path: Path) -> None:
     rows = ["a0: &a0 {}", *[f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 10)], "<<: *a9"]
     path = tmp_path / "bomb.yaml"
     path.write_text("\n".join(rows))
+    root = document.read(path, "guide")
+    assert isinstance(root, yaml.MappingNode)
     with pytest.raises(CheckedYamlError, match="1000 times"):
-        document.entries(document.read(path, "guide"), path)  # type: ignore[arg-type]
+        document.entries(root, path)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 ROOT = Path(__file__).parents[2]
 STOLEN, OTHER = "irrigation-gateway-1", "irrigation-gateway-2"
@@ -77,6 +78,4 @@ async def test_the_gate_refuses_while_aws_cannot_be_asked(
 
 
 def _silence(*_words: object, **_parameters: object) -> None:
-    from botocore.exceptions import EndpointConnectionError  # noqa: PLC0415
-
     raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")

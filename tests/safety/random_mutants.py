@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from math import sqrt
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.safety.mutations import ROOT, WORKERS, Copy, MutationError, _write
 
@@ -53,7 +53,9 @@ _PAIRS: tuple[tuple[type[ast.AST], type[ast.AST]], ...] = (
     *((ast.Lt, ast.LtE), (ast.Gt, ast.GtE), (ast.Eq, ast.NotEq), (ast.In, ast.NotIn), (ast.Is, ast.IsNot)),
     *((ast.And, ast.Or), (ast.Add, ast.Sub), (ast.Mult, ast.FloorDiv)),
 )
-_OTHER = {one: other for pair in _PAIRS for one, other in (pair, pair[::-1])} | {ast.Div: ast.Mult}
+_OTHER: dict[type[ast.AST], Any] = {one: other for pair in _PAIRS for one, other in (pair, pair[::-1])} | {
+    ast.Div: ast.Mult
+}
 _OTHER_NAME = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 
@@ -130,11 +132,11 @@ def _changes(node: ast.AST) -> Iterator[str]:
 def _compare(node: ast.Compare) -> Iterator[str]:
     for place, operator in enumerate(node.ops):
         operators = [*node.ops[:place], _OTHER[type(operator)](), *node.ops[place + 1 :]]
-        yield _text(ast.Compare(node.left, operators, node.comparators))  # type: ignore[arg-type]
+        yield _text(ast.Compare(node.left, operators, node.comparators))
 
 
 def _bool_op(node: ast.BoolOp) -> Iterator[str]:
-    yield _text(ast.BoolOp(_OTHER[type(node.op)](), node.values))  # type: ignore[arg-type]
+    yield _text(ast.BoolOp(_OTHER[type(node.op)](), node.values))
     for place in range(len(node.values)):
         rest = [*node.values[:place], *node.values[place + 1 :]]
         yield _text(rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest))
@@ -142,7 +144,7 @@ def _bool_op(node: ast.BoolOp) -> Iterator[str]:
 
 def _bin_op(node: ast.BinOp) -> Iterator[str]:
     if type(node.op) in _OTHER and not isinstance(node.left, ast.Constant | ast.JoinedStr):
-        yield _text(ast.BinOp(node.left, _OTHER[type(node.op)](), node.right))  # type: ignore[arg-type]
+        yield _text(ast.BinOp(node.left, _OTHER[type(node.op)](), node.right))
 
 
 def _constant(node: ast.Constant) -> Iterator[str]:

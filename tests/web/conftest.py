@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.web.site_under_test import PASSWORD, Farm
+from tests.web.site_under_test import PASSWORD, Clock, Farm
+from web.access import Access
 from web.roles import Role
 
 
@@ -17,3 +18,15 @@ def farm(tmp_path: Path) -> Iterator[Farm]:
         one.access.add_user(role.value, PASSWORD, role)
     yield one
     one.access.close()
+
+
+@pytest.fixture
+def access(farm: Farm) -> Access:
+    """The file of the server under test."""
+    return farm.access
+
+
+@pytest.fixture
+def clock(farm: Farm) -> Clock:
+    """Its clock."""
+    return farm.clock

@@ -20,18 +20,6 @@ HERE, THERE = "192.0.2.1", "192.0.2.2"
 OTHER = "another long password"
 
 
-@pytest.fixture
-def access(farm: Farm) -> Access:
-    """The file of the server under test."""
-    return farm.access
-
-
-@pytest.fixture
-def clock(farm: Farm) -> Clock:
-    """Its clock."""
-    return farm.clock
-
-
 def fail(access: Access, name: str = "see", address: str = HERE) -> None:
     with pytest.raises(LoginError, match="do not fit"):
         access.log_in(name, "a wrong password", address)

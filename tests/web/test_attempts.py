@@ -12,18 +12,6 @@ from web.errors import AttemptsError, LoginError
 from web.roles import Role
 
 
-@pytest.fixture
-def access(farm: Farm) -> Access:
-    """The file of the server under test."""
-    return farm.access
-
-
-@pytest.fixture
-def clock(farm: Farm) -> Clock:
-    """Its clock."""
-    return farm.clock
-
-
 def test_the_sixth_attempt_in_a_minute_is_not_heard(access: Access, clock: Clock) -> None:
     """Not even with the right password; it says when to come again, and then is heard. From elsewhere it is at once."""
     for _ in range(MOST):
