@@ -1,28 +1,29 @@
 """The command line of the compute service. Bad input ends with one line on stderr and exit code 2."""
 
 import argparse
-import json
 import logging
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from checked_yaml.checks import did_you_mean
 from compute_service import explain, replay, settings, shell
 from compute_service.adapters import update_file, zones_file
 from compute_service.adapters.forecast_source import Forecasts
 from compute_service.adapters.mqtt import MqttConnection
+from compute_service.adapters.sqlite.sole_service import SoleService
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.commands import ulid
 from compute_service.domain.ports import Beat, Store, Updates
 from compute_service.domain.zone import Config
 from compute_service.errors import ComputeError, StoreError
+from compute_service.event_file import EventFile
 from compute_service.interruption import interruption
 from compute_service.retention import Retention
 from compute_service.service import Service
@@ -53,8 +54,9 @@ def run(args: argparse.Namespace) -> int:
     farm = watch.farm
     stop = interruption()
     with ExitStack() as stack:
+        stack.enter_context(closing(SoleService(args.store)))  # before the store: it may migrate it
         store = stack.enter_context(closing(SqliteStore(args.store)))
-        record = _recorder(stack.enter_context(_append(args.events)) if args.events else None)
+        record = stack.enter_context(closing(EventFile(args.events))).record if args.events else _nowhere
         connection = stack.enter_context(closing(MqttConnection(args.certs, args.endpoint, args.port)))
         forecasts = _forecasts(args.zones, farm, store)
         surroundings = (lambda: int(time.time()), record, lambda: forecasts.newest, lambda: _free_bytes(args.store))
@@ -62,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             journal_days=args.journal_days, orders_days=args.journal_days, history_days=args.history_days
         )
         service = Service(farm, store, connection.publish, *surroundings, retention)
-        connection.connect(service.handle)
+        connection.connect(service.handle, service.set_aside)
         service.start(watch.first)
         print(f"{farm.farm}: serving, zones: {len(farm.zones)}; Ctrl-C stops", flush=True)
         while not stop.wait(TICK_S):
@@ -74,6 +76,10 @@ def run(args: argparse.Namespace) -> int:
             service.tick()
             store.journal.beat(Beat(int(time.time()), time.time(), 1.0))
     return 0
+
+
+def _nowhere(_event: "Event") -> None:
+    """Where events go that nobody asked for."""
 
 
 def _free_bytes(store: Path) -> int | None:
@@ -191,22 +197,6 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
         print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _append(path: Path) -> TextIO:
-    try:
-        return path.open("a", encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}; give another --events") from error
-
-
-def _recorder(file: TextIO | None) -> Callable[["Event"], None]:
-    def record(event: "Event") -> None:
-        if file:
-            file.write(json.dumps(event) + "\n")
-            file.flush()
-
-    return record
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m compute_service", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -218,7 +208,11 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--certs", type=Path, default=Path("certs/issued/irrigation-compute"), help="identity folder")
     verb.add_argument("--endpoint", default="localhost", help="the broker's host name")
     verb.add_argument("--port", type=int, default=8883)
-    verb.add_argument("--events", type=Path, help="append every command, ack, refusal and decision as a JSON line")
+    verb.add_argument(
+        "--events",
+        type=Path,
+        help="append every command, ack, refusal and decision as a JSON line; five files of 64 MB at most",
+    )
     verb.add_argument("--journal-days", type=_days, default=400, help="keep what happened, and orders, so long")
     verb.add_argument("--history-days", type=_days, default=800, help="keep how the zones were so long")
     verb.set_defaults(run=run)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from agronomy.units import HOUR_S
 from compute_service import commands, events
 from compute_service.alarms import AlarmWatch
-from compute_service.domain.ports import Store
+from compute_service.catch_up import CatchUp
+from compute_service.domain.ports import CommandRow, Store
 from compute_service.domain.zone import Zone
 from compute_service.untrusted_reports import one_line
 
 if TYPE_CHECKING:
     from protocol.events import Event
-    from protocol.messages import ErrorReport, Status
+    from protocol.messages import Ack, ErrorReport, Status
 
 UNPROVEN_AGAIN_S = HOUR_S  # what is said in a gateway's name is shown so often, whoever floods the old topics
 
@@ -37,6 +38,7 @@ class GatewayReports:
         self._wills: dict[str, Status] = {}  # of the gateways of which nothing was heard since
         self._unproven_at: dict[tuple[str, str], int] = {}  # when something was last shown: of whom, of which kind
         self._zones: Mapping[str, Zone] = {}
+        self._catch_up = CatchUp(store)
 
     def go_by(self, zones: Mapping[str, Zone], alarms: AlarmWatch) -> None:
         """Go by these zones and alarms from now on."""
@@ -51,7 +53,8 @@ class GatewayReports:
     def status(self, status: "Status", now: int) -> None:
         """A gateway's status on its own topic, or its last will, which is a hint."""
         gateway_id = status["gateway_id"]
-        self._hear_epochs(gateway_id, status.get("epochs") or {})
+        is_behind = self._hear_epochs(gateway_id, status.get("epochs") or {})
+        self._catch_up.hear_status(self._zones.values(), status, is_behind, now)
         open_valves = status.get("open_valves")
         if open_valves is not None:  # a gateway tells of its own valves
             status = {**status, "open_valves": [name for name in open_valves if self._may_tell_of(gateway_id, name)]}
@@ -89,15 +92,31 @@ class GatewayReports:
         self._record(events.unproven(name, topic, text, now))
         self._note("unproven", None, None, {"named": name, "topic": topic, "text": text})
 
-    def _hear_epochs(self, gateway_id: str, epochs: Mapping[str, int]) -> None:
+    def stale(self, command: CommandRow, ack: "Ack", now: int) -> None:
+        """A gateway rejected a command since it holds a greater epoch: perhaps one that this store has forgotten."""
+        held_epoch = ack.get("held_epoch") or 0
+        if (
+            command.zone_id is not None
+            and self._store.commands.epoch(command.zone_id) < held_epoch <= commands.MOST_EPOCH
+        ):
+            self._catch_up.hear_rejection(self._zones.values(), command.gateway_id, now)
+
+    def _hear_epochs(self, gateway_id: str, epochs: Mapping[str, int]) -> bool:
+        """Continue from these epochs; True if one is above ours, so that our store is behind."""
+        is_behind = False
         for zone_id, epoch in epochs.items():
             zone = self._zones.get(zone_id)  # not every valve is used
             if zone is None:
                 continue
             if zone.gateway_id != gateway_id:
                 self._refuse(gateway_id, f"epoch of {zone_id}", f"that is a zone of {zone.gateway_id} by the settings")
-            elif not commands.hear_epoch(self._store.commands, zone_id, epoch):
+                continue
+            is_above = epoch > self._store.commands.epoch(zone_id)
+            if commands.hear_epoch(self._store.commands, zone_id, epoch):
+                is_behind |= is_above
+            else:
                 self._refuse(gateway_id, f"epoch of {zone_id}", f"claims epoch {epoch}, which no count of runs reaches")
+        return is_behind
 
     def _may_tell_of(self, gateway_id: str, zone_id: str) -> bool:
         zone = self._zones.get(zone_id)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from compute_service.domain.decide import Decision
 from compute_service.domain.ports import Moment
 from compute_service.zone_models import Work
 
@@ -36,6 +37,13 @@ def moment(work: Work) -> Moment:
         sigma_mm=_rounded(receipt.get("sigma_mm")),
         litres=round(sum(work.inputs["water"].get("litres", ())), 1),
     )
+
+
+def kept_back_by(decision: Decision) -> str:
+    """The check that kept water back, or `none`."""
+    if decision.intent:
+        return "none"
+    return next((check.name for check in decision.checks if not check.passed), "none")
 
 
 def _rounded(value: float | None, digits: int = 2) -> float | None:

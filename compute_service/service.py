@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agronomy.units import DAY_S
 from compute_service import commands, events, journal, settings, untrusted_reports
 from compute_service.alarms import AlarmWatch
-from compute_service.domain.decide import FUTURE_S, Decision
+from compute_service.domain.decide import FUTURE_S
 from compute_service.domain.forecast import Forecast
 from compute_service.domain.hourly_weather import GatewayWeather
 from compute_service.domain.inputs import config_text
@@ -37,8 +37,10 @@ from compute_service.errors import ComputeError
 from compute_service.farm_weather import FarmWeather
 from compute_service.gateway_reports import GatewayReports
 from compute_service.orders import Orders, why_not
+from compute_service.rate_limits import RATE_PER_S, RateLimits
 from compute_service.retention import RETENTION, Retention, shorten
 from compute_service.settings import Change
+from compute_service.steady_clock import SteadyClock
 from compute_service.untrusted_reports import claimed_by, one_line
 from compute_service.zone_models import ZoneModels
 from protocol import messages, topics
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from protocol.messages import Sample as SampleMessage
 
 DECIDE_AFTER_S = 10  # from a reading's arrival, so that all readings of the same moment are in
+LEAP_S = 2 * DAY_S
 MANY = 1000  # refusals to remember; beyond it the oldest is forgotten, and told again when it comes again
 
 log = logging.getLogger(__name__)
@@ -88,7 +91,8 @@ class Service:
     ) -> None:
         self._store = store
         self._publish = publish
-        self._now = clock_now
+        self._clock = SteadyClock(clock_now)
+        self._now = self._clock.now
         self._record = record
         self._forecast, self._free_bytes, self._retention = forecast, free_bytes, retention
         self._reports = GatewayReports(store, record, self._note, self._refuse)
@@ -96,8 +100,10 @@ class Service:
         self._go_by(config)
         self._refusals: dict[tuple[str, str], None] = {}  # those that were told of, the latest last
         self._un_acked: set[str] = set()
+        self._rates = RateLimits()
         self._newest_id = (0, 0)  # the second of the last id, and how many it had before
         self._shortened_on = 0  # the day on which the journal was last shortened
+        self._ticked_at = 0
         self._lock = threading.RLock()
 
     def _go_by(self, config: Config) -> None:
@@ -131,6 +137,8 @@ class Service:
         `first`: the settings that the service begins with, so that the orders that asked for them come to their end.
         """
         with self._lock:
+            if beat := self._store.journal.last_beat():
+                self._clock.not_before(beat.at)
             self._store.updates.save_config(config_text(self._config))
             self._alarms.start(self._now())
             if first:
@@ -154,6 +162,10 @@ class Service:
     def handle(self, topic: str, payload: bytes) -> None:
         """Take in one message, completely. If anything is wrong with it nothing changes; it is counted and told."""
         with self._lock, self._store.transaction():
+            if not self._rates.take(claimed_by(topic), self._now()):
+                self._store.updates.count("messages_over_rate")
+                self._refuse(claimed_by(topic), "flood", f"more than {RATE_PER_S} messages a second are dropped")
+                return
             try:
                 self._take(topic, *messages.decode(topic, payload))
             except ProtocolError as error:
@@ -162,9 +174,19 @@ class Service:
             except _RefusedError as refusal:
                 self._refuse(refusal.thing, refusal.what, refusal.why)
 
+    def set_aside(self, topic: str, payload: bytes) -> None:
+        """A publish that the broker hangs up at is given up: it is counted and told; a stop is said again later."""
+        with self._lock, self._store.transaction():
+            message: Mapping[str, Any] = messages.decode(topic, payload)[1]
+            self._un_acked.discard(message.get("command_id") or message["update_id"])
+            self._store.updates.count("publishes_set_aside")
+            self._refuse(claimed_by(topic), f"publish to {topic}", "the broker hangs up at it; does a policy deny it?")
+
     def tick(self) -> None:
         """Do what is due: decide about zones with new samples, give up commands, publish queued updates."""
         with self._lock:
+            if (back_at := self._clock.went_back()) is not None:
+                self._bring_back(back_at)
             now = self._now()
             self._give_up(now)
             self._take_orders(now)
@@ -175,11 +197,22 @@ class Service:
                 self._decide(zone_id, weather, now)
             for update in self._store.updates.in_states("queued"):
                 self._send_update(update)
-            if self._shortened_on != now // DAY_S:
+            is_steady, self._ticked_at = now - self._ticked_at <= LEAP_S, now  # what is forgotten never comes back
+            if is_steady and self._shortened_on != now // DAY_S:
                 self._shortened_on = now // DAY_S
                 shorten(self._store, self._retention, now)
                 self._alarms.forget(now)
             self._alarms.look(now)
+
+    def _bring_back(self, now: int) -> None:
+        """The clock was ahead of this time: nothing may wait for that future, or have happened there."""
+        log.warning("the clock was ahead and has gone back; what was written meanwhile counts as of now")
+        with self._store.transaction(durable=True):
+            self._store.bring_back(now, FUTURE_S, commands.LIFE_S + commands.ACK_GRACE_S)
+            self._store.updates.count("clock_went_back")
+        self._go_by(self._config)
+        self._zone_models.bring_back(now)
+        self._alarms.start(now)
 
     def give_up(self) -> None:
         """Close the commands that nobody can answer any more; `tick` does so too, before it decides."""
@@ -302,6 +335,8 @@ class Service:
         if command is None or not commands.answers(ack, command):
             raise _RefusedError(ack["gateway_id"], "ack", f"answers no command of ours: {ack['command_id']}")
         self._record(events.ack(ack, now))
+        if ack["code"] == "stale_epoch":
+            self._reports.stale(command, ack, now)
         if not commands.acknowledge(self._store.commands, self._store.zones, command, ack, now):
             self._store.updates.count("acks_without_effect")
             return
@@ -384,7 +419,7 @@ class Service:
             self._store.decisions.add(decision_id, row, command["command_id"] if command else None, work.inputs)
             self._zone_models.keep(work)
             self._store.journal.add_moment(journal.moment(work))
-            self._store.updates.count(f"decisions_{_kept_back_by(decision)}")
+            self._store.updates.count(f"decisions_{journal.kept_back_by(decision)}")
             self._note("decision", zone_id, zone.gateway_id, {"decision_id": decision_id})
             if command:
                 self._note("command", zone_id, zone.gateway_id, journal.command(command))
@@ -450,13 +485,6 @@ class Service:
         second, count = self._newest_id
         self._newest_id = (now, count + 1 if now == second else 0)
         return commands.ulid(now, self._newest_id[1].to_bytes(3, "big") + os.urandom(7))
-
-
-def _kept_back_by(decision: Decision) -> str:
-    """The check that kept water back, or `none`."""
-    if decision.intent:
-        return "none"
-    return next((check.name for check in decision.checks if not check.passed), "none")
 
 
 PROOFS = ("reading", "ack")  # what a gateway sends while it is at work

@@ -66,6 +66,12 @@ class ZoneModels:
         log.error("what was believed of %s cannot be (%s); it is made anew", zone.zone_id, error)
         self._count("models_rebuilt")
 
+    def bring_back(self, now: int) -> None:
+        """The clock was ahead: what was believed then is made anew from the decisions until `now`."""
+        for zone_id, model in self._models.items():
+            if model and model.at > now:
+                self._models[zone_id] = rebuilt(self._decisions, self._zones[zone_id], now)
+
     def heard_at(self, zone_id: str, sensor_id: str) -> int:
         """The time of the newest sample of a probe that the zone's model knows; 0 if it knows none."""
         model = self._models[zone_id]
@@ -162,7 +168,7 @@ def _concluded(zone: Zone, model: ZoneModel | None, inputs: Inputs, now: int) ->
     return decision, after
 
 
-def rebuilt(book: DecisionBook, zone: Zone) -> ZoneModel | None:
+def rebuilt(book: DecisionBook, zone: Zone, now: int | None = None) -> ZoneModel | None:
     """What the inputs of the zone's last day of decisions make of it again; None if that is nothing that can be.
 
     Hours of weather that cannot have been are left out: they may be what spoiled it.
@@ -170,7 +176,7 @@ def rebuilt(book: DecisionBook, zone: Zone) -> ZoneModel | None:
     last = book.last(1, zone.zone_id)
     if not last:
         return None
-    until, model, is_known = last[0]["at"], None, False
+    until, model, is_known = last[0]["at"] if now is None else now, None, False
     for row, inputs_row in book.with_inputs(until // DAY_S * DAY_S, until + 1):
         if row["zone_id"] != zone.zone_id:
             continue

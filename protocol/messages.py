@@ -214,6 +214,8 @@ _FIELDS = {
         "rssi_dbm": (_integer, OPTIONAL, (-200, 0)),
         "open_valves": (_words, OPTIONAL, 64),
         "epochs": (_counts, OPTIONAL, 64),
+        "watered_24h_s": (_counts, OPTIONAL, 64),
+        "last_end_at": (_counts, OPTIONAL, 64),
         "outbox_depth": _count_or_none,
         "outbox_dropped": _count_or_none,
     },

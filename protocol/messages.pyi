@@ -118,6 +118,8 @@ class Status(TypedDict):
     rssi_dbm: NotRequired[int | None]
     open_valves: NotRequired[list[str] | None]
     epochs: NotRequired[dict[str, int] | None]
+    watered_24h_s: NotRequired[dict[str, int] | None]
+    last_end_at: NotRequired[dict[str, int] | None]
     outbox_depth: NotRequired[int | None]
     outbox_dropped: NotRequired[int | None]
 

@@ -1,7 +1,7 @@
 """The tables of the store, as each version of the service added to those before it."""
 
-# A reader takes a file of this version, or of a later one, as it is: those add indexes only.
-READABLE = 5
+# A reader takes a file of this version, or of a later one, as it is: those add what no reader asks for.
+READABLE = 7
 # What each version of the schema adds to the one before; a new file gets them all, one after the other.
 SCHEMAS = (
     """
@@ -143,5 +143,10 @@ DELETE FROM statuses  -- what was heard of them until now anybody may have said
 """,
     """
 CREATE INDEX history_water ON history (zone_id, at, litres) WHERE litres <> 0
+""",
+    """
+CREATE TABLE unbooked_runs (  -- what a gateway gave that a store which was lost, or is older, does not know
+    zone_id TEXT PRIMARY KEY, ended_at INTEGER NOT NULL, duration_s REAL NOT NULL
+) WITHOUT ROWID
 """,
 )

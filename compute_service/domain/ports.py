@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypedDict
 
 from compute_service.domain.alarms import Alarm, AlarmRow
-from compute_service.domain.decide import ZoneState
+from compute_service.domain.decide import Run, ZoneState
 from compute_service.domain.hourly_weather import HourRecord
 from compute_service.domain.orders import Hold, Order, OrderRow
 from compute_service.domain.zone import Zone
@@ -181,6 +181,9 @@ class ZoneMemory(Protocol):
 
         No ack ever said how an expired command ended, so its run counts as long as it was allowed to be.
         """
+
+    def save_unbooked_run(self, zone_id: str, run: Run) -> None:
+        """What the zone's gateway gave without this store knowing; `zone_state` has it among the runs, the last one."""
 
     def model(self, zone: Zone) -> ZoneModel | None:
         """What is believed of a zone, or None."""
@@ -471,4 +474,11 @@ class Store(Protocol):
         """All or nothing, whatever is raised inside. Nested, it joins the outer one.
 
         `durable`: it survives a power cut, once it is over (that takes milliseconds on a disk).
+        """
+
+    def bring_back(self, now: int, soon: int, life: int) -> None:
+        """The clock was ahead: no run, no wait and no hold of a close that was written then is later than `now`.
+
+        Samples of more than `soon` seconds ahead are forgotten, and how the zones and gateways were; an open that was
+        given then is waited for as if it were given now, `life` seconds and its own.
         """

@@ -11,6 +11,7 @@ from typing import Any
 
 from compute_service.adapters import zones_file as farm_config
 from compute_service.adapters.mqtt import MqttConnection
+from compute_service.adapters.sqlite.sole_service import SoleService
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.alarms import LOOK_EVERY_S
 from compute_service.domain.forecast import Forecast
@@ -111,10 +112,11 @@ async def connected(
     place: ComputePlace, time: VirtualTime, record: Recorder, forecast: Callable[[], Forecast | None] = lambda: None
 ) -> AsyncIterator[ComputePart]:
     """The service, subscribed, going on from its store. Raises ComputeError."""
-    with contextlib.closing(SqliteStore(place.store)) as store:
+    with contextlib.closing(SoleService(place.store)), contextlib.closing(SqliteStore(place.store)) as store:
         connection = MqttConnection(place.identity, "localhost", place.gate_port)
         service = Service(place.farm, store, connection.publish, time.now, record, forecast)
-        await asyncio.to_thread(connection.connect, service.handle)  # in a thread, as the gate may be on this loop
+        # In a thread, as the gate may be on this loop.
+        await asyncio.to_thread(connection.connect, service.handle, service.set_aside)
         try:
             service.start(place.watch.first if place.watch else None)
             steered = Steered(time, place.watch) if place.watch else None

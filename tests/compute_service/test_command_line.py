@@ -55,7 +55,7 @@ def test_decisions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["update", "bad.yaml"], "did you mean 'settings'?"),
         (["run", "--zones", "nothing.yaml"], "nothing.yaml: cannot be read"),
         (["run", "--zones", "zones.yaml", "--certs", "nowhere"], "nowhere: thing_name.txt is missing"),
-        (["run", "--zones", "zones.yaml", "--store", "nowhere/x"], "nowhere/x: unable to open database file"),
+        (["run", "--zones", "zones.yaml", "--store", "nowhere/x"], "nowhere/x.lock: No such file or directory"),
         (["run", "--zones", "zones.yaml", "--events", "nowhere/x"], "nowhere/x: No such file or directory"),
     ],
 )

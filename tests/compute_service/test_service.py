@@ -15,7 +15,7 @@ from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.decide import Run
 from compute_service.domain.zone import PlacedProbe
 from compute_service.service import ROUTES
-from protocol import topics
+from protocol import messages, topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, reading, zone
 from tests.compute_service.in_memory.store import InMemoryStore
 from tests.safety.garbage import TOPICS, documents
@@ -351,6 +351,7 @@ def test_status_raises_the_epoch(bench: Bench) -> None:
     status = {"gateway_id": GATEWAY, "boot_id": "b", "state": "online", "at": NOON}
     bench.hear(topics.status(GATEWAY), {**status, "epochs": {"plot-1a": 41, "plot-9z": 7}})
     bench.hear(topics.status(GATEWAY), {**status, "epochs": {"plot-1a": 3}})
+    bench.tick(86400)  # what that gateway gave today is not known
     assert bench.water("a")["epoch"] == 42
     assert bench.water("b")["epoch"] == 1
 
@@ -460,3 +461,14 @@ def test_threads_take_turns(file_bench: Bench) -> None:
     file_bench.tick(10)
     assert file_bench.store.updates.counters()["reading_messages"] == 400
     assert sorted(command["zone_id"] for command in file_bench.commands()) == ["plot-1a", "plot-1b"]
+
+
+def test_a_publish_that_is_set_aside_is_counted_and_named(bench: Bench) -> None:
+    """What the broker hangs up at stands in counters and events by its topic, and the service waits for it no more."""
+    command = bench.water()
+    topic, _, _ = bench.published[-1]
+    bench.service.set_aside(topic, messages.encode("command", command))
+    assert bench.service.idle()
+    assert bench.store.updates.counters()["publishes_set_aside"] == 1
+    (refusal,) = bench.events_of("refusal")
+    assert (refusal["thing"], refusal["what"]) == (GATEWAY, f"publish to {topic}")

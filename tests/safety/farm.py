@@ -134,6 +134,7 @@ class FieldGateway:
 
     def send_status(self) -> None:
         status = {"boot_id": f"boot-{self._boots}", "state": "online", "at": self._now(), "epochs": self.valves.epochs}
+        status["watered_24h_s"], status["last_end_at"] = self.valves.given(self._now())
         self._say(topics.status(self.gateway_id), {"gateway_id": self.gateway_id, **status})
 
     def _vwc(self) -> float:

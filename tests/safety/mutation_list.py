@@ -32,6 +32,7 @@ from tests.safety.mutation_places import (
     ZONE_TABLES,
     Mutation,
 )
+from tests.safety.mutation_state import STATE_MUTATIONS
 
 MUTATIONS = (
     # The valve supervisor
@@ -317,8 +318,8 @@ MUTATIONS = (
     Mutation(
         "a message is handled whole, or not at all",
         SERVICE,
-        "with self._lock, self._store.transaction():\n            try:",
-        "with self._lock:\n            try:",
+        "with self._lock, self._store.transaction():\n            if not self._rates",
+        "with self._lock:\n            if not self._rates",
         CRASHES_TESTS + "test_a_death_at_any_moment_changes_nothing[all in order]",
     ),
     Mutation(
@@ -338,8 +339,8 @@ MUTATIONS = (
     Mutation(
         "epochs are learnt from the status",
         REPORTS,
-        "elif not commands.hear_epoch(self._store.commands, zone_id, epoch):",
-        "elif False:",
+        "if commands.hear_epoch(self._store.commands, zone_id, epoch):",
+        "if zone:",
         CRASHES_TESTS + "test_a_lost_store_learns_the_epochs_again",
     ),
     Mutation(
@@ -465,4 +466,5 @@ MUTATIONS = (
     *ORDER_MUTATIONS,
     *ALARM_MUTATIONS,
     *GATEWAY_MUTATIONS,
+    *STATE_MUTATIONS,
 )

@@ -190,7 +190,7 @@ def test_a_lost_store_learns_the_epochs_again(case: Case) -> None:
                 assert all(
                     epochs[gateway.zone.zone_id] >= max(gateway.valves.epochs.values()) for gateway in farm.gateways
                 )
-    assert obeyed > len(case.moments) / 2
+    assert obeyed > len(case.moments) / 3  # in the others the day is used up by what was given before
 
 
 def test_a_late_ack_settles_once(tmp_path: Path) -> None:

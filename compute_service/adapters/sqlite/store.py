@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from compute_service.adapters.sqlite.alarms import AlarmTables
+from compute_service.adapters.sqlite.clock_repair import bring_back
 from compute_service.adapters.sqlite.commands import CommandTables
 from compute_service.adapters.sqlite.database import Database
 from compute_service.adapters.sqlite.decisions import DecisionTables
@@ -37,6 +38,10 @@ class SqliteStore:
     def transaction(self, *, durable: bool = False) -> AbstractContextManager[None]:
         """All or nothing. Nested, it joins the outer one. `durable` waits for the disk (milliseconds)."""
         return self.database.transaction(durable=durable)
+
+    def bring_back(self, now: int, soon: int, life: int) -> None:
+        """Bring what was written while the clock was ahead back to `now`; see `domain.ports.Store`."""
+        bring_back(self.database, now, soon, life)
 
     def close(self) -> None:
         """Close the file; nothing that was committed is lost."""

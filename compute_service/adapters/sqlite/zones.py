@@ -84,6 +84,11 @@ class ZoneTables:
             used_season_l=self._litres_since(zone, season),
         )
 
+    def save_unbooked_run(self, zone_id: str, run: Run) -> None:
+        """What the zone's gateway gave without this store knowing; `zone_state` has it among the runs, the last one."""
+        statement = "INSERT OR REPLACE INTO unbooked_runs (zone_id, ended_at, duration_s) VALUES (?, ?, ?)"
+        self._database.run(statement, zone_id, *run)
+
     def _litres_since(self, zone: Zone, since: int) -> float:
         query = f"SELECT total({_LITRES}) FROM water WHERE zone_id = :zone_id AND at >= :since"  # noqa: S608 - our own words
         row = self._database.one(query, **_of(zone), since=since)
@@ -104,6 +109,9 @@ class ZoneTables:
         for closed_at, message in self._database.all(unknown, zone_id, since):
             if duration_s := json.loads(message).get("duration_s"):  # else it opened nothing
                 yield Run(closed_at, duration_s)
+        unbooked = "SELECT ended_at, duration_s FROM unbooked_runs WHERE zone_id = ? AND ended_at >= ?"
+        for ended_at, duration_s in self._database.all(unbooked, zone_id, since):
+            yield Run(ended_at, duration_s)
 
     def model(self, zone: Zone) -> ZoneModel | None:
         """What is believed of a zone, or None."""

@@ -333,6 +333,8 @@ class Gateway:
         status["outbox_dropped"] = self._outbox.dropped_messages
         status["uptime_s"] = (self._clock.ticks_ms() - self._started_ms) // 1000
         status["open_valves"] = self._valves.open_valves
+        if self._clock.trusted():
+            status["watered_24h_s"], status["last_end_at"] = self._valves.given(wire_time(self._clock.now()))
         status.update(self._board.health())
         return status
 

@@ -7,7 +7,7 @@ one order: write down, arm the deadline, move the relay, speak. Each close: move
 from gateway.clock import wire_time
 from gateway.errors import StorageError, ValveError
 from gateway.store import TwoSlots
-from protocol.messages import MAX_RUN_S
+from protocol.messages import EARLIEST, MAX_RUN_S
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     State = dict[str, Any]
 
 KEPT_COMMANDS = 32  # whose last ack is remembered; an open beyond them waits until one has expired
+DAY_S = 86400
+KEPT_RUNS = 4  # of a zone in the last day; with more the oldest two count as one, with the later end
 RETRY_MS = 1000  # a valve that did not close, a state that could not be written
 _FIELDS = ("command_id", "zone_id", "epoch", "state", "code", "duration_s", "volume_l", "volume_source", "end_reason")
 
@@ -48,7 +50,7 @@ class Valves:
         self._at = wire_time(0)
         self._seq = 0
         # What must outlive a power cut. `known` holds the last ack of each open: command_id -> [expires_at, ack].
-        self._state: State = {"epochs": {}, "fence": 0, "must_fence": False, "known": {}, "running": {}}
+        self._state: State = {"epochs": {}, "fence": 0, "must_fence": False, "known": {}, "running": {}, "given": {}}
         self._unsaved = False
         self._runs: dict[str, Message] = {}
         self._faulty: set[str] = set()
@@ -68,6 +70,24 @@ class Valves:
     def epochs(self) -> "dict[str, int]":
         """Each zone's epoch: an open must have a greater one."""
         return {zone_id: self._state["epochs"].get(zone_id, 0) for zone_id in self._zones}
+
+    def given(self, now: int) -> "tuple[dict[str, int], dict[str, int]]":
+        """Of each zone the seconds open within the last 24 h, rounded up, and when its last run ended, if one did.
+
+        A run under way counts as if it went on to its bound.
+        """
+        watered, ended = {}, {}
+        for zone_id in self._zones:
+            rows = self._state["given"].get(zone_id, ())
+            recent = [rows[n + 1] for n in range(0, len(rows), 2) if rows[n] + EARLIEST > now - DAY_S]
+            if rows:
+                ended[zone_id] = min(rows[-2] + EARLIEST, now)
+            run = self._runs.get(zone_id)
+            if run:
+                recent.append(run["saved"]["bound_s"])
+                ended[zone_id] = now + run["saved"]["bound_s"]
+            watered[zone_id] = min(sum(recent), DAY_S)
+        return watered, ended
 
     def boot(self, now: int, trusted: bool = False) -> None:
         """Close every valve, then report the runs that the last power cut ended."""
@@ -169,6 +189,7 @@ class Valves:
         ended = replaced and self._final(replaced, ticks_ms, "replaced")
         if ended:
             _remember(state, ended)
+            self._count_given(state, ended)
         if not self._commit(state):
             self._reject(command, "storage_fault", now, True)
             return
@@ -224,10 +245,23 @@ class Valves:
     def _settle(self, state: "State", acks: "Sequence[Message]") -> None:
         for ack in acks:
             _remember(state, ack)
+            self._count_given(state, ack)
         if not self._commit(state):
             self._state = state  # a stop holds even if it cannot be written; `tick` tries again
         for ack in acks:
             self._emit(ack)
+
+    def _count_given(self, state: "State", ack: "Message") -> None:
+        """How long a run was, and when it ended: so much a service that lost its store cannot know."""
+        zone_id = ack["zone_id"]
+        run = self._state["running"].get(zone_id)
+        at = max(self._at, run["started_at"] if run else 0) - EARLIEST  # small enough to need no heap
+        rows = list(state["given"].get(zone_id, ()))
+        if len(rows) == 2 * KEPT_RUNS:
+            rows[3] += rows[1]
+            del rows[:2]
+        rows.extend((at, int(-(-ack["duration_s"] // 1))))
+        state["given"][zone_id] = rows
 
     def _shut(self, zone_id: str) -> None:
         try:
@@ -420,5 +454,6 @@ def _pack(state: "State") -> "State":
 
 def _unpack(record: "State") -> "State":
     state = dict(record)
+    state["given"] = record.get("given", {})  # older firmware kept none
     state["known"] = {row[1]: [row[0], {name: row[1 + n] for n, name in enumerate(_FIELDS)}] for row in record["known"]}
     return state

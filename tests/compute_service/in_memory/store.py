@@ -7,6 +7,7 @@ JSON instead of the caller's own objects. `tests/compute_service/test_ports.py` 
 from contextlib import AbstractContextManager
 
 from tests.compute_service.in_memory.alarms import AlarmsInMemory
+from tests.compute_service.in_memory.clock_repair import bring_back
 from tests.compute_service.in_memory.commands import CommandsInMemory
 from tests.compute_service.in_memory.decisions import DecisionsInMemory
 from tests.compute_service.in_memory.journal import JournalInMemory
@@ -21,7 +22,7 @@ class InMemoryStore:
 
     def __init__(self) -> None:
         tables = Tables()
-        self._transactions = tables.transactions
+        self._tables, self._transactions = tables, tables.transactions
         self.zones = ZonesInMemory(tables)
         self.commands = CommandsInMemory(tables)
         self.decisions = DecisionsInMemory(tables)
@@ -33,6 +34,10 @@ class InMemoryStore:
     def transaction(self, *, durable: bool = False) -> AbstractContextManager[None]:
         """All or nothing. Nested, it joins the outer one."""
         return self._transactions.transaction(durable=durable)
+
+    def bring_back(self, now: int, soon: int, life: int) -> None:
+        """What was written while the clock was ahead is of now."""
+        bring_back(self._tables, now, soon, life)
 
     def close(self) -> None:
         """There is nothing to close; so it can stand wherever a store of a file stands."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from compute_service.domain.alarms import AlarmRow
+from compute_service.domain.decide import Run
 from compute_service.domain.hourly_weather import HourRecord
 from compute_service.domain.orders import Hold, OrderRow
 from compute_service.domain.ports import Beat, Delivery, Moment, WaterRow
@@ -175,6 +176,7 @@ class Tables:
         self.water: Table[str, WaterEntry] = Table(tables)
         self.weather: Table[WeatherKey, str] = Table(tables)
         self.hours: Table[tuple[str, int], HourRecord] = Table(tables)
+        self.unbooked_runs: Table[str, Run] = Table(tables)
         self.commands: Table[str, CommandEntry] = Table(tables)
         self.deliveries: Table[str, Delivery] = Table(tables)
         self.decisions: Table[str, DecisionEntry] = Table(tables)

@@ -70,7 +70,11 @@ class ZonesInMemory:
         litres = [(entry.row.at, _litres(entry.row, zone)) for _, entry in self._water_of(zone)]
         return ZoneState(
             under_way=min((command_id for command_id, _ in commands), default=None),
-            runs=(*self._settled_runs(zone.zone_id, runs_since), *self._unknown_runs(zone.zone_id, runs_since)),
+            runs=(
+                *self._settled_runs(zone.zone_id, runs_since),
+                *self._unknown_runs(zone.zone_id, runs_since),
+                *self._unbooked_runs(zone.zone_id, runs_since),
+            ),
             used_today_l=float(sum(amount for at, amount in litres if at >= today)),
             used_season_l=float(sum(amount for at, amount in litres if at >= season)),
         )
@@ -87,6 +91,14 @@ class ZonesInMemory:
             if entry.zone_id == zone_id and entry.state == "expired" and entry.closed_at is not None
         )
         return [Run(closed_at, duration_s) for closed_at, _, duration_s in rows if closed_at >= since and duration_s]
+
+    def save_unbooked_run(self, zone_id: str, run: Run) -> None:
+        """What the zone's gateway gave without this store knowing."""
+        self._tables.unbooked_runs.put(zone_id, Run(run.ended_at, float(run.duration_s)))
+
+    def _unbooked_runs(self, zone_id: str, since: int) -> list[Run]:
+        run = self._tables.unbooked_runs.get(zone_id)
+        return [run] if run and run.ended_at >= since else []
 
     def _water_of(self, zone: Zone) -> list[tuple[str, WaterEntry]]:
         return [(key, entry) for key, entry in self._tables.water.items() if entry.row.zone_id == zone.zone_id]

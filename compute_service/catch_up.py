@@ -1,0 +1,75 @@
+"""A store that is behind: it was lost, or brought back from a copy, and its gateways know of runs that it does not.
+
+A gateway tells its epochs, and how long each of its valves stood open within the last day. What the store cannot
+account for counts as given now, so that neither the day's cap nor the time to soak in is forgotten with it.
+"""
+
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from agronomy.units import DAY_S
+from compute_service.domain.decide import Run
+from compute_service.domain.ports import Store, WaterRow
+from compute_service.domain.zone import Zone
+
+if TYPE_CHECKING:
+    from protocol.messages import Status
+
+NEVER_ENDED = Run(0, 0.0)  # before any cooldown or cap
+
+log = logging.getLogger(__name__)
+
+
+class CatchUp:
+    """Which gateways know more than the store, and what follows for their zones; inside the caller's transaction."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._asked: set[str] = set()  # gateways whose rejection told it; their status has yet to tell how far
+
+    def hear_status(self, zones: Iterable[Zone], status: "Status", is_behind: bool, now: int) -> None:
+        """A gateway's own status, and whether an epoch in it is above ours."""
+        gateway_id, watered = status["gateway_id"], status.get("watered_24h_s")
+        if not is_behind and not (gateway_id in self._asked and watered is not None):
+            return
+        self._asked.discard(gateway_id)
+        self._tell(gateway_id)
+        for zone in zones:
+            if zone.gateway_id == gateway_id:
+                self._hold(zone, status, now)
+
+    def hear_rejection(self, zones: Iterable[Zone], gateway_id: str, now: int) -> None:
+        """A gateway held a greater epoch than its command had: until its status tells more, the day's cap is used."""
+        self._asked.add(gateway_id)
+        self._tell(gateway_id)
+        for zone in zones:
+            if zone.gateway_id == gateway_id:
+                self._store.zones.save_unbooked_run(zone.zone_id, Run(now, zone.daily_cap_s))
+
+    def _tell(self, gateway_id: str) -> None:
+        self._store.updates.count("stores_behind")
+        log.warning("%s knows of runs that this store does not; its zones wait until they have soaked in", gateway_id)
+
+    def _hold(self, zone: Zone, status: "Status", now: int) -> None:
+        zone_id = zone.zone_id
+        told_s = (status.get("watered_24h_s") or {}).get(zone_id)
+        ended_at = (status.get("last_end_at") or {}).get(zone_id, now)
+        free_at = min(max(ended_at, now), now + DAY_S)  # a run under way ends later
+        if told_s is None:
+            self._store.zones.save_unbooked_run(zone_id, Run(free_at, zone.daily_cap_s))
+            return
+        self._store.zones.save_unbooked_run(zone_id, NEVER_ENDED)
+        runs = self._store.zones.zone_state(zone, now - DAY_S, now, now).runs
+        missing_s = max(min(told_s, DAY_S) - sum(run.duration_s for run in runs), 0.0)
+        self._store.zones.save_unbooked_run(zone_id, Run(free_at, missing_s))
+        if missing_s:
+            water = WaterRow(
+                water_id=f"{zone_id}:{status['boot_id']}:{now}.unbooked",
+                zone_id=zone_id,
+                at=min(max(ended_at, now - DAY_S), now),
+                litres=None,
+                duration_s=missing_s,
+                source="assumed",
+            )
+            self._store.zones.add_water(water)

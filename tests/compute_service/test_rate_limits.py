@@ -1,0 +1,30 @@
+"""A gateway that says far too much: only what it says itself is dropped."""
+
+from compute_service.rate_limits import BURST, MOST_NAMES, RATE_PER_S, RateLimits
+from protocol import topics
+from tests.compute_service.bench import GATEWAY, Bench, zone
+from tests.compute_service.in_memory.store import InMemoryStore
+
+OTHER = "irrigation-gateway-2"
+
+
+def test_a_flood_by_one_gateway_costs_only_that_gateway() -> None:
+    """What it says beyond the rate is dropped, counted and told once; its neighbour is watered as ever."""
+    bench = Bench(InMemoryStore(), (zone("a"), zone(zone_id="plot-2a", gateway_id=OTHER, sensor_id=f"{OTHER}.soil-a")))
+    for _ in range(BURST + 500):
+        bench.service.handle(topics.errors(OTHER), b"garbage")
+    assert bench.store.updates.counters()["messages_over_rate"] == 500
+    assert len([event for event in bench.events_of("refusal") if event["what"] == "flood"]) == 1
+    assert bench.water("a")["device_id"] == GATEWAY
+    bench.service.handle(topics.errors(OTHER), b"garbage")
+    assert bench.store.updates.counters()["messages_over_rate"] == 500  # after ten seconds it is heard again
+
+
+def test_a_bucket_fills_at_its_rate_and_no_further() -> None:
+    """A name that is quiet may say as much as its burst, one that never stops as much as its rate."""
+    limits = RateLimits()
+    assert sum(limits.take("a", 1000) for _ in range(2 * BURST)) == BURST
+    assert sum(limits.take("a", 1001) for _ in range(BURST)) == RATE_PER_S
+    assert sum(limits.take("a", 10**6) for _ in range(2 * BURST)) == BURST
+    assert sum(limits.take(f"name-{number}", 10**6) for number in range(2 * MOST_NAMES)) == 2 * MOST_NAMES
+    assert len(limits._buckets) == MOST_NAMES

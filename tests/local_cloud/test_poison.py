@@ -1,0 +1,86 @@
+"""The service's link at the gate: a publish that the policy denies, and a second client of its name."""
+
+import asyncio
+import sys
+import threading
+import time
+from contextlib import closing
+from typing import Any, NoReturn
+
+import pytest
+
+from compute_service.adapters import mqtt
+from compute_service.adapters.mqtt import Evictions, MqttConnection
+from tests.waiting import LAST_RESORT_S, until_true
+
+COMPUTE = "irrigation-compute"
+GATEWAY = "irrigation-gateway-1"
+COMMANDS = f"irrigation/control/{GATEWAY}/command"
+
+
+def never(error: BaseException) -> NoReturn:
+    raise AssertionError("must not fail") from error
+
+
+async def test_a_denied_publish_keeps_nothing_waiting(world: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A publish that the policy denies is set aside and named, and every command behind it, a stop too, arrives."""
+    async with world("embedded") as w:
+        gateway = await w.connected(GATEWAY, COMMANDS)
+        with closing(MqttConnection(w.certs / COMPUTE, "localhost", w.cloud.port, fatal=never)) as connection:
+            set_aside: list[tuple[str, bytes]] = []
+            acked: list[str] = []
+            await asyncio.to_thread(connection.connect, lambda *_: None, lambda *one: set_aside.append(one))
+            connection.publish(COMMANDS, b"before", lambda: acked.append("before"))
+            connection.publish("irrigation/nowhere/x", b"poison", lambda: acked.append("poison"))
+            connection.publish(COMMANDS, b"stop_all", lambda: acked.append("stop_all"))
+            heard = {(await gateway.message())[1]}
+            while b"stop_all" not in heard:
+                heard.add((await gateway.message())[1])
+            await asyncio.to_thread(until_true, lambda: not connection.un_acked())
+            assert set_aside == [("irrigation/nowhere/x", b"poison")]
+            assert acked == ["before", "stop_all"]
+            connection.publish(COMMANDS, b"after", lambda: acked.append("after"))
+            await asyncio.to_thread(until_true, lambda: acked[-1] == "after")
+            await asyncio.to_thread(connection.close)
+    assert "3 times at a publish to irrigation/nowhere/x: it is set aside" in caplog.text
+
+
+SECOND = """
+import sys, threading
+from pathlib import Path
+from compute_service.adapters.mqtt import MqttConnection, crash
+
+try:
+    connection = MqttConnection(Path(sys.argv[1]), "localhost", int(sys.argv[2]))
+    connection.connect(lambda topic, payload: None)
+except BaseException as error:
+    crash(error)
+threading.Event().wait()
+"""
+
+
+async def test_a_second_client_of_the_name_ends_with_a_sentence(world: Any) -> None:
+    """Two services with one identity do not throw each other out for ever: the newcomer ends, and says why."""
+    async with world("embedded") as w:
+        first = MqttConnection(w.certs / COMPUTE, "localhost", w.cloud.port, fatal=never)
+        await asyncio.to_thread(first.connect, lambda *_: None)
+        first._evictions.interrupted(time.monotonic() + mqtt.SETTLED_S, is_idle=True)  # it has held its place
+        arguments = [sys.executable, "-c", SECOND, str(w.certs / COMPUTE), str(w.cloud.port)]
+        second = await asyncio.create_subprocess_exec(*arguments, stderr=asyncio.subprocess.PIPE)
+        _, told = await second.communicate()
+        acked = threading.Event()
+        first.publish(COMMANDS, b"still here", acked.set)
+        assert await asyncio.to_thread(acked.wait, LAST_RESORT_S)
+        await asyncio.to_thread(first.close)
+    assert second.returncode == 2
+    last = told.decode().splitlines()[-1]
+    assert "another client is called irrigation-compute, too" in last or "cannot connect as irrigation-comp" in last
+
+
+def test_a_broker_that_is_away_throws_nobody_out() -> None:
+    """Connections that break one after another, with a broker that is away in between, end no service."""
+    evictions = Evictions()
+    for second in range(0, 500, 5):
+        evictions.connected(second)
+        assert evictions.interrupted(second + 1, is_idle=True) == 0
+        evictions.refused()
