@@ -30,7 +30,7 @@ KEEP_ALIVE_S = 30
 CONNECT_S = 15  # for TCP, TLS, CONNACK together, and for each SUBACK
 RECONNECT_S = (1, 30)  # the first and the longest wait; awscrt doubles in between, with jitter
 SETTLED_S = 60  # a connection that lasted so long was not thrown out by another client of its name
-MOST_EVICTIONS = (3, 10)  # in a row: of a client that never held its place so long, and of one that did
+MOST_EVICTIONS = (10, 30)  # in a row: of a client that never held its place so long, and of one that did
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,9 @@ from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.commands import ACK_GRACE_S, LIFE_S, SETTLED, TRANSITIONS, ulid
 from compute_service.domain.decide import Run
 from compute_service.errors import StoreError
+from protocol import topics
 from protocol.messages import ACK_STATES, FINAL_STATES
-from tests.compute_service.bench import NOON, Bench, zone
+from tests.compute_service.bench import GATEWAY, NOON, Bench, zone
 from tests.compute_service.in_memory.store import InMemoryStore
 
 
@@ -74,7 +75,9 @@ def test_rejected_delivers_nothing(bench: Bench) -> None:
     command = bench.water("a")
     bench.hear_ack(command, "rejected", code="stale_epoch", held_epoch=7)
     assert bench.store.commands.deliveries()[0].duration_s == 0
-    bench.now += 60
+    status = {"gateway_id": GATEWAY, "boot_id": "b", "state": "online", "at": bench.now, "epochs": {"plot-1a": 7}}
+    bench.hear(topics.status(GATEWAY), status | {"watered_24h_s": {"plot-1a": 0}, "last_end_at": {}})
+    bench.now += bench.zones[0].cooldown_s + 60
     assert bench.water("a")["epoch"] == 8
 
 

@@ -12,6 +12,7 @@ from compute_service.domain.decide import ZoneState, decide
 from compute_service.domain.orders import Order, end_of_day, in_force
 from compute_service.domain.zone import Config
 from compute_service.errors import OrderError
+from compute_service.rate_limits import RateLimits
 from compute_service.service import Service
 from protocol import messages, topics
 from tests.compute_service.bench import SITE, Bench, zone
@@ -67,6 +68,7 @@ class Office:
         self._count = 0
         self.has_people = False  # did anybody order anything?
         self._spare = self._spare or self._new_service()  # to build one takes a tenth of a whole walk
+        self._spare._rates = RateLimits()  # of a walk that is taken back no message counts
         self._service: Service | None = self._spare
 
     def take_back(self) -> None:
