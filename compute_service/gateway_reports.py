@@ -15,6 +15,7 @@ from compute_service.alarms import AlarmWatch
 from compute_service.catch_up import CatchUp
 from compute_service.domain.ports import CommandRow, Store
 from compute_service.domain.zone import Zone
+from compute_service.rate_limits import RateLimits
 from compute_service.untrusted_reports import one_line
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from protocol.messages import Ack, ErrorReport, Status
 
 UNPROVEN_AGAIN_S = HOUR_S  # what is said in a gateway's name is shown so often, whoever floods the old topics
+# Of one gateway's reports and comings and goings so many are written down: a disk that is full stops everybody.
+NOTES_PER_S, NOTES_BURST = 1 / 60, 200
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ class GatewayReports:
         self._last_status: dict[str, tuple[str, str]] = {}  # of each gateway: its state, its boot
         self._wills: dict[str, Status] = {}  # of the gateways of which nothing was heard since
         self._unproven_at: dict[tuple[str, str], int] = {}  # when something was last shown: of whom, of which kind
+        self._notes = RateLimits(NOTES_PER_S, NOTES_BURST)
         self._zones: Mapping[str, Zone] = {}
         self._catch_up = CatchUp(store)
 
@@ -63,6 +67,8 @@ class GatewayReports:
         if self._last_status.get(gateway_id) == (state, boot_id):
             return
         self._last_status[gateway_id] = (state, boot_id)  # a gateway that is gone, or back, or booted, is news
+        if not self._is_worth_a_note(gateway_id, now):
+            return
         self._record(events.status(status, now))
         self._note("status", None, gateway_id, {"state": state, "reset_cause": status.get("reset_cause")})
 
@@ -73,6 +79,8 @@ class GatewayReports:
 
     def error(self, report: "ErrorReport", now: int) -> None:
         """A gateway reports what is wrong at it."""
+        if not self._is_worth_a_note(report["gateway_id"], now):
+            return
         gateway_id, code, text = report["gateway_id"], report["code"], report["text"]
         log.warning("%s reports %s: %s", gateway_id, code, one_line(text))
         self._record(events.error(report, now))
@@ -117,6 +125,12 @@ class GatewayReports:
             else:
                 self._refuse(gateway_id, f"epoch of {zone_id}", f"claims epoch {epoch}, which no count of runs reaches")
         return is_behind
+
+    def _is_worth_a_note(self, gateway_id: str, now: int) -> bool:
+        if self._notes.take(gateway_id, now):
+            return True
+        self._store.updates.count("reports_not_noted")
+        return False
 
     def _may_tell_of(self, gateway_id: str, zone_id: str) -> bool:
         zone = self._zones.get(zone_id)

@@ -10,15 +10,16 @@ MOST_NAMES = 1000  # of which something is remembered; whoever is forgotten begi
 
 
 class RateLimits:
-    """The buckets, by name; times are Unix seconds that never go back."""
+    """Buckets of a rate and a burst, by name; times are Unix seconds that never go back."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate_per_s: float = RATE_PER_S, burst: int = BURST) -> None:
+        self._rate_per_s, self._burst = rate_per_s, burst
         self._buckets: dict[str, tuple[float, int]] = {}  # tokens, and when they were counted; the latest name last
 
     def take(self, name: str, now: int) -> bool:
         """One message of that name: may it be taken in?"""
-        tokens, counted_at = self._buckets.pop(name, (float(BURST), now))
-        tokens = min(tokens + RATE_PER_S * max(now - counted_at, 0), float(BURST))
+        tokens, counted_at = self._buckets.pop(name, (float(self._burst), now))
+        tokens = min(tokens + self._rate_per_s * max(now - counted_at, 0), float(self._burst))
         may = tokens >= 1
         self._buckets[name] = (tokens - may, now)
         if len(self._buckets) > MOST_NAMES:

@@ -35,6 +35,8 @@ REFUSALS = {  # what was of no use: a counter of the service -> reason
     "samples_from_the_future": "from_the_future",
     "samples_without_vwc": "without_moisture",
     "acks_without_effect": "ack_without_effect",
+    "messages_over_rate": "over_rate",
+    "reports_not_noted": "not_noted",
 }
 
 

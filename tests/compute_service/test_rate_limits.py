@@ -1,5 +1,6 @@
 """A gateway that says far too much: only what it says itself is dropped."""
 
+from compute_service.gateway_reports import NOTES_BURST
 from compute_service.rate_limits import BURST, MOST_NAMES, RATE_PER_S, RateLimits
 from protocol import topics
 from tests.compute_service.bench import GATEWAY, Bench, zone
@@ -18,6 +19,23 @@ def test_a_flood_by_one_gateway_costs_only_that_gateway() -> None:
     assert bench.water("a")["device_id"] == GATEWAY
     bench.service.handle(topics.errors(OTHER), b"garbage")
     assert bench.store.updates.counters()["messages_over_rate"] == 500  # after ten seconds it is heard again
+
+
+def test_a_gateway_that_reports_without_end_fills_no_disk() -> None:
+    """Its reports, comings and goings are written down at a rate, the rest is counted; the newest status stays."""
+    bench = Bench(InMemoryStore(), (zone("a"),))
+    head = {"gateway_id": GATEWAY, "boot_id": "b"}
+    for number in range(NOTES_BURST):
+        bench.hear(topics.errors(GATEWAY), {**head, "at": bench.now, "code": "bad_value", "text": f"{number}"})
+        state = "online" if number % 2 else "offline"
+        bench.hear(topics.status(GATEWAY), {**head, "at": bench.now, "state": state, "outbox_depth": number})
+    assert len(bench.events_of("error") + bench.events_of("status")) == NOTES_BURST
+    assert bench.store.updates.counters()["reports_not_noted"] == NOTES_BURST
+    [row] = bench.store.updates.gateways()
+    assert row["status"]["outbox_depth"] == NOTES_BURST - 1
+    bench.tick(120)
+    bench.hear(topics.errors(GATEWAY), {**head, "at": bench.now, "code": "bad_value", "text": "once more"})
+    assert bench.events_of("error")[-1]["text"] == "once more"
 
 
 def test_a_bucket_fills_at_its_rate_and_no_further() -> None:
