@@ -68,7 +68,8 @@ class Office:
         self._count = 0
         self.has_people = False  # did anybody order anything?
         self._spare = self._spare or self._new_service()  # to build one takes a tenth of a whole walk
-        self._spare._rates = RateLimits()  # of a walk that is taken back no message counts
+        self._spare._rates = RateLimits()  # of a walk that is taken back no message counts, and its time was not
+        self._spare._clock._latest = 0
         self._service: Service | None = self._spare
 
     def take_back(self) -> None:
