@@ -1,9 +1,10 @@
 """One word for one thing: variables are nouns, class names stand once in a room, long records are made by name."""
 
 import ast
+import functools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,19 +74,38 @@ def files(root: Path, room: str) -> Iterator[Path]:
     return (path for path in sorted((root / room).rglob("*.py")) if not {"build", "node_modules"} & set(path.parts))
 
 
-def bindings(tree: ast.AST) -> Iterator[Binding]:
+class Outline(NamedTuple):
+    """What a file names: its bindings, its classes with their fields alone, and the assignments of the module."""
+
+    bindings: tuple[Binding, ...]
+    classes: tuple[ast.ClassDef, ...]
+    assignments: tuple[ast.Assign, ...]
+
+
+@functools.cache  # every test asks for the same files, and a whole tree is too big to keep
+def outline(path: Path) -> Outline:
+    tree = ast.parse(path.read_text(), filename=str(path))
+    nodes = list(ast.walk(tree))
+    classes = tuple(node for node in nodes if isinstance(node, ast.ClassDef))
+    names = Outline(tuple(bindings(nodes)), classes, tuple(node for node in tree.body if isinstance(node, ast.Assign)))
+    for node in classes:
+        node.body = [part for part in node.body if isinstance(part, ast.AnnAssign)]
+    return names
+
+
+def bindings(nodes: Sequence[ast.AST]) -> Iterator[Binding]:
     """Targets of assignments, loops, `with`, walrus and comprehensions, attributes among them, and parameters."""
-    booleans = {name for name, value in values(tree) if is_boolean(value)}
-    for node in ast.walk(tree):
+    booleans = {name for name, value in values(nodes) if is_boolean(value)}
+    for node in nodes:
         if isinstance(node, ast.arg):
             yield Binding(node.lineno, node.arg, node.arg in booleans)
         elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
             yield Binding(node.lineno, name_of(node), name_of(node) in booleans)
 
 
-def values(tree: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
+def values(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, ast.expr | None]]:
     """Names with what is assigned to them, or with their annotation."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Assign):
             yield from ((name_of(target), node.value) for target in node.targets)
         elif isinstance(node, ast.AnnAssign):
@@ -119,7 +139,7 @@ def participles(root: Path, room: str) -> tuple[list[str], int]:
     spots, count = [], 0
     for path in files(root, room):
         file = path.relative_to(root).as_posix()
-        for binding in bindings(ast.parse(path.read_text(), filename=file)):
+        for binding in outline(path).bindings:
             count += 1
             word = binding.name.lstrip("_").lower()
             is_allowed = binding.is_boolean or f"{file}: {binding.name}" in ALLOWED or binding.name in ALLOWED
@@ -131,9 +151,7 @@ def participles(root: Path, room: str) -> tuple[list[str], int]:
 def classes(root: Path, room: str) -> Iterator[tuple[str, ast.ClassDef]]:
     for path in files(root, room):
         file = path.relative_to(root).as_posix()
-        for node in ast.walk(ast.parse(path.read_text(), filename=file)):
-            if isinstance(node, ast.ClassDef):
-                yield file, node
+        yield from ((file, node) for node in outline(path).classes)
 
 
 def doubled_classes(root: Path, room: str) -> list[str]:
@@ -177,8 +195,8 @@ def spans_of_time(root: Path, room: str) -> Counter[str]:
     """How often a room says what a day or an hour is, in seconds."""
     counts = Counter[str]()
     for path in files(root, room):
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+        for node in outline(path).assignments:
+            if isinstance(node.value, ast.Constant):
                 names = [name_of(target).upper() for target in node.targets]
                 counts.update(
                     word
@@ -271,7 +289,7 @@ def test_every_exception_is_still_needed() -> None:
     for room in ROOMS:
         for path in files(ROOT, room):
             file = path.relative_to(ROOT).as_posix()
-            names = {binding.name for binding in bindings(ast.parse(path.read_text()))}
+            names = {binding.name for binding in outline(path).bindings}
             known_names |= names | {f"{file}: {name}" for name in names}
         tuples |= {f"{file}: {node.name}" for file, node in classes(ROOT, room)}
     assert set(ALLOWED) <= known_names

@@ -1,6 +1,7 @@
 """The console on a farm of 500 zones that changes 100 times a second, each cost as a ratio of this one run.
 
-Parts: `live` (the page's main thread against one that polls), `heap` (after minutes), `chart` (a season's points),
+Parts: `live` (the page's main thread against one that polls), `ack` (how soon a valve that its board has opened reads
+OPEN, on a farm at work), `heap` (after minutes), `chart` (a season's points),
 `queries` (every page's, on a season of that farm against a small farm's first days), `service` (with pages open and
 without). Exit code 1 if a ratio is beyond its limit. The season's store takes some 5 GB of the folder for temporary
 files while it runs, and minutes to fill.
@@ -15,14 +16,15 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from benchmarks.console import chart, live, queries, service
+from benchmarks.console import ack, chart, live, queries, service
+from benchmarks.console.boards import farm_at_work
 from benchmarks.console.browser import chromium
 from benchmarks.console.farm import LIVED_DAYS, Size, fill
 from benchmarks.console.table import Ratio, text
 from tests.console.conftest import console_process
 
 SMALL = Size(12, LIVED_DAYS)
-PARTS = ("live", "heap", "chart", "queries", "service")
+PARTS = ("live", "ack", "heap", "chart", "queries", "service")
 
 
 def main() -> int:
@@ -44,6 +46,7 @@ class _Run:
     def rows(self) -> Iterator[Ratio]:
         parts = {
             "live": self._live,
+            "ack": self._ack,
             "heap": self._heap,
             "chart": self._chart,
             "queries": self._queries,
@@ -56,6 +59,15 @@ class _Run:
     def _live(self) -> list[Ratio]:
         with self._changing_farm() as (browser, address, store):
             return [live.measure_live(browser, address, store, self._options.seconds)]
+
+    def _ack(self) -> list[Ratio]:
+        folder = self._folder / "at-work"
+        with (
+            farm_at_work(folder, self._options.zones) as farm,
+            console_process(folder) as (address, _),
+            chromium() as browser,
+        ):
+            return ack.measure(browser, address, farm, self._options.runs)
 
     def _heap(self) -> list[Ratio]:
         with self._changing_farm() as (browser, address, store):
@@ -104,12 +116,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=float, default=60, help="of the live page; a sixth of a half pair of `service`"
     )
+    parser.add_argument("--runs", type=int, default=20, help="of `ack`, at most one of each zone")
     parser.add_argument("--minutes", type=float, default=3, help="of the heap; the promise is of 30")
     parser.add_argument("--rounds", type=int, default=5, help="of `queries` and pairs of `service`")
     parser.add_argument("--store", type=Path, help="the season's store: filled if it is not there, and kept")
     options = parser.parse_args()
     if options.days < LIVED_DAYS or options.days % LIVED_DAYS or options.zones < SMALL.zones:
         parser.error(f"days must be a multiple of {LIVED_DAYS}, and zones at least {SMALL.zones}")
+    if not 0 < options.runs <= options.zones:
+        parser.error("runs must be at least 1, and at most one of each zone")
     return options
 
 

@@ -24,16 +24,17 @@ CHANGES_A_SECOND = 100
 MOST_OF_POLLING, MOST_GROWTH = 2.0, 1.1
 WINDOWS = 5
 WARM_UP_S = 10.0
+POLL_S = 2.0
 PAGE = 2000  # rows of the journal in one answer to a poll
 
-# The page's own script stands; what it takes for the stream asks each 2 s, and gives it what came, folded as the stream
-# folds it.
+# The page's own script stands; what it takes for the stream asks each POLL_S, and gives it what came, folded as the
+# stream folds it.
 POLLER = """
 window.EventSource = class extends EventTarget {
   constructor(url) {
     super();
     this.after = new URL(url, location).searchParams.get("after");
-    this.timer = setInterval(() => this.ask(), 2000);
+    this.timer = setInterval(() => this.ask(), POLL_MS);
   }
   async ask() {
     const answer = await fetch(`/poll?after=${this.after}`);
@@ -47,7 +48,7 @@ window.EventSource = class extends EventTarget {
     clearInterval(this.timer);
   }
 };
-"""
+""".replace("POLL_MS", str(round(1000 * POLL_S)))
 
 # How often rows came: a console that is starved sends less often, and its page would seem to cost less.
 COUNTER = """
@@ -76,9 +77,7 @@ def changes(store: Path, zones: int, rate: float = CHANGES_A_SECOND) -> Iterator
 
 def measure_live(browser: Browser, address: str, store: Path, seconds: float) -> Ratio:
     """The main thread of the live page and of one that polls, both at the same time, in WINDOWS windows."""
-    live, polling = MeteredPage(browser, COUNTER), MeteredPage(browser, POLLER + COUNTER)
-    source = JournalEvents(partial(SqliteStore.reader, store), time.time, dict, LANGUAGES["en"])
-    polling.page.route("**/poll?*", partial(_answer, source))
+    live, polling = MeteredPage(browser, COUNTER), polling_page(browser, store, COUNTER)
     for one in (live, polling):
         one.page.goto(address)
     live.page.wait_for_timeout(1000 * min(seconds / WINDOWS, WARM_UP_S))
@@ -103,6 +102,14 @@ def measure_live(browser: Browser, address: str, store: Path, seconds: float) ->
     of_core = f"{shares_now[0]:.1f} % of a core against {shares_now[1]:.1f} %"
     note = f"{of_core}; {rate:.0f} changes a second, rows came {paces[0]:.2f} times against {paces[1]:.2f}"
     return Ratio("main thread, live / polling each 2 s", statistics.median(ratios), MOST_OF_POLLING, note)
+
+
+def polling_page(browser: Browser, store: Path, init_script: str) -> MeteredPage:
+    """A page that asks each POLL_S for what the journal of a store has, and is answered by this process."""
+    polling = MeteredPage(browser, POLLER + init_script)
+    source = JournalEvents(partial(SqliteStore.reader, store), time.time, dict, LANGUAGES["en"])
+    polling.page.route("**/poll?*", partial(_answer, source))
+    return polling
 
 
 def _comings(*pages: MeteredPage) -> list[int]:

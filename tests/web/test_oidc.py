@@ -22,6 +22,7 @@ from web.errors import ConfigError, LoginError
 from web.oidc import Begun, Finished, Login, Provider, read_provider
 from web.roles import Role
 
+TRUST = httpx.create_ssl_context()  # read once: that is most of what a client costs
 CALLBACK = "http://127.0.0.1:1/login/callback"
 ROLES = {"farm-hands": Role.OPERATE, "farm-chiefs": Role.MANAGE, "guests": Role.SEE}
 
@@ -52,12 +53,16 @@ class Browser:
         self.later_s = 0.0
         asked = {"issuer": provider.issuer, "client_id": CLIENT_ID, "claim": "groups", "roles": ROLES, **settings}
         self.login = Login(
-            Provider(secret_file=folder / "secret", **asked), access, CALLBACK, lambda: time.time() + self.later_s
+            Provider(secret_file=folder / "secret", **asked),
+            access,
+            CALLBACK,
+            lambda: time.time() + self.later_s,
+            httpx.Client(timeout=oidc.TIMEOUT_S, verify=TRUST),
         )
 
     def visit(self, begun: Begun) -> dict[str, str]:
         """What the provider sends the browser back with."""
-        response = httpx.get(begun.url)
+        response = httpx.get(begun.url, verify=TRUST)
         assert response.status_code == 302, response.text
         place = httpx.URL(response.headers["location"])
         assert str(place).startswith(CALLBACK)
