@@ -47,7 +47,7 @@ class Cost(NamedTuple):
     latency_s: float
 
 
-class Outcome(NamedTuple):
+class AttackRun(NamedTuple):
     """What a run gave: each honest zone's water, what decisions cost, and what came of the hostile messages."""
 
     water: dict[str, list[tuple[int, int, float]]]
@@ -75,7 +75,7 @@ def main() -> int:
     return 0 if all(row.holds for row in rows) else 1
 
 
-def _rows(pairs: list[tuple[Outcome, Outcome]]) -> Iterator[Ratio]:
+def _rows(pairs: list[tuple[AttackRun, AttackRun]]) -> Iterator[Ratio]:
     honest_litres = sum(row[2] for _, alone in pairs[:1] for rows in alone.water.values() for row in rows)
     runs = sum(len(rows) for rows in pairs[0][1].water.values())
     changed = sum(beside.water[name] != alone.water[name] for beside, alone in pairs for name in alone.water)
@@ -102,7 +102,7 @@ def _rows(pairs: list[tuple[Outcome, Outcome]]) -> Iterator[Ratio]:
     )
 
 
-def play(days: int, seed: int, is_hostile: bool) -> Outcome:
+def play(days: int, seed: int, is_hostile: bool) -> AttackRun:
     """One run of so many field days on a store of its own."""
     with tempfile.TemporaryDirectory() as folder, closing(SqliteStore(Path(folder) / "store")) as store:
         farm = MixedFarm(store, seed if is_hostile else None)
@@ -110,7 +110,7 @@ def play(days: int, seed: int, is_hostile: bool) -> Outcome:
             farm.live(quarter)
         water = {name: plot.water for name, plot in farm.plots.items()}
         cost = Cost(*(statistics.median(column) for column in zip(*farm.costs, strict=True)))
-        return Outcome(water, cost, farm.counts, farm.hostile_s)
+        return AttackRun(water, cost, farm.counts, farm.hostile_s)
 
 
 @dataclass
