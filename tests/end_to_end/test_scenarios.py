@@ -38,19 +38,19 @@ def nothing_is_lost(demo: Demo) -> None:
     assert summary["valve_bound_violations"] == 0
 
 
-@pytest.fixture(scope="module")
-def beside(play: Play, tmp_path_factory: pytest.TempPathFactory) -> Demo:
+@pytest.fixture(scope="module", params=[1, pytest.param(2, marks=pytest.mark.soak)], ids="{} days".format)
+def beside(request: pytest.FixtureRequest, play: Play, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """A fleet of one gateway, and a gateway that is a process of its own."""
     path = tmp_path_factory.mktemp("scenario") / "beside-a-fleet.yaml"
     path.write_text(BESIDE_A_FLEET)
-    return play(scenario=path)
+    return play(scenario=path, days=request.param)
 
 
 def test_a_fleet_and_a_process_play_together(beside: Demo) -> None:
     """Both sample, are watered and bring everything home; the whole is summed up as one farm."""
     nothing_is_lost(beside)
     assert (beside.summary["scenario"], beside.summary["gateways"], beside.summary["zones"]) == ("beside-a-fleet", 2, 3)
-    assert beside.summary["samples_taken"] == 2 * 96 * ((1 + 2 + 1) + (1 + 2 + 1))
+    assert beside.summary["samples_taken"] == beside.summary["field_days"] * 96 * ((1 + 2 + 1) + (1 + 2 + 1))
     done = Counter(ack["zone_id"] for ack in beside.events("ack") if ack["state"] == "done")
     assert set(done) == {"plot-1a", "plot-2a", "plot-2b"}
     kinds = {row["gateway_id"]: row["kind"] for row in beside.truth["layout"]["gateways"]}
