@@ -5,19 +5,14 @@ acknowledged it; what the gateways do, and what they have to say, outlives the s
 process, where it dies at a counted point, or a process of its own, which is killed for real.
 """
 
-import shutil
-import sqlite3
+import copy
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
-from unittest.mock import patch
 
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.zone import Config, Zone
-from compute_service.service import Service
 from gateway.store import MemoryStore
 from gateway.valves import Valves
 from protocol import messages, topics
@@ -176,7 +171,7 @@ class Farm:
         self._up_at = NOON
         self._pubacks: deque[int] = deque()
         self._to_compute: deque[tuple[str, bytes]] = deque()
-        self.gateways = [FieldGateway(zone, lambda: self.now, self._hear) for zone in ZONES]
+        self.gateways = [FieldGateway(zone, self.time, self._hear) for zone in ZONES]
         self._to_gateways: dict[str, deque[Message]] = {gateway.gateway_id: deque() for gateway in self.gateways}
         self._plan = self._events_to_come()
 
@@ -202,6 +197,23 @@ class Farm:
         for _ in range(self.luck.copies):
             self._to_gateways[decoded[1]["device_id"]].append(message)
         self._pubacks.append(number)
+
+    def twin(self, start: Start) -> "Farm":
+        """This farm as it is at this moment, in which its service dies; `start` starts the next."""
+        told = [self.events, self.published, *(gateway.said for gateway in self.gateways)]
+        known: list[tuple[object, object]] = [
+            (self._compute, None),
+            (self._start, start),
+            *((zone, zone) for zone in ZONES),
+        ]
+        known += [(messages, [*messages]) for messages in told]  # these grow, but nobody changes a message
+        twin = copy.deepcopy(self, {id(here): there for here, there in known if here is not None})
+        twin._bury()
+        return twin
+
+    def time(self) -> int:
+        """Unix seconds."""
+        return self.now
 
     def openings(self) -> list[Opening]:
         """Every opening of every valve."""
@@ -290,149 +302,6 @@ class Farm:
         self._up_at = self.now + self.down_s
 
 
-# The service in this process, dying at counted points
-
-
-@dataclass
-class Fate:
-    """When the service dies: at the points of these numbers, counted over all its lives.
-
-    `after`: what the next life finds: "kill" what was committed, "power" only what the disk was told to keep, "loss"
-    nothing.
-    """
-
-    folder: Path
-    kills: tuple[int, ...] = ()
-    after: str = "kill"
-    points: list[str] = field(default_factory=list)
-    lives: int = 0
-    store: SqliteStore | None = None  # of the last life, at the story's end
-
-    @property
-    def path(self) -> Path:
-        """The store of this life."""
-        return self.folder / f"life-{self.lives}" / "compute.sqlite"
-
-    def start(self, farm: Farm) -> "InProcess":
-        """Start the service on what the life before left."""
-        self.path.parent.mkdir(exist_ok=True)
-        return InProcess(farm, self)
-
-    def point(self, name: str) -> None:
-        """A moment at which the process may be killed."""
-        self.points.append(name)
-        if len(self.points) in self.kills:
-            self._image(self.folder / f"life-{self.lives + 1}")
-            self.lives += 1
-            raise KilledError(name)
-
-    def _image(self, target: Path) -> None:
-        """What the disk holds at this moment: the file and its log, while the connection is still open."""
-        source = {"kill": self.path.parent, "power": self.path.parent / "synced"}.get(self.after)
-        target.mkdir()
-        for name in ("compute.sqlite", "compute.sqlite-wal"):
-            if source is not None and (source / name).exists():
-                shutil.copy(source / name, target / name)
-
-    def synced(self) -> None:
-        """All that was written until now would survive a power cut."""
-        if self.after == "power":
-            folder = self.path.parent / "synced"
-            shutil.rmtree(folder, ignore_errors=True)
-            self.after = "kill"
-            self._image(folder)
-            self.after = "power"
-
-
-class InProcess:
-    """The real service on a connection that is watched."""
-
-    def __init__(self, farm: Farm, fate: Fate) -> None:
-        self._farm, self._fate = farm, fate
-        self._waiting: dict[int, Callable[[], None]] = {}
-        self._connections: list[sqlite3.Connection] = []
-        with self._dying():
-            with patch("sqlite3.connect", self._connect):
-                self._store = SqliteStore(fate.path)
-            self._service = Service(CONFIG, self._store, self._publish, lambda: farm.now, self._record)
-            self._service.start()
-
-    def handle(self, topic: str, payload: bytes) -> None:
-        with self._dying():
-            self._service.handle(topic, payload)
-            self._fate.point("before the PUBACK to the broker")
-
-    def puback(self, number: int) -> None:
-        with self._dying():
-            self._fate.point("before the PUBACK is heard")
-            self._waiting.pop(number)()
-            self._fate.point("after the PUBACK is heard")
-
-    def tick(self) -> None:
-        with self._dying():
-            self._service.tick()
-
-    def next_due(self) -> int | None:
-        return self._service.next_due()
-
-    def end(self) -> None:
-        """The story is over; who looks at the store closes it."""
-        self._fate.store = self._store
-
-    def _publish(self, topic: str, payload: bytes, on_acked: Callable[[], None]) -> None:
-        self._fate.point("before a publish")
-        number = len(self._fate.points)
-        self._waiting[number] = on_acked
-        self._farm.publish(topic, payload, number)
-        self._fate.point("after a publish")
-
-    def _record(self, event: Any) -> None:
-        self._fate.point("before a record")
-        self._farm.events.append(event)
-
-    def _connect(self, path: Path, **options: Any) -> sqlite3.Connection:
-        fate = self._fate
-
-        class Watched(sqlite3.Connection):
-            """Tells of each commit; it need not wait for a disk that cannot fail here."""
-
-            durable = False
-
-            def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
-                if statement.startswith("PRAGMA synchronous="):
-                    self.durable = statement.endswith("FULL")
-                    return super().execute("PRAGMA synchronous=OFF")
-                if statement != "COMMIT":
-                    return super().execute(statement, *values)
-                fate.point("before a commit")
-                cursor = super().execute(statement)
-                if self.durable:
-                    fate.synced()
-                fate.point("after a commit")
-                return cursor
-
-        connection = _CONNECT(path, factory=Watched, **options)
-        connection.execute("PRAGMA synchronous=NORMAL")
-        self._connections.append(connection)
-        return connection
-
-    @contextmanager
-    def _dying(self) -> Iterator[None]:
-        try:
-            yield
-        except KilledError:
-            self._close()
-            raise
-
-    def _close(self) -> None:
-        for connection in self._connections:
-            with suppress(sqlite3.Error):
-                connection.close()
-
-
-_CONNECT = sqlite3.connect
-
-
 # What must hold
 
 
@@ -479,12 +348,3 @@ def balance(farm: Farm, store: SqliteStore) -> list[str]:
 def story(farm: Farm) -> list[tuple[str, int, int]]:
     """What the fields saw: which valve, when, how long."""
     return [(opening.zone_id, opening.opened_at - NOON, opening.seconds) for opening in farm.openings()]
-
-
-def lived(fate: Fate, luck: Luck = Luck(), down_s: int = 0) -> tuple[Farm, SqliteStore]:
-    """A farm after its whole story, and its store."""
-    farm = Farm(fate.start, luck, down_s)
-    farm.forgetful = fate.after == "loss"
-    farm.live()
-    assert fate.store is not None
-    return farm, fate.store

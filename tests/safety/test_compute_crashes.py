@@ -11,9 +11,10 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -25,14 +26,13 @@ from tests.safety.farm import (
     STATUSES_S,
     ZONES,
     Farm,
-    Fate,
     KilledError,
     Luck,
     balance,
     breaches,
-    lived,
     story,
 )
+from tests.safety.fate import Fate, lived, to_its_end
 
 LUCKS = {
     "all in order": Luck(),
@@ -65,6 +65,14 @@ KINDS = {
 Story = list[tuple[str, int, int]]
 
 
+class Death(NamedTuple):
+    """A story in which the service died at this point, and its store."""
+
+    point: str
+    farm: Farm
+    store: SqliteStore
+
+
 class Case:
     """One luck, the story without any death, and every moment to die at."""
 
@@ -86,15 +94,25 @@ class Case:
         folder.mkdir()
         return folder
 
-    def die(self, *points: int, down_s: int = 0, after: str = "kill") -> tuple[Farm, SqliteStore]:
-        """Live the story again with deaths at these points, counted from 1."""
-        fate = Fate(self._new_folder(), points, after)
-        farm, store = lived(fate, self.luck, down_s)
-        assert farm.deaths > 0
-        return farm, store
+    def deaths(self, *deaths: tuple[int, ...], down_s: int = 0, after: str = "kill") -> Iterator[Death]:
+        """Live the story again, and from its first point on each of these deaths, given as points counted from 1.
 
-    def name(self, point: int) -> str:
-        return f"point {point}, {self.points[point - 1]}"
+        What a story was until its first death is lived once for all: it is the same in each of them.
+        """
+        twins: list[tuple[Farm, Fate]] = []
+        kills = {first: later for first, *later in deaths}
+
+        def at_point(fate: Fate) -> None:
+            if (point := len(fate.points)) in kills:
+                twins.append(fate.twin(self._new_folder(), tuple(kills[point])))
+
+        _, store = lived(Fate(self._new_folder(), after=after, at_point=at_point), self.luck, down_s)
+        store.close()
+        assert len(twins) == len(deaths)
+        for farm, fate in twins:
+            point = len(fate.points)
+            with closing(to_its_end(farm, fate)) as store:
+                yield Death(f"point {point}, {self.points[point - 1]}", farm, store)
 
 
 @pytest.fixture
@@ -127,69 +145,57 @@ def test_the_points_are_all_there(tmp_path: Path) -> None:
 def test_a_death_at_any_moment_changes_nothing(case: Case) -> None:
     """A service that is back at once leaves the fields exactly as if it had not died, and every run settled once."""
     assert case.flaws == []
-    for point in case.moments:
-        farm, store = case.die(point)
-        with closing(store):
-            assert breaches(farm, store) == [], case.name(point)
-            assert balance(farm, store) == [], case.name(point)
-            assert story(farm) == case.story, case.name(point)
-            assert set(store.commands.counts()) <= {*FINAL_STATES}, case.name(point)
+    for point, farm, store in case.deaths(*zip(case.moments)):
+        assert breaches(farm, store) == [], point
+        assert balance(farm, store) == [], point
+        assert story(farm) == case.story, point
+        assert set(store.commands.counts()) <= {*FINAL_STATES}, point
 
 
 @pytest.mark.parametrize(("down_s", "moments"), ABSENCES)
 def test_a_long_absence_loses_no_run(case: Case, down_s: int, moments: slice) -> None:
     """However long it was away: no run twice, none unsettled, every command at its end, and each zone is watered."""
     assert case.flaws == []
-    for point in case.moments[moments]:
-        farm, store = case.die(point, down_s=down_s)
-        with closing(store):
-            assert breaches(farm, store) == [], case.name(point)
-            assert balance(farm, store) == [], case.name(point)
-            assert {zone_id for zone_id, _, _ in story(farm)} == {zone.zone_id for zone in ZONES}, case.name(point)
-            assert set(store.commands.counts()) <= {*FINAL_STATES, "expired"}, case.name(point)
+    for point, farm, store in case.deaths(*zip(case.moments[moments]), down_s=down_s):
+        assert breaches(farm, store) == [], point
+        assert balance(farm, store) == [], point
+        assert {zone_id for zone_id, _, _ in story(farm)} == {zone.zone_id for zone in ZONES}, point
+        assert set(store.commands.counts()) <= {*FINAL_STATES, "expired"}, point
 
 
 @pytest.mark.parametrize("case", ["all twice, PUBACKs last"], indirect=True)
 def test_deaths_in_a_row(case: Case) -> None:
     """Dying again while it takes up its work, and once more, changes nothing either."""
     assert case.flaws == []
-    for point in case.moments[:-6:3]:
-        farm, store = case.die(point, point + 1 + point % 3, point + 4 + point % 5)
-        with closing(store):
-            assert farm.deaths == 3
-            assert breaches(farm, store) == balance(farm, store) == [], case.name(point)
-            assert story(farm) == case.story, case.name(point)
+    rows = [(point, point + 1 + point % 3, point + 4 + point % 5) for point in case.moments[:-6:3]]
+    for point, farm, store in case.deaths(*rows):
+        assert farm.deaths == 3
+        assert breaches(farm, store) == balance(farm, store) == [], point
+        assert story(farm) == case.story, point
 
 
 def test_a_power_cut_loses_only_what_may_be_lost(case: Case) -> None:
     """If the machine forgets what was not synced, nothing is watered twice, and only an end may stay untold."""
     assert case.flaws == []
-    for point in case.moments:
-        farm, store = case.die(point, after="power")
-        with closing(store):
-            assert breaches(farm, store) == [], case.name(point)
-            untold = {row.command_id for row in store.commands.in_states("expired")}
-            assert all(line.split(":")[0] in untold for line in balance(farm, store)), case.name(point)
+    for point, farm, store in case.deaths(*zip(case.moments), after="power"):
+        assert breaches(farm, store) == [], point
+        untold = {row.command_id for row in store.commands.in_states("expired")}
+        assert all(line.split(":")[0] in untold for line in balance(farm, store)), point
 
 
 def test_a_lost_store_learns_the_epochs_again(case: Case) -> None:
     """With its file deleted the service starts anew, and from the next status on its commands are obeyed."""
     obeyed = 0
     assert case.flaws == []
-    for point in case.moments:
-        farm, store = case.die(point, after="loss")
-        with closing(store):
-            assert breaches(farm, store) == [], case.name(point)
-            heard_at = next((NOON + at for at in STATUSES_S if NOON + at > farm.died_at), farm.now)
-            later = {command["command_id"] for command in farm.published if command["issued_at"] > heard_at}
-            answers = [ack for gateway in farm.gateways for ack in gateway.said if ack["command_id"] in later]
-            assert "rejected" not in {ack["state"] for ack in answers}, case.name(point)
-            obeyed += any(ack["state"] == "done" for ack in answers)
-            epochs = {zone.zone_id: store.commands.epoch(zone.zone_id) for zone in ZONES}
-            if heard_at < farm.now:
-                assert all(
-                    epochs[gateway.zone.zone_id] >= max(gateway.valves.epochs.values()) for gateway in farm.gateways
-                )
+    for point, farm, store in case.deaths(*zip(case.moments), after="loss"):
+        heard_at = next((NOON + at for at in STATUSES_S if NOON + at > farm.died_at), farm.now)
+        later = {command["command_id"] for command in farm.published if command["issued_at"] > heard_at}
+        answers = [ack for gateway in farm.gateways for ack in gateway.said if ack["command_id"] in later]
+        assert "rejected" not in {ack["state"] for ack in answers}, point
+        obeyed += any(ack["state"] == "done" for ack in answers)
+        epochs = {zone.zone_id: store.commands.epoch(zone.zone_id) for zone in ZONES}
+        if heard_at < farm.now:
+            assert all(epochs[gateway.zone.zone_id] >= max(gateway.valves.epochs.values()) for gateway in farm.gateways)
     assert obeyed > len(case.moments) / 3  # in the others the day is used up by what was given before
 
 
@@ -199,13 +205,11 @@ def test_a_late_ack_settles_once(tmp_path: Path) -> None:
     case = Case(tmp_path / "late", Luck(mute=(5, 5000), copies=3), every=7)
     expired = 0
     assert case.flaws == []
-    for point in case.moments:
-        farm, store = case.die(point)
-        with closing(store):
-            assert balance(farm, store) == [], case.name(point)
-            given_up = [event for event in farm.events if event["kind"] == "ack" and event["received_at"] > NOON + 5000]
-            expired += bool(given_up)
-            assert len(store.commands.deliveries()) == len({row.command_id for row in store.commands.deliveries()}) == 4
+    for point, farm, store in case.deaths(*zip(case.moments)):
+        assert balance(farm, store) == [], point
+        given_up = [event for event in farm.events if event["kind"] == "ack" and event["received_at"] > NOON + 5000]
+        expired += bool(given_up)
+        assert len(store.commands.deliveries()) == len({row.command_id for row in store.commands.deliveries()}) == 4
     assert expired == len(case.moments) > 20
 
 

@@ -6,15 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.hard_season import short_season
 from tests.safety.accidents import events_of, play, summary_of
 
 KILLS = 25  # five processes, each at each of the five kinds of moments
 
 
 @pytest.mark.timeout(1500)
-def test_faults_and_kills_together(tmp_path: Path) -> None:
+@pytest.mark.parametrize("length", ["short", pytest.param("six days", marks=pytest.mark.soak)])
+def test_faults_and_kills_together(tmp_path: Path, length: str) -> None:
     """In the hard season too, nothing is lost, no bound is broken, and the faults are what they were before a kill."""
-    out = play(tmp_path, scenario="hard-season", days=6, kills=KILLS)
+    season: dict[str, object] = {"scenario": "hard-season", "days": 6}
+    if length == "short":
+        season = {"scenario": short_season(tmp_path)}
+    out = play(tmp_path / "out", **season, kills=KILLS)
     summary, events = summary_of(out), events_of(out)
     by_process = Counter(event["process"] for event in events if event["kind"] == "kill")
     assert by_process == dict.fromkeys(("fleet", "irrigation-gateway-6", "compute", "cloud", "schedule"), 5)

@@ -5,9 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from certs.authority import Authority
 from tests.web.site_under_test import PASSWORD, Clock, Farm
 from web.access import Access
 from web.roles import Role
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The one that HTTP clients trust here: each reads a whole system's anew, 30 ms of work, and none asks outside."""
+    folder = tmp_path_factory.mktemp("authority")
+    Authority(folder).issue_server(["localhost"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(folder / "ca" / "certificate.pem"))
+        yield
 
 
 @pytest.fixture
