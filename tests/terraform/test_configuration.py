@@ -72,8 +72,8 @@ def initialised(checkout: Path) -> Path:
 def test_it_is_valid(initialised: Path) -> None:
     """`terraform validate` has nothing to say."""
     with running(initialised / "build" / "terraform" / "data", os.environ) as provider:
-        place = {"folder": initialised / "terraform", "root": initialised}
-        done = terraform("validate", "-no-color", **place, **provider.variables)
+        folder = initialised / "terraform"
+        done = terraform("validate", "-no-color", folder=folder, root=initialised, **provider.variables)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Success!" in done.stdout
 
