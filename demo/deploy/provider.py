@@ -13,7 +13,7 @@ from demo.deploy.errors import TerraformError
 
 REATTACH = re.compile(r"(TF_REATTACH_PROVIDERS)='(.*)'")
 # The provider does not look after itself: it ends with its input, that is with who started it, however that ended.
-ENDS_WITH_INPUT = '"$0" -debug </dev/null & cat >/dev/null; kill -9 $!'
+ENDS_WITH_INPUT = '"$0" -debug </dev/null & exec >/dev/null; cat; kill -9 $!'
 
 GOGC = "300"  # as scripts/terraform has it
 
