@@ -10,9 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from eto import ETo  # type: ignore[import-untyped]  # it ships no types
-
 from agronomy.errors import AgronomyError
 from agronomy.site import Site
 from agronomy.units import DAY_S, HOUR_S
@@ -204,6 +201,8 @@ def _day_min(hour: HourMeans) -> float:
 
 def _saturation_kpa(temperature_c: float) -> float:
     """Saturation vapour pressure (FAO-56, equation 11, p. 36)."""
+    import numpy as np  # noqa: PLC0415  # see _eto
+
     return float(0.6108 * np.exp(17.27 * temperature_c / (temperature_c + 237.3)))
 
 
@@ -215,6 +214,10 @@ def _eto(  # noqa: PLR0913, PLR0917  # the time is of three parts
     hour: int = 0,
     sun_ratio: float = 1.0,
 ) -> Any:
+    # numpy is half of what a command costs that only asks the store: it is loaded where there is something to compute.
+    import numpy as np  # noqa: PLC0415  # see above
+    from eto import ETo  # type: ignore[import-untyped] # noqa: PLC0415  # it ships no types
+
     data = {name: np.array([value]) for name, value in quantities.items() if value is not None}
     return ETo(
         data,

@@ -5,10 +5,14 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from certs.authority import Authority
 from certs.errors import CertsError
-from certs.fetch import AMAZON_ROOT, Account
+from certs.folder import AMAZON_ROOT
+
+if TYPE_CHECKING:
+    from certs.fetch import Account
 
 COMPUTE = "irrigation-compute"
 GATE_NAMES = ("localhost", "127.0.0.1")
@@ -69,8 +73,14 @@ def _show(authority: Authority, _: argparse.Namespace) -> None:
         print(f"{identity.name:<32} until {identity.expires_at:%Y-%m-%d}  {identity.certificate_id}")
 
 
+def _account(arguments: argparse.Namespace, environment: str = "dev") -> "Account":
+    from certs.fetch import Account  # noqa: PLC0415  # boto3 is most of what a start would cost the other commands
+
+    return Account(environment, arguments.region, arguments.endpoint_url)
+
+
 def _fetch(arguments: argparse.Namespace) -> None:
-    with closing(Account(arguments.environment, arguments.region, arguments.endpoint_url)) as account:
+    with closing(_account(arguments, arguments.environment)) as account:
         print(account.fetch(arguments.thing, arguments.out, arguments.root_ca))
 
 
@@ -96,7 +106,7 @@ def _revoke(authority: Authority, arguments: argparse.Namespace) -> None:
 
 def _aws(arguments: argparse.Namespace) -> Callable[[str], list[str]]:
     def revoke(thing_name: str) -> list[str]:
-        with closing(Account(region=arguments.region, endpoint_url=arguments.endpoint_url)) as account:
+        with closing(_account(arguments)) as account:
             return account.revoke(thing_name)
 
     return revoke

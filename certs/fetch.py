@@ -19,13 +19,12 @@ from certs.errors import (
     RevokedError,
     StorageError,
 )
-from certs.folder import identity_files, load_key, write_files
+from certs.folder import AMAZON_ROOT, identity_files, load_key, write_files
 
 if TYPE_CHECKING:
     from types_boto3_iot import IoTClient
     from types_boto3_iot.type_defs import CertificateDescriptionTypeDef
 
-AMAZON_ROOT = Path(__file__).with_name("AmazonRootCA1.pem")
 ENDPOINT = "iot:Data-ATS"
 _PATIENCE = {"connect_timeout": 10, "retries": {"max_attempts": 2}}
 

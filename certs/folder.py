@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from certs.errors import StorageError
 
+AMAZON_ROOT = Path(__file__).with_name("AmazonRootCA1.pem")  # what a thing of AWS IoT trusts
 _PEM = serialization.Encoding.PEM
 _DER = serialization.Encoding.DER
 

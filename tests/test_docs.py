@@ -126,13 +126,41 @@ def test_every_make_target_exists(document: str) -> None:
         assert set(VARIABLE.findall(line)) <= known, line
 
 
+# One process asks a room for the help of each of its commands, and prints every answer as a line of JSON: its imports
+# cost far more than the answers. The room is loaded anew each time, as whoever types the command loads it.
+ASK = """
+import contextlib, io, json, runpy, sys, warnings
+warnings.simplefilter("ignore", RuntimeWarning)  # a module of the room that another command has loaded already
+module, *commands = sys.argv[1:]
+for command in commands:
+    sys.argv, said = [module, *command.split(), "--help"], io.StringIO()
+    with contextlib.redirect_stdout(said):
+        try:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            code = end.code
+    print(json.dumps([command, code, said.getvalue()]), flush=True)
+"""
+
+
+@cache
+def answers(module: str) -> tuple[dict[str, tuple[int, str]], str]:
+    """Exit code and output by command, and what went to stderr."""
+    commands = [command for room, command in quoted_commands() if room == module]
+    words = [sys.executable, "-c", ASK, module, *commands]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    told = map(json.loads, done.stdout.splitlines())
+    return {command: (code, output) for command, code, output in told}, done.stderr
+
+
 @pytest.mark.parametrize(("module", "command"), quoted_commands())
 def test_every_quoted_command_exists(module: str, command: str) -> None:
     """`python -m module command` in a document explains itself when asked for help."""
-    words = [sys.executable, "-m", module, *([command] if command else []), "--help"]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    assert done.returncode == 0, done.stderr
-    assert f"usage: python -m {module} {command}".strip() in done.stdout
+    told, trouble = answers(module)
+    assert command in told, trouble
+    code, output = told[command]
+    assert code == 0, trouble
+    assert f"usage: python -m {module} {command}".strip() in output
 
 
 def test_the_translation_says_the_same() -> None:

@@ -79,6 +79,14 @@ async def _applied(deployment: Deployment, tell: Tell) -> dict[str, Any]:
     terraform = Terraform(deployment.work / "terraform", variables, dict(os.environ), deployment.logs)
     tell("terraform init and plan")
     await terraform.init()
+    async with terraform.one_provider():
+        return await _lived(deployment, terraform, before, tell)
+
+
+async def _lived(
+    deployment: Deployment, terraform: Terraform, before: inventory.Inventory, tell: Tell
+) -> dict[str, Any]:
+    """From the first plan to the end of everything."""
     await terraform.plan("first")
     tell("terraform apply")
     await terraform.apply("first", lambda count: tell(f"terraform apply: {count} made"))

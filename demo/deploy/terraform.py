@@ -3,10 +3,12 @@
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from demo.deploy import provider
 from demo.deploy.errors import TerraformError
 from demo.deploy.programs import run
 
@@ -57,6 +59,18 @@ class Terraform:
     async def init(self) -> None:
         """Fetch the providers."""
         await self._run("init", "-input=false", "-json")
+
+    @asynccontextmanager
+    async def one_provider(self) -> AsyncIterator[None]:
+        """While this lasts, every command uses the same running provider, of those that `init` fetched."""
+        data, log = self.folder / ".terraform", self._logs / "provider.log"
+        own = self._environment
+        async with provider.running(data, own, log) as where:
+            self._environment = {**own, **where}
+            try:
+                yield
+            finally:
+                self._environment = own
 
     async def plan(self, name: str) -> list[str]:
         """Save a plan under this name; gives the addresses of what it would change, outputs included."""

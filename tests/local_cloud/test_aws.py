@@ -60,7 +60,7 @@ def test_a_certificate_has_the_id_that_aws_gives_it(tmp_path: Path, monkeypatch:
     folder = Authority(tmp_path).issue("irrigation-gateway-1")
 
     async def scenario() -> str:
-        aws = Aws()
+        aws = Aws(plain=True)
         try:
             return await asyncio.to_thread(register, await aws.start())
         finally:
@@ -82,7 +82,7 @@ def test_a_profile_of_the_user_does_not_matter(monkeypatch: pytest.MonkeyPatch) 
     """It starts although the profile that AWS_PROFILE names does not exist."""
 
     async def scenario() -> str:
-        aws = Aws()
+        aws = Aws(plain=True)
         try:
             return await aws.start()
         finally:
@@ -96,7 +96,7 @@ def test_it_listens_on_loopback_only() -> None:
     """Nobody in the same network reaches it."""
 
     async def scenario() -> str:
-        aws = Aws()
+        aws = Aws(plain=True)
         try:
             return await aws.start()
         finally:
@@ -120,7 +120,7 @@ def test_a_taken_port_is_one_clear_line() -> None:
 @pytest.mark.parametrize("how", ["input closes", "SIGTERM"])
 def test_it_ends_with_its_parent(how: str) -> None:
     """The command line says that it is ready, once, and ends cleanly with its input or by SIGTERM."""
-    command = [sys.executable, "-m", "local_cloud.aws", "--port", "0"]
+    command = [sys.executable, "-m", "local_cloud.aws", "--port", "0", "--plain"]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -320,10 +320,10 @@ async def test_a_stalled_reader_does_not_fill_the_memory(world: Any, broker: str
         await asyncio.gather(pouring, return_exceptions=True)
 
 
-@pytest.fixture
-def fleet(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fifty gateways and compute, on an authority of their own."""
-    authority = Authority(tmp_path / "issued")
+    authority = Authority(tmp_path_factory.mktemp("fleet"))
     authority.issue_server(["localhost", "127.0.0.1"])
     for thing in (COMPUTE, *FLEET):
         authority.issue(thing)

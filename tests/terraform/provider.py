@@ -1,6 +1,5 @@
 """Terraform's AWS provider, started once for many commands: its start is most of what a short command costs."""
 
-import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -9,9 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from demo.deploy.provider import GOGC, REATTACH, installed
 from tests.processes import end
-
-WHERE = re.compile(r"(TF_REATTACH_PROVIDERS)='(.*)'")
 
 
 class Provider:
@@ -33,18 +31,17 @@ def running(data: Path, environment: Mapping[str, str]) -> Iterator[Provider]:
 
     The environment counts from its start on: a test that changes the account needs a provider of its own.
     """
-    [program] = data.glob("providers/registry.terraform.io/hashicorp/aws/*/*/terraform-provider-aws*")
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as errors:  # a short path, for its socket
         process = subprocess.Popen(
-            [program, "-debug"],
+            [installed(data), "-debug"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env={**environment, "TMPDIR": folder},
+            env={"GOGC": GOGC, **environment, "TMPDIR": folder},
         )
         try:
             assert process.stdout is not None
-            found = next(filter(None, (WHERE.search(line.decode()) for line in process.stdout)), None)
+            found = next(filter(None, (REATTACH.search(line.decode()) for line in process.stdout)), None)
             errors.seek(0)
             assert found, errors.read().decode(errors="replace")
             yield Provider(process, {found[1]: found[2]})

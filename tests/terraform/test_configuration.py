@@ -1,6 +1,7 @@
 """The configuration under terraform/ is one that Terraform accepts, and the wrapper leaves nothing in it."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from local_cloud.policy import render
 from local_cloud.topic_rule import OWN_FIELDS, TOPIC_FILTER
+from tests.terraform.provider import running
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "terraform"
@@ -38,9 +40,12 @@ SEED_VARIABLES = [
 ]
 
 
-def terraform(*arguments: str, folder: Path, root: Path = ROOT, typed: str = "") -> subprocess.CompletedProcess[str]:
+def terraform(
+    *arguments: str, folder: Path, root: Path = ROOT, typed: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
     command = [str(root / "scripts" / "terraform"), f"-chdir={folder}", *arguments]
-    return subprocess.run(command, input=typed, capture_output=True, text=True, timeout=600, check=False)
+    own = {**os.environ, **variables}
+    return subprocess.run(command, input=typed, capture_output=True, text=True, timeout=600, env=own, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +71,9 @@ def initialised(checkout: Path) -> Path:
 
 def test_it_is_valid(initialised: Path) -> None:
     """`terraform validate` has nothing to say."""
-    done = terraform("validate", "-no-color", folder=initialised / "terraform", root=initialised)
+    with running(initialised / "build" / "terraform" / "data", os.environ) as provider:
+        folder = initialised / "terraform"
+        done = terraform("validate", "-no-color", folder=folder, root=initialised, **provider.variables)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Success!" in done.stdout
 

@@ -15,7 +15,6 @@ from demo.deploy import inventory, programs, terraform
 from demo.deploy.errors import TerraformError
 from demo.deploy.terraform import Terraform
 from local_cloud.aws import Aws, environment
-from tests.terraform.provider import running
 
 GOOD = {
     "environment": "dev",
@@ -63,11 +62,11 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refusal]:
     aws = Aws()
     with asyncio.Runner() as runner, contextlib.ExitStack() as once:
         where = programs.surroundings(environment(runner.run(aws.start())))
-        fetched = Terraform(folder / "fetched", GOOD, where, folder / "logs")
-        runner.run(fetched.init())
-        provider = once.enter_context(running(fetched.folder / ".terraform", where))
-        module = Terraform(folder / "work", GOOD, {**where, **provider.variables}, folder / "logs")
+        module = Terraform(folder / "work", GOOD, where, folder / "logs")
         runner.run(module.init())
+        provider = module.one_provider()
+        runner.run(provider.__aenter__())
+        once.callback(lambda: runner.run(provider.__aexit__(None, None, None)))
         with programs.variables(where):
             empty = inventory.take()
 
