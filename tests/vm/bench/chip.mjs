@@ -71,6 +71,7 @@ const chip = {
   },
   awaited: () => {
     if (reached('await')) end('power cut');
+    tell('await', counts.await, wires.given);
   },
   when_awake: (job) => (runLoop = job),
   when_turned: (job) => (goOn = job),
