@@ -38,7 +38,7 @@ COPIED = (
     "pyproject.toml",
 )
 # What the named tests need of others' code; the nursery has it ready, and a run imports whatever else it needs.
-LIBRARIES = ("asyncio", "awsiot.mqtt_connection_builder", "cryptography.x509", "eto", "sqlite3", "yaml")
+LIBRARIES = ("asyncio", "awsiot.mqtt_connection_builder", "cryptography.x509", "eto", "hypothesis", "sqlite3", "yaml")
 WORKERS = 2
 LIMIT_S = 300  # for one test: a mutant that hangs is not caught, it wants a better test
 ALL_S = 900  # for all of them, unchanged
@@ -125,7 +125,8 @@ class Copy:
         # Folders of its own: pytest clears the common ones away at its end, and trips over others that do it just then.
         temporary = self.root.with_name(f"{self.root.name}-temporary")
         own = (f"--basetemp={temporary}", f"--junitxml={self._report}", "--override-ini=junit_family=legacy")
-        words = [*plugins, *own, "-x", "-q", "--timeout=0", *tests]
+        # A test that fails has done its part: to tell why takes longer than most of them, for each is compiled anew.
+        words = [*plugins, *own, "--assert=plain", "-x", "-q", "--timeout=0", *tests]
         assert self._nursery.stdin is not None and self._nursery.stdout is not None
         self._nursery.stdin.write(json.dumps([str(self._output), limit_s, words]) + "\n")
         self._nursery.stdin.flush()

@@ -16,7 +16,8 @@ from tests.waiting import eventually
 
 NAME = "irrigation-gateway-1"
 WATCHDOG_S = 10  # rule 6: at most
-DAY_S = 86400
+HOUR_S, DAY_S = 3600, 86400
+TICKS_WRAP_S = 2**30 // 1000
 
 
 @asynccontextmanager
@@ -78,34 +79,45 @@ async def test_a_broker_that_says_nothing(mosquitto: Broker, commander: Commande
         assert ends(farm) == []
 
 
-async def alone(farm: Field, days: int) -> tuple[int, int]:
-    """Days without the broker, and one with it again; live heap before and after, in bytes."""
+async def alone(farm: Field, away_s: int, then_s: int) -> tuple[int, int]:
+    """A long time without the broker, and some with it again; live heap before and after, in bytes."""
     await farm.start()
     await farm.wait(600)
     before = await farm.board.live_bytes()
     await farm.board.world(network="refused", wifi=False)
     await farm.board.world(wifi=True)
-    await farm.wait(days * DAY_S)
+    await farm.wait(away_s)
     await farm.board.world(network="open")
-    await farm.wait(DAY_S)
+    await farm.wait(then_s)
     assert farm.connected
     return before, await farm.board.live_bytes()
 
 
-@pytest.mark.parametrize("days", [3, pytest.param(7, marks=pytest.mark.soak)])
+# How long without the broker, how long with it again, after how long the ticks wrap, and from sample to sample, s. At
+# each push as many samples are taken as a farm's board takes in three days, so that the outbox is as full.
+STAYS = [
+    (18 * HOUR_S, 6 * HOUR_S, 9 * HOUR_S, 240),
+    pytest.param((7 * DAY_S, DAY_S, 2 * DAY_S, 900), marks=pytest.mark.soak),
+]
+
+
+@pytest.mark.parametrize("stay", STAYS, ids=["most of one", "seven"])
 async def test_days_without_the_broker(
-    mosquitto: Broker, commander: Commander, identities: Identities, days: int
+    mosquitto: Broker, commander: Commander, identities: Identities, stay: tuple[int, int, int, int]
 ) -> None:
-    """The counter of the ticks wraps after two of them: no reset. With PSRAM all of it arrives at the end; without,
+    """The counter of the ticks wraps meanwhile: no reset. With PSRAM all of it arrives at the end; without,
     what had to make room is counted, and the account is right to the last sample."""
+    away_s, then_s, wraps_s, every_s = stay
     small, large = f"{NAME}1", f"{NAME}2"
     identity = identities.issue(NAME)
+    ticks = {"ticks_from_s": TICKS_WRAP_S - wraps_s, "optimized": True}
+    more = {"sample_interval_s": every_s, "publish_interval_s": every_s}
     async with (
         running() as bench,
-        field(bench, commander, identity, mosquitto.port, small, options=SMALL_BOARD) as without,
-        field(bench, commander, identity, mosquitto.port, large) as with_psram,
+        field(bench, commander, identity, mosquitto.port, small, options={**SMALL_BOARD, **ticks}, **more) as without,
+        field(bench, commander, identity, mosquitto.port, large, options=ticks, **more) as with_psram,
     ):
-        heaps = await asyncio.gather(alone(without, days), alone(with_psram, days))
+        heaps = await asyncio.gather(*(alone(farm, away_s, then_s) for farm in (without, with_psram)))
         await commander.catch_up()
         for farm, (before, after) in zip((without, with_psram), heaps, strict=True):
             counters = commander.of(f"diagnostics/{farm.gateway_id}", farm.gateway_id)[-1]["counters"]

@@ -41,6 +41,7 @@ OPTIONS: dict[str, Any] = {
     "seed": 1,  # of the board's random numbers
     "in_rom": False,  # True: the modules run in place from a ROM file system, and their code takes no heap
     "preload": [],
+    "optimized": False,  # True: V8 compiles the VM's hot functions once more, which pays in lives of days only
     "part": None,  # {keep, watch, polls_ms}: it lives on field time, see chip.mjs
 }
 

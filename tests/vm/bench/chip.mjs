@@ -1,5 +1,6 @@
 // One life of a simulated ESP32, from its boot to a reset or a power cut: MicroPython's VM in a process of its own, which
 // host.mjs tells what this life begins with.
+import v8 from 'node:v8';
 import { DeviceClock, real } from './clock.mjs';
 import { Flash } from './flash.mjs';
 import { Hardware } from './hardware.mjs';
@@ -11,6 +12,7 @@ const { micropython, life, options, world, image, rom, shims } = await told((req
 const SOON_MS = 2000; // of real time, for what follows from a message
 const LOOK_MS = 500; // without a network a shorter sleep is somebody who waits for it
 const SIGN_MS = 100; // of real time, from one sign of life to the next
+const COMPILED_ONCE = ['--wasm-tiering-budget=1000000000']; // as flags of the process they cost Node its own code cache
 const clock = new DeviceClock({ us: life.us, rtc: life.rtc, bite: () => end('watchdog') });
 const counts = { flash: 0, await: 0 };
 let cut = life.cut;
@@ -69,6 +71,7 @@ const chip = {
   },
   awaited: () => {
     if (reached('await')) end('power cut');
+    tell('await', counts.await, wires.given);
   },
   when_awake: (job) => (runLoop = job),
   when_turned: (job) => (goOn = job),
@@ -86,6 +89,7 @@ const chip = {
 };
 
 async function start() {
+  if (!options.optimized) COMPILED_ONCE.forEach((flag) => v8.setFlagsFromString(flag));
   Error.stackTraceLimit = 0; // nobody sees them, and the VM's file system throws at each file that is not there
   console.error = () => {}; // the VM's runtime tells of each refused allocation
   clock.install();

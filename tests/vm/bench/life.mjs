@@ -6,7 +6,7 @@ import path from 'node:path';
 import readline from 'node:readline';
 import { spawn } from 'node:child_process';
 
-const HANG_CPU_MS = 3000; // so much work without a sign from the VM: it hangs, and only the watchdog can help
+const HANG_CPU_MS = 1500; // so much work without a sign from the VM: it hangs, and only the watchdog can help
 const LOOK_MS = 250;
 const QUICKLY = ['--use-openssl-ca']; // else each process reads the web's authorities, a quarter of its start
 // A board trusts only its own authority: no life reads those of this machine, once more with each context of TLS.

@@ -181,7 +181,7 @@ async def layouts(bench: Bench, files: Mapping[str, bytes], broker: Answerer, sp
 
 @asynccontextmanager
 async def _board(bench: Bench, files: Mapping[str, bytes], **options: Any) -> AsyncIterator[VmBoard]:
-    board = await bench.board("measured", files, WORLD, unix_s=tomorrow(), **options)
+    board = await bench.board("measured", files, WORLD, unix_s=tomorrow(), optimized=True, **options)
     await board.power_on()
     yield board
     await board.power_off()

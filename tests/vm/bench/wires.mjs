@@ -22,6 +22,7 @@ export class Wires {
   #datagrams = new Map();
   #nextId = 1;
   #changed = () => {};
+  given = 0; // how often the board has given the world something: a connection, bytes, its end, a question
   touched = false; // since somebody last looked whether everything has come to rest
   onChange = () => {}; // the VM's: something is there to read, or over
   onArrival = () => {}; // this machine's: the same
@@ -92,6 +93,7 @@ export class Wires {
     const wire = { state: 0, data: Buffer.alloc(0), ended: false, lost: false, talk: new Talk(this.tell) };
     this.#wires.set(id, wire);
     this.touched = true;
+    this.given++;
     const mode = this.world.wifi ? this.world.network : 'unreachable';
     const refusal = { refused: [ECONNREFUSED, 'ECONNREFUSED'], unreachable: [EHOSTUNREACH, 'EHOSTUNREACH'] }[mode];
     if (refusal) this.clock.after(1000, () => this.#fail(id, wire, refusal));
@@ -131,6 +133,7 @@ export class Wires {
     if (!wire || wire.ended) return ECONNRESET;
     if (wire.lost) return 0;
     this.touched = true;
+    this.given++;
     const bytes = this.#bytes(at, size);
     wire.talk.up(bytes);
     wire.socket.write(bytes);
@@ -141,6 +144,7 @@ export class Wires {
     const wire = this.#wires.get(id);
     if (!wire) return;
     this.touched = true;
+    this.given++;
     this.#wires.delete(id);
     if (wire.lost) return; // the other side hears of nothing
     this.tell('closed');
@@ -149,6 +153,7 @@ export class Wires {
 
   sendDatagram(host, port, at, size) {
     if (!this.world.wifi) return -EHOSTUNREACH;
+    this.given++;
     const id = this.#nextId++;
     const said = answer(this.world, host, port, this.#bytes(at, size), this.unixUs() + this.clock.us);
     if (said) this.clock.after(20_000, () => this.#datagrams.set(id, said));
