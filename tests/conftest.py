@@ -1,11 +1,14 @@
 """What holds for every test: the longest files begin first, so that no worker waits for one of them at the end."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes start; each would compile every module again
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that runs us in the background asks for that, and what
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # we start would be deaf to Ctrl-C, too
 
 SLOWEST_FIRST = (
     "end_to_end/test_deploy_local.py",
