@@ -23,11 +23,17 @@ if (clock) {
 }
 
 // The same page as it is now: asked for anew, so that no form is ever sent twice.
-let isLeaving = false; // a form is on its way, and must not be overtaken
-document.addEventListener("submit", () => (isLeaving = true));
+const DOWNLOAD_MS = 5000; // a page that was asked for is there by then; a file leaves this one where it is
+let isSent = false; // a form is on its way, and must not be overtaken
+let leftAt = -DOWNLOAD_MS; // nor must a link
+document.addEventListener("submit", () => (isSent = true));
+addEventListener("beforeunload", () => (leftAt = performance.now()));
 
 function again() {
-  if (!isLeaving) location.replace(location.pathname + location.search);
+  if (isSent) return;
+  const wait = leftAt + DOWNLOAD_MS - performance.now();
+  if (wait > 0) setTimeout(again, wait);
+  else location.replace(location.pathname + location.search);
 }
 
 function put(element, text) {

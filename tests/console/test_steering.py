@@ -1,14 +1,24 @@
 """A person steers the farm from the page, in a real browser, on a real service with its clock in the test's hands."""
 
+import re
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from compute_service.domain.ports import Beat
 from tests.console.conftest import console_process
 from tests.console.living import LivingFarm, service_at_work
 from tests.console.site_of_test import Site
 from tests.waiting import LAST_RESORT_S, until_true
+
+# Asks for `/told` when the page has heard that a run is done, and has done all that it does then.
+TELL_WHEN_DONE = """
+  addEventListener("DOMContentLoaded", () => {
+    const news = document.getElementById("news");
+    const isDone = () => news.firstElementChild.textContent.match(/is done|: done/);
+    new MutationObserver(() => isDone() && fetch("/told")).observe(news ?? document.body, { childList: true });
+  });
+"""
 
 expect.set_options(timeout=LAST_RESORT_S * 1000)
 
@@ -67,6 +77,28 @@ def test_stop_ends_two_runs_and_holds_until_resume(page: Page, working: LivingFa
     page.get_by_role("button", name="Resume the farm").click()
     expect(page.locator("#said")).to_contain_text("done")
     assert working.store.orders.holds() == []
+
+
+def test_a_link_is_not_overtaken_by_a_page_that_renews_itself(page: Page, working: LivingFarm) -> None:
+    """Who goes on to another page just as an order ends gets there, however slowly that page comes."""
+    page.add_init_script(TELL_WHEN_DONE)
+    page.goto("/zones/plot-1a")
+    page.get_by_label("Minutes").fill("10")
+    page.get_by_role("button", name="Open").click()
+    page.locator("[data-order][data-state=under_way]").wait_for()
+    with page.expect_request(re.compile("/events")):  # it listens
+        page.reload()
+    asked: dict[str, Route] = {}
+    page.route(re.compile("/(water|told)$"), lambda route: asked.setdefault(route.request.url[-5:], route))
+    page.evaluate("document.querySelector('a[href=\"/water\"]').click()")
+    with working.lock:
+        [command] = working.new_commands()
+        for state in ("received", "started", "done"):
+            working.ack(command, state)
+    while not asked.keys() >= {"water", "/told"}:
+        page.wait_for_timeout(50)
+    asked["water"].continue_()
+    expect(page).to_have_url(re.compile("/water$"))
 
 
 def test_a_stop_while_the_service_is_dead(page: Page, farm: LivingFarm) -> None:

@@ -98,7 +98,7 @@ def test_every_command_comes_to_an_end(summary: dict[str, Any], killed: Path) ->
 
 @pytest.mark.parametrize(
     ("process", "needs"),
-    [("fleet", set()), ("compute", {"eto", "numpy"}), ("cloud", {"boto3"}), ("schedule", {"boto3", "polars"})],
+    [("fleet", set()), ("compute", set()), ("cloud", {"boto3"}), ("schedule", {"boto3", "polars"})],
 )
 def test_a_process_comes_back_with_its_own_room_alone(process: str, needs: set[str]) -> None:
     """What another process needs is not imported: half of a restart was that, and field time stands still meanwhile."""
