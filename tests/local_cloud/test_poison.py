@@ -48,8 +48,10 @@ async def test_a_denied_publish_keeps_nothing_waiting(world: Any, caplog: pytest
 SECOND = """
 import sys, threading
 from pathlib import Path
+from compute_service.adapters import mqtt
 from compute_service.adapters.mqtt import MqttConnection, crash
 
+mqtt.RECONNECT_S, mqtt.MOST_EVICTIONS = (1, 1), (4, 30)  # a duel of a minute and a half, in seconds
 try:
     connection = MqttConnection(Path(sys.argv[1]), "localhost", int(sys.argv[2]))
     connection.connect(lambda topic, payload: None)
@@ -59,8 +61,9 @@ threading.Event().wait()
 """
 
 
-async def test_a_second_client_of_the_name_ends_with_a_sentence(world: Any) -> None:
+async def test_a_second_client_of_the_name_ends_with_a_sentence(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two services with one identity do not throw each other out for ever: the newcomer ends, and says why."""
+    monkeypatch.setattr(mqtt, "RECONNECT_S", (1, 1))
     async with world("embedded") as w:
         first = MqttConnection(w.certs / COMPUTE, "localhost", w.cloud.port, fatal=never)
         await asyncio.to_thread(first.connect, lambda *_: None)
