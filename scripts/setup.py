@@ -67,9 +67,7 @@ def prepare(which: str) -> None:
         return
     print(f"Setting up {venv.name} for {which} (once, a minute or so) ...", file=sys.stderr, flush=True)
     make_venv(venv)
-    requirements = str(ROOT / "requirements" / f"{which}.txt")
-    # Modules are compiled when they are first used: most never are, and to compile all takes half of the time.
-    pip(venv, "install", "--no-compile", "--require-hashes", "--requirement", requirements)
+    pip(venv, "install", "--require-hashes", "--requirement", str(ROOT / "requirements" / f"{which}.txt"))
     if which != "checkov":
         pip(venv, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     if which not in {"checkov", "console"}:
