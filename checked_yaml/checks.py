@@ -3,6 +3,7 @@
 A check names the remedy; who calls it knows the file, the line and the name.
 """
 
+import functools
 import math
 import zoneinfo
 from collections.abc import Callable, Collection
@@ -104,9 +105,15 @@ def one_of(choices: Collection[Any]) -> Check:
     return check
 
 
+@functools.cache
+def _timezones() -> frozenset[str]:
+    """Their list takes longer to find on the disk than all else of a file takes to read."""
+    return frozenset(zoneinfo.available_timezones())
+
+
 def timezone(value: Any) -> str | None:
     """An IANA time zone."""
-    zones = zoneinfo.available_timezones()
+    zones = _timezones()
     if isinstance(value, str) and value in zones:
         return None
     remedy = "want an IANA name such as America/Toronto, or Etc/GMT+5 for standard time all year"

@@ -3,9 +3,8 @@
 Runs on the board and on the computer that flashes it. Every complaint names the entry, its value and the remedy.
 """
 
-import json
-
 from gateway.errors import ConfigError
+from protocol import json_text
 from protocol.messages import QUANTITIES
 from protocol.topics import is_word
 
@@ -33,8 +32,8 @@ FALSE_EDGES = (36, 39)  # pulled low for 80 ns whenever the converter is switche
 def load(path: str) -> "Row":
     """Read a JSON object. Raises ConfigError."""
     try:
-        with open(path) as file:
-            document = json.load(file)
+        with open(path, "rb") as file:
+            document = json_text.loads(file.read())
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error}); copy it to the board again") from error
     except ValueError as error:

@@ -4,6 +4,7 @@ import codecs
 import re
 from collections.abc import Mapping as Table
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -221,8 +222,15 @@ def _time(node: Mapping) -> TimeRule:
 
 
 def _pattern(value: Any) -> str | None:
-    is_good = value in EPOCHS or (isinstance(value, str) and "%" in value)
-    return None if is_good else f"want a pattern as '%Y-%m-%d %H:%M', or {' or '.join(EPOCHS)}"
+    if not isinstance(value, str) or (value not in EPOCHS and "%" not in value):
+        return f"want a pattern as '%Y-%m-%d %H:%M', or {' or '.join(EPOCHS)}"
+    try:
+        datetime.strptime("", value)
+    except re.error:
+        return "has the same part of a time twice; leave one"
+    except ValueError:  # which a text that is no time at all always is
+        pass
+    return None
 
 
 def _timezone(node: Mapping, pattern: str) -> ZoneInfo | None:

@@ -371,10 +371,10 @@ class _Session:
         self._leaving.set()
 
     def _on_connack(self, packet: Packet) -> bytes:
-        session_present, code = packet.body[0] & 1, packet.body[1]
+        session_present, code = packets.read_connack(packet)
         if code == 0:
             self._taken = True
-            self._flight.resume(self._id, bool(session_present) and not self._clean)
+            self._flight.resume(self._id, session_present and not self._clean)
         return packet.raw
 
     def _on_puback(self, packet: Packet) -> bytes:

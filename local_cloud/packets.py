@@ -213,6 +213,12 @@ def read_packet_id(packet: Packet) -> int:
     return _Fields(packet.body).packet_id()
 
 
+def read_connack(packet: Packet) -> tuple[bool, int]:
+    """3.2: whether the broker has a session of this client, and its answer."""
+    fields = _Fields(packet.body)
+    return bool(fields.byte() & 1), fields.byte()
+
+
 def connack(code: int) -> bytes:
     """A CONNACK that refuses."""
     return bytes([CONNACK << 4, 2, 0, code])

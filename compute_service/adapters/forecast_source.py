@@ -132,10 +132,15 @@ def _read(document: Mapping[str, Any], fetched_at: int, latitude_deg: float | No
 
 def _unix(time: str | int, offset_s: int) -> int:
     """A time of the document: Unix seconds, or the place's own time in ISO 8601."""
-    at = time if isinstance(time, int) else int(datetime.fromisoformat(time).replace(tzinfo=UTC).timestamp()) - offset_s
+    at = time if isinstance(time, int) else _instant(datetime.fromisoformat(time), offset_s)
     if isinstance(time, bool) or not messages.EARLIEST <= at < messages.LATEST:
         raise ValueError(f"time {time!r:.40} is none of this century")
     return at
+
+
+def _instant(time: datetime, offset_s: int) -> int:
+    """A time that says its own offset needs none of the document's."""
+    return int(time.timestamp()) if time.tzinfo else int(time.replace(tzinfo=UTC).timestamp()) - offset_s
 
 
 def _possible(
@@ -178,7 +183,9 @@ def _column(
     return [None] * count
 
 
-def _numbers(values: Sequence[Any], count: int, times: float, plus: float) -> list[float | None]:
+def _numbers(values: Any, count: int, times: float, plus: float) -> list[float | None]:
+    if not isinstance(values, list):
+        raise TypeError(f"want a list of values, got {values!r:.40}")
     if len(values) < count:
         raise ValueError(f"{count} times, but {len(values)} values")
     return [_number(value, times, plus) for value in values[:count]]
@@ -188,6 +195,8 @@ def _number(value: Any, times: float, plus: float) -> float | None:
     """A value in our unit; NaN for what is none of a number, or too big to be one."""
     if value is None:
         return None
+    if isinstance(value, str):  # "1_0" is ten to this language alone
+        raise TypeError(f"{value!r:.40} is a text, and no number")
     if isinstance(value, bool) or (isinstance(value, int) and abs(value) > MOST_NUMBER):
         return math.nan
     return float(value) * times + plus

@@ -4,6 +4,7 @@ A line in the usual shape is read by the engine; any other, and any whose values
 the protocol's own check, which also words the reason. So the fast way may refuse too much, but never accept too much.
 """
 
+import codecs
 import gzip
 import zlib
 from bisect import bisect
@@ -24,6 +25,24 @@ from .tables import NOTHING, SAMPLES, narrow
 _FLAT = pl.Schema({**SAMPLES, "measured_at": pl.Int64(), "received_at": pl.Int64()})  # times still in Unix seconds
 CHUNK_BYTES = 1024 * 1024  # of text read at once, which bounds the memory that takes
 READERS = 2  # threads; the engine lets go of the interpreter's lock
+
+
+_REFUSABLE = "refusable"
+
+
+def _refusable(error: UnicodeError) -> tuple[str, int]:
+    r"""A byte that is no UTF-8 becomes \xNN, which no JSON allows: the line is refused, and its text kept.
+
+    Behind a backslash that would be two of them and `xNN`, which is a good text; so there is a space between.
+    """
+    assert isinstance(error, UnicodeDecodeError)
+    shown, end = codecs.backslashreplace_errors(error)
+    assert isinstance(shown, str)
+    behind = error.object[error.start - 1 : error.start] == b"\\"
+    return f" {shown}" if behind else shown, end
+
+
+codecs.register_error(_REFUSABLE, _refusable)
 
 
 class Line(NamedTuple):
@@ -115,8 +134,7 @@ def _chunks(objects: Mapping[str, bytes | None], bad: list[Bad]) -> Iterator[_Ch
         if body is None:
             bad.append(Bad(key, None, None, "gone: deleted before it could be read", None))
         chunk.starts.append((len(chunk.texts), key))
-        # A byte that is no UTF-8 becomes \xNN, which no JSON allows: the line is refused, and its text kept.
-        chunk.texts += data.decode("utf-8", errors="backslashreplace").split("\n")
+        chunk.texts += data.decode("utf-8", errors=_REFUSABLE).split("\n")
         size += len(data)
         if size > CHUNK_BYTES:
             yield chunk

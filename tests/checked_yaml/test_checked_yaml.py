@@ -86,10 +86,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
         ("a: 1\nb: 2\na: 3", ":3: not valid YAML: a is written twice; keep one"),
         ("a:\n  b: 2\n  b: 3", ":3: not valid YAML: b is written twice"),
         ('{"a": 1, "a": 2}', "a is written twice"),
+        ('a: 1\nb: "\\ud800"', ":2: not valid YAML: half a character stands in it"),
     ],
 )
 def test_what_yaml_would_do_to_a_value_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    """Code, loops, merges of nothing, and a key that stands twice, of which YAML takes the last without a word."""
+    """Code, loops, merges of nothing, a key that stands twice, and half a character, which no store can keep."""
     path = write(tmp_path, text)
     with pytest.raises(CheckedYamlError) as caught:
         document.plain(document.read(path, GUIDE), path)

@@ -67,6 +67,12 @@ def test_sums_and_extremes_over_a_time() -> None:
     assert forecast.lowest_c(NOON + 86400, NOON + 90000) is None
 
 
+@pytest.mark.parametrize("time", ["2025-06-15T12:00", "2025-06-15T12:00-03:00", "2025-06-15T15:00Z", NOON])
+def test_a_time_that_says_its_own_offset_needs_no_other(time: str | int) -> None:
+    """Noon is noon, whoever wrote it: the document's offset is for the times that have none."""
+    assert parse(text(hourly={"time": [time], "rain": [1]}), NOW).hours[0].at == NOON
+
+
 def test_other_units_mean_the_same_weather() -> None:
     """Inches, Fahrenheit, knots and Unix times give the same hours as millimetres, Celsius, km/h and local times."""
     metric = parse(text(), NOW)
@@ -161,6 +167,8 @@ def test_what_cannot_be_fetched_is_named(source: str) -> None:
         text(hourly={"time": ["2025-06-15T12:00", "2025-06-15T15:00"], "precipitation": [1, 2]}),
         text(hourly_units={"precipitation": "furlong"}),
         text(hourly={"time": ["2025-06-15T12:00"], "precipitation": ["wet"]}),
+        text(hourly={"time": ["2025-06-15T12:00"], "precipitation": ["1_0"]}),
+        text(hourly={"time": ["2025-06-15T12:00"], "precipitation": "7"}),
     ],
 )
 def test_what_is_no_forecast_is_refused(broken: bytes) -> None:

@@ -1,8 +1,12 @@
 """What the gateway's MQTT client keeps to on its own, without a broker."""
 
+import asyncio
 from typing import Any, cast
 
+import pytest
+
 from gateway import mqtt
+from gateway.errors import MqttPacketError
 from gateway.mqtt import MAX_WAITING, Client, Connection
 
 
@@ -29,3 +33,28 @@ def test_the_will_is_told_at_least_once() -> None:
     """QoS 1: at QoS 0 a service that is away would never learn that the gateway is gone."""
     flags = mqtt._connect("g", 30, ("irrigation/gateway/g/status", b"{}"))[9]
     assert (flags & 0x04, flags >> 3 & 3) == (0x04, 1)
+
+
+@pytest.mark.parametrize("answer", [b"\x90\x02\x00\x01", b"\x90\x03\x00\x01\x01", b"\x90\x05\x00\x01\x01\x01\x01"])
+def test_a_suback_answers_every_filter(answer: bytes) -> None:
+    """A gateway that was granted less than it asked for is not online: no command would ever come."""
+    client = Client("g", ("127.0.0.1", 1, None), None, subscriptions=("a", "b"))
+    with pytest.raises(MqttPacketError, match="an answer to each filter"):
+        client._on_suback(cast(Any, None), 0x90, answer[2:])
+    assert not client.online
+
+
+@pytest.mark.parametrize(
+    "body", [b"\x00\x01a\x00\x00x", b"\x00\x03a/+\x00\x07x", b"\x00\x01#\x00\x07x", b"\x00\x02a\x00\x00\x07x"]
+)
+def test_a_publish_that_no_broker_sends_ends_the_connection(body: bytes) -> None:
+    """A QoS 1 without an id could never be acknowledged, and would come again for ever; a wildcard is no topic."""
+
+    async def heard() -> None:
+        reader = asyncio.StreamReader()
+        reader.feed_data(bytes([0x32, len(body)]) + body)
+        client = Client("g", ("127.0.0.1", 1, None), None, on_message=lambda *_: pytest.fail("it was heard"))
+        await client._receive(Connection(reader, cast(Any, None)))
+
+    with pytest.raises(MqttPacketError, match="to no topic, or without an id"):
+        asyncio.run(heard())

@@ -113,6 +113,8 @@ def test_every_quantity_has_a_unit() -> None:
             "time, timezone: 'Toronto': is no time zone, did you mean 'America/Toronto'?",
         ),
         ('"%Y-%m-%d %H:%M"', "ISO", "time, format: 'ISO': want a pattern"),
+        ('"%Y-%m-%d %H:%M"', "[]", "time, format: list of 0: want a pattern"),
+        ('"%Y-%m-%d %H:%M"', '"%Y-%m-%Y"', "time, format: '%Y-%m-%Y': has the same part of a time twice"),
         ('"%Y-%m-%d %H:%M"', "epoch_s", "time, timezone: 'America/Toronto': leave it out"),
         ("quantity: vwc", "quantity: wvc", "columns, moisture, quantity: 'wvc': not known here; did you mean 'vwc'?"),
         ('unit: "%"', "unit: F", "columns, moisture, unit: 'F': vwc can be read from fraction, %; write one of them"),

@@ -62,6 +62,7 @@ def test_a_publish_is_read() -> None:
         (b"\x82\x08\x00\x01\x00\x03#/a\x00", packets.read_subscribe),
         (b"\xa2\x02\x00\x01", packets.read_unsubscribe),
         (b"\x40\x01\x00", packets.read_packet_id),
+        (b"\x20\x01\x00", packets.read_connack),
     ],
 )
 def test_malformed_packets_are_refused(raw: bytes, read: Callable[..., object]) -> None:

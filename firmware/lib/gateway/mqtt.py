@@ -302,6 +302,8 @@ class Client:
                 return
 
     def _on_suback(self, link: Connection, _head: int, body: bytes) -> None:
+        if len(body) != 2 + len(self._subscriptions):
+            raise MqttPacketError("a SUBACK without an answer to each filter")
         for code in body[2:]:
             if code > 2:
                 raise MqttRefused("SUBSCRIBE", code)
@@ -381,4 +383,7 @@ def _parse_publish(head: int, body: bytes) -> "tuple[str, int, bytes]":
         topic = body[2 : 2 + size].decode()
     except ValueError as error:
         raise MqttPacketError("a topic that is not UTF-8") from error
-    return topic, (body[start - 2] << 8 | body[start - 1] if qos else 0), body[start:]
+    packet_id = body[start - 2] << 8 | body[start - 1] if qos else 0
+    if (qos and not packet_id) or "+" in topic or "#" in topic or "\0" in topic:
+        raise MqttPacketError("a PUBLISH to no topic, or without an id")
+    return topic, packet_id, body[start:]

@@ -60,6 +60,7 @@ FIELDS = (
     (b'"x": "\x00"', False),
     (b'"x": "open', False),
     (b'"x": "\xff"', False),  # no UTF-8
+    (b'"x": "\\\xff"', False),
     (b'"x": "\xc3"', False),
     (b'"x": "\xc0\x80"', False),
     (b'"x": "\xed\xa0\x80"', False),

@@ -233,6 +233,8 @@ class Mistakes(unittest.TestCase):
             (b'{"gateway_id": ', ("no JSON", "commas and quotes")),
             (b"\xff\xfe", ("no JSON", "copy it again")),
             (b"[1, 2]", ("holds [1, 2]", "a JSON object")),
+            (b"[" * 4000, ("no JSON", "copy it again")),
+            (b'{"zones": [], "zones": []}', ("no JSON", "copy it again")),
         ):
             with open(path, "wb") as file:
                 file.write(text)

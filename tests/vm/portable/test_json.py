@@ -40,3 +40,13 @@ class OneReading(unittest.TestCase):
         """What is read is what the text says."""
         value = {"a": [1, -2.5, 1e3, True, None, 'x\\"\u00e9'], "b": {}}
         self.assertEqual(json_text.loads(json.dumps(value).encode()), value)
+
+    def test_a_character_of_two_halves_is_one(self):
+        """Escaped, as the service writes it, it is one letter to a board, too, and not two of a text's most."""
+        for text, letters in (
+            (b'"a\\ud83d\\ude00\\uD83D\\uDE00b"', 4),
+            (b'"\\\\ud83d"', 6),
+            (b'"\\\\\\ud83d\\ude00"', 2),
+        ):
+            self.assertEqual((text, len(json_text.loads(text))), (text, letters))
+        self.assertEqual(json_text.loads(b'"\\ud83d\\ude00"').encode(), b"\xf0\x9f\x98\x80")
