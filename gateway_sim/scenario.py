@@ -311,9 +311,10 @@ def _check_distinct(key: str, nodes: list[Mapping]) -> None:
     names: set[str] = set()
     for node in nodes:
         if node.good(key) and key in node:
-            if node.value(key) in names:
+            name = str(node.value(key))  # which may be a list yet: what it must be is checked later
+            if name in names:
                 node.wrong(key, "stands before; give each its own name")
-            names.add(node.value(key))
+            names.add(name)
 
 
 def _faults(root: Mapping, farm: Farm, start: int) -> Faults:

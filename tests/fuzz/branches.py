@@ -7,6 +7,7 @@ which the error is none of.
 import dis
 import inspect
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
@@ -76,11 +77,13 @@ class Trace:
         self.taken: set[Branch] = set()
 
     def __enter__(self) -> "Trace":
+        threading.settrace(self._call)  # of those that begin from now on
         sys.settrace(self._call)
         return self
 
     def __exit__(self, *_: object) -> None:
         sys.settrace(None)
+        threading.settrace(None)
         self._last.clear()
 
     def _call(self, frame: FrameType, _event: str, _argument: Any) -> Any:

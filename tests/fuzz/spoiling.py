@@ -30,6 +30,7 @@ VALUES: tuple[Any, ...] = (
         "é",
         "\ud800",
         "\U0001f600",
+        "Ωд日本\U0001f600\uffff",
         "NaN",
     ),
     *("irrigation-gateway-1", "irrigation-gateway-10", "irrigation-gateway-1.soil-b", "plot-1a", "all", "open", "mm"),
@@ -109,7 +110,7 @@ def json_text(draw: random.Random, texts: Sequence[str]) -> bytes:
         _change(draw, document, texts)
     text = json.dumps(document, **draw.choice(_LAYOUTS)).replace(_TWICE, "")
     if "@@" in text:
-        text = _MARK.sub(lambda match: TEXTS[int(match[1])], text)
+        text = _MARK.sub(lambda match: TEXTS[int(match[1]) % len(TEXTS)], text)
     data = text.encode(errors="surrogatepass")
     return spoiled_bytes(draw, data) if changes and draw.random() < 0.15 else data
 
@@ -184,9 +185,9 @@ def _near(draw: random.Random, value: Any) -> Any:
 def _add(draw: random.Random, container: Any, key: Any) -> None:
     """An entry more: a name twice, a field of another kind, a list's entry again."""
     if isinstance(container, list):
-        container.insert(key, container[key])
+        container.insert(key, copy.deepcopy(container[key]))
     elif draw.random() < 0.5:
-        container[_TWICE + key] = draw.choice((container[key], _value(draw)))
+        container[_TWICE + key] = draw.choice((copy.deepcopy(container[key]), _value(draw)))
     else:
         names = (
             "novelty",
