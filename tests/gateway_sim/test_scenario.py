@@ -183,6 +183,7 @@ MISTAKES = [
         ":11: gateways 1, zones 1, probe_depths_m: list of 2: 10: want a number from 0.01 to 0.45",
     ),
     ("[0.1, 0.3]", "[0.1, 0.101]", "gateways 1, zones: 'north.soil-a-10cm': two sensors of that name"),
+    ("zone_id: two", "zone_id: [[]]", ":15: gateways 2, zones 1, zone_id: list of 1: "),
     ("zone_id: two", "zone_id: one", ":15: gateways 2, zones 1, zone_id: 'one': stands before; give each its own name"),
     (
         "depletion: 0.4",
