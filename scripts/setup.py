@@ -67,7 +67,8 @@ def prepare(which: str) -> None:
         return
     print(f"Setting up {venv.name} for {which} (once, a minute or so) ...", file=sys.stderr, flush=True)
     make_venv(venv)
-    pip(venv, "install", "--no-compile", "--require-hashes", "--requirement", str(ROOT / "requirements" / f"{which}.txt"))
+    wheels = str(ROOT / "requirements" / f"{which}.txt")
+    pip(venv, "install", "--no-compile", "--require-hashes", "--requirement", wheels)
     compile_packages(venv)
     if which != "checkov":
         pip(venv, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
@@ -109,9 +110,10 @@ def pip(venv: Path, *words: str) -> None:
 
 
 def compile_packages(venv: Path) -> None:
-    """Compile what pip has installed, on every core; some packages bring files of other Pythons, which do not matter."""
+    """Compile what pip has installed, on every core; files that are for another Python do not matter."""
     packages = [str(folder) for folder in (venv / "lib").glob("python*/site-packages")]
-    command = [venv / "bin" / "python", "-W", "ignore", "-m", "compileall", "-q", "-q", "--workers", "0", *packages]
+    python = [str(venv / "bin" / "python"), "-W", "ignore"]
+    command = [*python, "-m", "compileall", "-q", "-q", "--workers", "0", *packages]
     subprocess.run(command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
