@@ -16,8 +16,8 @@ from local_cloud.aws import Aws, environment
 
 JOINS_WITHIN_S = 120  # real seconds for a process to start and take part
 EXPLAINS_WITHIN_S = 2
-# Nothing here has a matrix, and NumPy's threads double the time of its import. Three hours' samples are too few for Polars
-# to share them among threads.
+# Nothing here has a matrix, and NumPy's threads double the time of its import; three hours' samples are too few for
+# Polars to share among threads.
 LEAN = {"OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 LAST_EXPIRY_S = 2 * 3600  # field time after which no command can be answered any more
 
