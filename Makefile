@@ -15,7 +15,7 @@ STORE ?= $(firstword $(wildcard live-output/compute.sqlite demo-output/compute.s
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help demo live console test test-often soak check bench findings firmware deploy-local format requirements clean ready-demo ready-console ready-dev ready-checkov ready-home-assistant
+.PHONY: help demo live console test test-often soak check bench findings firmware deploy-local format requirements clean check-types check-firmware check-terraform check-text ready-demo ready-console ready-dev ready-checkov ready-home-assistant
 
 help: ## what can be made
 	@echo "PythoFlow aims at the least water that keeps the harvest; docs/water.md says how near it comes."
@@ -42,7 +42,8 @@ console: ready-console ## the page to see and steer a farm, on the live one or t
 	@exec $(PY) -m console --store "$(STORE)" --access "$(dir $(STORE))console.sqlite" --port "$(PORT)" \
 		$(if $(wildcard $(dir $(STORE))zones.yaml),--zones "$(dir $(STORE))zones.yaml")
 
-test: ready-dev ready-checkov ready-home-assistant ## set up everything and run all tests (needs terraform)
+test: ready-dev ## set up everything and run all tests (needs terraform)
+	@$(MAKE) --no-print-directory --jobs=2 ready-checkov ready-home-assistant
 	@$(PYTHON) scripts/setup.py system mosquitto git terraform chromium promtool
 	@$(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
@@ -58,11 +59,20 @@ soak: ready-dev ## the tests that are longer, not stronger, with their figures; 
 
 check: ready-dev ## format, lint, types, Terraform, budgets, licences (needs terraform)
 	@$(PYTHON) scripts/setup.py system terraform git
+	@$(MAKE) --no-print-directory --jobs=2 check-types check-firmware check-terraform check-text
+
+check-types:
+	@$(PY) -m mypy
+
+check-firmware:
+	@$(PY) scripts/check_firmware.py
+
+check-terraform:
+	@$(PY) -m pytest --quiet tests/terraform/test_configuration.py
+
+check-text:
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
-	@$(PY) -m mypy
-	@$(PY) scripts/check_firmware.py
-	@$(PY) -m pytest --quiet tests/terraform/test_configuration.py
 	@$(PY) scripts/check_tree.py
 	@$(PY) scripts/sbom.py --out build/sbom.cdx.json
 
@@ -111,5 +121,5 @@ ready-dev:
 ready-checkov:
 	@$(PYTHON) scripts/setup.py checkov
 
-ready-home-assistant: ready-dev
+ready-home-assistant:
 	@$(PYTHON) scripts/setup.py home-assistant

@@ -38,6 +38,7 @@ from compute_service.farm_weather import FarmWeather
 from compute_service.gateway_reports import GatewayReports
 from compute_service.orders import Orders, why_not
 from compute_service.rate_limits import RATE_PER_S, RateLimits
+from compute_service.refusals import Refusals
 from compute_service.retention import RETENTION, Retention, shorten
 from compute_service.settings import Change
 from compute_service.steady_clock import SteadyClock
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
 
 DECIDE_AFTER_S = 10  # from a reading's arrival, so that all readings of the same moment are in
 LEAP_S = 2 * DAY_S
-MANY = 1000  # refusals to remember; beyond it the oldest is forgotten, and told again when it comes again
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Service:
         self._reports = GatewayReports(store, record, self._note, self._refuse)
         self._stops = commands.StopRepeats(store.commands)
         self._go_by(config)
-        self._refusals: dict[tuple[str, str], None] = {}  # those that were told of, the latest last
+        self._refusals = Refusals(store.updates.count, record)
         self._un_acked: set[str] = set()
         self._rates = RateLimits()
         self._newest_id = (0, 0)  # the second of the last id, and how many it had before
@@ -359,21 +359,7 @@ class Service:
         log.debug("%s: %s", report["gateway_id"], report["counters"])
 
     def _refuse(self, thing: str, what: str, why: str) -> None:
-        self._store.updates.count("refusals")
-        was_told = (thing, what) in self._refusals
-        self._refusals.pop((thing, what), None)
-        self._refusals[thing, what] = None
-        if len(self._refusals) > MANY:
-            del self._refusals[next(iter(self._refusals))]
-        if was_told:
-            return
-        log.warning(
-            "refused %s of %s: %s",
-            one_line(what),
-            one_line(thing),
-            one_line(why),
-        )
-        self._record({"at": self._now(), "kind": "refusal", "by": "compute", "thing": thing, "what": what, "why": why})
+        self._refusals.tell(thing, what, why, self._now())
 
     # what follows
 

@@ -19,6 +19,7 @@ LONGEST = 300  # characters of a stranger's text in one line of the log
 if TYPE_CHECKING:
     from protocol.messages import Reading, Sample
 
+NOBODY = "nobody"  # whose a message is on a topic that is none of PythoFlow's
 NO_BOOT = "-"  # the boot_id of what did not come as a sample
 MOST_FLOW = 1.5  # times the nominal: whoever claims more water than a zone's pipes carry is not believed
 
@@ -81,9 +82,12 @@ def one_line(text: str) -> str:
 
 
 def claimed_by(topic: str) -> str:
-    """The gateway that a topic names; the topic itself where it names none."""
-    try:
-        identifier = topics.parse(topic)[1]
-    except ProtocolError:
+    """The gateway that a topic names, even if no reader takes the rest of it; else the topic, or `NOBODY`.
+
+    Policies let a gateway publish below its own name, whatever follows there.
+    """
+    if topic in (*topics.UNPROVEN, topics.UPDATES):
         return topic
-    return topics.gateway_of(identifier) if identifier else topic
+    levels = topic.split("/")
+    name = topics.gateway_of(levels[2]) if len(levels) > 2 else ""
+    return name if topics.is_word(name) else NOBODY

@@ -16,7 +16,9 @@ from local_cloud.aws import Aws, environment
 
 JOINS_WITHIN_S = 120  # real seconds for a process to start and take part
 EXPLAINS_WITHIN_S = 2
-LEAN = {"OPENBLAS_NUM_THREADS": "1"}  # nothing here has a matrix; NumPy's threads double the time of its import
+# Nothing here has a matrix, and NumPy's threads double the time of its import; three hours' samples are too few for
+# Polars to share among threads.
+LEAN = {"OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 LAST_EXPIRY_S = 2 * 3600  # field time after which no command can be answered any more
 
 Tell = Callable[[int, str], None]

@@ -6,13 +6,14 @@ SIGTERM.
 
 import argparse
 import asyncio
+import io
 import os
 import signal
 import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -22,6 +23,8 @@ HOST = "127.0.0.1"
 READY = "READY "
 PATIENCE_S = 5
 STARTS_WITHIN_S = 60
+
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]  # WSGI's
 
 
 def environment(endpoint: str) -> dict[str, str]:
@@ -131,8 +134,33 @@ def _make_server(listener: socket.socket) -> Any:
     modules = frozenset(backends.list_of_moto_modules())  # moto looks at each of its 200 folders for each request
     backends.list_of_moto_modules = lambda: modules
     host, port = listener.getsockname()
-    application = moto.DomainDispatcherApplication(moto.create_backend_app)
+    application = OneAtATime(moto.DomainDispatcherApplication(moto.create_backend_app))
     return make_server(host, port, application, threaded=True, request_handler=Handler, fd=listener.fileno())
+
+
+class OneAtATime:
+    """A WSGI application that works at one request at a time, whose body is in by then; connections stay side by side.
+
+    moto's backends are plain dicts. Two requests that change them at once may answer 500 with the change half made;
+    the AWS SDKs then send it again, and it is there twice, or never goes away.
+    """
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._turn = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer; a client that is slow to send its body holds up nobody."""
+        environ["wsgi.input"] = io.BytesIO(_body(environ))
+        with self._turn:
+            return self._application(environ, start_response)
+
+
+def _body(environ: Mapping[str, Any]) -> bytes:
+    stream = environ["wsgi.input"]
+    if environ.get("wsgi.input_terminated"):  # it comes in chunks, and ends by itself
+        return bytes(stream.read())
+    return bytes(stream.read(int(environ.get("CONTENT_LENGTH") or 0)))
 
 
 def _shut_down_at_end_of_input(server: Any) -> None:

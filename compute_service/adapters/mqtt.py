@@ -110,8 +110,10 @@ class MqttConnection:
         remedy = "check endpoint, port, that the broker runs, and that this certificate is active there"
         try:
             self._begin(self._connection)
-        except Exception as error:  # awscrt raises bare Exceptions for a refused CONNECT
+        except Exception as error:
             self.close(0)
+            if not _is_the_networks(error):
+                raise
             why = str(error) or f"no answer in {CONNECT_S} s"  # also if TLS fails: s2n holds its errors back
             raise ConnectError(f"{self._where}: cannot connect as {self.client_id}: {why}; {remedy}") from error
 
@@ -182,7 +184,7 @@ class MqttConnection:
             is_idle = not len(self._queue)
             self._renewing, suspect = self._queue.hung_up(now)
             if self._renewing:
-                threading.Thread(target=self._renew, name="mqtt-renew", daemon=True).start()
+                threading.Thread(target=self._renew_or_end, name="mqtt-renew", daemon=True).start()
         count = self._evictions.interrupted(now, is_idle)
         if count:
             self._fatal(ConnectError(_thrown_out(self._where, self.client_id, count)))
@@ -220,6 +222,12 @@ class MqttConnection:
 
     # in a thread of its own
 
+    def _renew_or_end(self) -> None:
+        try:
+            self._renew()
+        except BaseException as error:  # a thread that dies alone would leave a service that nobody hears
+            self._fatal(error)
+
     def _renew(self) -> None:
         """Another connection in the place of this one: awscrt repeats what it holds, and takes nothing back."""
         wait_s = RECONNECT_S[0]
@@ -234,14 +242,21 @@ class MqttConnection:
                 self._connection = connection
             try:
                 self._begin(connection)
-            except Exception as error:  # awscrt raises bare ones; the broker may be away for long
-                log.warning("cannot connect to %s again: %s", self._where, error)
+            except Exception as error:
+                if not _is_the_networks(error):
+                    raise
+                log.warning("cannot connect to %s again: %s", self._where, error)  # it may be away for long
                 continue
             with self._turn:
                 self._renewing = False
                 self._queue.begin_anew()
                 self._hand_over()
             return
+
+
+def _is_the_networks(error: Exception) -> bool:
+    """Is it the broker's answer, or none, and no mistake of ours? awscrt raises bare ones for a refused CONNECT."""
+    return isinstance(error, (AwsCrtError, mqtt.SubscribeError, OSError, TimeoutError)) or type(error) is Exception
 
 
 class Evictions:

@@ -6,7 +6,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from typing import Any
 
@@ -24,6 +24,7 @@ from compute_service.domain.zone_model import Sample, Water, WeatherHour, ZoneMo
 
 UNKNOWN = ZoneState()
 AHEAD_S = 50 * HOUR_S  # no limit looks farther
+_SETTINGS = tuple(one.name for one in fields(Zone) if one.name != "place")  # which follows from them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +124,9 @@ def ahead(forecast: Forecast | None, now: int) -> Forecast | None:
 
 def zone_text(zone: Zone) -> str:
     """A zone's settings as a text, from which `zone_from` makes the same zone."""
-    settings = {**asdict(zone), "sown": zone.sown.isoformat()}
-    del settings["place"]  # follows from them
-    return json.dumps(settings)
+    settings = {name: getattr(zone, name) for name in _SETTINGS}
+    nested = {"limits": asdict(zone.limits), "probes": [asdict(probe) for probe in zone.probes]}
+    return json.dumps({**settings, "sown": zone.sown.isoformat(), **nested})
 
 
 def zone_from(text: str, crop_of: Callable[[str, str | None], Crop]) -> Zone:

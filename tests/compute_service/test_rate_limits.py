@@ -21,6 +21,20 @@ def test_a_flood_by_one_gateway_costs_only_that_gateway() -> None:
     assert bench.store.updates.counters()["messages_over_rate"] == 500  # after ten seconds it is heard again
 
 
+def test_topics_that_nobody_reads_are_no_way_around_the_rate() -> None:
+    """A policy lets a gateway publish below its own name: whatever it calls its sensors, it has one rate, one log."""
+    bench = Bench(InMemoryStore(), (zone("a"),))
+    names = [f"{OTHER}.{number}{'$' if number % 2 else ''}" for number in range(BURST + 500)]
+    for name in names:
+        bench.service.handle(f"irrigation/sensors/{name}/data", b"garbage")
+    counters = bench.store.updates.counters()
+    assert counters["messages_over_rate"] == 500
+    assert counters["refusals"] == len(names)
+    assert len(bench.events_of("refusal")) == NOTES_BURST
+    assert counters["reports_not_noted"] == BURST + 1 - NOTES_BURST  # the flood itself is one of them
+    assert bench.water("a")["device_id"] == GATEWAY
+
+
 def test_a_gateway_that_reports_without_end_fills_no_disk() -> None:
     """Its reports, comings and goings are written down at a rate, the rest is counted; the newest status stays."""
     bench = Bench(InMemoryStore(), (zone("a"),))

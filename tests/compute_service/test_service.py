@@ -280,7 +280,7 @@ def test_a_store_of_a_version_before_is_brought_up_to_date(tmp_path: Path, versi
         (topics.data(f"{GATEWAY}.soil-a"), reading("a", zone_id="plot-1b"), f"{GATEWAY}.soil-a", "not the configured"),
         (topics.data(f"{GATEWAY}.soil-a"), reading("a", vwc=180.0), GATEWAY, "samples[0].vwc: want a number from 0.0"),
         (topics.data(f"{GATEWAY}.soil-a"), {"v": 2}, GATEWAY, "want 1, got 2"),
-        ("irrigation/nonsense", {}, "irrigation/nonsense", "not a topic"),
+        ("irrigation/nonsense", {}, "nobody", "not a topic"),
         (topics.command(GATEWAY), {}, GATEWAY, "missing"),
     ],
 )

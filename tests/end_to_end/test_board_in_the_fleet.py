@@ -3,12 +3,14 @@
 import json
 import shutil
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from demo.participants import SERVICES
 from demo.summary import balance_error_mm
 from tests.end_to_end.conftest import Demo, Play
 
@@ -22,6 +24,13 @@ MOVES = {"plot-4a": ((16, 1), (16, 0), 0), "plot-4b": ((17, 1), (18, 1), 60)}
 CLOSED_MM = 0.5
 EVERY_S = 900
 DAYS = 1
+KILLS = 8  # two of each process
+# Power that goes when a valve opens and while it is open, and an hour without a network.
+FAULTS: list[dict[str, Any]] = [
+    {"kind": "brown_out", "target": BOARD, "from": "0h", "until": "15h", "amount": 10},
+    {"kind": "reboot", "target": BOARD, "from": "16h 20m", "amount": 60},
+    {"kind": "wifi_loss", "target": BOARD, "from": "20h 10m", "until": "21h 20m"},
+]
 
 
 def of_the_board(demo: Demo, kind: str) -> list[dict[str, Any]]:
@@ -58,14 +67,20 @@ def fleet(play: Play) -> Demo:
     return play(scenario=SCENARIO, days=DAYS)
 
 
-@pytest.fixture
-def alone(tmp_path: Path) -> Path:
+def alone(folder: Path, faults: Sequence[Mapping[str, Any]] = ()) -> Path:
     """The scenario without the simulated gateways, for one day."""
-    path = tmp_path / SCENARIO.name
-    shutil.copy(SCENARIO.parent / "july-2027.csv", tmp_path)
+    path = folder / SCENARIO.name
+    shutil.copy(SCENARIO.parent / "july-2027.csv", folder)
     head, tail = SCENARIO.read_text().split("gateways:\n", 1)
-    path.write_text(f"{head}gateways:\n{tail[tail.index(f'  - gateway: {BOARD}') :]}".replace("days: 2", "days: 1"))
+    told = f"{head}gateways:\n{tail[tail.index(f'  - gateway: {BOARD}') :]}".replace("days: 2", "days: 1")
+    path.write_text(f"{told}faults: {json.dumps(faults)}\n" if faults else told)
     return path
+
+
+@pytest.fixture(scope="module")
+def worn(play: Play, tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """A day of the board alone, with all that may happen to it: what breaks, and kills among it."""
+    return play(scenario=alone(tmp_path_factory.mktemp("alone"), FAULTS), kills=KILLS)
 
 
 def test_a_board_waters_beside_simulated_gateways(fleet: Demo) -> None:
@@ -127,25 +142,42 @@ def test_its_samples_are_all_in_the_lake(fleet: Demo) -> None:
     assert after["vwc"].mean() > before["vwc"].tail(8).mean() + 0.01  # type: ignore[operator]  # they are numbers
 
 
-def test_a_board_that_is_killed_goes_on(play: Play, alone: Path) -> None:
+def killed(demo: Demo) -> Counter[str]:
+    """How often each process was killed."""
+    return Counter(event["process"] for event in demo.events("kill"))
+
+
+def test_a_board_that_is_killed_goes_on(worn: Demo) -> None:
     """kill -9 of each process in turn, the board's too: what was on its flash and its pins is not forgotten."""
-    demo = play(scenario=alone, kills=8)
-    promises_hold(demo)
-    assert Counter(event["process"] for event in demo.events("kill"))[BOARD] == 2
-    assert demo.summary["commands_sent"] > 0
+    promises_hold(worn)
+    assert killed(worn) == dict.fromkeys((BOARD, *SERVICES), KILLS // 4)
+    assert worn.summary["commands_sent"] > 0
 
 
-def test_a_board_bears_what_breaks(play: Play, alone: Path) -> None:
+def test_a_board_bears_what_breaks(worn: Demo) -> None:
     """Power that goes when a valve opens and while it is open, and an hour without a network."""
-    rows = [
-        {"kind": "brown_out", "target": BOARD, "from": "0h", "until": "15h", "amount": 10},
-        {"kind": "reboot", "target": BOARD, "from": "16h 20m", "amount": 60},
-        {"kind": "wifi_loss", "target": BOARD, "from": "20h 10m", "until": "21h 20m"},
-    ]
-    alone.write_text(f"{alone.read_text()}faults: {json.dumps(rows)}\n")
-    demo = play(scenario=alone)
-    promises_hold(demo)
+    promises_hold(worn)
+    bears(worn)
+
+
+def bears(demo: Demo) -> None:
+    """Runs were cut off, and told as such; it booted after each loss of power, and after each kill."""
     cut_off = [ack for ack in of_the_board(demo, "ack") if ack["end_reason"] == "power_cut"]
     assert {ack["state"] for ack in cut_off} == {"failed"}
     online = [event["boot_id"] for event in demo.events("status") if event["state"] == "online"]
-    assert {"boot-1", "boot-2", "boot-3"} <= {name.rpartition("-")[0] for name in online}
+    boots = {f"boot-{number}" for number in range(1, 4 + killed(demo)[BOARD])}
+    assert boots <= {name.rpartition("-")[0] for name in online}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("faults", "kills"), [([], KILLS), (FAULTS, 0)], ids=["kills", "faults"])
+def test_one_kind_of_trouble_at_a_time(
+    play: Play, tmp_path: Path, faults: Sequence[Mapping[str, Any]], kills: int
+) -> None:
+    """The same holds with kills alone, and with faults alone."""
+    demo = play(scenario=alone(tmp_path, faults), kills=kills)
+    promises_hold(demo)
+    assert killed(demo).total() == kills
+    assert demo.summary["commands_sent"] > 0
+    if faults:
+        bears(demo)

@@ -57,8 +57,12 @@ def test_a_fleet_and_a_process_play_together(beside: Demo) -> None:
     assert kinds == {"irrigation-gateway-1": "simulated", "irrigation-gateway-2": "process"}
 
 
+@pytest.mark.soak
 def test_a_farm_of_processes_alone(play: Play, tmp_path: Path) -> None:
-    """There need not be a fleet."""
+    """There need not be a fleet.
+
+    At each push test_board_in_the_fleet.py plays such a farm, on which every process is killed.
+    """
     path = tmp_path / "alone.yaml"
     first, second = BESIDE_A_FLEET.split("  - gateway: irrigation-gateway-2")
     path.write_text(first[: first.index("  - gateway")] + "  - gateway: irrigation-gateway-2" + second)

@@ -2,19 +2,23 @@
 
 import asyncio
 import hashlib
+import io
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import boto3
 import pytest
 
 from certs.authority import Authority
-from local_cloud.aws import READY, Aws, environment
+from local_cloud.aws import READY, Aws, OneAtATime, environment
 from local_cloud.errors import AwsError, LocalCloudError
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +57,39 @@ def test_it_serves_until_it_is_stopped(monkeypatch: pytest.MonkeyPatch, plain: b
         s3.close()
 
     asyncio.run(scenario())
+
+
+def test_requests_at_once_are_worked_at_one_at_a_time() -> None:
+    """No backend is changed by two requests at once; a client that never sends its body keeps nobody waiting."""
+    at_work: list[int] = []
+    most: list[int] = []
+
+    def slow(environ: dict[str, Any], _start_response: Any) -> list[bytes]:
+        at_work.append(1)
+        time.sleep(0.001)
+        most.append(len(at_work))
+        at_work.pop()
+        return [environ["wsgi.input"].read()]
+
+    class Stalled:
+        def read(self, _size: int) -> bytes:
+            never.wait()
+            return b""
+
+    never = threading.Event()
+    application = OneAtATime(slow)
+    try:
+        threading.Thread(target=application, args=({"wsgi.input": Stalled(), "CONTENT_LENGTH": "9"}, None)).start()
+        with ThreadPoolExecutor(8) as pool:
+            bodies = [
+                {"wsgi.input": io.BytesIO(b"%d, and what is no more of it" % n), "CONTENT_LENGTH": "1"}
+                for n in range(8)
+            ]
+            answers = list(pool.map(lambda environ: application(environ, None), bodies))
+        assert answers == [[b"%d" % n] for n in range(8)]
+        assert most == [1] * 8
+    finally:
+        never.set()
 
 
 def test_a_certificate_has_the_id_that_aws_gives_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,19 @@
 """The service's link at the gate: a publish that the policy denies, and a second client of its name."""
 
 import asyncio
+import shutil
 import sys
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
 from compute_service.adapters import mqtt
 from compute_service.adapters.mqtt import Evictions, MqttConnection
+from compute_service.errors import CertificateError
 from tests.waiting import LAST_RESORT_S, until_true
 
 COMPUTE = "irrigation-compute"
@@ -43,6 +46,21 @@ async def test_a_denied_publish_keeps_nothing_waiting(world: Any, caplog: pytest
             await asyncio.to_thread(until_true, lambda: acked[-1] == "after")
             await asyncio.to_thread(connection.close)
     assert "3 times at a publish to irrigation/nowhere/x: it is set aside" in caplog.text
+
+
+async def test_an_identity_that_goes_meanwhile_ends_the_service(world: Any, tmp_path: Path) -> None:
+    """A link that has to be made anew and has no certificates any more ends loudly: no service lives on unheard."""
+    fatal: asyncio.Queue[BaseException] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    ended: Any = lambda error: loop.call_soon_threadsafe(fatal.put_nowait, error)  # noqa: E731  # a service would end
+    async with world("embedded") as w:
+        folder = tmp_path / COMPUTE
+        shutil.copytree(w.certs / COMPUTE, folder)
+        with closing(MqttConnection(folder, "localhost", w.cloud.port, fatal=ended)) as connection:
+            await asyncio.to_thread(connection.connect, lambda *_: None)
+            (folder / "certificate.pem").unlink()
+            connection.publish("irrigation/nowhere/x", b"poison", lambda: None)
+            assert isinstance(await fatal.get(), CertificateError)
 
 
 SECOND = """

@@ -201,3 +201,5 @@ BROKEN: dict[type[Valves], str] = {  # and the letters of the promises that it m
     RejectionsAreForgotten: "f",
     AcksWhatWasAsked: "f",
 }
+# Where the shortest counter-example is, of those that would have every other scenario walked through before.
+FOUND_IN = {FenceForgottenAtBoot: "open, stop_all, open", RejectionsAreForgotten: "one open, the clock"}

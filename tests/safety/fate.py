@@ -1,5 +1,7 @@
 """A farm's compute service in this process: it dies at counted points, and the farm goes on from there as a twin."""
 
+import io
+import pickle
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from compute_service.service import Service
 from tests.safety.farm import CONFIG, Farm, KilledError, Luck
 
 _CONNECT = sqlite3.connect
+_FILES = ("compute.sqlite", "compute.sqlite-wal")
 
 
 @dataclass
@@ -60,11 +63,18 @@ class Fate:
         self._image(twin.path.parent)
         return self.farm.twin(twin.start), twin
 
+    def state(self, farm: Farm) -> tuple[bytes, ...]:
+        """All that the next life of a twin and its farm begin with: byte for byte the same, they end the same."""
+        files = [self.path.parent / name for name in _FILES]
+        text = io.BytesIO()
+        _Farms(text).dump(farm)
+        return text.getvalue(), *(file.read_bytes() if file.exists() else b"" for file in files)
+
     def _image(self, target: Path) -> None:
         """What the disk holds at this moment: the file and its log, while the connection is still open."""
         source = {"kill": self.path.parent, "power": self.path.parent / "synced"}.get(self.after)
         target.mkdir()
-        for name in ("compute.sqlite", "compute.sqlite-wal"):
+        for name in _FILES:
             if source is not None and (source / name).exists():
                 shutil.copy(source / name, target / name)
 
@@ -76,6 +86,13 @@ class Fate:
             self.after = "kill"
             self._image(folder)
             self.after = "power"
+
+
+class _Farms(pickle.Pickler):
+    """Writes a farm down without its fate, which counts its points and does nothing to it before the next death."""
+
+    def persistent_id(self, what: object) -> str | None:
+        return "fate" if isinstance(what, Fate) else None
 
 
 class InProcess:

@@ -320,14 +320,14 @@ MUTATIONS = (
         SERVICE,
         "with self._lock, self._store.transaction():\n            if not self._rates",
         "with self._lock:\n            if not self._rates",
-        CRASHES_TESTS + "test_a_death_at_any_moment_changes_nothing[all in order]",
+        CRASHES_TESTS + "test_a_death_at_any_moment_changes_nothing[the end is told after the run was given up]",
     ),
     Mutation(
         "a restart publishes what is pending",
         SERVICE,
         "if commands.opens(command) and not is_late:",
         "if False:",
-        CRASHES_TESTS + "test_a_death_at_any_moment_changes_nothing[all in order]",
+        CRASHES_TESTS + "test_a_death_at_any_moment_changes_nothing[the end is told after the run was given up]",
     ),
     Mutation(
         "a restart publishes the same command",

@@ -7,6 +7,7 @@ exit code; of one that took longer the negative number of the signal that ended 
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -42,5 +43,7 @@ if __name__ == "__main__":
     for name in sys.argv[1:]:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # pytest collects garbage at its end: of each run, not of what it was born with
     for line in sys.stdin:
         print(run(*json.loads(line)), flush=True)  # noqa: T201  # its answer

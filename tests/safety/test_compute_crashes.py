@@ -79,6 +79,7 @@ class Case:
     def __init__(self, folder: Path, luck: Luck, every: int = 1) -> None:
         self._folder = folder
         self._runs = 0
+        self.played = 0  # the deaths that were lived to the end, and not told by another's
         self.luck = luck
         fate = Fate(self._new_folder())
         farm, store = lived(fate, luck)
@@ -94,25 +95,35 @@ class Case:
         folder.mkdir()
         return folder
 
-    def deaths(self, *deaths: tuple[int, ...], down_s: int = 0, after: str = "kill") -> Iterator[Death]:
+    def deaths(
+        self, *deaths: tuple[int, ...], down_s: int = 0, after: str = "kill", merge: bool = True
+    ) -> Iterator[Death]:
         """Live the story again, and from its first point on each of these deaths, given as points counted from 1.
 
-        What a story was until its first death is lived once for all: it is the same in each of them.
+        What a story was until its first death is lived once for all: it is the same in each of them. So is what follows
+        of those that leave the same disk and the same farm, unless each has more deaths to die, or without `merge`.
         """
-        twins: list[tuple[Farm, Fate]] = []
+        twins: list[list[tuple[str, Farm, Fate]]] = []
+        met: dict[object, list[tuple[str, Farm, Fate]]] = {}
         kills = {first: later for first, *later in deaths}
 
         def at_point(fate: Fate) -> None:
             if (point := len(fate.points)) in kills:
-                twins.append(fate.twin(self._new_folder(), tuple(kills[point])))
+                farm, twin = fate.twin(self._new_folder(), tuple(kills[point]))
+                alike = met.setdefault(twin.state(farm) if merge and not kills[point] else point, [])
+                if not alike:
+                    twins.append(alike)
+                alike.append((f"point {point}, {self.points[point - 1]}", farm, twin))
 
         _, store = lived(Fate(self._new_folder(), after=after, at_point=at_point), self.luck, down_s)
         store.close()
-        assert len(twins) == len(deaths)
-        for farm, fate in twins:
-            point = len(fate.points)
+        assert sum(len(alike) for alike in twins) == len(deaths)
+        self.played += len(twins)
+        for alike in twins:
+            _, farm, fate = alike[0]
             with closing(to_its_end(farm, fate)) as store:
-                yield Death(f"point {point}, {self.points[point - 1]}", farm, store)
+                for point, _, _ in alike:
+                    yield Death(point, farm, store)
 
 
 @pytest.fixture
@@ -150,6 +161,16 @@ def test_a_death_at_any_moment_changes_nothing(case: Case) -> None:
         assert balance(farm, store) == [], point
         assert story(farm) == case.story, point
         assert set(store.commands.counts()) <= {*FINAL_STATES}, point
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("case", WHOLE, indirect=True)
+def test_a_death_is_told_by_another_that_leaves_the_same(case: Case) -> None:
+    """Of those that leave the same disk and the same farm one is played above; here each is, and ends no other way."""
+    for point, farm, store in case.deaths(*zip(case.moments), merge=False):
+        assert breaches(farm, store) == balance(farm, store) == [], point
+        assert story(farm) == case.story, point
+    assert case.played == len(case.moments)
 
 
 @pytest.mark.parametrize(("down_s", "moments"), ABSENCES)

@@ -44,7 +44,7 @@ def is_running(pid: int) -> bool:
 
 async def test_commands_are_led_to_it_and_it_is_gone_afterwards(tmp_path: Path) -> None:
     """While it runs, its variables lead a Terraform to it; then no process of it is left."""
-    data, own = installed(tmp_path / "data", SAYS), {**os.environ, "PIDS": str(tmp_path / "pid")}
+    data, own = installed(tmp_path / ".terraform", SAYS), {**os.environ, "PIDS": str(tmp_path / "pid")}
     async with provider.running(data, own, tmp_path / "logs" / "provider.log") as variables:
         assert variables == {"TF_REATTACH_PROVIDERS": WHERE}
         pid = int((tmp_path / "pid").read_text())
@@ -54,7 +54,7 @@ async def test_commands_are_led_to_it_and_it_is_gone_afterwards(tmp_path: Path) 
 
 def test_it_ends_with_a_killed_parent(tmp_path: Path) -> None:
     """Who kills a deployment outright finds no provider left afterwards, which would wait for ever."""
-    data, pids = installed(tmp_path / "data", SAYS), tmp_path / "pid"
+    data, pids = installed(tmp_path / ".terraform", SAYS), tmp_path / "pid"
     words = [str(data), os.environ["PATH"], str(pids), str(tmp_path / "log")]
     with subprocess.Popen([sys.executable, "-c", HOLDS, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
@@ -67,7 +67,7 @@ def test_it_ends_with_a_killed_parent(tmp_path: Path) -> None:
 
 async def test_one_that_does_not_start_is_one_line(tmp_path: Path) -> None:
     """What it said stands in the log that the line names."""
-    data, log = installed(tmp_path / "data", "echo no memory >&2"), tmp_path / "provider.log"
+    data, log = installed(tmp_path / ".terraform", "echo no memory >&2"), tmp_path / "provider.log"
     with pytest.raises(TerraformError, match=rf"^the provider does not start \(see {log}\)$"):
         async with provider.running(data, os.environ, log):
             pass
