@@ -208,7 +208,7 @@ async def store_away(world: World, draw: random.Random) -> str:
     world.aws_link.set(Weather(refuses=True))
     world.aws_link.cut()
     seen = await until(lambda: world.aws_link.seen["refused"] > before, RETURNS_WITHIN_S)
-    await asyncio.sleep(draw.uniform(1, 15))
+    await asyncio.sleep(draw.uniform(1, 8))
     world.aws_link.set(Weather())
     return f"{world.aws_link.seen['refused'] - before} refused" if seen else ""
 
@@ -219,7 +219,7 @@ async def store_in_error(world: World, draw: random.Random) -> str:
     world.aws_link.set(Weather(answers_500=True))
     world.aws_link.cut()
     seen = await until(lambda: world.aws_link.seen["answered_500"] > before, RETURNS_WITHIN_S)
-    await asyncio.sleep(draw.uniform(1, 15))
+    await asyncio.sleep(draw.uniform(1, 8))
     world.aws_link.set(Weather())
     return f"{world.aws_link.seen['answered_500'] - before} times 500" if seen else ""
 
@@ -227,7 +227,7 @@ async def store_in_error(world: World, draw: random.Random) -> str:
 async def kill_lake(world: World, draw: random.Random) -> str:
     """The aggregate function is killed in the middle of its work; the next invocation finishes it."""
     process = await start_lake(world)
-    await asyncio.sleep(draw.uniform(1.0, 6.0))
+    await asyncio.sleep(draw.uniform(0.3, 2.0))
     with contextlib.suppress(ProcessLookupError):
         process.kill()
     await process.wait()

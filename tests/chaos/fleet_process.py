@@ -68,7 +68,7 @@ class Gateways:
 
     def _note(self, event: dict[str, Any]) -> None:
         if event["kind"] == "valve_edge":
-            self._pins.write(json.dumps(event) + "\n")
+            self._pins.write(json.dumps({**event, "late_ms": self._place.pace.now_ms() - self.time.now_ms()}) + "\n")
 
     async def keep_pace(self) -> None:
         """Field time, each moment at which something is due after the other."""

@@ -7,8 +7,8 @@ from gateway_sim.faults import Fault
 from tests.chaos.place import Pace, honest
 
 ONE_BY_ONE_S = 12.0  # real seconds between two of them
-MAST_EVERY = 12  # of them, one takes many boards at once
-MAST_SHARE = 0.1
+MAST_EVERY = 25  # of them, one takes many boards at once
+MAST_SHARE = 0.05
 CLOCKS_S = (-86_400, -3_600, -120, 120, 3_600, 86_400, 10 * 365 * 86_400)
 
 

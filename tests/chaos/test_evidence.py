@@ -92,6 +92,7 @@ SPOILERS: dict[str, tuple[Callable[[Left], Any], str]] = {
     "no command": (lambda left: left["commands"].pop(0), "without a command"),
     "twice": (lambda left: left["pins"].extend([[NOON + 110, True], [NOON + 120, False]]), "without a command"),
     "after a stop": (_late_start, "after a stop"),
+    "settled otherwise": (lambda left: left["pins"].__setitem__(1, [NOON + 91, False]), "its pin never did"),
     "left open": (lambda left: left["states"].update(c1="sent"), "is sent at the end"),
     "forgotten": (lambda left: left["states"].pop("c1"), "is None at the end"),
     "lost before the raw store": (lambda left: left["raw"].clear(), "in no raw object"),
