@@ -19,7 +19,7 @@ def main(place: Place, words: list[str]) -> int:
     def now() -> float:
         return place.pace.now_ms() / 1000 + int(place.clock_shift.read_text())
 
-    vars(program)["time"] = SimpleNamespace(time=now, monotonic=time.monotonic, sleep=time.sleep)
+    vars(program)["time"] = SimpleNamespace(time=now, monotonic=lambda: place.pace.now_ms() / 1000, sleep=time.sleep)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     return program.main(words)
 
