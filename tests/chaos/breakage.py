@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import random
 import signal
@@ -46,12 +45,17 @@ async def _end(world: World, name: str, sign: signal.Signals) -> str:
 async def _pause(world: World, name: str, seconds: float) -> str:
     """Stopped as a machine that swaps or is moved; then it goes on."""
     world.supervisor.send(name, signal.SIGSTOP)
-    pid = world.supervisor.pid(name)
-    state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] if pid else ""
+    stopped = await until(lambda: _is_stopped(world.supervisor.pid(name)), DIES_WITHIN_S)
     await asyncio.sleep(seconds)
     world.supervisor.send(name, signal.SIGCONT)
-    seen = await world.decides(DECIDES_WITHIN_S)
-    return "stopped, commands again" if state in {"T", "t", "S", "R"} and seen is not None else ""
+    seconds_again = await world.decides(DECIDES_WITHIN_S)
+    return f"stopped for {seconds} s, commands again" if stopped and seconds_again is not None else ""
+
+
+def _is_stopped(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return False
 
 
 async def kill_service(world: World, _draw: random.Random) -> str:
@@ -313,7 +317,6 @@ def _flood(world: World, name: str, draw: random.Random) -> int:
         client.loop_start()
         limit = time.monotonic() + FLOOD_S
         good = documents(world.place.pace.now_ms() // 1000)
-        texts = {kind: json.dumps(one) for kind, one in good.items()}
         garbage = [row for row in rows(good) if len(row.payload) < 5000 and row.kind in {"reading", "ack", "status"}]
         while time.monotonic() < limit:
             for row in draw.sample(garbage, FLOOD_A_TURN):
@@ -324,7 +327,6 @@ def _flood(world: World, name: str, draw: random.Random) -> int:
             time.sleep(0.2)
         client.disconnect()
         client.loop_stop()
-        del texts
     return sent
 
 
