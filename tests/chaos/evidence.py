@@ -97,7 +97,7 @@ def _judge_water(place: Place, verdict: Verdict) -> None:
     verdict.facts["commands, said again"] = sum(1 for _ in messages(book, "/command")) - len(commands)
     verdict.facts["stops"] = sum(command["action"] == "stop_all" for command, _ in commands.values())
     verdict.broken += _opened_after_a_stop(acks, commands)
-    _judge_settlement(place, verdict, {name: row for name, (row, _) in commands.items()}, pins)
+    _judge_settlement(place, verdict, {name: row for name, (row, _) in commands.items()})
 
 
 def book_of(place: Place) -> list[Any]:
@@ -107,14 +107,25 @@ def book_of(place: Place) -> list[Any]:
 
 
 def pins_of(place: Place) -> list[Document]:
-    """The edges of every valve, moved to everybody's time: a board's world may be late, and is so by whole runs."""
-    late_ms: dict[str, int] = {}
-    edges = []
+    """The edges of every valve, moved to everybody's time: a board's world may be late, and is so by whole runs.
+
+    A run that another one replaced at that very moment is one opening, of two commands.
+    """
+    edges: dict[str, list[Document]] = defaultdict(list)
     for edge in lines(place.path / "pins.jsonl"):
-        if edge["open"]:
-            late_ms[edge["zone_id"]] = edge.get("late_ms", 0)
-        edges.append({**edge, "at_ms": edge["at_ms"] + late_ms.get(edge["zone_id"], 0)})
-    return edges
+        own = edges[edge["zone_id"]]
+        if own and edge["open"] and not own[-1]["open"] and own[-1]["at_ms"] == edge["at_ms"]:
+            own.pop()
+        else:
+            own.append(edge)
+    return [moved for own in edges.values() for moved in _in_time(own)]
+
+
+def _in_time(edges: list[Document]) -> Iterator[Document]:
+    late_ms = 0
+    for edge in edges:
+        late_ms = edge.get("late_ms", 0) if edge["open"] else late_ms
+        yield {**edge, "at_ms": edge["at_ms"] + late_ms}
 
 
 def messages(book: list[Any], ending: str) -> Iterator[tuple[Document, int]]:
@@ -169,7 +180,7 @@ def _is_ours(ack: Document, commands: dict[str, tuple[Document, int]]) -> bool:
     return ack.get("command_id") in commands and isinstance(ack.get("seq"), int)
 
 
-def _judge_settlement(place: Place, verdict: Verdict, commands: dict[str, Document], pins: list[Document]) -> None:
+def _judge_settlement(place: Place, verdict: Verdict, commands: dict[str, Document]) -> None:
     """Every command that passed the gate has come to one end, and what was settled is what the pins did."""
     with closing(sqlite3.connect(place.path / "compute.sqlite")) as store:
         states = dict(store.execute("SELECT command_id, state FROM commands").fetchall())
@@ -184,7 +195,7 @@ def _judge_settlement(place: Place, verdict: Verdict, commands: dict[str, Docume
                 f"{command['action']} {name} of {command['zone_id']} is {states.get(name)} at the end"
             )
     seconds: dict[str, list[float]] = defaultdict(list)
-    for span in open_spans(pins):
+    for span in open_spans(lines(place.path / "pins.jsonl")):
         seconds[span.zone_id].append(((span.end_ms or span.start_ms) - span.start_ms) / 1000)
     verdict.facts["runs settled"] = len(runs)
     for name, zone_id, duration_s, end_reason in runs:

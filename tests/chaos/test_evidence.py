@@ -82,6 +82,17 @@ def test_a_good_run_breaks_nothing(tmp_path: Path) -> None:
     assert verdict.facts["openings"] == verdict.facts["copies in raw"] == verdict.facts["samples in the lake"] == 1
 
 
+def test_a_run_that_another_replaces_is_its_own(tmp_path: Path) -> None:
+    """The second command opens in the moment in which the first one's run ends: each has its bound."""
+    left = a_good_run()
+    second = {**left["commands"][0], "command_id": "c3", "issued_at": NOON + 50, "expires_at": NOON + 350}
+    left["commands"].append(second)
+    left["states"]["c3"] = "done"
+    left["pins"] = [[NOON + 1, True], [NOON + 60, False], [NOON + 60, True], [NOON + 160, False]]
+    left["runs"] = [("c1", ZONE, NOON + 60, 59.0, "replaced"), ("c3", ZONE, NOON + 160, 100.0, "duration")]
+    assert judge(write(tmp_path, left)).broken == []
+
+
 def _late_start(left: Left) -> None:
     left["acks"] = [{**ack, "seq": {1: 4, 2: 5, 3: 3}[ack["seq"]]} for ack in left["acks"]]
 
