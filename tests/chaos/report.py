@@ -1,6 +1,7 @@
 """The report of a chaos run: what was tried, seen and broken, made from what the run left in its folder."""
 
 import json
+import re
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,25 @@ from tests.chaos.fleet_process import faults_in
 from tests.chaos.place import Place
 
 Report = dict[str, Any]
+FAULTS_NAMED = 4
 
 
 def report_of(root: Path) -> Report:
     """Judge what a run left; also written to `report.json` there."""
     place, run = Place.load(str(root / "place.json")), json.loads((root / "run.json").read_text())
     verdict = judge(place)
-    broken = [*run.pop("errors"), *verdict.broken]
+    broken = [*run.pop("errors"), *(one + _after(place, one) for one in verdict.broken)]
     report = {**run, "kinds": table(place), "facts": dict(verdict.facts), "broken": broken}
     (root / "report.json").write_text(json.dumps(report, indent=1))
     return report
+
+
+def _after(place: Place, sentence: str) -> str:
+    """Which faults had begun last before the time that a sentence names, if it names one (Unix s, field time)."""
+    at = re.search(r" at (\d{10})\b", sentence)
+    begun = [row for row in lines(place.path / "strikes.jsonl") if "field_s" in row]
+    before = [f"{row['begins']} ({row['target']})" for row in begun if at and row["field_s"] <= int(at[1])]
+    return f"; after {', '.join(before[-FAULTS_NAMED:])}" if before else ""
 
 
 def table(place: Place) -> dict[str, dict[str, Any]]:

@@ -60,10 +60,8 @@ class Chaos:
     async def strike(self, kind: str, target: str, fault: Fault) -> None:
         """Let one fault happen, and note it before and after."""
         number, begin = next(self._numbers), time.monotonic()
-        self._log.write(
-            json.dumps({"number": number, "begins": kind, "target": target, "at_s": round(begin - self._began, 1)})
-            + "\n"
-        )
+        head = {"number": number, "begins": kind, "target": target, "field_s": self.world.place.pace.now_ms() // 1000}
+        self._log.write(json.dumps(head) + "\n")
         seen = await fault()
         lasted_s = round(time.monotonic() - begin, 1)
         at_s = round(begin - self._began, 1)

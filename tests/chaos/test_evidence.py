@@ -13,6 +13,7 @@ import pytest
 
 from tests.chaos.evidence import judge
 from tests.chaos.place import COMPUTE, RAW_PREFIX, Pace, Place
+from tests.chaos.report import report_of, text
 
 GATEWAY, ZONE, SENSOR = "irrigation-gateway-1", "plot-1a", "irrigation-gateway-1.soil-a"
 NOON = 1_591_700_000
@@ -95,6 +96,20 @@ def test_a_run_that_another_replaces_is_its_own(tmp_path: Path) -> None:
 
 def _late_start(left: Left) -> None:
     left["acks"] = [{**ack, "seq": {1: 4, 2: 5, 3: 3}[ack["seq"]]} for ack in left["acks"]]
+
+
+def test_a_broken_promise_names_the_faults_before_it(tmp_path: Path) -> None:
+    """Whoever reads a failure learns what had just been broken on purpose, and with which seed."""
+    left = a_good_run()
+    left["pins"].pop()
+    write(tmp_path, left).save()
+    strikes = [{"begins": f"fault {number}", "target": "service", "field_s": NOON + number} for number in range(-5, 3)]
+    (tmp_path / "strikes.jsonl").write_text("".join(json.dumps(strike) + "\n" for strike in strikes))
+    run = {"errors": [], "orders": {}, "restarts": {}, "gateways": 1, "seconds": 60, "seed": 7, "speed": 20}
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    (sentence,) = [one for one in report_of(tmp_path)["broken"] if "never closed" in one]
+    assert sentence.endswith("after fault -2 (service), fault -1 (service), fault 0 (service), fault 1 (service)")
+    assert "seed 7" in text(report_of(tmp_path))
 
 
 SPOILERS: dict[str, tuple[Callable[[Left], Any], str]] = {
