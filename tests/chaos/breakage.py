@@ -27,6 +27,7 @@ from tests.chaos.world import STORE_MB, World, free_bytes
 from tests.safety.garbage import documents, rows
 
 DIES_WITHIN_S, DECIDES_WITHIN_S, RETURNS_WITHIN_S = 20.0, 150.0, 60.0
+GATE_SERVES_WITHIN_S = 120.0
 FLOOD_S, FLOOD_A_TURN = 3.0, 60
 
 Breakage = Callable[[World, random.Random], Awaitable[str]]
@@ -206,8 +207,16 @@ def _settings_notes(world: World) -> int:
         return 0
 
 
+async def _gate_serves(world: World) -> None:
+    """A gate that starts reads the whole registry: it is given the time, or a run would be one long outage."""
+    await until(
+        lambda: sum(link.live > 0 for link in world.links.values()) > len(world.links) / 2, GATE_SERVES_WITHIN_S
+    )
+
+
 async def store_away(world: World, draw: random.Random) -> str:
     """S3 and the registry cannot be reached."""
+    await _gate_serves(world)
     before = world.aws_link.seen["refused"]
     world.aws_link.set(Weather(refuses=True))
     world.aws_link.cut()
@@ -219,6 +228,7 @@ async def store_away(world: World, draw: random.Random) -> str:
 
 async def store_in_error(world: World, draw: random.Random) -> str:
     """S3 and the registry answer with an error."""
+    await _gate_serves(world)
     before = world.aws_link.seen["answered_500"]
     world.aws_link.set(Weather(answers_500=True))
     world.aws_link.cut()
