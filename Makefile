@@ -54,7 +54,7 @@ test-often: ready-dev ## run what chance could break N=10 times beside a load of
 
 # `-msoak` in one word: aquacrop's modules are not whole in a program that has a word `-m`.
 soak: ready-dev ## the tests that are longer, not stronger, with their figures; by hand, or nightly
-	@$(PYTHON) scripts/setup.py system terraform
+	@$(PYTHON) scripts/setup.py system mosquitto terraform
 	@$(PY) -m pytest -msoak --numprocesses 0 --capture no --durations 0 --durations-min 1
 
 check: ready-dev ## format, lint, types, Terraform, budgets, licences (needs terraform)

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         retention = Retention(
             journal_days=args.journal_days, orders_days=args.journal_days, history_days=args.history_days
         )
-        service = Service(farm, store, connection.publish, *surroundings, retention)
+        service = Service(farm, store, connection.publish, *surroundings, retention, time.monotonic)
         connection.connect(service.handle, service.set_aside)
         service.start(watch.first)
         print(f"{farm.farm}: serving, zones: {len(farm.zones)}; Ctrl-C stops", flush=True)

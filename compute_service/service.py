@@ -72,7 +72,7 @@ class _RefusedError(ComputeError):
 class Service:
     """All of it. `store` is there for the service alone, as far as it writes.
 
-    `publish(topic, payload, on_acked)` sends with QoS 1; `clock_now` is field time in Unix seconds.
+    `publish(topic, payload, on_acked)` sends with QoS 1; `clock_now` is field time, in Unix s; nobody sets `elapsed` s.
 
     `forecast` gives the newest there is, at once; without one the service goes by what is measured. `free_bytes` are
     those of the disk that the store is on.
@@ -88,10 +88,11 @@ class Service:
         forecast: Callable[[], Forecast | None] = lambda: None,
         free_bytes: Callable[[], int | None] = lambda: None,
         retention: Retention = RETENTION,
+        elapsed: Callable[[], float] | None = None,
     ) -> None:
         self._store = store
         self._publish = publish
-        self._clock = SteadyClock(clock_now)
+        self._clock = SteadyClock(clock_now, elapsed)
         self._now = self._clock.now
         self._record = record
         self._forecast, self._free_bytes, self._retention = forecast, free_bytes, retention

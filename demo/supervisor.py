@@ -65,6 +65,31 @@ class Supervisor:
             child.kill()
         await child.wait()
 
+    def send(self, name: str, sign: signal.Signals) -> None:
+        """A signal to a child; whether it survives that is its own business."""
+        with contextlib.suppress(ProcessLookupError):
+            self._children[name].send_signal(sign)
+
+    def tell(self, name: str, words: str) -> None:
+        """A line on a child's standard input."""
+        stdin = self._children[name].stdin
+        assert stdin is not None
+        stdin.write(f"{words}\n".encode())
+
+    def end_input(self, name: str) -> None:
+        """Ask a child to end, by closing its input."""
+        stdin = self._children[name].stdin
+        assert stdin is not None
+        stdin.close()
+
+    def pid(self, name: str) -> int:
+        """The number of a child's process."""
+        return self._children[name].pid
+
+    def code(self, name: str) -> int | None:
+        """How a child ended: its exit code, or minus the signal; None while it lives."""
+        return self._children[name].returncode
+
     async def failure(self) -> NoReturn:
         """Return never; raise SupervisorError as soon as a child ends that should not."""
         name = await self.next_end()

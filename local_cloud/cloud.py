@@ -49,14 +49,15 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
     prefix: str,
     now: Callable[[], int],
     record: Record,
-    broker: str = "embedded",
+    broker: str | Broker = "embedded",
     host: str = "127.0.0.1",
     port: int = 0,
     register: bool = True,
 ) -> AsyncIterator[Cloud]:
     """Serve the things that have an identity in `certs`, against the AWS API at AWS_ENDPOINT_URL.
 
-    Without `register`, nothing is added to that API's registry: who may do what is as Terraform has made it.
+    `broker` is the kind of the inner one, or that one itself. Without `register`, nothing is added to that API's
+    registry: who may do what is as Terraform has made it.
     A missing bucket is made. `now` gives Unix seconds of field time; `record` takes every refusal. At the end the
     clients are let go, what the rule still holds is put to S3, and the broker ends. Raises LocalCloudError.
     """
@@ -71,7 +72,7 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
     rule = TopicRule(spool, _s3_with(bucket), bucket, prefix, now)
     async with AsyncExitStack() as stack:
         stack.callback(rule.close)
-        inner = Broker(broker)
+        inner = Broker(broker) if isinstance(broker, str) else broker
         stack.push_async_callback(inner.stop)
         inner_port = await inner.start()
         gate = Gate(registry=registry, broker_port=inner_port, tls=tls, now=now, record=record, on_publish=rule.publish)

@@ -52,8 +52,8 @@ class Forecasts:
 
     def refresh(self, now: int) -> None:
         """Fetch it if that is due; this may take `TIMEOUT_S`."""
-        if self._source is None or now < self._due_at:
-            return
+        if self._source is None or self._due_at - FETCH_EVERY_S <= now < self._due_at:
+            return  # one that is due later than that was reckoned by a clock that was ahead
         try:
             self.newest = load(self._source, now, latitude_deg=self._latitude_deg)
             self._due_at = now + FETCH_EVERY_S

@@ -87,13 +87,14 @@ class Bench:
     events: list[Any] = field(default_factory=list)
     pump_l_min: float | None = None
     forecast: Forecast | None = None
+    elapsed: Callable[[], float] | None = None
 
     def __post_init__(self) -> None:
         self.config = config = Config(
             farm="test farm", timezone="America/Toronto", site=SITE, zones=self.zones, pump_l_min=self.pump_l_min
         )
         surroundings = (self._publish, lambda: self.now, self.events.append, lambda: self.forecast)
-        self.service = Service(config, self.store, *surroundings)
+        self.service = Service(config, self.store, *surroundings, elapsed=self.elapsed)
 
     def _publish(self, topic: str, payload: bytes, on_acked: Callable[[], None]) -> None:
         self.published.append((topic, messages.decode(topic, payload)[1], on_acked))

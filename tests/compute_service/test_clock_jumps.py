@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from compute_service.adapters.forecast_source import Forecasts
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.ports import Store
-from compute_service.steady_clock import SURE_AFTER_S
+from compute_service.steady_clock import SURE_AFTER_S, SteadyClock
 from tests.compute_service.bench import NOON, Bench, zone
 from tests.compute_service.in_memory.store import InMemoryStore
 from tests.compute_service.people import People
@@ -112,3 +113,52 @@ def test_a_close_while_the_clock_was_ahead_ends_with_its_day(kind: str, tmp_path
         assert futures(store, bench.now) == []
         runs_until(bench, NOON + 2 * DAY_S)
         assert [one["action"] for one in bench.commands()][-1] == "open"
+
+
+def test_a_stop_while_the_clock_leaps_shuts_no_board_for_years() -> None:
+    """A stop that falls into the moment of a wrong clock is of the right time, and what follows it may open again."""
+    begun, passed_s = NOON, [0.0]
+    bench = Bench(InMemoryStore(), (zone("a"),), elapsed=lambda: passed_s[0])
+    bench.tick(0)
+    passed_s[0] = 1.0
+    bench.now += 2 * YEAR_S
+    People(bench).order("stop")
+    bench.tick(1)
+    passed_s[0] = 2.0
+    bench.now -= 2 * YEAR_S
+    (stop,) = bench.commands()
+    assert stop["action"] == "stop_all"
+    assert begun <= stop["issued_at"] <= bench.now
+
+
+@pytest.mark.parametrize("jump_s", JUMPS)
+def test_a_leap_that_lasts_is_followed(jump_s: int) -> None:
+    """A clock that was put right by years is believed after a minute; until then time goes on by itself."""
+    shown, passed = [NOON], [0.0]
+    clock = SteadyClock(lambda: shown[0], lambda: passed[0])
+    assert clock.now() == NOON
+    for seconds in range(1, SURE_AFTER_S + 10):
+        shown[0], passed[0] = NOON + jump_s + seconds, float(seconds)
+        is_sure = seconds > SURE_AFTER_S
+        assert clock.now() == NOON + seconds + (jump_s if is_sure else 0)
+
+
+def test_a_clock_that_came_back_is_no_leap() -> None:
+    """After a moment in the past the right time counts at once."""
+    shown, passed = [NOON], [0.0]
+    clock = SteadyClock(lambda: shown[0], lambda: passed[0])
+    clock.now()
+    shown[0], passed[0] = NOON - YEAR_S, 1.0
+    assert clock.now() == NOON
+    shown[0], passed[0] = NOON + 2, 2.0
+    assert clock.now() == NOON + 2
+
+
+def test_a_forecast_waits_for_no_future(tmp_path: Path) -> None:
+    """A clock that was years ahead when the forecast was fetched keeps the next one waiting for no year."""
+    path = tmp_path / "forecast.json"
+    counts: list[str] = []
+    forecasts = Forecasts(str(path), count=counts.append)  # there is none, which is counted at each try
+    for now in (NOON + 2 * YEAR_S, NOON, NOON + 1):
+        forecasts.refresh(now)
+    assert counts == ["forecasts_refused"] * 2

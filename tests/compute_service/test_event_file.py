@@ -1,9 +1,13 @@
 """The file of events does not grow without bound."""
 
 import json
+import logging
+import resource
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from compute_service.event_file import KEPT_FILES, EventFile
 
@@ -22,3 +26,30 @@ def test_events_are_bounded_and_the_newest_stay(tmp_path: Path) -> None:
     lines = [line for name in reversed(names) for line in (tmp_path / name).read_text().splitlines()]
     numbers = [json.loads(line)["at"] for line in lines]
     assert numbers == list(range(numbers[0], 1000))
+
+
+def test_events_that_cannot_be_written_end_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A disk that is full within a line leaves that line out and no half of it, tells so once, and later how many."""
+    path = tmp_path / "events.jsonl"
+    event: Any = {"at": 1, "kind": "refusal", "by": "compute", "thing": "x", "what": "y", "why": "z"}
+    later: Any = {**event, "at": 2}
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with caplog.at_level(logging.WARNING), closing(EventFile(path)) as file:
+        file.record(event)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, before[1]))
+        try:
+            file.record(event)
+            file.record(event)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        file.record(later)
+    assert [json.loads(line)["at"] for line in path.read_text().splitlines()] == [1, 2]
+    told = [record.message for record in caplog.records]
+    assert len(told) == 2
+    assert told[1].endswith("events left out: 2")
+
+
+def test_a_full_disk_is_no_trouble_at_the_end_either() -> None:
+    """The service ends in good order although no event of its could be written."""
+    with closing(EventFile(Path("/dev/full"))) as file:
+        file.record({"at": 1, "kind": "unproven", "named": "x", "topic": "y", "text": "z"})
