@@ -74,6 +74,7 @@ class MqttConnection:
         self._queue = PublishQueue()
         self._evictions = Evictions()
         self._renewing = self._closing = False
+        self._handled = 0  # messages
         loop = io.EventLoopGroup(1)
         self._bootstrap = io.ClientBootstrap(loop, io.DefaultHostResolver(loop))
         self._connection = self._build()
@@ -123,7 +124,16 @@ class MqttConnection:
         connection.connect().result(CONNECT_S)
         self._evictions.connected(time.monotonic())
         for topic_filter in topics.from_gateways():
-            connection.subscribe(topic_filter, mqtt.QoS.AT_LEAST_ONCE)[0].result(CONNECT_S)
+            self._granted(connection.subscribe(topic_filter, mqtt.QoS.AT_LEAST_ONCE)[0])
+
+    def _granted(self, suback: "Future[Any]") -> None:
+        """Wait for a SUBACK: behind all that waited for this client, however long that takes to be handled."""
+        while not suback.done():
+            handled = self._handled
+            wait_for([suback], CONNECT_S)
+            if handled == self._handled:
+                break
+        suback.result(0)
 
     def publish(self, topic: str, payload: bytes, on_acked: Callable[[], None]) -> None:
         """Publish with QoS 1, also while offline; `on_acked` runs in awscrt's thread when the PUBACK is in."""
@@ -156,6 +166,7 @@ class MqttConnection:
     def _received(self, handler: Handler, topic: str, payload: bytes, **_kwargs: object) -> None:
         try:
             handler(topic, payload)
+            self._handled += 1
         except BaseException as error:
             self._fatal(error)
 

@@ -133,6 +133,27 @@ def test_messages_wait_for_an_absent_service(broker: Broker) -> None:
         until(lambda: arrived == [b"waited"])
 
 
+def test_much_that_waited_is_handled_before_the_service_is_subscribed(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a long absence the broker's answer comes behind all that waited: the service is patient, and serves."""
+    monkeypatch.setattr(mqtt, "CONNECT_S", 1)
+    arrived: list[bytes] = []
+
+    def slow(_topic: str, payload: bytes) -> None:
+        time.sleep(0.3)
+        arrived.append(payload)
+
+    with closing(open_connection(broker)) as connection:
+        connection.connect(lambda *_: None)
+    with gateway(broker) as (client, _):
+        for number in range(8):
+            client.publish(TOPIC, b"%d" % number, 1).wait_for_publish(LAST_RESORT_S)
+    with closing(open_connection(broker)) as connection:
+        connection.connect(slow)
+        until(lambda: arrived == [b"%d" % number for number in range(8)])
+
+
 def test_puback_follows_the_handling(broker: Broker) -> None:
     """The broker counts a message as un-acknowledged for as long as its handler runs."""
     entered, leave, seen = threading.Event(), threading.Event(), threading.Event()
