@@ -21,20 +21,27 @@ async def main(watchdogs):
 async def _jobs(watchdogs):
     import board
 
-    entries, pins = _files()
+    entries, pins = await _files()
     gc.collect()  # before what lives long takes its place
     await asyncio.sleep(0)
     return board.gateway_jobs(entries, pins, watchdogs)
 
 
-def _files():
+async def _files():
     """config.json and pins.json, checked; the 8 KB of tables that check them are then nobody's."""
     import config
 
-    entries = config.check_config(config.load("/config.json"))
-    pins = config.check_pins(config.load("/pins.json"), [zone["zone_id"] for zone in entries["zones"]])
+    entries = config.check_config(await _read(config.load, "/config.json"))
+    pins = config.check_pins(await _read(config.load, "/pins.json"), [zone["zone_id"] for zone in entries["zones"]])
     del sys.modules["config"]
     return entries, pins
+
+
+async def _read(load, path):
+    document = load(path)
+    gc.collect()  # to read as strictly as messages are read leaves much behind
+    await asyncio.sleep(0)
+    return document
 
 
 def guarded():
