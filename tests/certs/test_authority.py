@@ -108,6 +108,30 @@ def test_a_valid_identity_is_kept(tmp_path: Path) -> None:
     assert content_of(authority(tmp_path, late).issue(GATEWAY)) == before
 
 
+def test_an_identity_can_sign_no_other(tmp_path: Path) -> None:
+    """Whoever steals a thing's key has that thing, and no authority: its certificate says so, critically."""
+    extensions = certificate_in(authority(tmp_path).issue(GATEWAY)).extensions
+    constraints = extensions.get_extension_for_class(x509.BasicConstraints)
+    usage = extensions.get_extension_for_class(x509.KeyUsage)
+    assert (constraints.critical, constraints.value) == (True, x509.BasicConstraints(ca=False, path_length=None))
+    assert (usage.critical, usage.value.digital_signature, usage.value.key_cert_sign) == (True, True, False)
+
+
+def test_no_identity_outlives_its_ca(tmp_path: Path) -> None:
+    """In the CA's last two years it issues for as long as it lives itself: nothing would prove a later day."""
+    authority(tmp_path).issue("irrigation-compute")
+    late = authority(tmp_path, NOW + timedelta(days=3652 - 100)).issue(GATEWAY)
+    assert certificate_in(late).not_valid_after_utc == certificate_in(tmp_path / "ca").not_valid_after_utc
+
+
+def test_a_servers_identity_is_no_things(tmp_path: Path) -> None:
+    """A folder that a server's identity was copied to is issued anew, for a client: the gate would refuse the other."""
+    ours = authority(tmp_path)
+    ours.issue_server([GATEWAY])
+    usage = certificate_in(ours.issue(GATEWAY)).extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
+
+
 def test_an_expiring_identity_is_issued_again(tmp_path: Path) -> None:
     """Less than 30 days before the end, the thing gets a new key and certificate."""
     before = content_of(authority(tmp_path).issue(GATEWAY))
@@ -122,6 +146,17 @@ def test_an_identity_of_another_ca_is_issued_again(tmp_path: Path) -> None:
     theirs = authority(tmp_path / "theirs").issue(GATEWAY)
     ours = authority(tmp_path / "ours")
     ours.issue("irrigation-compute")
+    theirs.rename(tmp_path / "ours" / GATEWAY)
+    certificate_in(ours.issue(GATEWAY)).verify_directly_issued_by(certificate_in(tmp_path / "ours" / "ca"))
+
+
+def test_what_only_names_this_ca_is_issued_again(tmp_path: Path) -> None:
+    """An identity of another farm that carries this farm's root beside it was not signed by it, and is not kept."""
+    theirs = authority(tmp_path / "theirs").issue(GATEWAY)
+    ours = authority(tmp_path / "ours")
+    root = ours.issue("irrigation-compute")
+    for name in ("root_ca.pem", "root_ca.der"):
+        (theirs / name).write_bytes((root / name).read_bytes())
     theirs.rename(tmp_path / "ours" / GATEWAY)
     certificate_in(ours.issue(GATEWAY)).verify_directly_issued_by(certificate_in(tmp_path / "ours" / "ca"))
 

@@ -225,6 +225,15 @@ def test_roots_grow_into_what_lies_below() -> None:
     assert (again, account.grown_mm) == (after, 0.0)
 
 
+def test_no_more_evaporates_than_there_is() -> None:
+    """A wet surface over roots that have 1 mm left gives that millimetre on a hot day, and not the eight it could."""
+    available_mm = LOAM.available_mm(MAIZE.roots_m)
+    dry = State(available_mm - 1.0, 0.0, roots_m=MAIZE.roots_m)
+    after, account = step(LOAM, dry, MAIZE, Weather(30.0))
+    assert account.evapotranspiration_mm == pytest.approx(1.0)
+    assert after.depletion_mm == pytest.approx(available_mm)
+
+
 def test_what_leaves_the_roots_wets_the_subsoil_first() -> None:
     """Water beyond the root zone is lost only where the soil below it is full, too."""
     after, account = step(LOAM, State(10.0, 0.0, 15.0, 1.7), MAIZE, Weather(0.0, irrigation_mm=30.0), SINGLE)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agronomy.units import CALENDAR_MM_A_WEEK
+from agronomy.probes import STUCK, Verdict
+from agronomy.units import CALENDAR_MM_A_WEEK, DAY_S
 from compute_service.domain.conditions import Conditions
 from compute_service.domain.constraints import MIN_RUN_S, Limits
 from compute_service.domain.decide import FUTURE_S, REMEDIES, Decision, Run, ZoneState, decide
@@ -78,6 +79,23 @@ def test_dry_zone_is_watered() -> None:
     )
 
 
+@pytest.mark.parametrize(("days", "is_watered"), [(10, True), (11, False)])
+def test_the_balance_goes_on_alone_for_ten_days_only(days: int, is_watered: bool) -> None:
+    """While every probe is stuck the balance waters by itself, and from the 11th day nobody goes by a guess."""
+    known = lacking(60.0)
+    assert known.model is not None
+    [name] = known.model.probes
+    told_at = NOON - days * DAY_S + 1
+    stuck = replace(
+        known.model,
+        verdicts={name: Verdict(STUCK, "it told the same")},
+        belief=replace(known.model.belief, at=told_at),
+    )
+    decision = decide(zone(max_run_s=5400), replace(known, model=stuck), NOON)
+    assert (decision.intent is not None) == is_watered
+    assert failed(decision) == ([] if is_watered else ["believable_probes"])
+
+
 @pytest.mark.parametrize(
     ("known", "check", "told"),
     [
@@ -100,6 +118,7 @@ def test_dry_zone_is_watered() -> None:
         (state(conditions=Conditions(temperature_c=1.0)), "no_frost", "1.0 degrees are measured"),
         (state(conditions=Conditions(wind_m_s=7.0)), "calm", "the wind of 7.0 m/s"),
         (state(conditions=Conditions(rain_hour_mm=3.0)), "no_rain_now", "it rains: 3.0 mm in the last hour"),
+        (state(conditions=Conditions(rain_hour_mm=1.0)), "no_rain_now", "it rains: 1.0 mm in the last hour"),
         (state(pump_left_l_min=199.0), "pump_free", "the pump has 199 l/min left while other zones run"),
     ],
 )

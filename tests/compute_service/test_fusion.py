@@ -172,6 +172,32 @@ def test_belief_is_always_a_number_that_can_be(
         assert set(verdicts) == set(probes)
 
 
+def test_one_surprise_is_waited_out_and_two_are_believed() -> None:
+    """A reading far from all that is known moves nothing at first; when the next says the same, the soil is so."""
+    belief = replace(fusion.begin(20.0), at=START)
+    known_mm = []
+    for hour in (1, 2):
+        at = START + 3600 * hour
+        probes = {"a": Probe(0.3, vwc=WILTING_POINT + 0.01, at=at, heard_at=at)}
+        belief, _, _ = fusion.observe(
+            belief, probes, GROUND, at, replace(fusion.TUNING, first_mm=1.0, surprise_sigmas=0.1)
+        )
+        known_mm.append(belief.depletion_mm)
+    assert known_mm[0] == 20.0
+    assert known_mm[1] > 30.0
+
+
+def test_no_crop_is_believed_to_drink_beyond_reason() -> None:
+    """Whatever the probes say, what a crop takes stays between 0.6 and 1.5 of what ET0 and the tables say."""
+    for demand, most in ((9.0, 1.5), (0.01, 0.6)):
+        begun = fusion.begin(20.0)
+        mean = (20.0, demand, 0.0)
+        belief = replace(begun, estimate=begun.estimate._replace(mean=mean), at=START)
+        probes = {"a": Probe(0.3, vwc=GROUND.field_capacity - 0.03, at=START + 3600, heard_at=START + 3600)}
+        belief, _, _ = fusion.observe(belief, probes, GROUND, START + 3600)
+        assert belief.demand == most
+
+
 def test_a_full_soil_lets_the_surplus_go() -> None:
     """100 mm on a soil that lacks 20: full, surely so; a few days later it is known to a few millimetres."""
     belief = fusion.begin(20.0)

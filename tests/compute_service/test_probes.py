@@ -18,11 +18,13 @@ from agronomy.probes import (
     STUCK,
     VERDICTS,
     Probe,
+    Verdict,
     drying,
     hear,
     judge,
     responded,
     taken_below,
+    to_go_by,
     watch,
     weights,
 )
@@ -148,6 +150,14 @@ def test_healthy_probes_are_left_alone() -> None:
             counts.update(kind for verdicts in told.verdicts for kind in verdicts.values())
         assert counts.total() == 6 * 90 * 24 * 3
         assert 1 - counts[HEALTHY] / counts.total() <= most, counts
+
+
+def test_a_drifting_probe_counts_only_where_there_is_no_other() -> None:
+    """What is slowly off spoils no healthy probe's word, and is better than nothing."""
+    drifting, healthy = Probe(0.1, vwc=0.2, at=START), Probe(0.3, vwc=0.3, at=START)
+    verdicts = {"off": Verdict(DRIFTING, "it reads 0.05 less"), "good": Verdict(HEALTHY)}
+    assert to_go_by({"off": drifting, "good": healthy}, verdicts, START - 1) == {"good": healthy}
+    assert to_go_by({"off": drifting}, verdicts, START - 1) == {"off": drifting}
 
 
 def test_each_probe_stands_for_the_soil_around_it() -> None:

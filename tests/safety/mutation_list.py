@@ -2,6 +2,7 @@
 
 from tests.safety.mutation_alarms import ALARM_MUTATIONS
 from tests.safety.mutation_gateway import GATEWAY_MUTATIONS
+from tests.safety.mutation_ground import GROUND_MUTATIONS
 from tests.safety.mutation_orders import ORDER_MUTATIONS
 from tests.safety.mutation_places import (
     COMMAND_TABLES,
@@ -467,4 +468,5 @@ MUTATIONS = (
     *ALARM_MUTATIONS,
     *GATEWAY_MUTATIONS,
     *STATE_MUTATIONS,
+    *GROUND_MUTATIONS,
 )

@@ -1,10 +1,14 @@
 """The sample of random mutants: what it changes, how it counts, and in `make soak` how many of them are caught."""
 
 import ast
+import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.safety import random_mutants
+from tests.safety.choice_of_tests import Record
 from tests.safety.mutations import ROOT
 from tests.safety.random_mutants import TESTS, Score, judge, mutants_of, sample, summary, write_line
 
@@ -50,6 +54,25 @@ def test_the_kinds_of_changes() -> None:
     texts = [text for node in random_mutants._code(ast.parse(code)) for text in random_mutants._changes(node)]
     conditions = ["(a < 2 or not a)", "(not a)", "(a < 2)", "(a <= 2)", "(a)"]
     assert sorted(texts) == sorted([*conditions, "pass", "2", "3", "4", "(max(a, 3))", "return None", "return None"])
+
+
+def test_the_tests_that_can_notice(tmp_path: Path) -> None:
+    """First the cheapest that execute the line, then what is prepared by it or starts processes; all, if none does."""
+    names = ("a.py::dear", "a.py::cheap", "b.py::prepared", "b.py::other", "p.py::starts", "c.py::elsewhere")
+    tests: dict[str, dict[str, Any]] = {name: {"setup_s": 0.0, "call_s": 0.1, "lines": [["f", 2]]} for name in names}
+    tests["a.py::dear"].update(call_s=2.0, lines=[["f", 1]])
+    tests["a.py::cheap"].update(lines=[["f", 1]])
+    run = {"imported": [["f", 9]], "prepared": {"b.py": [["f", 1]]}, "processes": ["p.py"], "tests": tests}
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(run))
+
+    def chosen(line: int) -> list[list[str]]:
+        choices = Record([path]).choices({("f", line)}, ["a.py", "b.py", "p.py"])
+        return [[test.name for test in choice.tests] for choice in choices]
+
+    assert chosen(1) == [["a.py::cheap", "a.py::dear"], ["p.py::starts", "b.py::prepared", "b.py::other"]]
+    for line in (7, 9):
+        assert sorted(name for part in chosen(line) for name in part) == sorted(names[:5])
 
 
 @pytest.mark.soak

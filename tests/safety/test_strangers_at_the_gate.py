@@ -2,12 +2,12 @@
 
 import asyncio
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 
 from compute_service.adapters.sqlite.store import SqliteStore
-from local_cloud.gate import _admit, _Peer, _RefusedError
+from local_cloud.gate import _admit, _Peer, _peer_of, _RefusedError
 from local_cloud.packets import Connect
 from local_cloud.policy import Policy
 from local_cloud.registry import Registration
@@ -59,6 +59,24 @@ def test_a_certificate_is_good_for_its_own_name_only() -> None:
     for client_id, things in ((GATEWAY, both), ("", both), (f"{OTHER}0", both), (OTHER, None)):
         with pytest.raises(_RefusedError, match="connect as"):
             admit(client_id, things)
+
+
+def test_a_certificate_with_two_names_has_none() -> None:
+    """A subject with two common names could be read as either: it is nobody, and connects as nobody."""
+
+    class Tls:
+        def getpeercert(self, binary_form: bool = False) -> Any:
+            names = tuple((("commonName", name),) for name in subject)
+            return b"der" if binary_form else {"subject": ((("organizationName", "PythoFlow"),), *names)}
+
+    class Writer:
+        def get_extra_info(self, _name: str) -> Tls:
+            return Tls()
+
+    peers = {}
+    for subject in ((OTHER,), (OTHER, GATEWAY), (GATEWAY, OTHER), ()):
+        peers[subject] = _peer_of(cast("asyncio.StreamWriter", Writer())).thing
+    assert peers == {(OTHER,): OTHER, (OTHER, GATEWAY): "", (GATEWAY, OTHER): "", (): ""}
 
 
 def test_a_policy_that_denies_connect_is_obeyed() -> None:

@@ -8,6 +8,7 @@ FIELDS = (
     (b'"x": "\xc3\xa9 \\u00e9 \\n \\/ \\ud83d\\ude00"', True),
     (b'\t"x"\r\n: 0', True),
     (b'"x": 9007199254740992', True),
+    (b'"x": -9007199254740992', True),
     (b'"x": ' + b"[" * DEEP + b"]" * DEEP, True),
     (b'"x": 1, "x": 1', False),  # a name twice
     (b'"x": 1, "\\u0078": 2', False),

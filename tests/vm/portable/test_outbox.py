@@ -165,6 +165,18 @@ class TheBounds(unittest.TestCase):
         self.assertEqual(outbox.samples_taken, outbox.dropped_samples + len(left))
         self.assertTrue((SOIL, 499) in left)
 
+    def test_samples_that_wait_still_become_one_reading(self):
+        """Where the oldest reading can make room, samples that wait go on waiting: each message is paid for."""
+        outbox = Outbox(1000, None, 3000)
+        for seq in range(1, 16):
+            outbox.take("boot-1", rows(seq)[:1])
+        outbox.pack()
+        for seq in range(16, 46):
+            outbox.take("boot-1", rows(seq)[:1])
+        self.assertEqual(outbox.dropped_samples, 15)
+        outbox.pack()
+        self.assertEqual([seqs for _, _, seqs in drain(outbox)], [list(range(16, 46))])
+
     def test_a_sample_or_an_ack_costs_one_small_append(self):
         """No rewrite a message: taking, packing, publishing and acknowledging append a few hundred bytes in all."""
         store = CutStore()
@@ -310,6 +322,38 @@ class AfterAPowerCut(unittest.TestCase):
         outbox.take("boot-2", rows(1))
         store.broken = False
         self.assertEqual(contents(Outbox(10, store))[0], {(SOIL, 1), (STATION, 1)})
+
+    def test_a_side_that_comes_back_does_not_undo_what_came_after(self):
+        """What is recorded while the flash cannot be read, and erases nothing, is there once it is well again."""
+
+        class Moody(MemoryStore):
+            is_full = is_moody = False
+
+            def append(self, name, data):
+                if self.is_full:
+                    raise StorageError("no space left")
+                super().append(name, data)
+
+            def load(self, name):
+                if self.is_moody and name == "outbox.1":
+                    raise StorageError(f"cannot read {name}")
+                return super().load(name)
+
+            def remove(self, name):
+                if self.is_moody:
+                    raise StorageError(f"cannot remove {name}")
+                super().remove(name)
+
+        store = Moody()
+        outbox = Outbox(10, store)
+        store.is_full = True
+        outbox.take("boot-1", rows(1))
+        store.is_full = False
+        outbox.take("boot-1", rows(2))  # all of it again, on the other side
+        store.is_moody = True
+        Outbox(10, store).take("boot-2", rows(7))
+        store.is_moody = False
+        self.assertEqual(contents(Outbox(10, store))[0], {(SOIL, 7), (STATION, 7)})
 
     def test_a_sample_that_the_protocol_no_longer_has(self):
         """What an older firmware recorded and this one cannot send is counted and reported; the boot goes on."""

@@ -126,6 +126,11 @@ class Garbage(unittest.TestCase):
         """A probe in percent is caught."""
         self.assert_sample_refused("vwc", 18.74)
 
+    def test_an_outlier_that_is_none(self):
+        """What is told as an outlier must lie outside of what can be, and be a number."""
+        for value in (0.3, "0.3", None):
+            self.assert_sample_refused("out_of_range", {"vwc": value})
+
     def test_impossible_times(self):
         """A clock that stands in 2000 or in 2100, or that has fractions, is refused."""
         for at in (946684800, 4102444800, 1591707600.5, "1591707600"):
