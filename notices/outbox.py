@@ -1,9 +1,10 @@
 """The outbox: what is to be told, kept in one SQLite file until a channel has taken it.
 
 An event is told once, whoever repeats it: its key is kept. For each channel it becomes a notice, which waits for quiet
-hours to end, for others that it is sent together with, and for a channel that is down. Between a channel's taking and
-the outbox's noting it there is a gap that nothing can close: whoever is killed in it sends that message again. So at
-most a message comes twice, and none is lost. Times are Unix seconds.
+hours to end, for others that it is sent together with, and for a channel that is down. What a channel refuses for what
+it says goes alone, and holds up no other. Between a channel's taking and the outbox's noting it there is a gap that
+nothing can close: whoever is killed in it sends that message again. So at most a message comes twice, and none is lost.
+Times are Unix seconds.
 """
 
 import json
@@ -184,19 +185,35 @@ class Outbox:
             batch = self._due(channel.name, now)
             if not batch:
                 continue
-            title, text = self._message(batch, channel.language)
-            try:
-                channel.send(title, text)
-            except SendError as error:
-                failures += 1
-                self._put_off(batch, now, str(error))
-            else:
+            problem = self._send(channel, batch, now)
+            if problem is None:
                 messages += 1
-                self._mark([notice.number for notice in batch], "sent", now)
+                continue
+            failures += 1
+            self._put_off(batch, now, problem)
+            if len(batch) > 1:
+                messages += self._send_apart(channel, batch, now)
         with self.transaction():
             self._file.execute("DELETE FROM notices WHERE done_at < ?", (now - KEPT_S,))
             self._file.execute("DELETE FROM events WHERE at < ?", (now - 2 * KEPT_S,))
         return Delivery(messages, failures)
+
+    def _send(self, channel: Channel, batch: list[Notice], now: int) -> str | None:
+        """All of them in one message; returns why it was not taken, None if it was."""
+        try:
+            channel.send(*self._message(batch, channel.language))
+        except SendError as error:
+            return str(error)
+        self._mark([notice.number for notice in batch], "sent", now)
+        return None
+
+    def _send_apart(self, channel: Channel, batch: list[Notice], now: int) -> int:
+        """Is there one that the channel does not take, or is it down? One is tried alone, each time another."""
+        place = max(notice.tries for notice in batch) % len(batch)
+        if self._send(channel, [batch[place]], now) is not None:
+            return 0
+        others = batch[:place] + batch[place + 1 :]
+        return 1 + sum(self._send(channel, [notice], now) is None for notice in others)
 
     def next_due(self) -> int | None:
         """When something is to be sent next; None while nothing waits."""
@@ -242,7 +259,10 @@ class Outbox:
         values = {"place": notice.place, **notice.values}
         values |= {name: text[language] for name, text in notice.values.items() if _is_told_in(text, language)}
         more = f" (+{notice.more})" if notice.more else ""
-        return template.title.format(**values), template.text.format(**values) + more
+        try:
+            return template.title.format(**values), template.text.format(**values) + more
+        except (LookupError, ValueError, AttributeError, TypeError):  # these words are not of this event's time
+            return notice.event, notice.place + more
 
     def _mark(self, numbers: list[int], state: str, now: int, problem: str = "") -> None:
         with self.transaction():

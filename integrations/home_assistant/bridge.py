@@ -25,6 +25,7 @@ from integrations.errors import SetError, TokenError
 from integrations.farm_now import FarmNow, FarmReader
 from integrations.home_assistant import discovery, sets, states
 from integrations.home_assistant.notes import Notes
+from integrations.home_assistant.outgoings import Outgoings, Published, Send
 from integrations.home_assistant.topics import BIRTH, FarmTopics, topics_of
 
 REFRESH_S = 15.0  # a silent service, and statuses, are seen at the latest after so long
@@ -34,23 +35,18 @@ USUAL_MINUTES = 20
 log = logging.getLogger(__name__)
 
 
-class Published(NamedTuple):
-    """A message to the broker, with QoS 1."""
-
-    topic: str
-    payload: str
-    is_retained: bool
-
-
-Publish = Callable[[Published], None]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """A message from the broker; `accept` acknowledges it."""
 
     message: sets.SetMessage
     accept: Callable[[], None]
+
+
+class Acked(NamedTuple):
+    """The broker has what was sent under this number."""
+
+    number: int
 
 
 class Connected(NamedTuple):
@@ -72,17 +68,18 @@ class Place:
     wall_now: Callable[[], float]
 
 
-Inbox = queue.SimpleQueue[Arrival | Connected | Disconnected]
+Item = Arrival | Acked | Connected | Disconnected
+Inbox = queue.SimpleQueue[Item]
 
 
 class Bridge:
     """All of it but the network."""
 
-    def __init__(self, place: Place, reader: FarmReader, notes: Notes, publish: Publish, inbox: Inbox) -> None:
+    def __init__(self, place: Place, reader: FarmReader, notes: Notes, send: Send, inbox: Inbox) -> None:
         self._place, self._reader, self._notes = place, reader, notes
-        self._publish, self._inbox = publish, inbox
+        self._send, self._inbox = send, inbox
+        self._outgoings = Outgoings(send)
         self._orderer, self._wall_now = place.orderer, place.wall_now
-        self._is_connected = False
         self._last: dict[str, str] = {}  # what each retained topic holds, as far as we know
         self._stamp: tuple[int, bool] | None = None
         self._read_at = 0.0
@@ -103,22 +100,25 @@ class Bridge:
                 item = self._inbox.get_nowait()
         except queue.Empty:
             pass
-        if self._is_connected and self._is_due():
+        if self._outgoings.is_connected and self._is_due():
             self._tell()
-        while self._is_connected and self._refusals:  # after the devices that they are events of
-            self._publish(self._refusals.popleft())
+        while self._outgoings.is_connected and self._refusals:  # after the devices that they are events of
+            self._outgoings.add(self._refusals.popleft())
 
     def stop(self) -> None:
         """Say that the bridge is gone, as its last will would."""
-        if self._is_connected:
-            self._publish(Published(self.topics.status, "offline", True))
+        if self._outgoings.is_connected:
+            self._send(Published(self.topics.status, "offline", True))
 
-    def _take(self, item: "Arrival | Connected | Disconnected") -> None:
-        if isinstance(item, Connected):
-            self._is_connected = True
+    def _take(self, item: Item) -> None:
+        if isinstance(item, Acked):
+            self._outgoings.acked(item.number)
+        elif isinstance(item, Connected):
+            self._outgoings.is_connected = True
             self._tell_anew()
+            self._outgoings.hand_over()
         elif isinstance(item, Disconnected):
-            self._is_connected = False
+            self._outgoings.hung_up()
         elif item.message.topic == BIRTH:
             if item.message.payload == b"online":
                 self._tell_anew()
@@ -170,9 +170,8 @@ class Bridge:
         self._announced = farm.config
 
     def _retain(self, topic: str, payload: str) -> None:
-        if self._last.get(topic) != payload:
+        if self._last.get(topic) != payload and self._outgoings.add(Published(topic, payload, True)):
             self._last[topic] = payload
-            self._publish(Published(topic, payload, True))
 
     def _tell_events(self, farm: FarmNow, topics: FarmTopics) -> None:
         """What happened since, in its order; after a crash perhaps again, with the same `seq`."""
@@ -184,9 +183,9 @@ class Bridge:
                 continue
             place = row["zone_id"] or row["gateway_id"] or ""
             if place in farm.gateways:
-                self._publish(Published(f"{topics.gateway(place)}/event", json.dumps(happening), False))
+                self._outgoings.add(Published(f"{topics.gateway(place)}/event", json.dumps(happening), False))
             elif place in zones:
-                self._publish(Published(f"{topics.zone(place)}/event", json.dumps(happening), False))
+                self._outgoings.add(Published(f"{topics.zone(place)}/event", json.dumps(happening), False))
         self._notes.set_seq(seq)
 
     def _minutes(self, zone: Zone) -> int:

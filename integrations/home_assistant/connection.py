@@ -14,7 +14,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from integrations.home_assistant.bridge import Arrival, Connected, Disconnected, Published
+from integrations.home_assistant.bridge import Acked, Arrival, Connected, Disconnected, Item
+from integrations.home_assistant.outgoings import Published
 from integrations.home_assistant.sets import SetMessage
 from integrations.home_assistant.topics import BIRTH, FarmTopics
 
@@ -45,7 +46,7 @@ class Connection:
         self,
         address: Address,
         topics: FarmTopics,
-        put: Callable[[Arrival | Connected | Disconnected], None],
+        put: Callable[[Item], None],
         wall_now: Callable[[], float],
     ) -> None:
         self._address, self._topics, self._put, self._wall_now = address, topics, put, wall_now
@@ -60,6 +61,7 @@ class Connection:
         )
         self._client.on_connect, self._client.on_disconnect = self._on_connect, self._on_disconnect
         self._client.on_message, self._client.on_subscribe = self._on_message, self._on_subscribe
+        self._client.on_publish = self._on_publish
         self._client.will_set(topics.status, "offline", qos=1, retain=True)
         self._client.reconnect_delay_set(SOONEST_S, LATEST_S)
         if address.username:
@@ -77,9 +79,9 @@ class Connection:
         self._client.connect_async(self._address.host, self._address.port, keepalive=30, **choices)
         self._client.loop_start()
 
-    def publish(self, message: Published) -> None:
-        """Send it, with QoS 1."""
-        self._client.publish(message.topic, message.payload, qos=1, retain=message.is_retained)
+    def publish(self, message: Published) -> int:
+        """Send it, with QoS 1; returns the number under which the broker will acknowledge it."""
+        return self._client.publish(message.topic, message.payload, qos=1, retain=message.is_retained).mid
 
     def close(self) -> None:
         """Wait a moment for what is on its way, and end the connection without the last will."""
@@ -96,6 +98,9 @@ class Connection:
             return
         log.info("connected to %s", where)
         self._subscribed = 0
+        with client._out_message_mutex:  # paho repeats what the broker hung up at first thing; the bridge knows better
+            client._out_messages.clear()
+            client._inflight_messages = 0
         for topic in (BIRTH, *self._topics.subscriptions):
             if self._is_5:  # so that a retained message says so also when it comes at once
                 client.subscribe(topic, options=SubscribeOptions(qos=1, retainAsPublished=True))
@@ -112,6 +117,9 @@ class Connection:
     def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         log.warning("the broker is gone: %s", reason)
         self._put(Disconnected())
+
+    def _on_publish(self, _client: Client, _data: Any, mid: int, _reason: Any, _properties: Any) -> None:
+        self._put(Acked(mid))
 
     def _on_message(self, client: Client, _data: Any, message: MQTTMessage) -> None:
         def accept() -> None:

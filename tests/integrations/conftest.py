@@ -68,7 +68,7 @@ def farm(tmp_path: Path) -> Iterator[Farm]:
 class PlainBroker:
     """mosquitto on a free loopback port, without any access control, as a small farm has it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *limits: str) -> None:
         self.port = free_port()
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
@@ -77,6 +77,7 @@ class PlainBroker:
             "allow_anonymous true",
             "persistence true",
             f"persistence_location {folder}/",
+            *limits,
             "user root",  # else it drops to a user who may not read this folder
         )
         (folder / "plain.conf").write_text("\n".join(lines) + "\n")

@@ -24,6 +24,7 @@ from compute_service.domain.inputs import config_text
 from compute_service.domain.ports import JournalRow
 from integrations.access import Orderer, by_token
 from integrations.farm_now import FarmReader
+from integrations.home_assistant import discovery
 from integrations.home_assistant.bridge import Bridge, Inbox, Place
 from integrations.home_assistant.connection import Address, Connection
 from integrations.home_assistant.discovery import Origin
@@ -212,6 +213,37 @@ def test_whatever_starts_first(  # noqa: PLR0917 - all parts of it
         "home assistant",
     )
     until_true(lambda: home.last(FARM_STATUS) == "offline", "the bridge's good-bye")
+
+
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+def test_a_message_that_the_broker_hangs_up_at_holds_up_no_other(  # noqa: PLR0917 - all parts of it
+    farm: Farm, tmp_path: Path, token: Path, access: Path, protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A device that is too large for the broker is missing; states and orders go on, and a line says so."""
+    devices = discovery.devices(farm.config, topics_of(farm.config, "pythoflow"), Origin(version="1.0.0"))
+    sizes = {topic: len(topic) + len(json.dumps(payload)) for topic, payload in devices.items()}
+    large = max(sizes, key=sizes.__getitem__)
+    limit = max(size for topic, size in sizes.items() if topic != large) + 50
+    assert limit < sizes[large]
+    with ExitStack() as stack:
+        broker = PlainBroker(tmp_path, f"max_packet_size {limit}")
+        stack.callback(broker.stop)
+        broker.start()
+        home = HomeAssistant(broker)
+        stack.callback(home.stop)
+        home.start()
+        bridge = RunningBridge(farm, broker, by_token(token, access, time.time), protocol)
+        stack.callback(bridge.stop)
+        bridge.start()
+        until_true(lambda: f"times at {large} " in caplog.text, "the line")
+        until_true(lambda: home.last(FARM_STATUS) == "online" and home.last(f"{ZONE}/state") is not None)
+        home.order("open")
+        until_true(lambda: len(orders(farm)) == 1, "the order")
+        farm.hear_reading("a")
+        until_true(lambda: home.last(f"{BOARD}/state") is not None)
+        told = {topic for topic, _, _ in home.heard}
+    assert told & DEVICES == DEVICES - {large}
+    assert caplog.text.count("nothing is told there") == 1
 
 
 def test_a_home_assistant_that_starts_anew_is_told_anew(home: HomeAssistant, start: Any) -> None:

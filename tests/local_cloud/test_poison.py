@@ -1,10 +1,13 @@
-"""The service's link at the gate: a publish that the policy denies, and a second client of its name."""
+"""Links at the gate: a publish that the policy denies, of the service and of a board; a second client of a name."""
 
 import asyncio
+import json
 import shutil
+import ssl
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,7 +17,14 @@ import pytest
 from compute_service.adapters import mqtt
 from compute_service.adapters.mqtt import Evictions, MqttConnection
 from compute_service.errors import CertificateError
-from tests.waiting import LAST_RESORT_S, until_true
+from gateway import mqtt as board_mqtt
+from gateway.gateway import Gateway
+from gateway.outbox import SET_ASIDE_AFTER, SUSPICIOUS
+from gateway.store import MemoryStore
+from protocol import topics
+from tests.gateway.conftest import StepClock
+from tests.local_cloud.conftest import NOW
+from tests.waiting import LAST_RESORT_S, eventually, until_true
 
 COMPUTE = "irrigation-compute"
 GATEWAY = "irrigation-gateway-1"
@@ -46,6 +56,55 @@ async def test_a_denied_publish_keeps_nothing_waiting(world: Any, caplog: pytest
             await asyncio.to_thread(until_true, lambda: acked[-1] == "after")
             await asyncio.to_thread(connection.close)
     assert "3 times at a publish to irrigation/nowhere/x: it is set aside" in caplog.text
+
+
+class TwoProbes:
+    """A board without a valve."""
+
+    def read(self) -> list[Any]:
+        return [("soil-a", "plot-1a", {"vwc": 0.2}), ("soil-b", "plot-1b", {"vwc": 0.2})]
+
+    def health(self) -> dict[str, Any]:
+        return {"firmware": "test"}
+
+
+async def test_a_denied_reading_keeps_no_board_waiting(
+    world: Any, aws: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A board whose policy lacks one of its probes says everything else, and counts and tells what it set aside."""
+    monkeypatch.setattr(board_mqtt, "BACKOFF_S", (0.02, 0.02))
+    denied, heard = (f"irrigation/sensors/{GATEWAY}.soil-{letter}/data" for letter in "ab")
+    async with world("embedded") as w:
+        resource = f"arn:aws:iot:us-east-1:*:topic/{denied}"
+        statement = {"Effect": "Deny", "Action": "iot:Publish", "Resource": resource}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        aws("iot").create_policy(policyName="one-probe", policyDocument=document)
+        principal = aws("iot").list_thing_principals(thingName=GATEWAY)["principals"][0]
+        aws("iot").attach_policy(policyName="one-probe", target=principal)
+        await asyncio.to_thread(w.cloud.registry.load)
+        compute = await w.connected(COMPUTE, *topics.from_gateways())
+        clock, context = StepClock(NOW - NOW % 3600), ssl.create_default_context(cafile=w.certs / "ca/certificate.pem")
+        context.load_cert_chain(w.certs / GATEWAY / "certificate.pem", w.certs / GATEWAY / "private_key.pem")
+        config = {"gateway_id": GATEWAY, "host": "localhost", "port": w.cloud.port, "zones": []}
+        board: Any = TwoProbes()
+        gateway = Gateway(config, board, clock, MemoryStore(), context)
+        running = asyncio.create_task(gateway.run())
+        await eventually(gateway.idle)
+        await clock.advance(3600, lambda: True)
+        await eventually(lambda: gateway.counters["messages_set_aside"] == 1 and gateway.idle())
+        await gateway.stop()
+        await running
+        messages: list[tuple[str, Any]] = []
+        farewell: dict[str, Any] = {}
+        while farewell.get("state") != "offline" or "outbox_dropped" not in farewell:  # in no last will
+            topic, payload = await compute.message()
+            farewell = json.loads(payload)
+            messages.append((topic, farewell))
+    assert w.refusals() == [(GATEWAY, f"publish {denied}")] * (SUSPICIOUS + SET_ASIDE_AFTER)
+    assert sum(len(one["samples"]) for topic, one in messages if topic == heard) == 4
+    [report] = [one for _, one in messages if one.get("code") == "set_aside"]
+    assert denied in report["text"]
+    assert (farewell["outbox_dropped"], gateway.counters["samples_dropped"]) == (1, 4)
 
 
 async def test_an_identity_that_goes_meanwhile_ends_the_service(world: Any, tmp_path: Path) -> None:

@@ -77,6 +77,50 @@ def test_an_event_is_told_once(outbox: Outbox, phone: Phone) -> None:
     assert [notice.state for notice in outbox.last()] == ["sent"]
 
 
+class PickyPhone(Phone):
+    """It refuses what speaks of the pump, whatever else stands in that message."""
+
+    def send(self, title: str, text: str) -> None:
+        if "pump" in text:
+            raise SendError("400 Bad Request")
+        super().send(title, text)
+
+
+def test_a_notice_that_is_never_taken_holds_up_no_other(outbox: Outbox) -> None:
+    """What a receiver refuses for what it says goes alone; those beside it and behind it arrive at once."""
+    phone = PickyPhone()
+    channels = [channel(phone)]
+    for key, place in (("k1", "valve"), ("k2", "pump"), ("k3", "probe")):
+        tell(outbox, channels, key, place=place)
+    for tries in range(3):  # which of them it is shows at the first, the second or the third
+        outbox.deliver(channels, NOON + sum(RETRIES_S[:tries]))
+    assert sorted(text.split("- ")[1].split()[0] for _, text in phone.messages) == ["probe", "valve"]
+    tell(outbox, channels, "k4", "on fire", "shed", at=NOON + 2 * HOUR_S)
+    outbox.deliver(channels, NOON + 2 * HOUR_S)
+    assert "shed" in phone.messages[-1][1]
+    outbox.deliver(channels, NOON + GIVE_UP_S + HOUR_S)
+    assert {notice.key: notice.state for notice in outbox.last()} == {
+        "k1": "sent",
+        "k2": "failed",
+        "k3": "sent",
+        "k4": "sent",
+    }
+    assert outbox.last()[1].problem == "400 Bad Request"
+
+
+def test_words_that_lack_a_value_hold_up_no_other(outbox: Outbox, phone: Phone) -> None:
+    """An event from before its words were changed is told with what there is; it stops neither others nor a channel."""
+    other = Phone()
+    channels = [channel(phone), channel(other, "other")]
+    outbox.tell("broken", "k1", "pump", NOON, {"unknown": 1}, channels)
+    tell(outbox, channels, "k2", place="valve")
+    outbox.deliver(channels, NOON)
+    for one in (phone, other):
+        [(_, text)] = one.messages
+        assert "- pump" in text
+        assert "- valve is broken" in text
+
+
 def test_each_channel_has_its_language_and_its_level(outbox: Outbox) -> None:
     """The agronomist reads Portuguese; the owner wants to hear of fires only; a missing language falls to the first."""
     phones = Phone(), Phone()

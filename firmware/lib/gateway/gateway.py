@@ -74,7 +74,7 @@ class Gateway:
         sizes = config.get("outbox_messages", OUTBOX_MESSAGES), config.get("outbox_bytes", MOST_BYTES)
         self._outbox = Outbox(sizes[0], store, sizes[1])
         self._seqs: dict[str, int] = {}
-        self._counts = {"messages_published": 0, "messages_acked": 0, "refusals": 0}
+        self._counts = {"messages_published": 0, "messages_acked": 0, "messages_set_aside": 0, "refusals": 0}
         self._error_at: int | None = None
         self._valves = Valves(zones, board, store, self.boot_id, self._send_ack)
         self._zone_ids = [zone["zone_id"] for zone in zones]
@@ -87,6 +87,7 @@ class Gateway:
             subscriptions=topics.for_gateway(self.gateway_id),
             on_message=self._receive,
             on_online=self._came_online,
+            on_hang_up=self._hung_up,
             will=self._last_will,
             keepalive_s=config.get("keepalive_s", 60),
             window=config.get("window", 16),
@@ -392,6 +393,17 @@ class Gateway:
             self._pump()
 
         return acked
+
+    def _hung_up(self) -> bool:
+        """The broker hung up at what was under way; what it will never take is set aside, and told of."""
+        count, entry = self._outbox.hung_up()
+        self._counts["messages_published"] -= count  # they go anew
+        if entry:
+            self._counts["messages_set_aside"] += 1
+            if entry.topic != topics.errors(self.gateway_id):  # of which nothing can be said there
+                text = f"{entry.topic}: a message with {entry.samples} samples; does a policy deny it?"
+                self._report("set_aside", text)
+        return count > 0
 
     async def _drained(self) -> None:
         while not self.idle():

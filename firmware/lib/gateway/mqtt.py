@@ -1,7 +1,7 @@
 """A small MQTT 3.1.1 client on asyncio streams: QoS 1 both ways, TLS, a last will; it reconnects for ever.
 
-What the broker has not acknowledged is sent again after a reconnect. An incoming message is acknowledged when its
-handler has returned, not before. Everything here lives in real time.
+What the broker has not acknowledged is sent again after a reconnect, unless `on_hang_up` takes it back. An incoming
+message is acknowledged when its handler has returned, not before. Everything here lives in real time.
 """
 
 import asyncio
@@ -131,8 +131,9 @@ class Client:
     """Publishes and subscribes at QoS 1 under one client id, in a persistent session.
 
     `address` is (host, port, name in the server's certificate). `will` gives the last will's topic and payload at each
-    connect. `on_message(topic, payload)` and `on_online()` are plain functions; what they raise ends `run`. A message
-    of more than `most_bytes` is cut. `open_connection` replaces asyncio's.
+    connect. `on_message(topic, payload)` and `on_online()` are plain functions; what they raise ends `run`. So is
+    `on_hang_up()`, when the broker ends a connection with messages under way: True forgets them. A message of more than
+    `most_bytes` is cut. `open_connection` replaces asyncio's.
     """
 
     def __init__(  # noqa: PLR0913  # a link has this many ends, each named at the call
@@ -144,6 +145,7 @@ class Client:
         subscriptions: "Sequence[str]" = (),
         on_message: "Callable[[str, bytes], None] | None" = None,
         on_online: "Callable[[], None] | None" = None,
+        on_hang_up: "Callable[[], bool] | None" = None,
         will: "Callable[[], Message] | None" = None,
         keepalive_s: int = 60,
         window: int = 16,
@@ -159,6 +161,7 @@ class Client:
         self._subscriptions = subscriptions
         self._on_message = on_message
         self._on_online = on_online
+        self._on_hang_up = on_hang_up
         self._will = will
         self._keepalive_s = keepalive_s
         self._window = window
@@ -240,6 +243,12 @@ class Client:
                 return
             await self._connect(link)
             await link.live(self._receive, self._ping)
+        except (OSError, EOFError):
+            was_online, self.online = self.online, False
+            if was_online and self._in_flight and self._on_hang_up and self._on_hang_up():
+                self._in_flight = []
+                self._freed.set()
+            raise
         finally:
             self.online = False
             self._link = None

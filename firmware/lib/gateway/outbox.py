@@ -3,6 +3,9 @@
 Samples and acks are in a journal from the moment they are taken or said, one append for all that belongs to a moment;
 a reading made of samples costs no write. What the broker has acknowledged is noted with the next append, so that after
 a power cut some of it is sent again, and nothing is missing. Other messages speak of the present and live in memory.
+
+A broker answers a publish that its policies deny by hanging up, without a word. After a few hang-ups messages go one at
+a time, and the one at which it hangs up again and again, although it takes others, is set aside and counted.
 """
 
 import json
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 MOST_BYTES = 256 * 1024
 MOST_PENDING = 60  # samples of one sensor that wait for the next publish
 KEPT_SAID = 32  # commands whose final ack is known to have been said: as many as the valve supervisor remembers
+SUSPICIOUS = 2  # hang-ups without a moment of rest between, after which messages go one at a time
+SET_ASIDE_AFTER = 3  # hang-ups at a message that went alone, and before each the broker took another
 _MOST_MARKS = 256
 _SLACK_BYTES = 2048
 _HEADER_BYTES = 512  # a reading without its samples is shorter
@@ -43,6 +48,9 @@ _DROPS = "x"  # ranges of numbers that had to make room, [messages, samples]
 
 class Entry:
     """A message: `topic`, `payload`, how many `samples` it holds, the `numbers` of its records (none: in memory)."""
+
+    urgent = False
+    hang_ups = 0  # at it alone
 
     def __init__(self, topic: str, payload: bytes, samples: int = 0, numbers: "Sequence[int]" = ()) -> None:
         self.topic = topic
@@ -73,6 +81,8 @@ class Outbox:
         self._gone_counts = [0, 0]
         self._final: list[str] = []
         self._behind = True  # the journal lacks something: only a snapshot brings it up to date
+        self._hang_ups = 0  # with something in flight, since it last was not
+        self._took_one = False  # the broker, since it last hung up at one that went alone
         self.samples_taken = 0
         self.dropped_messages = 0
         self.dropped_samples = 0
@@ -110,7 +120,8 @@ class Outbox:
         """Record an ack; it goes out before any reading."""
         entry = Entry(topics.ack(ack["gateway_id"]), messages.encode("ack", ack), 0, [self._number()])
         self._remember(ack)
-        self._add(self._urgent, entry)
+        entry.urgent = True
+        self._add(entry)
         self._write([_text(entry)])
 
     def was_said(self, ack: "Message") -> bool:
@@ -119,10 +130,14 @@ class Outbox:
 
     def append(self, topic: str, payload: bytes, urgent: bool = False) -> None:
         """Add a message that a power cut may take."""
-        self._add(self._urgent if urgent else self._ordinary, Entry(topic, payload))
+        entry = Entry(topic, payload)
+        entry.urgent = urgent
+        self._add(entry)
 
     def next(self) -> "Entry | None":
-        """Hand out the message to publish next; it stays here until `acked`."""
+        """Hand out the message to publish next; it stays here until `acked`, or back after `hung_up`."""
+        if self._in_flight and self._hang_ups >= SUSPICIOUS:
+            return None
         for queue in (self._urgent, self._ordinary):
             if queue:
                 entry = queue.pop(0)
@@ -133,10 +148,32 @@ class Outbox:
     def acked(self, entry: Entry) -> None:
         """The broker has it: forget it."""
         self._in_flight.remove(entry)
+        self._took_one = True
+        if not self.depth:
+            self._hang_ups = 0
         self._bytes -= len(entry.payload)
         self._acks += entry.numbers
         if len(self._acks) >= _MOST_MARKS:
             self._write([])
+
+    def hung_up(self) -> "tuple[int, Entry | None]":
+        """The broker hung up at what is in flight: how many messages are back to be sent anew, which is set aside."""
+        self._hang_ups += 1
+        if self._hang_ups < SUSPICIOUS:
+            return 0, None  # chance: the client sends them again
+        back, self._in_flight = self._in_flight, []
+        if self._hang_ups > SUSPICIOUS:
+            suspect = back[0]
+            suspect.hang_ups += self._took_one  # one that takes nothing at all says nothing about this one
+            self._took_one = False
+            if suspect.hang_ups >= SET_ASIDE_AFTER:
+                self._drop(suspect)
+                return 1, suspect
+            self._queue(suspect).append(suspect)  # the others first
+        else:
+            for entry in reversed(back):
+                self._queue(entry).insert(0, entry)
+        return len(back), None
 
     def flush(self) -> None:
         """Record what is only noted so far, before an end in good order."""
@@ -167,8 +204,11 @@ class Outbox:
 
     # Room.
 
-    def _add(self, queue: "list[Entry]", entry: Entry) -> None:
-        queue.append(entry)
+    def _queue(self, entry: Entry) -> "list[Entry]":
+        return self._urgent if entry.urgent else self._ordinary
+
+    def _add(self, entry: Entry) -> None:
+        self._queue(entry).append(entry)
         self._bytes += len(entry.payload)
         self._shrink()
 
@@ -310,7 +350,9 @@ class Outbox:
                 self._pack_recovered(key)
         else:
             _, number, samples, topic = head
-            (self._ordinary if samples else self._urgent).append(Entry(topic, content, samples, [number]))
+            entry = Entry(topic, content, samples, [number])
+            entry.urgent = not samples
+            self._queue(entry).append(entry)
             self._bytes += len(content)
 
     def _pack_recovered(self, key: "tuple[str, str]") -> None:
