@@ -22,17 +22,17 @@ class Refusals:
 
     def __init__(self, count: Callable[[str], None], record: "Callable[[Event], None]") -> None:
         self._count, self._record = count, record
-        self._known: dict[tuple[str, str], None] = {}  # those that were told of, the latest last
+        self._memory: dict[tuple[str, str], None] = {}  # those that were told of, the latest last
         self._notes = RateLimits(NOTES_PER_S, NOTES_BURST)
 
     def tell(self, thing: str, what: str, why: str, now: int) -> None:
         """Count a refusal, and log and record it unless it is known, or one of far too many."""
         self._count("refusals")
-        is_known = (thing, what) in self._known
-        self._known.pop((thing, what), None)
-        self._known[thing, what] = None
-        if len(self._known) > MANY:
-            del self._known[next(iter(self._known))]
+        is_known = (thing, what) in self._memory
+        self._memory.pop((thing, what), None)
+        self._memory[thing, what] = None
+        if len(self._memory) > MANY:
+            del self._memory[next(iter(self._memory))]
         if is_known:
             return
         if not self._notes.take(topics.gateway_of(thing), now):

@@ -22,7 +22,7 @@ class SteadyClock:
         self._source, self._elapsed = source, elapsed
         self._latest = 0
         self._back_at: int | None = None  # what the clock showed when it was first seen to have gone back
-        self._believed: tuple[int, float] | None = None  # the time that was believed last, and `elapsed` at that
+        self._belief: tuple[int, float] | None = None  # the time that was believed last, and `elapsed` at that
         self._leapt_at: float | None = None  # `elapsed` when the clock was first seen to be far ahead
 
     def not_before(self, at: int) -> None:
@@ -46,7 +46,7 @@ class SteadyClock:
             return None
         self._latest, self._back_at = time_s, None
         if self._elapsed:
-            self._believed = time_s, self._elapsed()
+            self._belief = time_s, self._elapsed()
         return time_s
 
     def _shown(self) -> int:
@@ -55,7 +55,7 @@ class SteadyClock:
         if self._elapsed is None:
             return time_s
         elapsed_s = self._elapsed()
-        before_s, then_s = self._believed or (time_s, elapsed_s)
+        before_s, then_s = self._belief or (time_s, elapsed_s)
         expected_s = before_s + elapsed_s - then_s
         if time_s - expected_s > LEAP_S:
             self._leapt_at = elapsed_s if self._leapt_at is None else self._leapt_at
@@ -63,5 +63,5 @@ class SteadyClock:
                 return int(expected_s)
         self._leapt_at = None
         if time_s - expected_s >= -LEAP_S:  # one that went back is still to be sure of
-            self._believed = time_s, elapsed_s
+            self._belief = time_s, elapsed_s
         return time_s

@@ -22,7 +22,7 @@ from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, living, zone
 from tests.notices.receivers import Received, http_receiver
 from tests.notices.test_outbox import Phone, channel
-from tests.waiting import until_true
+from tests.waiting import LAST_RESORT_S, until_true
 
 ROOT = Path(__file__).parents[2]
 
@@ -136,13 +136,13 @@ def test_killed_and_started_again_it_loses_no_alarm(farm: Leaky, tmp_path: Path)
             farm.leak()
             until_true(lambda: len(hook) == 1, "the first alarm is told")
             process.send_signal(signal.SIGKILL)
-            process.wait()
+            process.wait(LAST_RESORT_S)
         farm.leak("b")
         assert farm.water("a")["action"] == "open"
         with telling(tmp_path, hook) as process:
             until_true(lambda: any("plot-1b while" in one["message"] for one in hook), "the second alarm is told")
             process.send_signal(signal.SIGTERM)
-            assert process.wait() == 0
+            assert process.wait(LAST_RESORT_S) == 0
     texts = [message["message"] for message in hook]
     assert "plot-1a while" in texts[0]
     assert len(texts) <= 3  # killed between sending and marking, it tells the first once more
