@@ -216,26 +216,24 @@ async def _gate_serves(world: World) -> None:
 
 async def store_away(world: World, draw: random.Random) -> str:
     """S3 and the registry cannot be reached."""
-    await _gate_serves(world)
-    before = world.aws_link.seen["refused"]
-    world.aws_link.set(Weather(refuses=True))
-    world.aws_link.cut()
-    seen = await until(lambda: world.aws_link.seen["refused"] > before, RETURNS_WITHIN_S)
-    await asyncio.sleep(draw.uniform(1, 8))
-    world.aws_link.set(Weather())
-    return f"{world.aws_link.seen['refused'] - before} refused" if seen else ""
+    return await _aws_trouble(world, draw, Weather(refuses=True), "refused", "refused")
 
 
 async def store_in_error(world: World, draw: random.Random) -> str:
     """S3 and the registry answer with an error."""
+    return await _aws_trouble(world, draw, Weather(answers_500=True), "answered_500", "times 500")
+
+
+async def _aws_trouble(world: World, draw: random.Random, weather: Weather, counter: str, what: str) -> str:
+    link = world.aws_link
     await _gate_serves(world)
-    before = world.aws_link.seen["answered_500"]
-    world.aws_link.set(Weather(answers_500=True))
-    world.aws_link.cut()
-    seen = await until(lambda: world.aws_link.seen["answered_500"] > before, RETURNS_WITHIN_S)
+    before = link.seen[counter]
+    link.set(weather)
+    link.cut()
+    seen = await until(lambda: link.seen[counter] > before, RETURNS_WITHIN_S)
     await asyncio.sleep(draw.uniform(1, 8))
-    world.aws_link.set(Weather())
-    return f"{world.aws_link.seen['answered_500'] - before} times 500" if seen else ""
+    link.set(Weather())
+    return f"{link.seen[counter] - before} {what}" if seen else ""
 
 
 async def kill_lake(world: World, draw: random.Random) -> str:

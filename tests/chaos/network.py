@@ -81,22 +81,23 @@ async def lose_words(link: Link, draw: random.Random) -> str:
 
 async def delay(link: Link, draw: random.Random) -> str:
     """Every block is late."""
-    before = link.seen["delayed"]
-    link.set(Weather(delay_s=draw.uniform(0.5, 4)))
-    await until(lambda: link.seen["delayed"] > before + 1, FIELD_DAY)
-    link.set(Weather())
-    late = link.seen["delayed"] - before
+    late = await _through(link, Weather(delay_s=draw.uniform(0.5, 4)), "delayed", 2)
     return f"{late} blocks late" if late else ""
 
 
 async def throttle(link: Link, draw: random.Random) -> str:
     """A few hundred bytes a second."""
-    before = link.seen["throttled"]
-    link.set(Weather(bytes_per_s=draw.randrange(150, 600)))
-    await until(lambda: link.seen["throttled"] > before + 2, FIELD_DAY)
-    link.set(Weather())
-    pieces = link.seen["throttled"] - before
+    pieces = await _through(link, Weather(bytes_per_s=draw.randrange(150, 600)), "throttled", 3)
     return f"in {pieces} pieces" if pieces else ""
+
+
+async def _through(link: Link, weather: Weather, counter: str, enough: int) -> int:
+    """How much of what the weather does was seen, once it was `enough` or a day had passed."""
+    before = link.seen[counter]
+    link.set(weather)
+    await until(lambda: link.seen[counter] >= before + enough, FIELD_DAY)
+    link.set(Weather())
+    return link.seen[counter] - before
 
 
 async def refuse(link: Link, _draw: random.Random) -> str:
