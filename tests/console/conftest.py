@@ -7,8 +7,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -117,15 +118,25 @@ def busy_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of a process."""
-    chromium = shutil.which("chromium")
-    assert chromium, "Debian's chromium is missing: python3 scripts/setup.py system chromium"
+def chromium() -> Iterator[Callable[[], Browser]]:
+    """What starts Chromium once more, for all tests of a process."""
+    program = shutil.which("chromium")
+    assert program, "Debian's chromium is missing: python3 scripts/setup.py system chromium"
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
-        yield browser
-        browser.close()
+        yield partial(playwright.chromium.launch, executable_path=program, args=arguments)
+
+
+@pytest.fixture
+def browser(chromium: Callable[[], Browser]) -> Iterator[Browser]:
+    """A Chromium of the test's own, which ends with it.
+
+    Closed as a whole, never a context of it: Chromium at times does not answer when a context is disposed of, and
+    Playwright waits for that without end; a browser that does not end is killed after half a minute.
+    """
+    browser = chromium()
+    yield browser
+    browser.close()
 
 
 @pytest.fixture
@@ -138,5 +149,5 @@ def page(browser: Browser, site: Site) -> Iterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text) if "Content Security" in message.text else None)
     yield page
-    context.close()
+    browser.close()
     assert complaints == []

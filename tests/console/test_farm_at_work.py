@@ -100,7 +100,7 @@ def context(browser: Browser, console: ConsoleProcess, field: Field) -> Iterator
     context.set_default_timeout(LAST_RESORT_S * 1000)
     context.add_init_script(WATCH)
     yield context
-    context.close()
+    browser.close()
 
 
 @pytest.fixture
@@ -334,5 +334,5 @@ def test_a_line_cut_for_a_minute(browser: Browser, console: ConsoleProcess, fiel
     assert [seq for event in events for seq in event["news"]] == wanted, json.dumps(events)
     assert len(wanted) > 8
     assert sorted(event["id"] for event in events) == [event["id"] for event in events]
-    context.close()
+    browser.close()
     line.cut()

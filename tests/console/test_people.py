@@ -46,7 +46,7 @@ def test_a_first_user_shuts_the_door(browser: Browser, site: Site, working: Livi
     assert page.url.endswith("/login")
     stolen = {"Cookie": f"{cookie['name']}={cookie['value']}", "Accept": "text/html"}
     assert site.ask("GET", "/", headers=stolen).status == 303
-    context.close()
+    browser.close()
 
 
 def test_a_stolen_cookie_without_the_page_changes_nothing(site: Site, farm: LivingFarm) -> None:

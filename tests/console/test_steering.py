@@ -175,7 +175,7 @@ def test_without_a_script_everything_is_done_by_forms(browser: Browser, site: Si
     assert page.locator("html").get_attribute("lang") == "pt-BR"
     page.get_by_role("button", name="Retomar a fazenda").first.click()
     assert "feita" in page.locator("#said").inner_text()
-    context.close()
+    browser.close()
 
 
 def test_stop_is_the_first_thing_after_the_skip_link(page: Page, working: LivingFarm) -> None:
@@ -219,6 +219,6 @@ def test_the_console_may_die(farm: LivingFarm, folder: Path, browser: Browser) -
         expect(page.locator("#said")).to_be_visible()
         process.kill()
         process.wait()
-        context.close()
+        browser.close()
     farm.bench.tick(1)
     assert [one["action"] for one in farm.new_commands()] == ["stop_all", "stop_all"]

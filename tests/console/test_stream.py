@@ -48,7 +48,7 @@ def test_a_cut_stream_goes_on_where_it_was(browser: Browser, working: LivingFarm
         wanted = [row["seq"] for row in rows if row["kind"] in KINDS and row["seq"] <= newest]
         expect(page.locator(f"#news li[data-seq='{wanted[-1]}']")).to_have_count(1)
         assert sorted(number for number in told(page) if begin < number <= newest) == wanted
-    context.close()
+    browser.close()
 
 
 def test_a_line_that_only_goes_silent(
@@ -76,7 +76,7 @@ def test_a_line_that_only_goes_silent(
         expect(page.locator("#lost")).to_have_count(0)
         assert f"GET /events?after={last} ".encode() in b"".join(line.asked[asked_before:])
         assert len(told(page)) == len(set(told(page)))
-        context.close()
+        browser.close()
         line.cut()
 
 
@@ -105,4 +105,4 @@ def test_a_hidden_page_waits_and_catches_up(browser: Browser, site: Site, workin
     assert page.locator("[data-zone=plot-1c] [data-cell=valve]").inner_text() == "shut"
     page.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator("[data-zone=plot-1c] [data-cell=valve]")).to_have_text("opening")
-    context.close()
+    browser.close()
