@@ -12,6 +12,7 @@ from agronomy.units import DAY_S
 from compute_service.domain.decide import Run
 from compute_service.domain.ports import Store, WaterRow
 from compute_service.domain.zone import Zone
+from compute_service.rate_limits import NOTES_BURST, NOTES_PER_S, RateLimits
 
 if TYPE_CHECKING:
     from protocol.messages import Status
@@ -26,6 +27,7 @@ class CatchUp:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._notes = RateLimits(NOTES_PER_S, NOTES_BURST)
         self._asked: set[str] = set()  # gateways whose rejection told it; their status has yet to tell how far
 
     def hear_status(self, zones: Iterable[Zone], status: "Status", is_behind: bool, now: int) -> None:
@@ -34,7 +36,7 @@ class CatchUp:
         if not is_behind and not (gateway_id in self._asked and watered is not None):
             return
         self._asked.discard(gateway_id)
-        self._tell(gateway_id)
+        self._tell(gateway_id, now)
         for zone in zones:
             if zone.gateway_id == gateway_id:
                 self._hold(zone, status, now)
@@ -42,14 +44,17 @@ class CatchUp:
     def hear_rejection(self, zones: Iterable[Zone], gateway_id: str, now: int) -> None:
         """A gateway held a greater epoch than its command had: until its status tells more, the day's cap is used."""
         self._asked.add(gateway_id)
-        self._tell(gateway_id)
+        self._tell(gateway_id, now)
         for zone in zones:
             if zone.gateway_id == gateway_id:
                 self._store.zones.save_unbooked_run(zone.zone_id, Run(now, zone.daily_cap_s))
 
-    def _tell(self, gateway_id: str) -> None:
+    def _tell(self, gateway_id: str, now: int) -> None:
         self._store.updates.count("stores_behind")
-        log.warning("%s knows of runs that this store does not; its zones wait until they have soaked in", gateway_id)
+        if self._notes.take(gateway_id, now):
+            log.warning(
+                "%s knows of runs that this store has not; its zones wait until they have soaked in", gateway_id
+            )
 
     def _hold(self, zone: Zone, status: "Status", now: int) -> None:
         zone_id = zone.zone_id

@@ -3,7 +3,6 @@
 An hour that is reckoned anew is not written here: it is handed out, to be kept with the decision that needed it.
 """
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,8 +14,6 @@ from compute_service.domain.hourly_weather import GatewayWeather, HourRecord
 from compute_service.domain.ports import ZoneMemory
 from compute_service.domain.zone import Config
 from protocol import physics
-
-log = logging.getLogger(__name__)
 
 MOST_HOURS_S = 30 * DAY_S  # a longer absence is not made good hour by hour
 
@@ -30,9 +27,10 @@ class FarmWeather:
         memory: ZoneMemory,
         forecast: Callable[[], Forecast | None],
         count: Callable[[str], None] = lambda _name: None,
+        refuse: Callable[[str, str, str], None] = lambda _thing, _what, _why: None,
     ) -> None:
         self._site, self._stations = config.site, config.weather_stations
-        self._memory, self._forecast, self._count = memory, forecast, count
+        self._memory, self._forecast, self._count, self._refuse = memory, forecast, count, refuse
 
     def hear(self, gateway_id: str, at: int, key: tuple[int, str], quantities: dict[str, Any]) -> bool:
         """Keep a station's sample; False if the rain of its hour or day is then more than ever fell, and it is not."""
@@ -45,7 +43,7 @@ class FarmWeather:
             why = physics.why_not(name, max(sums))
             if why:
                 self._count("weather_samples_refused")
-                log.warning("%s: %.0f mm of rain %s; the sample is refused", gateway_id, max(sums), why)
+                self._refuse(gateway_id, "rain", f"{max(sums):.0f} mm {why}")
                 return False
         self._memory.save_weather(gateway_id, at, key, quantities)
         return True

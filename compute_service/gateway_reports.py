@@ -15,7 +15,7 @@ from compute_service.alarms import AlarmWatch
 from compute_service.catch_up import CatchUp
 from compute_service.domain.ports import CommandRow, Store
 from compute_service.domain.zone import Zone
-from compute_service.rate_limits import RateLimits
+from compute_service.rate_limits import NOTES_BURST, NOTES_PER_S, RateLimits
 from compute_service.untrusted_reports import one_line
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from protocol.messages import Ack, ErrorReport, Status
 
 UNPROVEN_AGAIN_S = HOUR_S  # what is said in a gateway's name is shown so often, whoever floods the old topics
-# Of one gateway's reports and comings and goings so many are written down: a disk that is full stops everybody.
-NOTES_PER_S, NOTES_BURST = 1 / 60, 200
 
 log = logging.getLogger(__name__)
 

@@ -6,6 +6,8 @@ others have none. What is beyond it is dropped here, and counted; the lake has i
 
 RATE_PER_S = 100
 BURST = 3000  # a gateway that comes back after days of outage says all that it kept at once
+# Of what one gateway causes so much is written down, in a log or a file: a disk that is full stops everybody.
+NOTES_PER_S, NOTES_BURST = 1 / 60, 200
 MOST_NAMES = 1000  # of which something is remembered; whoever is forgotten begins with a full bucket
 
 

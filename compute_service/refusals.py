@@ -4,8 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from compute_service.gateway_reports import NOTES_BURST, NOTES_PER_S
-from compute_service.rate_limits import RateLimits
+from compute_service.rate_limits import NOTES_BURST, NOTES_PER_S, RateLimits
 from compute_service.untrusted_reports import one_line
 from protocol import topics
 

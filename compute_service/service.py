@@ -113,7 +113,7 @@ class Service:
         self._zone_of_sensor = {sensor_id: zone for zone in config.zones for sensor_id in zone.sensor_ids}
         self._zone_models = ZoneModels(config, self._store)
         self._orders = Orders(self._store, config, lambda: self._new_id(self._now()))
-        self._weather = FarmWeather(config, self._store.zones, self._forecast, self._store.updates.count)
+        self._weather = FarmWeather(config, self._store.zones, self._forecast, self._store.updates.count, self._refuse)
         self._alarms = AlarmWatch(config, self._store, self._forecast, self._free_bytes)
         self._gateways = {zone.gateway_id for zone in config.zones}
         self._reports.go_by(self._zones, self._alarms)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+TELL_AGAIN_S = 3600  # so often the log names a client; errors/ has every message that was refused
+
 TOPIC_FILTER = "irrigation/sensors/+/data"
 OWN_FIELDS = ("client_id", "received_at")  # by the rule; a message that brings its own might pass for another's
 BUFFER_S = 900
@@ -121,6 +123,7 @@ class TopicRule:
         self.received = self.rejected = self.delivered = self.objects = 0
         self._s3, self._bucket, self._now = s3, bucket, now
         self._delivering = asyncio.Lock()
+        self._told_at: dict[str, int] = {}  # when the log last named each client that is at fault
         try:
             spool_folder.mkdir(parents=True, exist_ok=True)
             self._records = _Stream(spool_folder, "readings", prefix)
@@ -168,7 +171,9 @@ class TopicRule:
             self._records.append({**message, **facts}, now)
         except (ValueError, RecursionError) as error:
             self.rejected += 1
-            log.warning("topic rule: %s on %s: %s", client_id, topic, error)
+            if not 0 <= now - self._told_at.get(client_id, -TELL_AGAIN_S) < TELL_AGAIN_S:
+                self._told_at[client_id] = now
+                log.warning("topic rule: %s on %s: %s; see errors/", client_id, topic, error)
             whole = base64.b64encode(payload).decode()
             self._errors.append({**facts, "topic": topic, "reason": str(error), "payload_base64": whole}, now)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from compute_service.adapters.sqlite.store import SqliteStore
+from compute_service.rate_limits import NOTES_BURST
 from protocol import topics
 from tests.compute_service.bench import GATEWAY, NOON, Bench, zone
 from tests.compute_service.in_memory.store import InMemoryStore
@@ -101,3 +102,11 @@ def test_it_holds_over_a_restart(tmp_path: Path) -> None:
         after = Bench(store, (zone("a"),), now=NOON + HOUR_S)
         after.service.start()
         assert seconds_of_run(after) is None
+
+
+def test_a_log_is_not_drowned(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """A gateway that raises its own epoch with each status is counted each time, and written down at a rate."""
+    for epoch in range(1, 400):
+        status(bench, {"plot-1a": epoch})
+    assert bench.store.updates.counters()["stores_behind"] == 399
+    assert len([record for record in caplog.records if "knows of runs" in record.msg]) == NOTES_BURST

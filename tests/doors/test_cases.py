@@ -186,6 +186,7 @@ def test_rain_that_never_fell_is_refused(store: SqliteStore) -> None:
     rows = store.zones.weather(GATEWAY, NOON - 86400, NOON + 1)
     assert sum(row["rain_mm"] for row in rows) == 300.0
     assert store.updates.counters()["weather_samples_refused"] == 6
+    assert [event["what"] for event in bench.events_of("refusal")] == ["rain"]  # told once
 
 
 def spoil(store: SqliteStore, **changes: Any) -> None:

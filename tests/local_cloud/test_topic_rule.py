@@ -114,6 +114,16 @@ async def test_what_is_no_json_object_or_forged_is_kept_with_the_reason(farm: Fa
     assert farm.rule.rejected == 1
 
 
+async def test_a_flood_of_refusals_is_named_once_an_hour(farm: Farm, caplog: pytest.LogCaptureFixture) -> None:
+    """The log has a line for each client, not for each message; all of them are kept and counted."""
+    for after_s in (0, 1, 3599, 3600):
+        farm.now = START + after_s
+        for client_id in ("g", "h"):
+            farm.rule.publish(client_id, TOPIC, b"no JSON")
+    assert [record.args[0] for record in caplog.records if isinstance(record.args, tuple)] == ["g", "h", "g", "h"]
+    assert farm.rule.rejected == 8
+
+
 async def test_a_crash_loses_nothing_that_was_acknowledged(farm: Farm) -> None:
     """What a killed rule left in its spool is delivered by the next, without the line that it was writing."""
     farm.rule.publish("g", TOPIC, b'{"n":1}')
