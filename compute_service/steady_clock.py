@@ -38,6 +38,11 @@ class SteadyClock:
             self._back_at = time_s
         return self._latest
 
+    def stands_still(self) -> bool:
+        """Has the clock gone back, without it being sure yet which of its times was wrong?"""
+        self.now()
+        return self._back_at is not None
+
     def went_back(self) -> int | None:
         """The time that it is after all, once, when it is sure that the clock was ahead; else None."""
         self.now()

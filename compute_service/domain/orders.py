@@ -41,12 +41,14 @@ class Order:
     why: str = ""
     key: str | None = None
 
-    @property
-    def expires_at(self) -> int | None:
-        """When it is too late to begin; None is never: a stop is obeyed whenever it can be."""
+    def is_late(self, now: int) -> bool:
+        """It is too late to begin; for a stop it never is: it is obeyed whenever it can be.
+
+        An open of a time to come was given while the clock was ahead, nobody knows how long ago.
+        """
         if self.action == "open":
-            return self.at + OPEN_LIFE_S
-        return self.until if self.action == PAUSE else None
+            return abs(now - self.at) >= OPEN_LIFE_S
+        return self.action == PAUSE and self.until is not None and now >= self.until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import pytest
 
 from compute_service.adapters.forecast_source import Forecasts
 from compute_service.adapters.sqlite.store import SqliteStore
-from compute_service.domain.ports import Store
+from compute_service.domain.ports import Beat, Store
 from compute_service.steady_clock import SURE_AFTER_S, SteadyClock
 from tests.compute_service.bench import NOON, Bench, zone
 from tests.compute_service.in_memory.store import InMemoryStore
@@ -113,6 +113,27 @@ def test_a_close_while_the_clock_was_ahead_ends_with_its_day(kind: str, tmp_path
         assert futures(store, bench.now) == []
         runs_until(bench, NOON + 2 * DAY_S)
         assert [one["action"] for one in bench.commands()][-1] == "open"
+
+
+@pytest.mark.parametrize("kind", ["file", "memory"])
+def test_what_people_ordered_while_the_clock_was_ahead(kind: str, tmp_path: Path) -> None:
+    """An open of that time is never obeyed; a pause holds as of now, until its own date."""
+    with closing(SqliteStore(tmp_path / "store") if kind == "file" else InMemoryStore()) as store:
+        bench = Bench(store, (zone("a"), zone("b")))
+        bench.now += DAY_S
+        people = People(bench)
+        people.order("pause", "plot-1b", until=bench.now + DAY_S)
+        people.give("open", "plot-1a", duration_s=60)
+        store.journal.beat(Beat(bench.now, 0.0, 1.0))
+        bench = Bench(store, (zone("a"), zone("b")))  # started again, with the clock put right
+        bench.service.start()
+        bench.tick()
+        bench.tick(SURE_AFTER_S + 1)
+        assert [row.state for row in store.orders.last()] == ["done", "expired"]
+        assert all(NOON <= (row.ended_at or 0) <= bench.now for row in store.orders.last())
+        (pause,) = store.orders.holds()
+        assert pause.since <= bench.now
+        assert pause.until == NOON + 2 * DAY_S
 
 
 def test_a_stop_while_the_clock_leaps_shuts_no_board_for_years() -> None:

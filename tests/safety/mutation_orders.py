@@ -5,6 +5,7 @@ from tests.safety.mutation_places import (
     COMPUTE_TESTS,
     DECIDE,
     ORDERS,
+    ORDERS_OF_THE_DOMAIN,
     ORDERS_TESTS,
     SERVICE,
     Mutation,
@@ -122,5 +123,19 @@ ORDER_MUTATIONS = (
         "_bound_s(command) + ACK_GRACE_S\n\n\ndef withdraw",
         "0 * ACK_GRACE_S\n\n\ndef withdraw",
         ORDERS_TESTS + "test_a_pause_closes_a_run_whose_acks_never_came",
+    ),
+    Mutation(
+        "an open of a time to come is too late",
+        ORDERS_OF_THE_DOMAIN,
+        "abs(now - self.at) >= OPEN_LIFE_S",
+        "now - self.at >= OPEN_LIFE_S",
+        COMPUTE_TESTS + "test_clock_jumps.py::test_what_people_ordered_while_the_clock_was_ahead[memory]",
+    ),
+    Mutation(
+        "no open while time stands still",
+        SERVICE,
+        'if not (order.action == "open" and is_doubtful):',
+        "if True:",
+        COMPUTE_TESTS + "test_clock_jumps.py::test_what_people_ordered_while_the_clock_was_ahead[memory]",
     ),
 )

@@ -17,7 +17,9 @@ _REPAIRS = (
     "UPDATE commands SET closed_at = :now WHERE closed_at > :now",
     """UPDATE commands SET give_up_at = :now + :life + coalesce(json_extract(message, '$.duration_s'), 0)
         WHERE issued_at > :now AND give_up_at IS NOT NULL AND json_extract(message, '$.action') = 'open'""",
-    "UPDATE holds SET until = :now + until - since, since = :now WHERE kind = 'close' AND since > :now",
+    """UPDATE holds SET since = :now, until = CASE kind WHEN 'close' THEN :now + until - since ELSE until END
+        WHERE since > :now""",
+    "UPDATE orders SET ended_at = :now WHERE ended_at > :now",
 )
 
 

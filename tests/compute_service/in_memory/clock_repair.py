@@ -24,9 +24,7 @@ def bring_back(tables: Tables, now: int, soon: int, life: int) -> None:
             tables.deliveries.put(command_id, replace(delivery, ended_at=min(delivery.ended_at, now)))
         for zone_id, run in tables.unbooked_runs.items():
             tables.unbooked_runs.put(zone_id, Run(min(run.ended_at, now), run.duration_s))
-        for key, hold in tables.holds.items():
-            if hold.kind == "close" and hold.since > now and hold.until is not None:
-                tables.holds.put(key, replace(hold, since=now, until=now + hold.until - hold.since))
+        _bring_back_orders(tables, now)
         _bring_back_commands(tables, now, life)
 
 
@@ -41,6 +39,17 @@ def _forget(tables: Tables, now: int, soon: int) -> None:
     for table, key, is_ahead in rows:
         if is_ahead:
             table.remove(key)
+
+
+def _bring_back_orders(tables: Tables, now: int) -> None:
+    for key, hold in tables.holds.items():
+        if hold.since > now:
+            is_moved = hold.kind == "close" and hold.until is not None
+            until = now + hold.until - hold.since if is_moved and hold.until is not None else hold.until
+            tables.holds.put(key, replace(hold, since=now, until=until))
+    for order_id, order in tables.orders.items():
+        if order.ended_at is not None and order.ended_at > now:
+            tables.orders.put(order_id, replace(order, ended_at=now))
 
 
 def _bring_back_commands(tables: Tables, now: int, life: int) -> None:
