@@ -18,7 +18,7 @@ from tests.aggregate.fake_aws import BEFORE
 from tests.aggregate.histories import Crash, History, check_windows, play_many, recompute
 
 ROOT = Path(__file__).parents[2]
-HISTORIES = 120  # each of the six kinds of limits in `histories.play_many` twenty times
+HISTORIES = 60  # each of the six kinds of limits in `histories.play_many` ten times
 MANY = 2100
 WORKERS = 2
 T0 = 1717200000  # 2024-06-01 00:00 UTC

@@ -117,7 +117,13 @@ def test_nothing_could_have_been_overlooked(deployed: Deployment) -> None:
     }
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize(
+    "sign",
+    [
+        pytest.param(signal.SIGINT, id="Ctrl-C"),
+        pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.soak),
+    ],
+)
 def test_a_run_that_is_broken_off_leaves_nothing(tmp_path: Path, sign: signal.Signals) -> None:
     """Ended while Terraform applies: a word, code 130, and no process and no folder stays."""
     temporary = Path(tempfile.mkdtemp())  # a short path, as sockets want it

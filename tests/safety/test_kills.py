@@ -1,4 +1,4 @@
-"""kill -9 of fleet, compute service, gate with rule, and schedule, 60 times in one demonstration: nothing is lost.
+"""kill -9 of fleet, compute service, gate with rule, and schedule, 40 times in one demonstration: nothing is lost.
 
 The inner broker dies with the gate and forgets what it held: such commands expire, and the service decides again.
 """
@@ -19,7 +19,7 @@ from tests.safety.accidents import Event, events_of, play, summary_of
 pytestmark = pytest.mark.timeout(1500)  # whoever asks first for a demonstration waits for it
 KINDS = 20  # four processes, each at each of the five kinds of moments
 RUNS = [  # of kills and field days
-    pytest.param((3 * KINDS, 6), id="60"),
+    pytest.param((2 * KINDS, 6), id="40"),
     pytest.param((10 * KINDS, 10), id="200", marks=pytest.mark.soak),
 ]
 SLOW_TO_IMPORT = {"boto3", "eto", "moto", "numpy", "pandas", "polars", "pyarrow", "rich"}
