@@ -28,8 +28,16 @@ LIMIT_S = 300  # for the tests of one mutant: one that hangs is caught, by the l
 PLUGIN = ("-p", "tests.safety.lines_of_tests")
 _VM = "tests/vm/portable/"
 _COMPUTE = "tests/compute_service/"
-_VALVES = (f"{_VM}test_valves.py", f"{_VM}test_valves_storage.py", f"{_VM}test_valves_memory.py")
-_PROTOCOL = (f"{_VM}test_protocol.py", f"{_VM}test_json.py", "tests/safety/test_strangers.py")
+_VALVES = (
+    *(f"{_VM}test_{name}.py" for name in ("valves", "valves_storage", "valves_memory", "gateway")),
+    "tests/safety/test_explorer.py",
+)
+_PROTOCOL = (
+    *(f"{_VM}test_{name}.py" for name in ("protocol", "json", "gateway")),
+    *(f"{_COMPUTE}test_{name}.py" for name in ("service", "identity", "mqtt")),
+    "tests/safety/test_strangers.py",
+    "tests/gateway",
+)
 _OUTBOX = (f"{_VM}test_outbox.py", f"{_VM}test_power_cut.py", f"{_VM}test_gateway.py")
 _GATEWAY = (f"{_VM}test_gateway.py", f"{_VM}test_flow_watch.py", "tests/gateway", "tests/safety/test_strangers.py")
 _DECIDE = tuple(f"{_COMPUTE}test_{name}.py" for name in ("decide", "constraints", "service", "orders"))
