@@ -1,7 +1,6 @@
 """A gateway that says far too much: only what it says itself is dropped."""
 
-from compute_service.gateway_reports import NOTES_BURST
-from compute_service.rate_limits import BURST, MOST_NAMES, RATE_PER_S, RateLimits
+from compute_service.rate_limits import BURST, MOST_NAMES, NOTES_BURST, RATE_PER_S, RateLimits
 from protocol import topics
 from tests.compute_service.bench import GATEWAY, Bench, zone
 from tests.compute_service.in_memory.store import InMemoryStore
