@@ -12,6 +12,7 @@ import base64
 import gzip
 import json
 import logging
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ BUFFER_S = 900
 BUFFER_BYTES = 5 * 1024 * 1024
 _NAME = re.compile(r"(?P<stream>.+)-(?P<time>\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d)-(?P<sequence>\d{6,})\.jsonl")
 _TIME = "%Y-%m-%d-%H-%M-%S"
+_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
 
 
 @dataclass
@@ -60,8 +62,9 @@ class _Stream:
             _cut_torn_line(path)
         self._counter = folder / f"{name}.sequence"
 
-    def append(self, record: dict[str, Any], now: int) -> None:
-        line = json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    def append(self, record: bytes, now: int) -> None:
+        """Write a JSON object of one line."""
+        line = record + b"\n"
         spool = self._open or self._begin(now)
         spool.file.write(line)
         spool.size += len(line)
@@ -167,15 +170,14 @@ class TopicRule:
     def _keep(self, client_id: str, topic: str, payload: bytes, now: int) -> None:
         facts = dict(zip(OWN_FIELDS, (client_id, now), strict=True))
         try:
-            message = _read_object(payload)
-            self._records.append({**message, **facts}, now)
+            self._records.append(_with_facts(payload, facts), now)
         except (ValueError, RecursionError) as error:
             self.rejected += 1
             if not 0 <= now - self._told_at.get(client_id, -TELL_AGAIN_S) < TELL_AGAIN_S:
                 self._told_at[client_id] = now
                 log.warning("topic rule: %s on %s: %s; see errors/", client_id, topic, error)
             whole = base64.b64encode(payload).decode()
-            self._errors.append({**facts, "topic": topic, "reason": str(error), "payload_base64": whole}, now)
+            self._errors.append(_json({**facts, "topic": topic, "reason": str(error), "payload_base64": whole}), now)
 
     def _put(self, path: Path, stream: _Stream) -> int:
         lines = path.read_bytes()
@@ -187,14 +189,30 @@ class TopicRule:
         return lines.count(b"\n")
 
 
-def _read_object(payload: bytes) -> dict[str, Any]:
-    message = json.loads(payload.decode())
+def _with_facts(payload: bytes, facts: dict[str, Any]) -> bytes:
+    """The publisher's own text in one line, with the rule's facts at its end: the lake judges what was really said.
+
+    Raises ValueError for what is no JSON object, or says itself what the rule is to say.
+    """
+    message = json.loads(payload.decode(), parse_float=_finite, parse_constant=_finite)
     if not isinstance(message, dict):
         raise ValueError(f"want a JSON object, got {type(message).__name__}")
     forged = [name for name in OWN_FIELDS if name in message]
     if forged:
         raise ValueError(f"{forged[0]} is for the rule to say, not for who publishes")
-    return message
+    said = payload.strip().translate(_ONE_LINE)[:-1]  # within a text a line's end cannot be
+    return said + (b"," if message else b"") + _json(facts)[1:]
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number that can be written")
+    return number
+
+
+def _json(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, separators=(",", ":")).encode()
 
 
 def _cut_torn_line(path: Path) -> None:

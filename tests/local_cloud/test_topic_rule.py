@@ -114,6 +114,22 @@ async def test_what_is_no_json_object_or_forged_is_kept_with_the_reason(farm: Fa
     assert farm.rule.rejected == 1
 
 
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        (b'{"x":1,"x":2}', b'{"x":1,"x":2,'),
+        (b' {\r\n\t"x" : 0.10000000000000000000001\n}\n', b'{  \t"x" : 0.10000000000000000000001 ,'),
+        ('{"x":"é \\n"}'.encode(), '{"x":"é \\n",'.encode()),
+        (b"{}", b"{"),
+    ],
+)
+async def test_a_record_is_what_was_said_to_the_letter(farm: Farm, payload: bytes, said: bytes) -> None:
+    """A name twice, digits, letters: the lake judges the publisher's own text, in a line with the rule's facts."""
+    farm.rule.publish("g", TOPIC, payload)
+    (spool,) = farm.folder.glob("readings-*.jsonl")
+    assert spool.read_bytes() == said + b'"client_id":"g","received_at":%d}\n' % START
+
+
 async def test_a_flood_of_refusals_is_named_once_an_hour(farm: Farm, caplog: pytest.LogCaptureFixture) -> None:
     """The log has a line for each client, not for each message; all of them are kept and counted."""
     for after_s in (0, 1, 3599, 3600):
