@@ -7,9 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from console.__main__ import house_of
 from console.app import make_app
 from tests.console.living import ZONES_FILE, LivingFarm, living_farm, service_at_work
+from tests.console.looking import leave
 from tests.console.site_of_test import Site
 from tests.waiting import until_true
 from web import serve
@@ -118,25 +118,15 @@ def busy_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Callable[[], Browser]]:
-    """What starts Chromium once more, for all tests of a process."""
+def browser() -> Iterator[Browser]:
+    """One Chromium for the tests of a file, in which each has a context of its own; see `leave`."""
     program = shutil.which("chromium")
     assert program, "Debian's chromium is missing: python3 scripts/setup.py system chromium"
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        yield partial(playwright.chromium.launch, executable_path=program, args=arguments)
-
-
-@pytest.fixture
-def browser(chromium: Callable[[], Browser]) -> Iterator[Browser]:
-    """A Chromium of the test's own, which ends with it.
-
-    Closed as a whole, never a context of it: Chromium at times does not answer when a context is disposed of, and
-    Playwright waits for that without end; a browser that does not end is killed after half a minute.
-    """
-    browser = chromium()
-    yield browser
-    browser.close()
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        yield browser
+        browser.close()  # killed after half a minute, if it does not end
 
 
 @pytest.fixture
@@ -149,5 +139,5 @@ def page(browser: Browser, site: Site) -> Iterator[Page]:
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text) if "Content Security" in message.text else None)
     yield page
-    browser.close()
+    leave(context)
     assert complaints == []

@@ -2,7 +2,20 @@
 
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Error, Page, expect
+from playwright.sync_api import BrowserContext, Error, Page, expect
+
+UNHEARD_MS = 20_000
+OVERTAKEN = ("interrupted by another navigation", "net::ERR_ABORTED", f"Timeout {UNHEARD_MS}ms exceeded")
+
+
+def leave(context: BrowserContext) -> None:
+    """A test is over: its pages let go of the console.
+
+    The context itself ends with the browser: if a page asks for itself anew at the moment at which its context is
+    disposed of, Chromium never answers, and Playwright waits for that without end.
+    """
+    for page in context.pages:
+        visit(page, "about:blank")
 
 
 def is_valve(page: Page, zone_id: str, words: str) -> None:
@@ -16,12 +29,15 @@ def press(page: Page, name: str) -> None:
 
 
 def visit(page: Page, path: str) -> None:
-    """Go there, also from a page that asks for itself anew at that moment, as it does when an order ends."""
+    """Go there, also from a page that asks for itself anew at that moment, as it does when an order ends.
+
+    Then its own way may win, with an error, or without a word: such a visit is begun again.
+    """
     while True:
         try:
-            page.goto(path)
+            page.goto(path, timeout=UNHEARD_MS)
         except Error as error:
-            if not any(words in str(error) for words in ("interrupted by another navigation", "net::ERR_ABORTED")):
+            if not any(words in str(error) for words in OVERTAKEN):
                 raise
         if urlsplit(page.url).path == urlsplit(path).path:
             return

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.console.conftest import console_on
 from tests.console.living import ZONES_FILE, LivingFarm, living_farm, service_at_work
-from tests.console.looking import press
+from tests.console.looking import leave, press
 from tests.console.site_of_test import Site
 from tests.waiting import LAST_RESORT_S, until_true
 
@@ -51,7 +51,7 @@ def plain(browser: Browser, quiet_farm: tuple[Site, LivingFarm]) -> Iterator[Pag
     page = context.new_page()
     page.set_default_timeout(LAST_RESORT_S * 1000)
     yield page
-    browser.close()
+    leave(context)
 
 
 def test_every_page_is_worked_by_keyboard(browser: Browser, busy_site: Site) -> None:
@@ -74,7 +74,7 @@ def test_every_page_is_worked_by_keyboard(browser: Browser, busy_site: Site) -> 
         missing = [text for number, text in enumerate(operable) if str(number) not in reached]
         problems += [(path, missing)] if missing else []
         problems += [(path, "another order")] if reached != sorted(reached, key=int) else []
-    browser.close()
+    leave(context)
     assert problems == []
 
 
@@ -91,7 +91,7 @@ def test_a_zone_is_opened_by_keyboard(browser: Browser, quiet_farm: tuple[Site, 
     tab_to(page, "document.activeElement.textContent === 'Close now'")
     page.keyboard.press("Enter")
     expect(page.locator("#said")).to_contain_text("close plot-1b")
-    browser.close()
+    leave(context)
     assert [one["action"] for one in farm.new_commands()][-2:] == ["open", "close"]
 
 

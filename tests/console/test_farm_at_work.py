@@ -22,7 +22,7 @@ from console.news import KINDS
 from demo.participants import FLEET
 from tests.console.field_in_hand import COMPUTE, ConsoleProcess, Field, field_in_hand
 from tests.console.line import Line
-from tests.console.looking import is_valve, press, visit
+from tests.console.looking import is_valve, leave, press, visit
 from tests.waiting import LAST_RESORT_S, free_port, until_true
 
 expect.set_options(timeout=LAST_RESORT_S * 1000)
@@ -100,7 +100,7 @@ def context(browser: Browser, console: ConsoleProcess, field: Field) -> Iterator
     context.set_default_timeout(LAST_RESORT_S * 1000)
     context.add_init_script(WATCH)
     yield context
-    browser.close()
+    leave(context)
 
 
 @pytest.fixture
@@ -334,5 +334,5 @@ def test_a_line_cut_for_a_minute(browser: Browser, console: ConsoleProcess, fiel
     assert [seq for event in events for seq in event["news"]] == wanted, json.dumps(events)
     assert len(wanted) > 8
     assert sorted(event["id"] for event in events) == [event["id"] for event in events]
-    browser.close()
+    leave(context)
     line.cut()

@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.console.looking import leave
 from tests.console.site_of_test import Site
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,7 @@ def test_every_page_is_for_everybody(browser: Browser, busy_site: Site, code: st
             problems += [(path, width, scheme, *one) for one in violations(page)]
             wide = page.evaluate("document.documentElement.scrollWidth")
             problems += [(path, width, "scrolls sideways", str(wide))] if wide > width else []
-    browser.close()
+    leave(context)
     assert problems == [], json.dumps(problems, indent=1)
 
 
@@ -64,7 +65,7 @@ def test_a_zoom_of_200_percent_is_no_hindrance(browser: Browser, busy_site: Site
     for path in ("/", "/zones/plot-1a", "/water"):
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 640, path
-    browser.close()
+    leave(context)
 
 
 def test_colours_are_as_somebody_chose(browser: Browser, busy_site: Site) -> None:
@@ -77,7 +78,7 @@ def test_colours_are_as_somebody_chose(browser: Browser, busy_site: Site) -> Non
     page.locator("html[data-theme=dark]").wait_for()
     assert page.url.endswith("/water")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
-    browser.close()
+    leave(context)
 
 
 def test_a_chart_is_drawn_and_stands_beside_its_table(browser: Browser, busy_site: Site) -> None:
@@ -88,4 +89,4 @@ def test_a_chart_is_drawn_and_stands_beside_its_table(browser: Browser, busy_sit
     page.locator("#charts canvas").nth(1).wait_for()
     page.get_by_text("The same as a table").click()
     assert page.locator(".scroll tbody tr").count() > 5
-    browser.close()
+    leave(context)

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from console.__main__ import main
 from tests.console.living import LivingFarm
+from tests.console.looking import leave
 from tests.console.site_of_test import Site
 from tests.waiting import LAST_RESORT_S
 
@@ -46,7 +47,7 @@ def test_a_first_user_shuts_the_door(browser: Browser, site: Site, working: Livi
     assert page.url.endswith("/login")
     stolen = {"Cookie": f"{cookie['name']}={cookie['value']}", "Accept": "text/html"}
     assert site.ask("GET", "/", headers=stolen).status == 303
-    browser.close()
+    leave(context)
 
 
 def test_a_stolen_cookie_without_the_page_changes_nothing(site: Site, farm: LivingFarm) -> None:

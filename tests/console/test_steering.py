@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from compute_service.domain.ports import Beat
 from tests.console.conftest import console_process
 from tests.console.living import LivingFarm, service_at_work
+from tests.console.looking import leave, visit
 from tests.console.site_of_test import Site
 from tests.waiting import LAST_RESORT_S, until_true
 
@@ -69,7 +70,7 @@ def test_stop_ends_two_runs_and_holds_until_resume(page: Page, working: LivingFa
             working.obey_stop(stop)
     is_valve(page, "plot-1d", "stopped")
     expect(page.locator("#said")).to_contain_text("done")
-    page.goto("/zones/plot-1a")
+    visit(page, "/zones/plot-1a")
     page.get_by_label("Minutes").fill("10")
     page.get_by_role("button", name="Open").click()
     expect(page.get_by_role("alert")).to_contain_text("stopped the farm")
@@ -152,7 +153,7 @@ def test_pause_and_resume_of_a_zone(page: Page, working: LivingFarm) -> None:
         working.obey_stop(close)
     is_valve(page, "plot-1c", "paused")
     expect(page.locator(".now .is-why")).to_contain_text("(harvest <b>today</b>)")
-    page.reload()
+    visit(page, "/zones/plot-1c")
     page.get_by_role("button", name="Resume").click()
     expect(page.locator("#said")).to_contain_text("done")
     is_valve(page, "plot-1c", "shut")
@@ -175,7 +176,7 @@ def test_without_a_script_everything_is_done_by_forms(browser: Browser, site: Si
     assert page.locator("html").get_attribute("lang") == "pt-BR"
     page.get_by_role("button", name="Retomar a fazenda").first.click()
     assert "feita" in page.locator("#said").inner_text()
-    browser.close()
+    leave(context)
 
 
 def test_stop_is_the_first_thing_after_the_skip_link(page: Page, working: LivingFarm) -> None:
@@ -219,6 +220,6 @@ def test_the_console_may_die(farm: LivingFarm, folder: Path, browser: Browser) -
         expect(page.locator("#said")).to_be_visible()
         process.kill()
         process.wait()
-        browser.close()
+        leave(context)
     farm.bench.tick(1)
     assert [one["action"] for one in farm.new_commands()] == ["stop_all", "stop_all"]

@@ -12,6 +12,7 @@ from console.stream import fold, is_urgent
 from tests.console.conftest import console_on
 from tests.console.line import Line
 from tests.console.living import LivingFarm
+from tests.console.looking import leave
 from tests.console.site_of_test import Site
 from tests.waiting import LAST_RESORT_S, free_port
 from web import events
@@ -48,7 +49,7 @@ def test_a_cut_stream_goes_on_where_it_was(browser: Browser, working: LivingFarm
         wanted = [row["seq"] for row in rows if row["kind"] in KINDS and row["seq"] <= newest]
         expect(page.locator(f"#news li[data-seq='{wanted[-1]}']")).to_have_count(1)
         assert sorted(number for number in told(page) if begin < number <= newest) == wanted
-    browser.close()
+    leave(context)
 
 
 def test_a_line_that_only_goes_silent(
@@ -76,7 +77,7 @@ def test_a_line_that_only_goes_silent(
         expect(page.locator("#lost")).to_have_count(0)
         assert f"GET /events?after={last} ".encode() in b"".join(line.asked[asked_before:])
         assert len(told(page)) == len(set(told(page)))
-        browser.close()
+        leave(context)
         line.cut()
 
 
@@ -105,4 +106,4 @@ def test_a_hidden_page_waits_and_catches_up(browser: Browser, site: Site, workin
     assert page.locator("[data-zone=plot-1c] [data-cell=valve]").inner_text() == "shut"
     page.evaluate("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator("[data-zone=plot-1c] [data-cell=valve]")).to_have_text("opening")
-    browser.close()
+    leave(context)

@@ -460,8 +460,8 @@ MUTATIONS = (
     Mutation(
         "an order to open expires",
         ORDERS_OF_THE_DOMAIN,
-        "return self.at + OPEN_LIFE_S",
-        "return None",
+        "return abs(now - self.at) >= OPEN_LIFE_S",
+        "return False",
         ORDERS_TESTS + "test_an_open_never_starts_late",
     ),
     *ORDER_MUTATIONS,

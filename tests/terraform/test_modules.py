@@ -194,9 +194,10 @@ def test_a_credentials_file_without_its_profile_is_told(folder: Path, certs: Pat
     assert "The file credentials beside this code has no profile [default]" in " ".join(done.stderr.split())
 
 
-def test_ten_thousand_gateways_are_numbered_through(folder: Path, certs: Path, provider: Provider) -> None:
-    """The list of gateways outgrows what Terraform's `range` gives."""
-    asked = 'join(",", [length(local.gateway_ids), local.gateway_ids[0], local.gateway_ids[9999]])\n'
-    options = values(certs, number_of_gateways=10_000)
+@pytest.mark.parametrize("count", [1_100, pytest.param(10_000, marks=pytest.mark.soak)])
+def test_thousands_of_gateways_are_numbered_through(folder: Path, certs: Path, provider: Provider, count: int) -> None:
+    """The list of gateways outgrows what Terraform's `range` gives, which is 1,024."""
+    asked = f'join(",", [length(local.gateway_ids), local.gateway_ids[0], local.gateway_ids[{count - 1}]])\n'
+    options = values(certs, number_of_gateways=count)
     done = terraform(folder, "console", *options, typed=asked, **provider.variables)
-    assert '"10000,irrigation-gateway-1,irrigation-gateway-10000"' in done.stdout, done.stderr
+    assert f'"{count},irrigation-gateway-1,irrigation-gateway-{count}"' in done.stdout, done.stderr
