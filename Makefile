@@ -45,6 +45,7 @@ console: ready-console ## the page to see and steer a farm, on the live one or t
 test: ready-dev ## set up everything and run all tests (needs terraform)
 	@$(MAKE) --no-print-directory --jobs=2 ready-checkov ready-home-assistant
 	@$(PYTHON) scripts/setup.py system mosquitto git terraform chromium promtool
+	@# Empty, since with it each worker would rewrite every assertion anew.
 	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-often: ready-dev ## run what chance could break N=10 times beside a load of LOAD=4 (needs terraform)

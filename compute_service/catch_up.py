@@ -53,7 +53,7 @@ class CatchUp:
         self._store.updates.count("stores_behind")
         if self._notes.take(gateway_id, now):
             log.warning(
-                "%s knows of runs that this store has not; its zones wait until they have soaked in", gateway_id
+                "%s knows of runs that this store does not; its zones wait until they have soaked in", gateway_id
             )
 
     def _hold(self, zone: Zone, status: "Status", now: int) -> None:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.console.looking import leave
+
 PATIENCE_MS = 600_000
 
 
@@ -57,4 +59,5 @@ class MeteredPage:
 
     def close(self) -> None:
         """It and its renderer."""
+        leave(self.page.context)
         self.page.context.close()

@@ -72,7 +72,7 @@ def costs_after(days: int) -> dict[str, Cost]:
 @pytest.mark.parametrize("most_days", [66, pytest.param(606, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("case", ["new", "late and repeated"])
 def test_requests_and_bytes_are_flat(case: str, most_days: int) -> None:
-    """At 1, 10 and 100 times the history the same new data costs the same requests, and bytes within 20 %."""
+    """At 1, 10 and, in the soak, 100 times the history new data costs the same requests, and bytes within 20 %."""
     costs = {days: costs_after(days)[case] for days in (6, 66, 606) if days <= most_days}
     requests = {days: sum(calls.values()) for days, (calls, _) in costs.items()}
     assert max(requests.values()) <= 1.2 * min(requests.values()), costs

@@ -44,8 +44,7 @@ def _forget(tables: Tables, now: int, soon: int) -> None:
 def _bring_back_orders(tables: Tables, now: int) -> None:
     for key, hold in tables.holds.items():
         if hold.since > now:
-            is_moved = hold.kind == "close" and hold.until is not None
-            until = now + hold.until - hold.since if is_moved and hold.until is not None else hold.until
+            until = hold.until if hold.kind != "close" or hold.until is None else now + hold.until - hold.since
             tables.holds.put(key, replace(hold, since=now, until=until))
     for order_id, order in tables.orders.items():
         if order.ended_at is not None and order.ended_at > now:
