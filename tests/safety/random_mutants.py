@@ -3,7 +3,7 @@
 `python -m tests.safety.random_mutants --count 600 --seed 1` changes one operator, number, condition or statement at a
 time in a copy of the source, runs the tests that execute its line, the cheapest first, prints who survived, and the
 share that was caught with its 95 % interval. The checkout itself is never touched. A mutant that means the same as the
-original survives by right.
+original survives by right: `equivalent_mutants.yaml` names each such change with its reason, and the sample has none.
 """
 
 import argparse
@@ -20,10 +20,13 @@ from math import sqrt
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from tests.safety.choice_of_tests import Choice, Record
 from tests.safety.mutations import ROOT, WORKERS, Copy, MutationError, _write
 
 LINKED = ("node_modules", "terraform")  # what the tests of the local cloud need beside the copy
+EQUIVALENT = Path(__file__).with_name("equivalent_mutants.yaml")
 LIMIT_S = 300  # for the tests of one mutant: one that hangs is caught, by the limit that every test has
 PLUGIN = ("-p", "tests.safety.lines_of_tests")
 _VM = "tests/vm/portable/"
@@ -84,10 +87,14 @@ class Mutant(NamedTuple):
         """The changed file."""
         return source[: self.start] + self.text.encode() + source[self.end :]
 
+    def change(self, source: bytes) -> str:
+        """What it changes, in a line, wherever that stands."""
+        before = " ".join(source[self.start : self.end].decode().split())
+        return f"{before[:70]} -> {self.text[:70]}"
+
     def described(self, source: bytes) -> str:
         """Where it is and what it changes, in a line."""
-        before = " ".join(source[self.start : self.end].decode().split())
-        return f"{self.file}:{self.line}: {before[:70]} -> {self.text[:70]}"
+        return f"{self.file}:{self.line}: {self.change(source)}"
 
 
 class Score(NamedTuple):
@@ -104,8 +111,34 @@ class Score(NamedTuple):
         return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))
 
 
+class Equivalent(NamedTuple):
+    """Mutants that mean the same as the original: a change, in lines that have a text, and why nobody can tell."""
+
+    file: str
+    line: str
+    change: str
+    why: str
+
+    def means(self, mutant: Mutant, source: bytes) -> bool:
+        """Whether a mutant of `source` is one of these."""
+        text = source.splitlines()[mutant.line - 1].decode().strip()
+        return (self.file, self.line, self.change) == (mutant.file, text, mutant.change(source))
+
+
+def equivalents() -> list[Equivalent]:
+    """Every change that is known to mean the same."""
+    files: dict[str, list[dict[str, str]]] = yaml.safe_load(EQUIVALENT.read_text())
+    return [Equivalent(file, **row) for file, rows in files.items() for row in rows]
+
+
 def mutants_of(file: str, root: Path = ROOT) -> list[Mutant]:
-    """Every mutant of a file, in the order of its text."""
+    """Every mutant of a file that means another thing, in the order of its text."""
+    source, known = (root / file).read_bytes(), [row for row in equivalents() if row.file == file]
+    return [mutant for mutant in changes_of(file, root) if not any(row.means(mutant, source) for row in known)]
+
+
+def changes_of(file: str, root: Path = ROOT) -> list[Mutant]:
+    """Every small change of a file, in the order of its text, those that mean the same too."""
     source = (root / file).read_bytes()
     starts = [0]
     for line in source.splitlines(keepends=True):
