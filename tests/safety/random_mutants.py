@@ -59,7 +59,13 @@ TESTS = {  # a safety file, and what must notice: the cheapest first, as a run e
     "compute_service/commands.py": _COMMANDS,
     "compute_service/domain/decide.py": _DECIDE,
     "compute_service/domain/constraints.py": _DECIDE,
-    "local_cloud/gate.py": (_AT_THE_GATE, f"{_CLOUD}test_gate.py", f"{_CLOUD}test_attacks.py"),
+    "local_cloud/gate.py": (
+        f"{_CLOUD}test_gate_near.py",
+        f"{_CLOUD}test_gate_ends.py",
+        _AT_THE_GATE,
+        f"{_CLOUD}test_gate.py",
+        f"{_CLOUD}test_attacks.py",
+    ),
     "local_cloud/policy.py": (f"{_CLOUD}test_policy.py", "tests/terraform/test_policy_matrix.py"),
     "local_cloud/registry.py": (f"{_CLOUD}test_registry.py", f"{_CLOUD}test_revocation.py"),
 }
