@@ -79,11 +79,13 @@ def test_each_stop_is_said_again_at_its_own_minute(bench: Bench) -> None:
     assert told == [[], ["stop_all"], [], ["close"], ["stop_all"]]
 
 
-def test_a_stop_of_another_time_is_said_at_the_first_reading(store: InMemoryStore) -> None:
-    """Nobody knows when a stop was last published that this process never sent: its gateway hears it at once."""
+def test_a_stop_that_another_process_said_is_said_again(store: InMemoryStore) -> None:
+    """Nobody knows when a stop was last published that this process never sent: its gateway hears it as it connects."""
     commands.remember_stop(store.commands, GATEWAY, None, "ana", NOON, "C1")
     repeats = commands.StopRepeats(store.commands)
     assert repeats.due(GATEWAY, NOON, is_new_connection=False) == []  # it does not know of any
+    other = commands.StopRepeats(store.commands)
+    assert [row.command_id for row in other.due(GATEWAY, NOON, is_new_connection=True)] == ["C1"]
     commands.remember_stop(store.commands, GATEWAY, "plot-1a", "ana", NOON, "C2")
     repeats.sent(commands.unanswered_stops(store.commands)[1].message, NOON)
     assert [row.command_id for row in repeats.due(GATEWAY, NOON + 1, is_new_connection=False)] == ["C1"]

@@ -37,6 +37,12 @@ def forecast(age_s: int = H, rain_mm: float = 0.0, temperature_c: float = 20.0, 
     return Forecast(AT - age_s, tuple(ForecastHour(first + n * H, rain_mm, temperature_c, wind_m_s) for n in range(48)))
 
 
+def shower(rain_mm: float) -> Forecast:
+    """All of its rain in one hour."""
+    dry = forecast()
+    return replace(dry, hours=(*dry.hours[:5], dry.hours[5]._replace(rain_mm=rain_mm), *dry.hours[6:]))
+
+
 def failed(limits: Limits = STRICT, now: Now = NOW, wish: Wish = WISH) -> dict[str, str]:
     return {finding.name: finding.why for finding in find(limits, now, wish) if not finding.passed}
 
@@ -150,7 +156,7 @@ TOO_FAR: dict[str, list[tuple[Limits, dict[str, object], Wish]]] = {  # and what
     "no_rain_now": [(Limits(), {"conditions": Conditions(rain_hour_mm=1.0)}, WISH)],
     "no_rain_ahead": [
         (STRICT, {"forecast": forecast(rain_mm=0.84)}, WISH),
-        (STRICT, {"forecast": forecast(rain_mm=1.0)}, WISH._replace(net_mm=0.7 * 24)),  # all of it would do
+        (STRICT, {"forecast": shower(2.0)}, WISH._replace(net_mm=1.4)),  # 70 % of it would just do
         (STRICT, {"forecast": forecast(rain_mm=1.0)}, WISH._replace(net_mm=0.5)),
         (STRICT, {"forecast": forecast(rain_mm=1.0)}, WISH._replace(spare_mm=0.0)),
     ],

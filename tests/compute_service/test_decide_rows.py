@@ -120,7 +120,7 @@ def test_the_balance_helps_out_for_a_stuck_probe_beside_a_dead_one() -> None:
 
 def test_a_row_says_what_it_went_by() -> None:
     """Depletions to a hundredth of a mm, flows to a thousandth of a l/min, what is left of the cap, and the run."""
-    odd = zone(area_m2=99.87654)
+    odd = zone(area_m2=99.87654, efficiency=0.7)
     decision = decide(odd, lacking(60.12345, runs=(Run(NOON - 7200, 4000),)), NOON)
     needs, cap, run = (row(decision, name) for name in ("needs_water", "within_daily_cap", "bounded_run"))
     assert (needs.value, needs.threshold) == (60.12, round(DUE_MM, 2))
@@ -130,7 +130,7 @@ def test_a_row_says_what_it_went_by() -> None:
     assert (run.value, run.threshold, decision.intent.duration_s) == (1400, 60, 1400)
     litres = 1400 * 120 * 99.87654 / 3600
     assert decision.intent.max_volume_l == round(litres * 1.5, 1)
-    assert decision.intent.depth_mm == round(litres / 99.87654 * 0.75, 2)
+    assert decision.intent.depth_mm == 32.67
     overrun = decide(odd, state(runs=(Run(NOON - 7200, 6000),)), NOON)
     assert row(overrun, "within_daily_cap").value == 0
 
