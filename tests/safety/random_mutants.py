@@ -43,8 +43,8 @@ _PROTOCOL = (
 )
 _OUTBOX = (f"{_VM}test_outbox.py", f"{_VM}test_power_cut.py", f"{_VM}test_gateway.py")
 _GATEWAY = (f"{_VM}test_gateway.py", f"{_VM}test_flow_watch.py", "tests/gateway", "tests/safety/test_strangers.py")
-_DECIDE = tuple(f"{_COMPUTE}test_{name}.py" for name in ("decide", "constraints", "service", "orders"))
-_COMMANDS = tuple(f"{_COMPUTE}test_{name}.py" for name in ("commands", "service", "identity", "orders"))
+_DECIDE = tuple(f"{_COMPUTE}test_{name}.py" for name in ("decide_rows", "constraints", "decide", "service", "orders"))
+_COMMANDS = tuple(f"{_COMPUTE}test_{name}.py" for name in ("command_rows", "commands", "service", "identity", "orders"))
 _CLOUD = "tests/local_cloud/"
 _AT_THE_GATE = "tests/safety/test_strangers_at_the_gate.py"
 TESTS = {  # a safety file, and what must notice: the cheapest first, as a run ends at the first failure
