@@ -80,6 +80,8 @@ class Outbox:
         self._drops: list[int] = []
         self._gone_counts = [0, 0]
         self._final: list[str] = []
+        account = self._journal.open()
+        self._behind = account is None  # the journal lacks something: only a snapshot brings it up to date
         self._hang_ups = 0  # with something in flight, since it last was not
         self._took_one = False  # the broker, since it last hung up at one that went alone
         self.samples_taken = 0
@@ -88,7 +90,7 @@ class Outbox:
         self.last_sample_at: int | None = None
         self.faults = 0
         self.fault = ""
-        self._recover()
+        self._recover(account)
 
     @property
     def depth(self) -> int:
@@ -285,9 +287,7 @@ class Outbox:
 
     # After a boot: records one by one, as they are written, for a board has no room to decode all of them at once.
 
-    def _recover(self) -> None:
-        account = self._journal.open()
-        self._behind = account is None  # the journal lacks something: only a snapshot brings it up to date
+    def _recover(self, account: "Any") -> None:
         if account:
             counts, self.last_sample_at, self._final = account
             self._next_number, self.samples_taken, self.dropped_messages, self.dropped_samples = counts
