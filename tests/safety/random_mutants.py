@@ -32,7 +32,10 @@ PLUGIN = ("-p", "tests.safety.lines_of_tests")
 _VM = "tests/vm/portable/"
 _COMPUTE = "tests/compute_service/"
 _VALVES = (
-    *(f"{_VM}test_{name}.py" for name in ("valves", "valves_storage", "valves_memory", "gateway")),
+    *(
+        f"{_VM}test_{name}.py"
+        for name in ("valves", "valves_storage", "valves_memory", "valves_given", "valves_answers", "gateway")
+    ),
     "tests/safety/test_explorer.py",
 )
 _PROTOCOL = (
@@ -41,7 +44,9 @@ _PROTOCOL = (
     "tests/safety/test_strangers.py",
     "tests/gateway",
 )
-_OUTBOX = (f"{_VM}test_outbox.py", f"{_VM}test_power_cut.py", f"{_VM}test_gateway.py")
+_OUTBOX = tuple(
+    f"{_VM}test_{name}.py" for name in ("store", "outbox_edges", "outbox", "poison", "power_cut", "gateway")
+)
 _GATEWAY = (f"{_VM}test_gateway.py", f"{_VM}test_flow_watch.py", "tests/gateway", "tests/safety/test_strangers.py")
 _DECIDE = tuple(f"{_COMPUTE}test_{name}.py" for name in ("decide_rows", "constraints", "decide", "service", "orders"))
 _COMMANDS = tuple(f"{_COMPUTE}test_{name}.py" for name in ("command_rows", "commands", "service", "identity", "orders"))
