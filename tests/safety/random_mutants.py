@@ -39,7 +39,9 @@ _VALVES = (
     "tests/safety/test_explorer.py",
 )
 _PROTOCOL = (
-    *(f"{_VM}test_{name}.py" for name in ("protocol", "json", "gateway")),
+    *(f"{_VM}test_{name}.py" for name in ("protocol", "message_limits", "json")),
+    "tests/vm/test_messages_in_vm.py",
+    f"{_VM}test_gateway.py",
     *(f"{_COMPUTE}test_{name}.py" for name in ("service", "identity", "mqtt")),
     "tests/safety/test_strangers.py",
     "tests/gateway",
