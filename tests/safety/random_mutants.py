@@ -42,7 +42,10 @@ _PROTOCOL = (
     "tests/gateway",
 )
 _OUTBOX = (f"{_VM}test_outbox.py", f"{_VM}test_power_cut.py", f"{_VM}test_gateway.py")
-_GATEWAY = (f"{_VM}test_gateway.py", f"{_VM}test_flow_watch.py", "tests/gateway", "tests/safety/test_strangers.py")
+_GATEWAY = (
+    *(f"{_VM}test_{name}.py" for name in ("gateway", "gateway_moments", "flow_watch", "poison", "power_cut")),
+    *("tests/gateway", "tests/safety/test_strangers.py"),
+)
 _DECIDE = tuple(f"{_COMPUTE}test_{name}.py" for name in ("decide", "constraints", "service", "orders"))
 _COMMANDS = tuple(f"{_COMPUTE}test_{name}.py" for name in ("commands", "service", "identity", "orders"))
 _CLOUD = "tests/local_cloud/"
@@ -52,7 +55,7 @@ TESTS = {  # a safety file, and what must notice: the cheapest first, as a run e
     "firmware/lib/gateway/outbox.py": _OUTBOX,
     "firmware/lib/gateway/journal.py": _OUTBOX,
     "firmware/lib/gateway/gateway.py": _GATEWAY,
-    "firmware/lib/gateway/mqtt.py": ("tests/gateway",),
+    "firmware/lib/gateway/mqtt.py": ("tests/gateway", f"{_VM}test_gateway.py", f"{_VM}test_poison.py"),
     "protocol/messages.py": _PROTOCOL,
     "protocol/topics.py": _PROTOCOL,
     "protocol/json_text.py": _PROTOCOL,

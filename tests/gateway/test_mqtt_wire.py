@@ -1,0 +1,568 @@
+"""The gateway's MQTT client, byte by byte and second by second, against a broker in memory."""
+
+import asyncio
+import struct
+from itertools import pairwise
+from typing import Any, cast
+
+import pytest
+
+from gateway.errors import MqttError, MqttPacketError, MqttRefused, MqttSilence
+from gateway.mqtt import Client, Connection
+from tests.gateway.peer import (
+    CONNECT,
+    DISCONNECT,
+    PINGREQ,
+    PUBACK,
+    PUBLISH,
+    SUBSCRIBE,
+    Constant,
+    Peer,
+    Wire,
+    client_of,
+    filters,
+    in_no_time,
+    now,
+    settle,
+    walk_of,
+)
+
+ONE_PACKET = 132 * 1024  # bytes of the longest body that is taken
+
+
+async def broken(client: Client) -> type[BaseException]:
+    """Until the connection has failed: with what."""
+    while client.last_error is None:
+        await asyncio.sleep(0.1)
+    assert not client.online
+    return type(client.last_error)
+
+
+def incoming(topic: bytes, payload: bytes, packet_id: int = 7, qos: int = 1) -> bytes:
+    """A PUBLISH as a broker sends it."""
+    body = struct.pack(">H", len(topic)) + topic + (struct.pack(">H", packet_id) if qos else b"") + payload
+    sizes = bytearray()
+    rest = len(body)
+    while rest >= 128:
+        sizes.append(rest % 128 + 128)
+        rest //= 128
+    return bytes([0x30 + 2 * qos, *sizes, rest]) + body
+
+
+def test_every_byte_of_a_session() -> None:
+    """What goes over the wire is what the standard says, from the will to the farewell; no reserved bit is set."""
+
+    async def job(client: Client, peer: Peer) -> None:
+        assert (client.online, client.connects) == (True, 1)
+        client.send("t", b"hi", lambda: None)
+        peer.say(incoming(b"a", b"go", 0x0102))
+        await settle()
+        peer.acks = False
+        client.send("t", b"again", lambda: None)
+        await settle()
+        peer.hang_up()
+        await asyncio.sleep(3)
+        await client.disconnect()
+
+    peer = walk_of(job, will=lambda: ("w", b"gone"), subscriptions=("a", "b/#"), keepalive_s=300)
+    connect = b"\x10\x16\x00\x04MQTT\x04\x0c\x01\x2c\x00\x01g\x00\x01w\x00\x04gone"
+    assert [packet.whole for packet in peer.packets if packet.kind != PINGREQ] == [
+        connect,
+        b"\x82\x0c\x00\x01\x00\x01a\x01\x00\x03b/#\x01",
+        b"\x32\x07\x00\x01t\x00\x02hi",
+        b"\x40\x02\x01\x02",
+        b"\x32\x0a\x00\x01t\x00\x03again",
+        connect,
+        b"\x82\x0c\x00\x04\x00\x01a\x01\x00\x03b/#\x01",
+        b"\x3a\x0a\x00\x01t\x00\x03again",
+        b"\xe0\x00",
+    ]
+    assert {packet.whole for packet in peer.of(PINGREQ)} == {b"\xc0\x00"}
+
+
+def test_a_client_without_will_and_filters() -> None:
+    """It asks for a session that persists, and is online with the CONNACK."""
+
+    async def job(client: Client, _peer: Peer) -> None:
+        assert client.online
+
+    [connect] = walk_of(job, keepalive_s=60).packets[:1]
+    assert connect.whole == b"\x10\x0d\x00\x04MQTT\x04\x00\x00\x3c\x00\x01g"
+
+
+@pytest.mark.parametrize(
+    ("length", "sizes"),
+    [
+        (126, b"\x7e"),
+        (127, b"\x7f"),
+        (128, b"\x80\x01"),
+        (129, b"\x81\x01"),
+        (16383, b"\xff\x7f"),
+        (16384, b"\x80\x80\x01"),
+        (ONE_PACKET, b"\x80\xa0\x08"),
+    ],
+)
+def test_a_packet_of_any_length_crosses(length: int, sizes: bytes) -> None:
+    """At each length where the number of its bytes changes, and at the greatest, both ways."""
+    heard: list[bytes] = []
+
+    async def job(client: Client, peer: Peer) -> None:
+        payload = bytes(number % 251 for number in range(length - 5))
+        client.send("t", payload, lambda: None)
+        peer.say(incoming(b"t", payload, 300))
+        await settle()
+        assert client.quiet()
+        assert heard == [payload]
+        [publish] = peer.of(PUBLISH)
+        assert publish.whole == b"\x32" + sizes + b"\x00\x01t\x00\x01" + payload
+        assert [packet.body for packet in peer.of(PUBACK)] == [b"\x01\x2c"]
+
+    walk_of(job, on_message=lambda _topic, payload: heard.append(payload))
+
+
+@pytest.mark.parametrize(("qos", "answers"), [(0, []), (1, [b"\x00\x01", b"\x00\x01", b"\xff\x00"])])
+def test_what_a_broker_may_publish(qos: int, answers: list[bytes]) -> None:
+    """A long topic, an empty payload, any id; at QoS 0 nothing is answered, at QoS 1 the id."""
+    heard: list[tuple[str, bytes]] = []
+    messages = ((b"t", b"", 1), (b"t" * 300, b"x", 1), ("ação".encode(), b"yz", 0xFF00))
+
+    async def job(client: Client, peer: Peer) -> None:
+        for topic, payload, packet_id in messages:
+            peer.say(incoming(topic, payload, packet_id, qos))
+        await settle()
+        assert client.online
+
+    peer = walk_of(job, on_message=lambda *message: heard.append(message))
+    assert heard == [(topic.decode(), payload) for topic, payload, _ in messages]
+    assert [packet.body for packet in peer.of(PUBACK)] == answers
+
+
+def test_a_message_nobody_listens_to_is_acknowledged() -> None:
+    """A client that only publishes lets a stray message go, so that it does not come for ever."""
+
+    async def job(client: Client, peer: Peer) -> None:
+        peer.say(incoming(b"t", b"x"))
+        await settle()
+        assert client.online
+        assert len(peer.of(PUBACK)) == 1
+
+    walk_of(job)
+
+
+@pytest.mark.parametrize(
+    ("packet", "why"),
+    [
+        (b"\x30\x00", "a malformed PUBLISH"),
+        (b"\x30\x01\x00", "a malformed PUBLISH"),
+        (b"\x30\x02\x00\x00", "a malformed PUBLISH"),
+        (b"\x30\x03\x00\x02t", "a malformed PUBLISH"),
+        (b"\x32\x03\x00\x01t", "a malformed PUBLISH"),
+        (b"\x32\x04\x00\x01t\x07", "a malformed PUBLISH"),
+        (b"\x32\x05\x00\x00\x00\x07x", "a malformed PUBLISH"),
+        (b"\x34\x05\x00\x01t\x00\x07", "a malformed PUBLISH"),
+        (b"\x36\x05\x00\x01t\x00\x07", "a malformed PUBLISH"),
+        (b"\x32\x05\x00\x01t\x00\x00", "a PUBLISH to no topic, or without an id"),
+        (b"\x30\x05\x00\x03a/+", "a PUBLISH to no topic, or without an id"),
+        (b"\x30\x03\x00\x01#", "a PUBLISH to no topic, or without an id"),
+        (b"\x30\x04\x00\x02a\x00", "a PUBLISH to no topic, or without an id"),
+        (b"\x30\x03\x00\x01\xff", "a topic that is not UTF-8"),
+        (b"\x40\x01\x00", "a malformed PUBACK"),
+        (b"\x40\x03\x00\x01\x00", "a malformed PUBACK"),
+        (b"\x30\x81\xa0\x08", "a packet of 135169 bytes, at most 135168 are taken"),
+        (b"\x30\xff\xff\xff\x7f", "a packet of 268435455 bytes, at most 135168 are taken"),
+        (b"\x30\xff\xff\xff\xff\x01", "a packet length of more than four bytes"),
+        (b"\x00\x00", "a packet of type 0, which a broker does not send"),
+        (b"\x50\x02\x00\x01", "a packet of type 5, which a broker does not send"),
+        (b"\xa0\x00", "a packet of type 10, which a broker does not send"),
+        (b"\xe0\x00", "a packet of type 14, which a broker does not send"),
+    ],
+)
+def test_what_a_broker_may_not_send_is_named(packet: bytes, why: str) -> None:
+    """Such a packet is neither heard nor answered: it ends the connection, which is closed, and says why."""
+
+    async def job(client: Client, peer: Peer) -> None:
+        peer.say(packet)
+        assert await broken(client) is MqttPacketError
+        assert str(client.last_error) == why
+        assert peer.of(PUBACK) == []
+        assert peer.wires[0].is_closed
+
+    walk_of(job, on_message=lambda *_: pytest.fail("it was heard"))
+
+
+@pytest.mark.parametrize(
+    ("connack", "granted", "error", "code"),
+    [
+        (b"\x90\x02\x00\x00", b"\x01", MqttPacketError, None),
+        (b"\x20\x03\x00\x00\x00", b"\x01", MqttPacketError, None),
+        (b"\x20\x01\x00", b"\x01", MqttPacketError, None),
+        (b"\x20\x02\x00\x01", b"\x01", MqttRefused, 1),
+        (b"\x20\x02\x01\x00", b"\x80\x01", MqttRefused, 128),
+        (b"\x20\x02\x00\x00", b"\x01\x80", MqttRefused, 128),
+        (b"\x20\x02\x00\x00", b"\x01\x02", MqttRefused, 2),
+        (b"\x20\x02\x00\x00", b"\x01\x01\x01", MqttPacketError, None),
+    ],
+)
+def test_who_is_not_let_in_is_not_online(connack: bytes, granted: bytes, error: type, code: int | None) -> None:
+    """Any answer but the wanted one, to the CONNECT or to any of the filters; a QoS 2 that nobody asked for is none."""
+    online: list[bool] = []
+
+    async def job(client: Client, peer: Peer) -> None:
+        assert await broken(client) is error
+        assert getattr(client.last_error, "code", None) == code
+        assert peer.wires[0].is_closed
+
+    walk_of(job, Peer(connack, granted), subscriptions=("a", "b"), on_online=lambda: online.append(True))
+    assert online == []
+
+
+def test_eight_filters_and_a_grant_at_qos_0() -> None:
+    """So many are allowed in one SUBSCRIBE; a broker that gives them less than they asked for still delivers."""
+    names = tuple("abcdefgh")
+
+    async def job(client: Client, _peer: Peer) -> None:
+        assert client.online
+
+    [subscribe] = walk_of(job, Peer(granted=b"\x00"), subscriptions=names).of(SUBSCRIBE)
+    assert list(filters(subscribe.body)) == [(name, 1) for name in names]
+
+
+# The window
+
+
+def test_the_window_is_full_and_no_fuller() -> None:
+    """Exactly so many messages are under way; the next goes when one was acknowledged, and ends with its own PUBACK."""
+
+    async def job(client: Client, peer: Peer) -> None:
+        peer.acks = False
+        waiting = [asyncio.create_task(client.publish("t", b"%d" % number)) for number in range(20)]
+        await settle()
+        assert (len(peer.of(PUBLISH)), client.in_flight, client.room) == (16, 16, 0)
+        assert not any(task.done() for task in waiting)
+        peer.say(peer.puback(peer.of(PUBLISH)[3]))
+        await settle()
+        assert [number for number, task in enumerate(waiting) if task.done()] == [3]
+        assert (len(peer.of(PUBLISH)), client.in_flight) == (17, 16)
+        peer.acks = True
+        for packet in peer.of(PUBLISH):
+            peer.say(peer.puback(packet))  # one for the second time: it belongs to nothing any more
+        await asyncio.gather(*waiting)
+        assert (client.in_flight, client.room, client.quiet()) == (0, 16, True)
+        assert [packet.body[5:] for packet in peer.of(PUBLISH)] == [b"%d" % number for number in range(20)]
+
+    walk_of(job)
+
+
+def test_ids_of_two_bytes() -> None:
+    """Hundreds of messages, each with an id of its own, and each PUBACK finds its message."""
+    acked: list[int] = []
+
+    async def job(client: Client, peer: Peer) -> None:
+        for number in range(300):
+            client.send("t", b"", lambda number=number: acked.append(number))  # type: ignore[misc]
+            if number % 50 == 0:
+                await settle()
+        await settle()
+        assert client.in_flight == 0
+        assert [packet.body[3:] for packet in peer.of(PUBLISH)] == [struct.pack(">H", n + 1) for n in range(300)]
+
+    walk_of(job)
+    assert acked == list(range(300))
+
+
+def test_a_message_that_came_before_the_connection_was_ready_goes_once() -> None:
+    """Nothing is published before the broker has answered the SUBSCRIBE, and then it goes one time."""
+
+    async def job(client: Client, peer: Peer) -> None:
+        assert not client.quiet()
+        client.send("t", b"x", lambda: None)
+        await settle()
+        assert (peer.of(PUBLISH), client.in_flight) == ([], 1)
+        peer.say(b"\x90\x03\x00\x01\x01")
+        await settle()
+        assert (len(peer.of(PUBLISH)), client.quiet()) == (1, True)
+
+    walk_of(job, Peer(granted=None), subscriptions=("a",))
+
+
+def test_quiet_is_when_nothing_is_left_to_write() -> None:
+    """A peer that does not take what is written: the client is not quiet before the last PUBACK has left."""
+
+    async def job(client: Client, peer: Peer) -> None:
+        assert client.quiet()
+        peer.wires[0].is_slow = True
+        peer.say(incoming(b"t", b""))
+        await settle()
+        assert (client.online, client.in_flight, client.quiet()) == (True, 0, False)
+        peer.wires[0].is_slow = False
+        await asyncio.sleep(2)
+        assert client.quiet()
+
+    walk_of(job)
+
+
+# A connection that does not live
+
+
+def test_a_peer_that_takes_nothing_is_left() -> None:
+    """With one packet under way and 256 in all waiting, the next one ends the connection; none is written meanwhile."""
+
+    async def whole() -> None:
+        wire = Wire(Peer())
+        wire.is_slow = True
+        link = Connection(wire.reader, cast(Any, wire))
+        living = asyncio.create_task(link.live())
+        for number in range(257):
+            await settle()
+            assert not living.done(), number
+            link.post(b"\xc0\x00")
+        with pytest.raises(MqttSilence, match="the broker does not read"):
+            await living
+        assert len(link.waiting) == 256
+
+    in_no_time(whole())
+
+
+def test_the_first_error_is_told_when_all_has_ended() -> None:
+    """`live` raises what came first, and what it ran does not outlive it."""
+    ended: list[str] = []
+
+    async def job(link: Connection) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(1)
+            ended.append("job")
+
+    async def whole() -> None:
+        wire = Wire(Peer())
+        link = Connection(wire.reader, cast(Any, wire))
+        living = asyncio.create_task(link.live(job))
+        await settle()
+        link.fail(MqttError("first"))
+        link.fail(MqttError("second"))
+        with pytest.raises(MqttError, match="first"):
+            await living
+        assert ended == ["job"]
+        await link.close()
+        assert wire.is_closed
+        assert now() < 1.5
+
+    in_no_time(whole())
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_twenty_seconds_for_a_connection_and_for_its_answer(answers: bool) -> None:
+    """A network or a broker that says nothing is given up after 20 s, each."""
+
+    async def nothing(*_address: Any, **_tls: Any) -> Any:
+        await asyncio.sleep(1000)
+
+    async def job(client: Client, _peer: Peer) -> None:
+        await asyncio.sleep(19.95)
+        assert client.last_error is None
+        assert await broken(client) is MqttSilence
+        assert now() < 20.3
+
+    walk_of(job, Peer(connack=b""), **({} if answers else {"open_connection": nothing}))
+
+
+def test_pings_keep_a_connection() -> None:
+    """One at each half of the keep-alive time; while each is answered, nothing ends."""
+
+    async def job(client: Client, _peer: Peer) -> None:
+        await asyncio.sleep(3590)
+        assert (client.online, client.connects) == (True, 1)
+
+    peer = walk_of(job, keepalive_s=60)
+    assert [round(packet.at) for packet in peer.of(PINGREQ)] == list(range(0, 3600, 30))
+
+
+@pytest.mark.parametrize("subscriptions", [(), ("a",)])
+def test_half_a_keep_alive_of_silence_ends_it(subscriptions: tuple[str, ...]) -> None:
+    """A ping without an answer, and a SUBSCRIBE without one although the pings are answered."""
+
+    async def job(client: Client, _peer: Peer) -> None:
+        await asyncio.sleep(29.9)
+        assert client.last_error is None
+        assert await broken(client) is MqttSilence
+        assert now() < 30.3
+        assert str(client.last_error) == "no answer in 30 s"
+
+    walk_of(job, Peer(granted=None, pongs=bool(subscriptions)), subscriptions=subscriptions, keepalive_s=60)
+
+
+@pytest.mark.parametrize("proof", ["puback", "pong", None])
+def test_the_waits_grow_until_a_broker_has_proved_to_be_there(proof: str | None) -> None:
+    """Up to a minute between attempts; after an answer to a message or a ping they begin anew, after a CONNACK not."""
+
+    async def job(client: Client, peer: Peer) -> None:
+        peer.is_reachable = False
+        peer.hang_up()
+        await asyncio.sleep(2 + 4 + 8 + 16 + 32 + 60 + 60 + 30)
+        peer.is_reachable, peer.pongs = True, proof == "pong"
+        await asyncio.sleep(31)
+        assert client.online
+        if proof == "puback":
+            client.send("t", b"", lambda: None)
+            await settle()
+        peer.hang_up()
+        await asyncio.sleep(100)
+
+    times = [asked[-1] for asked in walk_of(job, Peer(pongs=False), keepalive_s=6000).asked]
+    waits = [round(later - earlier) for earlier, later in pairwise(times)]
+    assert waits == [2, 4, 8, 16, 32, 60, 60, 60, 2 + 1 if proof else 60 + 1]
+
+
+def test_the_shortest_wait_is_a_second() -> None:
+    """Chance never makes it less, as AWS IoT Core allows one CONNECT a second; and closing takes no time."""
+
+    async def job(_client: Client, peer: Peer) -> None:
+        for _ in range(5):
+            peer.hang_up()
+            await asyncio.sleep(1)
+            await settle()
+
+    asked = walk_of(job, random=Constant(0.0)).asked
+    assert [round(each[-1], 3) for each in asked] == [0, 1, 2, 3, 4, 5]
+
+
+# A broker that hangs up
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+def test_a_hang_up_with_messages_under_way(forgets: bool) -> None:
+    """The owner is asked: what it takes back is gone, and makes room for what waits; else it goes again."""
+    asked: list[bool] = []
+
+    async def job(client: Client, peer: Peer) -> None:
+        peer.acks = False
+        client.send("t", b"x", lambda: None)
+        late = asyncio.create_task(client.publish("t", b"late"))
+        await settle()
+        peer.acks = True
+        peer.hang_up()
+        await asyncio.sleep(5)
+        assert late.done()
+        assert client.quiet()
+
+    def hung_up() -> bool:
+        asked.append(True)
+        return forgets
+
+    peer = walk_of(job, window=1, on_hang_up=hung_up)
+    assert asked == [True]
+    again = [] if forgets else [b"x"]
+    assert [packet.body[5:] for packet in peer.of(PUBLISH)] == [b"x", *again, b"late"]
+
+
+def test_nobody_is_online_while_the_owner_is_asked() -> None:
+    """What the owner has to say of a hang-up waits for the next connection: the old one takes nothing any more."""
+    states: list[bool] = []
+
+    clients: list[Client] = []
+
+    def hung_up() -> bool:
+        states.append(clients[0].online)
+        return False
+
+    async def job(client: Client, peer: Peer) -> None:
+        clients.append(client)
+        peer.acks = False
+        client.send("t", b"x", lambda: None)
+        await settle()
+        peer.hang_up()
+        await settle()
+
+    walk_of(job, on_hang_up=hung_up)
+    assert states == [False]
+
+
+def test_a_hang_up_that_no_message_can_have_caused_is_not_asked_about() -> None:
+    """With nothing under way, or before the client was online: the broker has not seen a message of this connection."""
+    asked: list[bool] = []
+
+    async def job(client: Client, peer: Peer) -> None:
+        peer.hang_up()
+        await settle()
+        peer.granted = None
+        client.send("t", b"x", lambda: None)
+        for _ in range(3):
+            await asyncio.sleep(65)
+            peer.hang_up()
+        await settle()
+        assert client.connects >= 3
+        assert client.in_flight == 1
+
+    walk_of(job, subscriptions=("a",), on_hang_up=lambda: asked.append(True))
+    assert asked == []
+
+
+def test_a_message_outlives_hang_ups_that_nobody_asks_about() -> None:
+    """Without an owner to ask, a message goes again with every connection until it is acknowledged."""
+
+    async def job(client: Client, peer: Peer) -> None:
+        peer.acks = False
+        sending = asyncio.create_task(client.publish("t", b"x"))
+        for _ in range(3):
+            await settle()
+            peer.hang_up()
+            await asyncio.sleep(10)
+        peer.acks = True
+        peer.hang_up()
+        await asyncio.sleep(60)
+        assert sending.done()
+
+    assert [packet.head for packet in walk_of(job).of(PUBLISH)] == [0x32, 0x3A, 0x3A, 0x3A, 0x3A]
+
+
+# The farewell
+
+
+def test_a_farewell_takes_no_longer_than_it_must() -> None:
+    """The DISCONNECT is the last that the broker hears, and `run` ends at once."""
+
+    async def whole() -> None:
+        peer = Peer()
+        client = client_of(peer)
+        running = asyncio.create_task(client.run())
+        await settle()
+        client.send("t", b"x", lambda: None)
+        await client.disconnect()
+        await running
+        assert now() < 0.5
+        assert [packet.kind for packet in peer.packets] == [CONNECT, PINGREQ, PUBLISH, DISCONNECT]
+        assert (client.online, peer.wires[0].is_closed) == (False, True)
+
+    in_no_time(whole())
+
+
+def test_a_farewell_ends_when_its_connection_does() -> None:
+    """Who leaves over a connection that takes nothing, and then breaks, does not wait for ever."""
+
+    async def whole() -> None:
+        peer = Peer()
+        client = client_of(peer)
+        running = asyncio.create_task(client.run())
+        await settle()
+        peer.wires[0].is_slow = True
+        leaving = asyncio.create_task(client.disconnect())
+        await asyncio.sleep(5)
+        assert not leaving.done()
+        peer.hang_up()
+        await asyncio.sleep(0.1)
+        assert leaving.done()
+        await running
+        assert len(peer.asked) == 1
+
+    in_no_time(whole())
+
+
+@pytest.mark.parametrize("context", [None, "a context"])
+def test_a_name_in_the_certificate_is_looked_for_with_tls_only(context: Any) -> None:
+    """The board's own way to a connection is asked with address, TLS, and the name that the broker must prove."""
+
+    async def job(client: Client, _peer: Peer) -> None:
+        assert client.online
+
+    assert walk_of(job, ssl_context=context).asked == [("broker", 8883, context, context and "name", 0)]
