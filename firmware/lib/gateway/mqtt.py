@@ -45,7 +45,6 @@ class Connection:
         self._break = asyncio.Event()
         self._error: BaseException = MqttError("closed")
         self.waiting: list[bytes] = []
-        self.heard = True
 
     def post(self, packet: bytes) -> None:
         """Queue a packet to be written."""

@@ -315,6 +315,31 @@ class TheEnd(GatewayTestCase):
         await bench.stop()
         self.assertEqual([kind for kind, _ in bench.broker.published], ["status"] * 2)
 
+    async def test_a_stop_waits_for_a_slow_broker(self):
+        """What the window has no room for is not left behind: it goes when the broker has taken what was before."""
+        bench, packet_ids = seldom(sample_interval_s=900, window=1), []
+        bench.board.read = lambda: [(f"soil-{n}", "plot-1a", {"vwc": 0.2}) for n in range(3)]
+        await bench.start()
+        await bench.clock.advance(900)
+        take = bench.broker.take
+
+        def hear(wire, head, body):
+            if head >> 4 == 3:
+                size = body[0] << 8 | body[1]
+                packet_ids.append(body[2 + size : 4 + size])
+            take(wire, head, body)
+
+        bench.broker.take, bench.broker.acking = hear, False
+        stopping = asyncio.create_task(bench.gateway.stop(60))
+        await asyncio.sleep(0.05)
+        self.assertEqual((len(packet_ids), stopping.done()), (1, False))
+        bench.broker.acking = True
+        bench.broker.wire.feed(b"\x40\x02" + packet_ids[0])
+        await stopping
+        await bench.task
+        kinds = [kind for kind, _ in bench.broker.published]
+        self.assertEqual(sorted(kinds), ["reading"] * 3 + ["status"] * 2)
+
     async def test_the_valves_do_not_wait_for_the_broker(self):
         """A stop that nobody hears closes them first, takes no more samples, and gives up in time."""
         bench = Bench()
