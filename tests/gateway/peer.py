@@ -177,6 +177,15 @@ def client_of(peer: Peer, **more: Any) -> Client:
     return Client("g", ("broker", 8883, "name"), **more)
 
 
+async def broken(client: Client) -> type:
+    """Until the connection has failed: with what."""
+    for _ in range(300):
+        if client.last_error is None:
+            await asyncio.sleep(0.1)
+    assert not client.online
+    return type(client.last_error)
+
+
 Job = Callable[[Client, Peer], Coroutine[Any, Any, None]]
 
 

@@ -377,6 +377,21 @@ class TheEnd(GatewayTestCase):
 
 
 class Commands(GatewayTestCase):
+    async def test_an_ack_that_a_power_cut_left_unsaid_is_said(self):
+        """The supervisor has written it down, the outbox has not: the next boot sends it."""
+        bench = seldom()
+        await bench.start()
+        bench.command(duration_s=60)
+        await settle()
+        bench.store.cut = (len(bench.store.writes) + 1, 0)
+        await bench.clock.advance(60)
+        await bench.lose_power()
+        self.assertEqual([ack["state"] for ack in bench.broker.of("ack")], ["started"])
+        self.assertEqual([name[:6] for _, name, _ in bench.store.writes[-2:]], ["valves", "outbox"])
+        await bench.start()
+        self.assertEqual([ack["state"] for ack in bench.broker.of("ack")][-1], "done")
+        await bench.stop()
+
     async def test_a_valve_that_is_stuck_at_boot_is_tried_again(self):
         """Every second, from the first on, whatever else there is to do."""
         bench, tries = Bench(), []
