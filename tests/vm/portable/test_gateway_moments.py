@@ -406,12 +406,15 @@ class Commands(GatewayTestCase):
         raise ValveError("jammed")
 
     async def test_a_group_opens_a_zone_of_its_own(self):
-        """A group's command for a zone that is ours is ours."""
+        """A group's command for a zone that is ours is ours; a command of our own for another zone is refused."""
         bench = Bench()
         await bench.start()
         bench.command(device_id="all")
         await settle()
         self.assertEqual(bench.board.moves, [True])
+        bench.command(packet_id=8, command_id="c2", zone_id="plot-9z")  # to itself: a mistake, and answered as one
+        await settle()
+        self.assertEqual([ack["code"] for ack in bench.broker.of("ack")], ["ok", "unknown_zone"])
         await bench.stop()
 
     async def test_a_deadline_that_has_passed_is_met_at_once(self):
