@@ -50,8 +50,8 @@ _GATEWAY = (
     *(f"{_VM}test_{name}.py" for name in ("gateway", "gateway_moments", "flow_watch", "poison")),
     *("tests/gateway/test_end.py", "tests/safety/test_strangers.py"),
 )
-_DECIDE = tuple(f"{_COMPUTE}test_{name}.py" for name in ("decide", "constraints", "service", "orders"))
-_COMMANDS = tuple(f"{_COMPUTE}test_{name}.py" for name in ("commands", "service", "identity", "orders"))
+_DECIDE = tuple(f"{_COMPUTE}test_{name}.py" for name in ("decide_rows", "constraints", "decide", "service", "orders"))
+_COMMANDS = tuple(f"{_COMPUTE}test_{name}.py" for name in ("command_rows", "commands", "service", "identity", "orders"))
 _CLOUD = "tests/local_cloud/"
 _AT_THE_GATE = "tests/safety/test_strangers_at_the_gate.py"
 TESTS = {  # a safety file, and what must notice: the cheapest first, as a run ends at the first failure
@@ -66,7 +66,13 @@ TESTS = {  # a safety file, and what must notice: the cheapest first, as a run e
     "compute_service/commands.py": _COMMANDS,
     "compute_service/domain/decide.py": _DECIDE,
     "compute_service/domain/constraints.py": _DECIDE,
-    "local_cloud/gate.py": (_AT_THE_GATE, f"{_CLOUD}test_gate.py", f"{_CLOUD}test_attacks.py"),
+    "local_cloud/gate.py": (
+        f"{_CLOUD}test_gate_near.py",
+        f"{_CLOUD}test_gate_ends.py",
+        _AT_THE_GATE,
+        f"{_CLOUD}test_gate.py",
+        f"{_CLOUD}test_attacks.py",
+    ),
     "local_cloud/policy.py": (f"{_CLOUD}test_policy.py", "tests/terraform/test_policy_matrix.py"),
     "local_cloud/registry.py": (f"{_CLOUD}test_registry.py", f"{_CLOUD}test_revocation.py"),
 }
