@@ -199,12 +199,12 @@ def test_what_a_broker_may_not_send_is_named(packet: bytes, why: str) -> None:
         (b"\x20\x02\x00\x01", b"\x01", MqttRefused, 1),
         (b"\x20\x02\x01\x00", b"\x80\x01", MqttRefused, 128),
         (b"\x20\x02\x00\x00", b"\x01\x80", MqttRefused, 128),
-        (b"\x20\x02\x00\x00", b"\x01\x02", MqttRefused, 2),
+        (b"\x20\x02\x00\x00", b"\x01\x03", MqttRefused, 3),
         (b"\x20\x02\x00\x00", b"\x01\x01\x01", MqttPacketError, None),
     ],
 )
 def test_who_is_not_let_in_is_not_online(connack: bytes, granted: bytes, error: type, code: int | None) -> None:
-    """Any answer but the wanted one, to the CONNECT or to any of the filters; a QoS 2 that nobody asked for is none."""
+    """Any answer but the wanted one, to the CONNECT or to any of the filters."""
     online: list[bool] = []
 
     async def job(client: Client, peer: Peer) -> None:
@@ -216,14 +216,15 @@ def test_who_is_not_let_in_is_not_online(connack: bytes, granted: bytes, error: 
     assert online == []
 
 
-def test_eight_filters_and_a_grant_at_qos_0() -> None:
-    """So many are allowed in one SUBSCRIBE; a broker that gives them less than they asked for still delivers."""
+@pytest.mark.parametrize("granted", [b"\x00", b"\x01", b"\x02"])
+def test_eight_filters_and_a_grant_at_any_qos(granted: bytes) -> None:
+    """So many are allowed in one SUBSCRIBE; a broker that gives them less or more than they asked for delivers."""
     names = tuple("abcdefgh")
 
     async def job(client: Client, _peer: Peer) -> None:
         assert client.online
 
-    [subscribe] = walk_of(job, Peer(granted=b"\x00"), subscriptions=names).of(SUBSCRIBE)
+    [subscribe] = walk_of(job, Peer(granted=granted), subscriptions=names).of(SUBSCRIBE)
     assert list(filters(subscribe.body)) == [(name, 1) for name in names]
 
 

@@ -313,7 +313,7 @@ class Client:
         if len(body) != 2 + len(self._subscriptions):
             raise MqttPacketError("a SUBACK without an answer to each filter")
         for code in body[2:]:
-            if code > 1:
+            if code > 2:
                 raise MqttRefused("SUBSCRIBE", code)
         self._go_online(link)
 
