@@ -24,9 +24,9 @@ def test_portable_tests_pass_on_micropython() -> None:
         text=True,
     )
     assert done.returncode == 0, done.stdout
-    assert f"{_written()} tests ran, 0 failed" in done.stdout, done.stdout
+    assert f"{written()} tests ran, 0 failed" in done.stdout, done.stdout
 
 
-def _written() -> int:
+def written() -> int:
     files = (ROOT / "tests" / "vm" / "portable").glob("test_*.py")
     return sum(len(re.findall(r"^    (?:async )?def test_", file.read_text(), re.MULTILINE)) for file in files)
