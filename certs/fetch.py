@@ -122,5 +122,7 @@ def _read_root(path: Path) -> x509.Certificate:
 def _refusals() -> Iterator[None]:
     try:
         yield
+    except KeyError as error:  # botocore takes an answer that was cut off on its way for an empty one
+        raise AwsRefusedError(f"an answer without {error}") from error
     except (BotoCoreError, ClientError) as error:
         raise AwsRefusedError(str(error).rstrip(".")) from error

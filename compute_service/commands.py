@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LIFE_S = 300  # a gateway that hears an open later than this rejects it
 ACK_GRACE_S = 120  # how long an ack may be on its way
-NEVER = 2**40  # when a stop is given up: only an ack ends it, or a person who resumes
+NEVER = 2**40  # no clock shows it: when a stop is given up, as only an ack ends it, or a person who resumes
 MOST_EPOCH = 2**52  # no count of commands reaches it, and as many more fit into a message's epoch
 STOP_AGAIN_S = 60  # a gateway that is heard and has not answered a stop is told again
 
@@ -60,7 +60,7 @@ _B32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 def ulid(now: int, entropy: bytes) -> str:
     """A ULID: 26 characters that sort by time (48 bits of milliseconds), then 80 random bits."""
     number = (now * 1000) << 80 | int.from_bytes(entropy[:10], "big")
-    return "".join(_B32[number >> shift & 31] for shift in range(125, -1, -5))
+    return "".join(_B32[number >> shift & 31] for shift in range(125, -5, -5))
 
 
 def remember(log: CommandLog, zone: Zone, decision: Decision, decision_id: str, command_id: str) -> "Command | None":
@@ -133,13 +133,12 @@ class StopRepeats:
 
     def due(self, gateway_id: str, now: int, is_new_connection: bool) -> list[CommandRow]:
         """Those to publish now, for a gateway that is heard."""
-        said_at = self._said_at.get(gateway_id, {})
-        is_time = any(not 0 <= now - at < STOP_AGAIN_S for at in said_at.values())
-        if not (is_new_connection or is_time):
+        before = self._said_at.get(gateway_id, {})
+        if not (is_new_connection or before):
             return []
         stops = unanswered_stops(self._log, gateway_id)
-        self._said_at[gateway_id] = {row.command_id: said_at.get(row.command_id, 0) for row in stops}
-        again = [row for row in stops if not 0 <= now - said_at.get(row.command_id, 0) < STOP_AGAIN_S]
+        said_at = self._said_at[gateway_id] = {row.command_id: before.get(row.command_id, NEVER) for row in stops}
+        again = [row for row in stops if not 0 <= now - said_at[row.command_id] < STOP_AGAIN_S]
         return stops if is_new_connection else again
 
 
@@ -163,7 +162,7 @@ def on_puback(log: CommandLog, command_id: str) -> None:
     """The broker has the command."""
     command = log.get(command_id)
     if command and "puback" in TRANSITIONS.get(command.state, {}):
-        log.move(command_id, "sent", None, give_up_at=_give_up_at(command, "sent", 0))
+        log.move(command_id, "sent", None, give_up_at=_give_up_at(command))
 
 
 def acknowledge(log: CommandLog, zones: ZoneMemory, command: CommandRow, ack: "Ack", now: int) -> bool:
@@ -177,20 +176,23 @@ def acknowledge(log: CommandLog, zones: ZoneMemory, command: CommandRow, ack: "A
         if opens(command):
             _settle(log, zones, command, ack, now)
     else:
-        log.move(command.command_id, state, ack["code"], give_up_at=_give_up_at(command, state, now))
+        started_at = now if state == "started" else None
+        log.move(command.command_id, state, ack["code"], give_up_at=_give_up_at(command, started_at))
     return True
 
 
-def _give_up_at(command: CommandRow, state: str, now: int) -> int:
+def _give_up_at(command: CommandRow, started_at: int | None = None) -> int:
     if not opens(command):
         return NEVER
-    last_moment = now + _bound_s(command) if state == "started" else command.message["expires_at"]
-    return int(last_moment) + ACK_GRACE_S
+    last_moment = command.message["expires_at"] if started_at is None else started_at + _bound_s(command)
+    return last_moment + ACK_GRACE_S
 
 
 def _bound_s(command: CommandRow) -> int:
-    """How long a command lets its valve stand open; 0 for one that opens none."""
-    return command.message.get("duration_s") or 0
+    """How long a command that opens a valve lets it stand open."""
+    bound_s = command.message["duration_s"]
+    assert bound_s is not None
+    return bound_s
 
 
 def _zone_of(command: CommandRow) -> str:

@@ -35,7 +35,6 @@ FILTERS_PER_SUBSCRIBE = 8
 
 _PACKET_BYTES = PAYLOAD_BYTES + 1024
 _CHUNK_BYTES = 64 * 1024
-_FAREWELL_S = 2.0
 
 OnPublish = Callable[[str, str, bytes], None]
 Record = Callable[["Refusal"], None]
@@ -81,6 +80,7 @@ class Gate:
         on_publish: OnPublish = lambda _client_id, _topic, _payload: None,
         connect_limit_s: float = 10.0,
         check_every_s: float = 0.75,
+        farewell_s: float = 2.0,
     ) -> None:
         self.registry = registry
         self.on_publish = on_publish
@@ -89,7 +89,7 @@ class Gate:
         self.failed = asyncio.Event()
         self.failure: LocalCloudError | None = None
         self._broker_port, self._tls, self._now, self._record = broker_port, tls, now, record
-        self._connect_limit_s, self._check_every_s = connect_limit_s, check_every_s
+        self._connect_limit_s, self._check_every_s, self.farewell_s = connect_limit_s, check_every_s, farewell_s
         self._sessions: dict[str, _Session] = {}
         self._open: dict[asyncio.StreamWriter, asyncio.Task[Any]] = {}
 
@@ -102,11 +102,12 @@ class Gate:
                 port,
                 ssl=self._tls,
                 ssl_handshake_timeout=self._connect_limit_s,
-                ssl_shutdown_timeout=_FAREWELL_S,
+                ssl_shutdown_timeout=self.farewell_s,
             )
         except (OSError, OverflowError) as error:
             # asyncio wraps the reason in a text of its own, except where there is no error number
-            why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+            number = getattr(error, "errno", None)
+            why = os.strerror(number) if number else str(error)
             raise GateError(f"cannot listen on {host}:{port}: {why}; choose another port") from error
         self._watch = asyncio.create_task(self._watch_registry())
         bound: int = self._server.sockets[0].getsockname()[1]
@@ -158,6 +159,9 @@ class Gate:
         self.failed.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._server.is_serving():  # stopped during this client's handshake
+            writer.transport.abort()
+            return
         task = asyncio.current_task()
         assert task is not None
         self._open[writer] = task
@@ -229,8 +233,8 @@ class _Session:
         self._taken = False  # the broker said yes to the CONNECT
         self._leaving = asyncio.Event()
         self._requests: dict[
-            int, list[tuple[str, int]]
-        ] = {}  # SUBSCRIBE and UNSUBSCRIBE without an answer, by packet id
+            int, list[str]
+        ] = {}  # filters of SUBSCRIBE and UNSUBSCRIBE without an answer, by packet id
         self._up_handlers: Mapping[int, Callable[[Packet], None]] = {
             packets.PUBLISH: self._judge_publish,
             packets.PUBACK: lambda packet: self._flight.settle(self._id, packets.read_packet_id(packet)),
@@ -263,36 +267,32 @@ class _Session:
         leaving = asyncio.create_task(self._leaving.wait())
         try:
             await asyncio.wait((up, down, leaving), return_when=asyncio.FIRST_COMPLETED)
-            await self._part(up, down)
+            await self._part(down)
         finally:
             for task in (leaving, up, down):
                 task.cancel()
-            await asyncio.gather(leaving, up, down, return_exceptions=True)
-            self._broker.writer.close()
-            with suppress(OSError):
-                await self._broker.writer.wait_closed()
+            ends = await asyncio.gather(up, down, leaving, return_exceptions=True)
+            self._broker.writer.close()  # not waited for: a broker that reads nothing more would hold us for ever
             self._flight.leave(self._id, self._clean)
-        for task in (up, down):
-            if not task.cancelled() and (error := task.exception()) is not None:
-                raise error
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
 
-    async def _part(self, up: asyncio.Task[None], down: asyncio.Task[None]) -> None:
+    async def _part(self, down: asyncio.Task[None]) -> None:
         """Close both sides so that the broker has handled everything, its will included, when this returns."""
         self._leaving.set()
-        up.cancel()
-        await asyncio.wait((up,))
         self._client.writer.close()
         if self._taken and self._will is not None:
             self._announce_will(self._will, expected=not down.done())
         with suppress(OSError):
             # Half a close: what we sent is still read, and the broker's own end tells that it has seen ours.
             self._broker.writer.write_eof()
-        await asyncio.wait((down,), timeout=_FAREWELL_S)
+        await asyncio.wait((down,), timeout=self._gate.farewell_s)
 
     async def _relay_up(self, early: list[Packet], splitter: Splitter) -> None:
         try:
             self._pass_up(early)
-            while not self._leaving.is_set() and (data := await self._client.reader.read(_CHUNK_BYTES)):
+            while (data := await self._client.reader.read(_CHUNK_BYTES)) and not self._leaving.is_set():
                 self._pass_up(splitter.feed(data))
                 await self._broker.writer.drain()
         except PacketError as error:
@@ -360,11 +360,11 @@ class _Session:
             _check_topic("subscribe", topic_filter, packets.share_of(topic_filter)[1])
             if not self._policy.allows("iot:Subscribe", topic_filter):
                 raise _RefusedError(f"subscribe {topic_filter}", "not allowed by its policy")
-        self._requests[packet_id] = filters
+        self._requests[packet_id] = [topic_filter for topic_filter, _ in filters]
 
     def _note_unsubscribe(self, packet: Packet) -> None:
         packet_id, filters = packets.read_unsubscribe(packet)
-        self._requests[packet_id] = [(topic_filter, 0) for topic_filter in filters]
+        self._requests[packet_id] = filters
 
     def _take_leave(self, _packet: Packet) -> None:
         self._will = None
@@ -374,7 +374,7 @@ class _Session:
         session_present, code = packets.read_connack(packet)
         if code == 0:
             self._taken = True
-            self._flight.resume(self._id, session_present and not self._clean)
+            self._flight.resume(self._id, session_present)
         return packet.raw
 
     def _on_puback(self, packet: Packet) -> bytes:
@@ -383,14 +383,13 @@ class _Session:
 
     def _on_suback(self, packet: Packet) -> bytes:
         filters = self._requests.pop(packets.read_packet_id(packet), [])
-        for (topic_filter, _), grant in zip(filters, packet.body[2:], strict=False):
+        for topic_filter, grant in zip(filters, packet.body[2:], strict=False):
             if grant != packets.FAILURE:
                 self._flight.subscribe(self._id, topic_filter, grant)
         return packet.raw
 
     def _on_unsuback(self, packet: Packet) -> bytes:
-        filters = self._requests.pop(packets.read_packet_id(packet), [])
-        self._flight.unsubscribe(self._id, [topic_filter for topic_filter, _ in filters])
+        self._flight.unsubscribe(self._id, self._requests.pop(packets.read_packet_id(packet), []))
         return packet.raw
 
     def _judge_delivery(self, packet: Packet) -> bytes:
@@ -399,7 +398,7 @@ class _Session:
         if self._policy.allows("iot:Receive", publish.topic):
             return packet.raw
         self._gate.refuse(self.peer.thing, f"receive {publish.topic}", "not allowed by its policy")
-        if publish.packet_id:
+        if publish.packet_id and not self._leaving.is_set():  # else nothing more may be written to the broker
             self._flight.settle(self._id, publish.packet_id)
             self._broker.writer.write(packets.puback(publish.packet_id))
         return b""

@@ -11,7 +11,7 @@ import logging
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ class Registration:
     arn: str
     fingerprint: str  # SHA-256 of the DER, in hex
     things: frozenset[str]
-    policies: Mapping[str, Policy] = field(repr=False)  # by thing
+    policies: Mapping[str, Policy]  # by thing
 
 
 class Registry:
@@ -61,8 +61,8 @@ class Registry:
             entries = {
                 c["certificateId"]: self._entry(c["certificateId"], c["certificateArn"], document) for c in certificates
             }
+            inactive = {c["certificateId"] for c in certificates if c["status"] != "ACTIVE"}
         self._entries = {name: entry for name, entry in entries.items() if entry is not None}
-        inactive = {c["certificateId"] for c in certificates if c["status"] != "ACTIVE"}
         revoked = {self._entries[name].fingerprint for name in inactive & self._entries.keys()}
         self._active = {e.fingerprint: e for e in self._entries.values() if e.fingerprint not in revoked}
 
@@ -71,8 +71,7 @@ class Registry:
 
         The API can hold one certificate twice; then every entry must be ACTIVE, so that revoking any of them counts.
         """
-        entry = self._active.get(fingerprint)
-        return None if entry is None or (self._revoked / f"{fingerprint}.pem").exists() else entry
+        return None if (self._revoked / f"{fingerprint}.pem").exists() else self._active.get(fingerprint)
 
     def things(self) -> list[str]:
         """The names that an ACTIVE certificate may connect as."""
@@ -108,8 +107,8 @@ class Registry:
             log.warning("registry: certificate %s is no PEM; nobody can connect with it", certificate_id)
             return None
         things = frozenset(self._iot.list_principal_things(principal=arn)["things"])
-        documents = [document(policy["policyName"]) for policy in self._attached(arn)]
         try:
+            documents = [document(policy["policyName"]) for policy in self._attached(arn)]
             policies = {thing: Policy(documents, thing, arn.rsplit(":", 1)[0]) for thing in things}
         except PolicyError as error:
             log.warning("registry: certificate %s: %s; nobody can connect with it", certificate_id, error)
@@ -120,7 +119,11 @@ class Registry:
         return self._iot.list_attached_policies(target=arn)["policies"]
 
     def _document(self, name: str) -> Any:
-        return json.loads(self._iot.get_policy(policyName=name)["policyDocument"])
+        text = self._iot.get_policy(policyName=name)["policyDocument"]
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise PolicyError(f"policy {name}: {error}") from error
 
     def _put_policy(self, name: str, document: str) -> None:
         with suppress(self._iot.exceptions.ResourceAlreadyExistsException):
@@ -170,3 +173,5 @@ def _translated() -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError) as error:
         raise RegistryError(f"AWS IoT API: {error}") from error
+    except KeyError as error:  # botocore takes an answer that was cut off on its way for an empty one
+        raise RegistryError(f"AWS IoT API: an answer without {error}") from error

@@ -26,17 +26,14 @@ def loads(data):
 
 def _joined(text):
     """The same JSON with whole characters in place of escaped halves, of which MicroPython's reader makes two."""
-    parts, begin, at = [], 0, text.find("\\u")
-    at = text.find("\\") if at >= 0 else at
-    while at >= 0:
-        step = 2
-        high = int(text[at + 2 : at + 6], 16) if text[at + 1] == "u" else 0
-        if high >> 10 == 54:
-            low = int(text[at + 8 : at + 12], 16)
+    parts, begin, at = [], 0, text.find("\\")
+    while at != -1:
+        end = at + 2
+        if text[at + 1] == "u" and int(text[end : at + 6], 16) >> 10 == 54:
+            high, low = int(text[end : at + 6], 16), int(text[at + 8 : at + 12], 16)
             parts += [text[begin:at], chr(65536 + ((high & 1023) << 10) + (low & 1023))]
-            step = 12
-            begin = at + 12
-        at = text.find("\\", at + step)
+            begin = end = at + 12
+        at = text.find("\\", end)
     return "".join(parts) + text[begin:]
 
 
@@ -84,7 +81,7 @@ def _inside(data, at, depth):
         if names is not None:
             begin = _space(data, at)
             at = _string(data, begin)
-            name = json.loads(data[begin:at].decode())
+            name = json.loads(_joined(data[begin:at].decode()))
             if name in names:
                 _fail(begin)
             names.add(name)
@@ -160,8 +157,6 @@ def _number(data, at):
         at, is_int = _digits(data, at + 1), False
     if data[at] in b"eE":
         at, is_int = _digits(data, at + 2 if data[at + 1] in b"+-" else at + 1), False
-    if at - begin > MOST_DIGITS:
-        _fail(begin)
     (_int if is_int else _float)(data[begin:at].decode())
     return at
 
@@ -176,17 +171,21 @@ def _digits(data, at):
 
 
 def _int(text):
-    number = int(text) if len(text) <= MOST_DIGITS else MOST_INT + 1
+    number = int(text[:MOST_DIGITS])  # what is longer is too much even so
     if not -MOST_INT <= number <= MOST_INT:
-        raise ValueError("an integer that readers take for different ones: %s..." % text[:20])
+        _differs(text)
     return number
 
 
 def _float(text):
     number = float(text)
     if len(text) > MOST_DIGITS or not -MOST_FLOAT < number < MOST_FLOAT:
-        raise ValueError("a number that readers take for different ones: %s..." % text[:20])
+        _differs(text)
     return number
+
+
+def _differs(text):
+    raise ValueError("a number that readers take for different ones: %s" % text[:MOST_DIGITS])
 
 
 def _no_number(text):

@@ -67,7 +67,7 @@ def _is_int(value):
 
 
 def _is_number(value):
-    return _is_int(value) or (isinstance(value, float) and value - value == 0.0)  # neither NaN nor infinite
+    return _is_int(value) or isinstance(value, float)
 
 
 def _integer(value, limits):
@@ -137,8 +137,8 @@ def _samples(value, most):
 
 
 def _outliers(value, limits):
-    if not isinstance(value, dict) or not value or len(value) > 64:
-        return "want an object of at most %d entries, got %s" % (64, _short(value))
+    if not isinstance(value, dict) or not value:
+        return "want an object with an outlier or more, got %s" % _short(value)
     for name in value:
         least, most = QUANTITIES.get(name, limits)
         why = _number(value[name], limits)

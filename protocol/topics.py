@@ -21,14 +21,13 @@ def is_word(text):
 
 def is_sensor_id(text):
     """True if `text` is `<gateway_id>.<sensor>`, both words."""
-    dot = text.find(".") if isinstance(text, str) else -1
+    dot = text.find(".") if isinstance(text, str) else 0
     return dot > 0 and is_word(text[:dot]) and is_word(text[dot + 1 :])
 
 
 def gateway_of(sensor_id):
     """The gateway that owns a sensor: what stands before the dot."""
-    dot = sensor_id.find(".")
-    return sensor_id[:dot] if dot >= 0 else sensor_id
+    return sensor_id.split(".")[0]
 
 
 def _checked(is_good, identifier, template):

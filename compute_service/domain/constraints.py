@@ -135,7 +135,7 @@ def _budget(name: str, period: str, budget_l: float | None, used_l: float, wish:
     if budget_l is None:
         return Check(name, None, None, True)
     rest_l = max(budget_l - used_l, 0.0)
-    least_l = wish.litres * min(1.0, MIN_RUN_S / wish.duration_s) if wish.duration_s else 0.0
+    least_l = wish.litres * (MIN_RUN_S / max(wish.duration_s, MIN_RUN_S))
     if rest_l >= max(least_l, 1.0):
         return Check(name, rest_l, budget_l, True)
     return Check(name, rest_l, budget_l, False, f"{rest_l:.0f} l of the {period} budget of {budget_l:.0f} l is left")

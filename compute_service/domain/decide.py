@@ -32,6 +32,7 @@ BY_BALANCE_S = 10 * DAY_S  # so long the balance goes on alone while every probe
 REFILL_S = DAY_S  # a refill that is not complete by then is given up
 REST_SHARE, REST_MM = 0.2, 2.0  # a smaller rest of a refill is within what a belief is wrong by
 LOOK_AHEAD_H = 14 * 24
+LEAST_MM_H = 1e-9  # of a field that takes nothing: what it has lasts
 ADVICE = "advice"  # the mode of a zone whose decisions never command
 DIGITS = 3  # of the numbers in a receipt
 
@@ -182,7 +183,7 @@ def _case(  # noqa: PLR0913, PLR0917  # all that a decision goes by
     left_today_s = _left_today_s(zone, state, now)
     plan = _plan(zone, model, now)
     if manual:
-        plan = replace(plan, cycle_s=_manual_s(zone, manual), soak_s=0)
+        plan = replace(plan, cycle_s=_manual_s(zone, manual))
         plan = replace(plan, wish=_wish(zone, plan.net_mm, plan.cycle_s, plan.wish.spare_mm))
     bounds_s = (zone.max_run_s, left_today_s, max(plan.cycle_s, MIN_RUN_S))
     limits = replace(zone.limits, hours=()) if manual else zone.limits
@@ -201,11 +202,12 @@ def _case(  # noqa: PLR0913, PLR0917  # all that a decision goes by
 
 def _manual_s(zone: Zone, manual: ManualRun) -> int:
     """How long a person's run may take: litres may come slower than they should."""
-    seconds = manual.duration_s
-    if manual.volume_l is not None:
-        by_litres = math.ceil(manual.volume_l / zone.flow_l_min * 60 * VOLUME_MARGIN)
-        seconds = by_litres if seconds is None else min(seconds, by_litres)
-    return min(seconds or 0, zone.max_run_s)
+    bounds_s = (
+        zone.max_run_s,
+        manual.duration_s,
+        None if manual.volume_l is None else math.ceil(manual.volume_l / zone.flow_l_min * 60 * VOLUME_MARGIN),
+    )
+    return min(bound_s for bound_s in bounds_s if bound_s is not None)
 
 
 def _wish(zone: Zone, net_mm: float, seconds: int, spare_mm: float) -> Wish:
@@ -222,7 +224,8 @@ def _plan(zone: Zone, model: ZoneModel, now: int) -> _Plan:
     spare_mm = aim.due_mm + strategy.demand_mm(account) - depletion_mm
     if rest and now - rest.begun_at < REFILL_S:
         aim, begun_at = Aim(rest.left_mm + rest.least_mm, rest.left_mm), rest.begun_at
-    missing_mm, cycle_s, soak_s = 0.0, 0, 0
+    missing_mm = 0.0
+    cycle_s = soak_s = 0
     if depletion_mm > aim.due_mm and day >= 0:
         missing_mm = depletion_mm - aim.left_mm
         cycle = refill(place.emitters, missing_mm).cycles[0]
@@ -421,10 +424,8 @@ def _receipt(case: _Case) -> dict[str, Any]:
 
 def _next_water_h(account: Account, spare_mm: float) -> float:
     """Hours until so much is gone, at the last day's pace; no farther than one can look ahead."""
-    an_hour_mm = strategy.demand_mm(account) / 24
-    if an_hour_mm * LOOK_AHEAD_H <= spare_mm:
-        return LOOK_AHEAD_H
-    return max(spare_mm, 0.0) / an_hour_mm if an_hour_mm else 0.0
+    an_hour_mm = max(strategy.demand_mm(account) / 24, LEAST_MM_H)
+    return min(max(spare_mm, 0.0) / an_hour_mm, LOOK_AHEAD_H)
 
 
 def _refusal(zone_id: str, obstacle: Check) -> str:

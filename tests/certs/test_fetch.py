@@ -1,10 +1,12 @@
 """`certs fetch` against an AWS API: what it writes, and what it says when there is nothing to write."""
 
+import http.server
 import os
 import ssl
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -203,3 +205,27 @@ def test_an_account_that_cannot_be_asked_is_one_line(deployment: Deployment, tmp
         line = refused(deployment.fetch(tmp_path / "fetched", **environment))
         assert told in line
         assert "check credentials (AWS_PROFILE), --region and the network" in line
+
+
+class Torn(http.server.BaseHTTPRequestHandler):
+    """Begins an answer, and hangs up."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "500")
+        self.end_headers()
+        self.wfile.write(b'{"principals"')
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+def test_an_answer_that_was_cut_off_is_one_line(deployment: Deployment, tmp_path: Path) -> None:
+    """A line that breaks in the middle of an answer is told as such, and not as a missing key of Python."""
+    with http.server.HTTPServer(("127.0.0.1", 0), Torn) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        line = refused(
+            deployment.fetch(tmp_path / "fetched", AWS_ENDPOINT_URL=f"http://127.0.0.1:{server.server_port}")
+        )
+        server.shutdown()
+    assert "an answer without 'principals'" in line

@@ -37,6 +37,12 @@ def forecast(age_s: int = H, rain_mm: float = 0.0, temperature_c: float = 20.0, 
     return Forecast(AT - age_s, tuple(ForecastHour(first + n * H, rain_mm, temperature_c, wind_m_s) for n in range(48)))
 
 
+def shower(rain_mm: float) -> Forecast:
+    """All of its rain in one hour."""
+    dry = forecast()
+    return replace(dry, hours=(*dry.hours[:5], dry.hours[5]._replace(rain_mm=rain_mm), *dry.hours[6:]))
+
+
 def failed(limits: Limits = STRICT, now: Now = NOW, wish: Wish = WISH) -> dict[str, str]:
     return {finding.name: finding.why for finding in find(limits, now, wish) if not finding.passed}
 
@@ -110,8 +116,118 @@ def test_budgets_and_hours_bound_a_run() -> None:
     assert seconds_left(Limits(), NOW) is None
 
 
+MIDNIGHT = AT - (11 * H + 400)  # the farm's
+EXTREMES: dict[str, list[tuple[Limits, dict[str, object], Wish]]] = {  # what each constraint just lets through
+    "daily_budget": [
+        (Limits(daily_l=5000), {"used_today_l": 5000 - 4000 / 60}, WISH),
+        (Limits(daily_l=5000), {"used_today_l": 4960.0}, WISH._replace(litres=40.0, duration_s=30)),
+        (Limits(daily_l=5000), {"used_today_l": 4999.0}, WISH._replace(litres=0.0, duration_s=0)),
+        (Limits(daily_l=1), {}, WISH._replace(litres=0.0, duration_s=0)),
+    ],
+    "seasonal_budget": [(Limits(seasonal_l=1), {}, WISH._replace(litres=0.0, duration_s=0))],
+    "allowed_hour": [(Limits(hours=((11 * H, 11 * H + 460),)), {}, WISH)],
+    "no_frost": [
+        (Limits(), {"conditions": Conditions(temperature_c=2.0)}, WISH),
+        (Limits(), {"forecast": forecast(temperature_c=2.0)}, WISH),
+    ],
+    "calm": [
+        (STRICT, {"conditions": Conditions(wind_m_s=4.0)}, WISH),
+        (STRICT, {"conditions": Conditions(wind_m_s=1.0), "forecast": forecast(wind_m_s=7.0)}, WISH),
+    ],
+    "no_rain_now": [(Limits(), {"conditions": Conditions(rain_hour_mm=0.99)}, WISH)],
+    "no_rain_ahead": [
+        (STRICT, {"forecast": forecast(rain_mm=0.83)}, WISH),
+        (STRICT, {"forecast": forecast(rain_mm=0.0)}, WISH._replace(net_mm=0.0)),
+        (STRICT, {"forecast": forecast(rain_mm=1.0)}, WISH._replace(spare_mm=-0.01)),
+    ],
+}
+TOO_FAR: dict[str, list[tuple[Limits, dict[str, object], Wish]]] = {  # and what it just keeps back
+    "daily_budget": [
+        (Limits(daily_l=5000), {"used_today_l": 5000 - 4000 / 60 + 0.1}, WISH),
+        (Limits(daily_l=5000), {"used_today_l": 4960.1}, WISH._replace(litres=40.0, duration_s=30)),
+        (Limits(daily_l=5000), {"used_today_l": 4999.1}, WISH._replace(litres=0.0, duration_s=0)),
+    ],
+    "allowed_hour": [(Limits(hours=((11 * H, 11 * H + 459),)), {}, WISH)],
+    "no_frost": [(Limits(), {"conditions": Conditions(temperature_c=1.99)}, WISH)],
+    "calm": [
+        (STRICT, {"conditions": Conditions(wind_m_s=4.01)}, WISH),
+        (STRICT, {"conditions": Conditions(wind_m_s=7.0), "forecast": forecast(wind_m_s=1.0)}, WISH),
+    ],
+    "no_rain_now": [(Limits(), {"conditions": Conditions(rain_hour_mm=1.0)}, WISH)],
+    "no_rain_ahead": [
+        (STRICT, {"forecast": forecast(rain_mm=0.84)}, WISH),
+        (STRICT, {"forecast": shower(2.0)}, WISH._replace(net_mm=1.4)),  # 70 % of it would just do
+        (STRICT, {"forecast": forecast(rain_mm=1.0)}, WISH._replace(net_mm=0.5)),
+        (STRICT, {"forecast": forecast(rain_mm=1.0)}, WISH._replace(spare_mm=0.0)),
+    ],
+}
+
+
+@pytest.mark.parametrize(("extremes", "passed"), [(EXTREMES, True), (TOO_FAR, False)], ids=["just", "too far"])
+def test_a_limit_holds_to_the_letter(
+    extremes: dict[str, list[tuple[Limits, dict[str, object], Wish]]], passed: bool
+) -> None:
+    """What is exactly allowed is let through, and what is a trace beyond it is kept back, by that row alone."""
+    for name, cases in extremes.items():
+        for limits, now, wish in cases:
+            found = failed(limits, replace(NOW, **now), wish)  # type: ignore[arg-type]
+            assert set(found) == (set() if passed else {name}), (name, now, wish)
+
+
+def test_what_has_no_limit_keeps_nothing_back() -> None:
+    """Cold, storm and rain pass where the grower set no limit, and unknown rain ahead is none."""
+    stormy = Conditions(temperature_c=-20.0, wind_m_s=30.0, rain_hour_mm=50.0)
+    unlimited = Limits(frost_c=None, wind_m_s=None, rain_now_mm_h=None)
+    assert failed(unlimited, replace(NOW, conditions=stormy)) == {}
+    dry = forecast()
+    unknown = replace(dry, hours=tuple(hour._replace(rain_mm=None) for hour in dry.hours))
+    assert failed(now=replace(NOW, forecast=unknown)) == {}
+
+
+@pytest.mark.parametrize(("later_s", "duration_s", "wind"), [(0, 3600, 9.0), (0, 60, 1.0), (3199, 0, 1.0)])
+def test_the_wind_of_the_whole_run_counts(later_s: int, duration_s: int, wind: float) -> None:
+    """A storm that begins while water would still run counts; one that comes after it, if only a second, does not."""
+    calm = forecast()
+    hours = tuple(hour._replace(wind_m_s=9.0 if hour.at > AT else 1.0) for hour in calm.hours)
+    now = replace(NOW, at=AT + later_s, forecast=replace(calm, hours=hours))
+    values = {check.name: check.value for check in find(STRICT, now, WISH._replace(duration_s=duration_s))}
+    assert values["calm"] == wind
+
+
 @pytest.mark.parametrize(
-    "flaw", [{"daily_l": -1.0}, {"seasonal_l": -1.0}, {"hours": ((0, 90_000),)}, {"hours": ((5, 5),)}]
+    ("hours", "lefts"),
+    [
+        (((6 * H, 8 * H),), {6 * H - 1: 0, 6 * H: 2 * H, 8 * H - 1: 1, 8 * H: 0}),
+        (((22 * H, 5 * H),), {22 * H - 1: 0, 22 * H: 7 * H, 0: 5 * H, 5 * H - 1: 1, 5 * H: 0}),
+        (((0, 24 * H),), {0: 24 * H, 24 * H - 1: 1}),
+        (((20 * H, 0),), {20 * H - 1: 0, 20 * H: 4 * H, 24 * H - 1: 1, 0: 0}),
+        (((24 * H, 4 * H),), {24 * H - 1: 0, 0: 4 * H}),
+        (((6 * H, 8 * H), (7 * H, 10 * H)), {7 * H: 3 * H, 9 * H: H}),
+    ],
+)
+def test_an_allowed_time_is_what_it_says(hours: tuple[tuple[int, int], ...], lefts: dict[int, int]) -> None:
+    """Its first second is in it and its end is not, all day is all day, and of two at once the longer counts."""
+    for second, left in lefts.items():
+        assert seconds_left(Limits(hours=hours), replace(NOW, at=MIDNIGHT + second)) == left
+
+
+def test_each_budget_bounds_alone() -> None:
+    """Whichever budget is set counts, and one that is overspent leaves nothing, never less."""
+    for limits in (Limits(daily_l=900), Limits(seasonal_l=900), Limits(daily_l=900, seasonal_l=900)):
+        assert most_litres(limits, NOW) == 900
+        assert most_litres(limits, replace(NOW, used_today_l=901.0, used_season_l=901.0)) == 0
+
+
+@pytest.mark.parametrize(
+    "flaw",
+    [
+        {"daily_l": -1.0},
+        {"seasonal_l": -1.0},
+        *(
+            {"hours": (hours,)}
+            for hours in ((0, 90_000), (90_000, 0), (-1, 5), (5, -1), (86_401, 5), (5, 86_401), (5, 5))
+        ),
+    ],
 )
 def test_limits_that_cannot_be_are_refused(flaw: dict[str, object]) -> None:
     """A budget below nothing, an hour after midnight that no clock shows, a window of no length."""

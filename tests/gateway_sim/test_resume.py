@@ -180,7 +180,6 @@ class Observer:
 
     def __init__(self, broker: Broker, pki: Pki) -> None:
         self.heard: list[tuple[str, Any]] = []
-        self.heard_before = 0
         self.client = Client(
             "irrigation-compute",
             ("localhost", broker.port, "localhost"),
@@ -196,6 +195,12 @@ class Observer:
             if kind == "reading"
             for sample in reading["samples"]
         }
+
+    async def hears(self, life: int) -> None:
+        """Wait for a sample that this life took: those of the one before may arrive after its end."""
+        await eventually(
+            lambda: len({boot.rpartition("-")[0] for _, boot, _ in self.samples()}) == life, f"life {life}"
+        )
 
     def acks(self) -> list[dict[str, Any]]:
         return [message for kind, message in self.heard if kind == "ack"]
@@ -294,13 +299,12 @@ async def test_kill_9_loses_nothing(broker: Broker, pki: Pki, tmp_path: Path) ->
     """Killed three times, once with a valve open: every sample on record has arrived, and the valve is answered for."""
     async with observing(broker, pki) as observer:
         process = Process(broker, pki, tmp_path)
-        for seconds in (0.7, 1.3):
-            observer.heard_before = len(observer.heard)
-            await eventually(lambda: len(observer.heard) > observer.heard_before)
+        for life, seconds in ((1, 0.7), (2, 1.3)):
+            await observer.hears(life)
             await asyncio.sleep(seconds)
             process.end(signal.SIGKILL)
             process.run()
-        await eventually(lambda: len({boot.rpartition("-")[0] for _, boot, _ in observer.samples()}) == 3)
+        await observer.hears(3)
         latest = max(sample["measured_at"] for sample in observer.samples().values())
         await observer.open("plot-1b", 1, latest)
         await eventually(lambda: [event["open"] for event in process.events()] == [True])

@@ -129,6 +129,17 @@ def test_nothing_is_allowed_without_a_statement_for_it() -> None:
     )
 
 
+def test_a_statement_counts_for_each_of_its_actions_and_resources() -> None:
+    """Lists of both, with the names that a document and a statement may bear; `*` and a colon are resources too."""
+    resources = [f"{SCOPE}:topic/a/b", f"{SCOPE}:topic/c:d/${{iot:ClientId}}"]
+    whole = {**document(statement(Sid="Speak", Action=[PUBLISH, RETAIN], Resource=resources)), "Id": "farm"}
+    policy = Policy([whole], "t", SCOPE)
+    assert all(policy.allows(action, topic) for action in (PUBLISH, RETAIN) for topic in ("a/b", "c:d/t"))
+    assert not policy.allows(RECEIVE, "a/b")
+    assert not policy.allows(PUBLISH, "a/c")
+    assert Policy([document(statement(Resource="*"))], "t", SCOPE).allows(PUBLISH, "any/thing")
+
+
 def test_wildcards_span_levels_and_mqtts_own_are_plain_characters() -> None:
     """`*` takes slashes and line ends, `?` one character of any kind, `+` and `#` only themselves."""
     policy = Policy(
@@ -156,6 +167,7 @@ def test_a_wildcard_in_a_things_name_is_a_plain_character(thing: str) -> None:
         {"Version": "2012-10-17"},
         {"Version": "2012-10-17", "Statement": []},
         {"Version": "2012-10-17", "Statement": ["x"]},
+        {"Version": "2012-10-17", "Statement": 5},
         {"Version": "1", "Statement": [statement()]},
         {**document(statement()), "Extra": 1},
         document(statement(Effect="allow")),
@@ -166,15 +178,26 @@ def test_a_wildcard_in_a_things_name_is_a_plain_character(thing: str) -> None:
         document(statement(Condition={"Bool": {"iot:Connection.Thing.IsAttached": "true"}})),
         document(statement(Resource=None)),
         document(statement(Resource=[1])),
+        document(statement(Resource=["*", 1])),
+        document(statement(Resource={"*": 1})),
         document(statement(Resource="topic/a")),
         document(statement(Resource=f"{SCOPE}:topic/${{aws:UserName}}")),
         document(statement(Resource=f"{SCOPE}:topic/${{iot:ClientId")),
+        document(statement(Resource=f"{SCOPE}:topic/${{iot:ClientId}}/${{x")),
+        document(statement(Resource=f"{SCOPE}:topic/${{iot:ClientId}}/${{aws:UserName}}")),
     ],
 )
 def test_what_is_not_understood_is_an_error(broken: Any) -> None:
     """A document is never half understood: a deny that was not read would deny nothing."""
     with pytest.raises(PolicyError):
         Policy([broken], "t", SCOPE)
+
+
+def test_a_template_is_filled_in(tmp_path: Path) -> None:
+    """Region and account are put in their places, and `$${` becomes the `${` of a policy's own variables."""
+    path = tmp_path / "some.json.tftpl"
+    path.write_text('{"a": "${region}:${ account }:$${iot:ClientId}"}')
+    assert render(path, "r", "1") == {"a": "r:1:${iot:ClientId}"}
 
 
 @pytest.mark.parametrize("text", ['{"a": "${nobody}"}', '{"a": "%{ if true }"}', '{"a": "${', "[1]", "{"])

@@ -1,10 +1,15 @@
 """Who may connect, as the AWS IoT API tells it."""
 
+import http.client
 import ssl
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from local_cloud.errors import RegistryError
@@ -29,6 +34,13 @@ def registry(aws: Callable[[str], Any], certs: Path) -> Registry:
     return registry
 
 
+@contextmanager
+def closing_client(endpoint: str) -> Iterator[Any]:
+    client = boto3.client("iot", endpoint_url=endpoint)
+    yield client
+    client.close()
+
+
 def fingerprint(certs: Path, thing: str = THING) -> str:
     return fingerprint_of(ssl.PEM_cert_to_DER_cert((certs / thing / "certificate.pem").read_text()))
 
@@ -42,6 +54,25 @@ def test_a_thing_has_its_policy(registry: Registry, certs: Path) -> None:
     assert not gateway.policies[THING].allows("iot:Publish", "b")
     assert compute.policies["irrigation-compute"].allows("iot:Publish", "b")
     assert registry.find("0" * 64) is None
+
+
+def test_a_second_look_knows_the_same_and_asks_once(registry: Registry, certs: Path) -> None:
+    """What was read is kept: a look without news is one call, for pages as large as IoT Core gives, and no larger."""
+    calls: list[Any] = []
+    registry._iot.meta.events.register("provide-client-params.iot", lambda **event: calls.append(event["params"]))
+    registry.refresh()
+    assert [call["pageSize"] for call in calls] == [250]
+    assert registry.things() == ["irrigation-compute", THING]
+    assert registry.find(fingerprint(certs)) is not None
+
+
+def test_a_revoked_file_counts_before_the_api(registry: Registry, certs: Path, tmp_path: Path) -> None:
+    """A certificate that was revoked on this machine is not found, whatever the API says."""
+    book = Registry(registry._iot, tmp_path)
+    book.load()
+    assert book.find(fingerprint(certs)) is not None
+    (tmp_path / f"{fingerprint(certs)}.pem").write_text("revoked")
+    assert book.find(fingerprint(certs)) is None
 
 
 def test_all_policies_of_a_thing_count(registry: Registry, certs: Path) -> None:
@@ -63,7 +94,11 @@ def test_registering_again_changes_nothing_but_the_documents(
     """A second start neither doubles nor fails, and takes changed documents over, more than AWS keeps versions."""
     for topic in ("c", "d", "e", "f", "g", "h", "h"):
         registry.register({THING: certs / THING}, {"irrigation-gateway": allowing(topic)})
-    entry = registry.find(fingerprint(certs))
+    versions = aws("iot").list_policy_versions(policyName="irrigation-gateway")["policyVersions"]
+    assert len(versions) == 2  # of "g" and of "h": the same document again is no new version
+    again = Registry(aws("iot"), certs / "ca" / "revoked")
+    again.register({THING: certs / THING}, {"irrigation-gateway": allowing("h")})
+    entry = again.find(fingerprint(certs))
     assert entry is not None and entry.policies[THING].allows("iot:Publish", "h")
     assert len(aws("iot").list_certificates()["certificates"]) == 2
 
@@ -93,16 +128,21 @@ def test_one_revoked_entry_counts_for_all_of_a_certificate(
     assert registry.find(fingerprint(certs)) is None
 
 
-def test_what_is_no_certificate_lets_nobody_in(registry: Registry, aws: Callable[[str], Any], certs: Path) -> None:
-    """Garbage in the registry, or a policy that cannot be understood, does not stop the others."""
+@pytest.mark.parametrize("broken", ['{"Version": "2012-10-17", "Statement": []}', '{"Version": '])
+def test_what_is_no_certificate_lets_nobody_in(
+    registry: Registry, aws: Callable[[str], Any], certs: Path, broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Garbage in the registry, or a policy that cannot be understood, is named and does not stop the others."""
     iot = aws("iot")
-    iot.register_certificate_without_ca(certificatePem="garbage", status="ACTIVE")
-    iot.create_policy(policyName="broken", policyDocument='{"Version": "2012-10-17", "Statement": []}')
+    garbage = iot.register_certificate_without_ca(certificatePem="garbage", status="ACTIVE")["certificateId"]
+    iot.create_policy(policyName="broken", policyDocument=broken)
     principal = iot.list_thing_principals(thingName=THING)["principals"][0]
     iot.attach_policy(policyName="broken", target=principal)
     registry.load()
     assert registry.find(fingerprint(certs)) is None
     assert registry.find(fingerprint(certs, "irrigation-compute")) is not None
+    assert f"certificate {garbage} is no PEM; nobody can connect with it" in caplog.text
+    assert f"certificate {principal.split('/')[1]}: " in caplog.text
 
 
 def test_a_missing_identity_is_one_line(registry: Registry, tmp_path: Path) -> None:
@@ -117,7 +157,67 @@ def test_an_api_that_does_not_answer_is_a_registry_error(
     """boto3's own errors do not leave this module."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    import boto3  # noqa: PLC0415
-
     with pytest.raises(RegistryError):
         Registry(boto3.client("iot"), tmp_path).load()
+
+
+class Halver(ThreadingHTTPServer):
+    """Stands before the API at `target`, and hangs up in the middle of the answers to paths that begin with `torn`."""
+
+    daemon_threads = True
+
+    def __init__(self, target: str) -> None:
+        super().__init__(("127.0.0.1", 0), Halving)
+        self.target = target.removeprefix("http://")
+        self.torn = ""
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+
+class Halving(BaseHTTPRequestHandler):
+    """One request to a Halver."""
+
+    def do_GET(self) -> None:
+        server = self.server
+        assert isinstance(server, Halver)
+        api = http.client.HTTPConnection(server.target)
+        length = int(self.headers.get("Content-Length") or 0)
+        api.request(self.command, self.path, self.rfile.read(length), dict(self.headers))
+        answer = api.getresponse()
+        body = answer.read()
+        api.close()
+        self.send_response(answer.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        is_torn = server.torn and self.path.startswith(server.torn)
+        self.wfile.write(body[: len(body) // 2] if is_torn else body)
+
+    do_POST = do_GET  # noqa: N815 - as http.server calls it
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture
+def halver(moto_endpoint: str) -> Iterator[Halver]:
+    with Halver(moto_endpoint) as server:
+        yield server
+        server.shutdown()
+
+
+def test_half_an_answer_is_a_registry_error(registry: Registry, halver: Halver, certs: Path, tmp_path: Path) -> None:
+    """Whatever answer is cut off on its way, what was known before still counts, and the next look reads it all.
+
+    boto3 does not say that an answer was cut off: it gives one without what was asked for.
+    """
+    with closing_client(f"http://127.0.0.1:{halver.server_port}") as iot:
+        book = Registry(iot, tmp_path)
+        book.load()
+        for torn in ("/certificates?", "/certificates/", "/principals/things", "/attached-policies/", "/policies/"):
+            halver.torn = torn
+            with pytest.raises(RegistryError, match="an answer without '"):
+                book.load()
+            assert book.things() == ["irrigation-compute", THING], torn
+            assert book.find(fingerprint(certs)) is not None
+            halver.torn = ""
+            book.refresh()
+            assert book.find(fingerprint(certs)) is not None

@@ -26,7 +26,7 @@ from tests.safety.mutation_places import Mutation
 
 ROOT = Path(__file__).parents[2]
 COPIED = (
-    "firmware/lib",
+    "firmware",
     "protocol",
     "checked_yaml",
     "agronomy",

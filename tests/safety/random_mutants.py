@@ -32,19 +32,26 @@ PLUGIN = ("-p", "tests.safety.lines_of_tests")
 _VM = "tests/vm/portable/"
 _COMPUTE = "tests/compute_service/"
 _VALVES = (
-    *(f"{_VM}test_{name}.py" for name in ("valves", "valves_storage", "valves_memory", "gateway")),
+    *(
+        f"{_VM}test_{name}.py"
+        for name in ("valves", "valves_storage", "valves_memory", "valves_given", "valves_answers", "gateway")
+    ),
     "tests/safety/test_explorer.py",
 )
 _PROTOCOL = (
-    *(f"{_VM}test_{name}.py" for name in ("protocol", "json", "gateway")),
+    *(f"{_VM}test_{name}.py" for name in ("protocol", "message_limits", "json")),
+    "tests/vm/test_messages_in_vm.py",
+    f"{_VM}test_gateway.py",
     *(f"{_COMPUTE}test_{name}.py" for name in ("service", "identity", "mqtt")),
     "tests/safety/test_strangers.py",
     "tests/gateway",
 )
-_OUTBOX = (f"{_VM}test_outbox.py", f"{_VM}test_power_cut.py", f"{_VM}test_gateway.py")
+_OUTBOX = tuple(
+    f"{_VM}test_{name}.py" for name in ("store", "outbox_edges", "outbox", "poison", "power_cut", "gateway")
+)
 _GATEWAY = (f"{_VM}test_gateway.py", f"{_VM}test_flow_watch.py", "tests/gateway", "tests/safety/test_strangers.py")
-_DECIDE = tuple(f"{_COMPUTE}test_{name}.py" for name in ("decide", "constraints", "service", "orders"))
-_COMMANDS = tuple(f"{_COMPUTE}test_{name}.py" for name in ("commands", "service", "identity", "orders"))
+_DECIDE = tuple(f"{_COMPUTE}test_{name}.py" for name in ("decide_rows", "constraints", "decide", "service", "orders"))
+_COMMANDS = tuple(f"{_COMPUTE}test_{name}.py" for name in ("command_rows", "commands", "service", "identity", "orders"))
 _CLOUD = "tests/local_cloud/"
 _AT_THE_GATE = "tests/safety/test_strangers_at_the_gate.py"
 TESTS = {  # a safety file, and what must notice: the cheapest first, as a run ends at the first failure
@@ -59,7 +66,13 @@ TESTS = {  # a safety file, and what must notice: the cheapest first, as a run e
     "compute_service/commands.py": _COMMANDS,
     "compute_service/domain/decide.py": _DECIDE,
     "compute_service/domain/constraints.py": _DECIDE,
-    "local_cloud/gate.py": (_AT_THE_GATE, f"{_CLOUD}test_gate.py", f"{_CLOUD}test_attacks.py"),
+    "local_cloud/gate.py": (
+        f"{_CLOUD}test_gate_near.py",
+        f"{_CLOUD}test_gate_ends.py",
+        _AT_THE_GATE,
+        f"{_CLOUD}test_gate.py",
+        f"{_CLOUD}test_attacks.py",
+    ),
     "local_cloud/policy.py": (f"{_CLOUD}test_policy.py", "tests/terraform/test_policy_matrix.py"),
     "local_cloud/registry.py": (f"{_CLOUD}test_registry.py", f"{_CLOUD}test_revocation.py"),
 }

@@ -55,9 +55,10 @@ def test_a_certificate_is_good_for_its_own_name_only() -> None:
             Connect(protocol="MQTT", level=4, client_id=client_id, clean=True, keepalive_s=30, will=None),
         )
 
+    foreign = Registration("arn", "f", frozenset({GATEWAY}), {GATEWAY: policy})
     assert admit(OTHER, both) is policy
-    for client_id, things in ((GATEWAY, both), ("", both), (f"{OTHER}0", both), (OTHER, None)):
-        with pytest.raises(_RefusedError, match="connect as"):
+    for client_id, things in ((GATEWAY, both), ("", both), (f"{OTHER}0", both), (OTHER, None), (OTHER, foreign)):
+        with pytest.raises(_RefusedError, match=rf"^connect as '{client_id}': "):
             admit(client_id, things)
 
 

@@ -14,27 +14,29 @@ from tests.local_cloud.conftest import Start, aws, certs, moto_endpoint, world  
 from tests.vm.bench.field import RELAY, Commander, Identities, flash
 from tests.vm.native.board import HERE, NativeBoard, micropython, time_server
 from tests.vm.test_bench_gate import compute_at
-from tests.vm.test_micropython_vm import ROOT, written
+from tests.vm.micropython_vm import ROOT, portable_modules, written
 from tests.waiting import eventually, until_true
 
 NAME = "irrigation-gateway-1"
-MODULES = sorted(path.stem for path in (ROOT / "tests/vm/portable").glob("test_*.py"))
 PATHS = ("tests/vm/native", "tests/vm/fakes", "tests/vm", "tests/vm/portable", "", "firmware/lib", "firmware")
 
 
 def test_portable_tests_pass_on_a_native_micropython() -> None:
     """Every portable test runs there too, as many as CPython finds."""
-    most, rest = ["test_net"], [name for name in MODULES if name != "test_net"]
-    outputs = [portable("32m", most), portable("4m", rest)]  # a day of attempts to join leaves no large piece of a heap
+    most = {"test_net"}
+    outputs = [
+        portable("32m", most),
+        portable("4m", portable_modules() - most),
+    ]  # a day of attempts to join leaves no large piece of a heap
     counts = [re.fullmatch(r"(\d+) tests ran, 0 failed", output.splitlines()[-1]) for output in outputs]
     assert all(counts), "\n".join(outputs)
-    assert sum(int(count[1]) for count in counts if count) == written()
+    assert sum(int(count[1]) for count in counts if count) == written(portable_modules())
 
 
-def portable(heap: str, modules: list[str]) -> str:
+def portable(heap: str, modules: set[str]) -> str:
     """What the portable tests of these modules print."""
     done = subprocess.run(
-        [*micropython(), "-X", f"heapsize={heap}", str(HERE / "run_tests.py"), *modules],
+        [*micropython(), "-X", f"heapsize={heap}", str(HERE / "run_tests.py"), *sorted(modules)],
         env={"MICROPYPATH": ":".join([*(str(ROOT / path) for path in PATHS), ".frozen"])},
         cwd=ROOT,
         stdout=subprocess.PIPE,

@@ -81,7 +81,8 @@ class Outbox:
         self._drops: list[int] = []
         self._gone_counts = [0, 0]
         self._final: list[str] = []
-        self._behind = True  # the journal lacks something: only a snapshot brings it up to date
+        account = self._journal.open()
+        self._behind = account is None  # the journal lacks something: only a snapshot brings it up to date
         self._hang_ups = 0  # with something in flight, since it last was not
         self._took_one = False  # the broker, since it last hung up at one that went alone
         self.samples_taken = 0
@@ -90,7 +91,7 @@ class Outbox:
         self.last_sample_at: int | None = None
         self.faults = 0
         self.fault = ""
-        self._recover()
+        self._recover(account)
 
     @property
     def depth(self) -> int:
@@ -178,8 +179,7 @@ class Outbox:
 
     def flush(self) -> None:
         """Record what is only noted so far, before an end in good order."""
-        if self._acks or self._drops:
-            self._write([])
+        self._write([])
 
     # From samples to readings.
 
@@ -288,9 +288,7 @@ class Outbox:
 
     # After a boot: records one by one, as they are written, for a board has no room to decode all of them at once.
 
-    def _recover(self) -> None:
-        account = self._journal.open()
-        self._behind = account is None
+    def _recover(self, account: "Any") -> None:
         if account:
             counts, self.last_sample_at, self._final = account
             self._next_number, self.samples_taken, self.dropped_messages, self.dropped_samples = counts
@@ -300,7 +298,7 @@ class Outbox:
             self._restore(rest.pop(number))
         for key in list(self._pending):
             self._pack_recovered(key)
-        self._ordinary.sort(key=_first_number)
+        self._ordinary.sort(key=lambda entry: entry.numbers[0])
         self._shrink()
         if self._journal.fault:
             self._behind = True
@@ -315,11 +313,16 @@ class Outbox:
             if _kind(body) in (_ACKS, _DROPS):
                 self._strike(json.loads(body), rest)
                 continue
-            number = int(body[6 : body.find(b",", 6)])
+            end = body.find(b",", 6)
+            number = int(body[6:end])
             rest[number] = body
             if later:
                 self._next_number = number
-                newest = self._count(body) or newest
+                if _kind(body) == _SAMPLE:
+                    self.samples_taken += 1
+                    newest = body
+                else:
+                    self._recall(body)
         if newest:
             self.last_sample_at = json.loads(_parts(newest)[1])["measured_at"]
         return rest
@@ -332,15 +335,11 @@ class Outbox:
             self.dropped_messages += mark[2][0]
             self.dropped_samples += mark[2][1]
 
-    def _count(self, body: bytes) -> bytes:
-        """Count a record that the snapshot does not; it comes back if it is a sample."""
-        if _kind(body) == _SAMPLE:
-            self.samples_taken += 1
-            return body
+    def _recall(self, body: bytes) -> None:
+        """Remember an ack that the snapshot does not."""
         head, content = _parts(body)
         if not head[2]:
             self._remember(json.loads(content))
-        return b""
 
     def _restore(self, body: bytes) -> None:
         head, content = _parts(body)
@@ -390,10 +389,8 @@ def _kind(body: bytes) -> str:
 
 
 def _parts(body: bytes) -> "tuple[list[Any], bytes]":
-    """What stands before the object at the end of a record, and the object as it is; empty for a mark."""
+    """What stands before the object at the end of a record, and the object as it is."""
     place = body.find(b", {")
-    if place < 0:
-        return [], b""
     return json.loads(body[:place] + b"]"), body[place + 2 : -1]
 
 
@@ -415,7 +412,3 @@ def _batches(rows: "list[Waiting]") -> "Iterable[list[Waiting]]":
         return [rows]
     middle = len(rows) // 2
     return list(_batches(rows[:middle])) + list(_batches(rows[middle:]))
-
-
-def _first_number(entry: Entry) -> int:
-    return entry.numbers[0] if entry.numbers else 0

@@ -47,10 +47,10 @@ class Valves:
         self._slots = TwoSlots(store, "valves")
         self._boot_id = boot_id
         self._on_ack = on_ack
-        self._at = wire_time(0)
+        self._at = EARLIEST
         self._seq = 0
         # What must outlive a power cut. `known` holds the last ack of each open: command_id -> [expires_at, ack].
-        self._state: State = {"epochs": {}, "fence": 0, "must_fence": False, "known": {}, "running": {}, "given": {}}
+        self._state: State = {"epochs": {}, "fence": 0, "known": {}, "running": {}, "given": {}}
         self._unsaved = False
         self._runs: dict[str, Message] = {}
         self._faulty: set[str] = set()
@@ -254,8 +254,8 @@ class Valves:
     def _count_given(self, state: "State", ack: "Message") -> None:
         """How long a run was, and when it ended: so much a service that lost its store cannot know."""
         zone_id = ack["zone_id"]
-        run = self._state["running"].get(zone_id)
-        at = max(self._at, run["started_at"] if run else 0) - EARLIEST  # small enough to need no heap
+        run = self._state["running"][zone_id]
+        at = max(self._at, run["started_at"]) - EARLIEST  # small enough to need no heap
         rows = list(state["given"].get(zone_id, ()))
         if len(rows) == 2 * KEPT_RUNS:
             rows[3] += rows[1]
@@ -294,7 +294,7 @@ class Valves:
             run = self._runs[zone_id]
             if ticks_ms >= run["deadline_ms"]:
                 due.append((zone_id, "duration"))
-            elif self._remaining_l(run, ticks_ms) <= 0:
+            elif run["max_volume_l"] is not None and self._remaining_l(run, ticks_ms) <= 0:
                 due.append((zone_id, "volume"))
             else:
                 self._watch(run, ticks_ms)
@@ -313,8 +313,6 @@ class Valves:
         run["check_ms"] = min(run["deadline_ms"], ticks_ms + wait_ms)
 
     def _remaining_l(self, run: "Message", ticks_ms: int) -> float:
-        if run["max_volume_l"] is None:
-            return 1.0
         volume_l, _ = self._delivered(run, ticks_ms)
         return float(run["max_volume_l"] - (volume_l or 0.0))
 
@@ -392,7 +390,7 @@ class Valves:
         self._seq += 1
         message = dict(ack)
         if ack["code"] == "stale_epoch":  # so that a service which lost its store goes on from here
-            message["held_epoch"] = self._state["epochs"].get(ack["zone_id"], 0)
+            message["held_epoch"] = self._state["epochs"][ack["zone_id"]]
         message.update({"boot_id": self._boot_id, "seq": self._seq, "at": self._at})
         self._on_ack(message)
 
@@ -418,10 +416,10 @@ class Valves:
             self._slots.save(_pack(state))
         except StorageError:
             self._unsaved = True
-            return False
-        self._state = state
-        self._unsaved = False
-        return True
+        else:
+            self._state = state
+            self._unsaved = False
+        return not self._unsaved
 
 
 def _ack(run: "Incoming", state: str, code: str, **amounts: "Any") -> "Message":
@@ -442,7 +440,7 @@ def _ack(run: "Incoming", state: str, code: str, **amounts: "Any") -> "Message":
 
 def _remember(state: "State", ack: "Message", expires_at: "int | None" = None) -> None:
     if expires_at is None:
-        expires_at = state["known"].get(ack["command_id"], [0])[0]
+        expires_at = state["known"][ack["command_id"]][0]
     state["known"][ack["command_id"]] = [expires_at, ack]
 
 

@@ -4,8 +4,9 @@ import sys
 import unittest
 
 from gateway.errors import StorageError
-from gateway.outbox import KEPT_SAID, Outbox
+from gateway.outbox import Outbox
 from gateway.store import MemoryStore
+from gateway.valves import KEPT_COMMANDS
 from protocol import messages
 from tests.vm.portable.bench import NAME, CutStore
 
@@ -284,7 +285,7 @@ class AfterAPowerCut(unittest.TestCase):
     def test_it_knows_no_more_acks_than_a_board_has_room_for(self):
         """The valves remember so many commands, and so does the outbox: the oldest go."""
         outbox = Outbox(10, MemoryStore())
-        for number in range(1, KEPT_SAID + 3):
+        for number in range(1, KEPT_COMMANDS + 3):
             outbox.say(ack(number))
         self.assertEqual([number for number in range(1, 5) if outbox.was_said(ack(number))], [3, 4])
 

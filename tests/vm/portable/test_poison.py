@@ -53,7 +53,7 @@ class Poison(GatewayTestCase):
         for _ in range(40):
             await settle()
         self.assertEqual([one["state"] for one in bench.broker.of("ack")], ["started", "done"])
-        self.assertEqual(bench.broker.hang_ups, SUSPICIOUS + SET_ASIDE_AFTER)
+        self.assertEqual(bench.broker.hang_ups, 2 + 8)
         counters = bench.gateway.counters
         self.assertEqual((counters["messages_set_aside"], counters["samples_dropped"]), (1, 4))
         self.assertEqual(counters["messages_published"], counters["messages_acked"])
@@ -114,6 +114,21 @@ class Outboxes(unittest.TestCase):
         outbox.flush()
         again = Outbox(100, CutStore(store.copy()))
         self.assertEqual((again.depth, again.dropped_messages, again.dropped_samples), (0, 1, 1))
+
+    def test_only_sessions_that_took_something_count(self):
+        """A broker that has taken nothing yet says nothing about the message at which it hangs up."""
+        outbox = Outbox(100, CutStore())
+        outbox.take("boot-1", rows(1)[:1])
+        outbox.pack()
+        for _ in range(5):
+            outbox.next()
+            outbox.hung_up()
+        aside = []
+        for number in range(8):
+            self.assertEqual(aside, [None] * number)
+            outbox.say(ack(number))
+            aside.append(self.hang_up_at(outbox, "reading")[1])
+        self.assertEqual((aside[-1].samples, outbox.depth), (1, 0))
 
     def test_chance_changes_no_order(self):
         """A connection that breaks now and then, with a moment of rest between, leaves everything as it was."""

@@ -67,7 +67,7 @@ class TheJournal(unittest.TestCase):
         """What was appended, and the snapshot that it follows."""
         store = MemoryStore()
         journal = Journal(store, "j")
-        self.assertEqual(journal.load(), (None, [], []))
+        self.assertEqual((journal.size, journal.load()), (0, (None, [], [])))
         journal.rewrite({"a": 1}, ["[1]"])
         journal.append(["[2]", "[3]"])
         self.assertEqual(Journal(store, "j").load(), ({"a": 1}, [[1]], [[2], [3]]))
@@ -129,6 +129,36 @@ class TheJournal(unittest.TestCase):
             store.save("j.1", new[:kept])
             expected = ("second", [[2]], []) if kept == len(new) else ("first", [[1]], [])
             self.assertEqual(Journal(store, "j").load(), expected)
+
+    def test_what_is_written_is_what_another_firmware_reads(self):
+        """To the letter: newline, checksum, JSON; each snapshot has the next generation and the other segment."""
+        store = MemoryStore()
+        journal = Journal(store, "j")
+        journal.rewrite("first", ["[1]"])
+        journal.append(["[2]"])
+        self.assertEqual(store.load("j.0"), b'\n080a9ed4[1]\n7cfbff9c["head", 1, "first"]\n038966de[2]')
+        journal.rewrite("second", ["[3]"])
+        self.assertEqual(store.load("j.1"), b'\n06d033ec[3]\na66d3ede["head", 2, "second"]')
+        journal.rewrite("third", [])
+        self.assertEqual(store.load("j.0"), b'\nbfae8678["head", 3, "third"]')
+
+    def test_no_file_stays_open(self):
+        """Whoever looks for a snapshot has given each file back when it is found: a board's are few."""
+        is_open = {}
+
+        class Watched(MemoryStore):
+            def lines(self, name):
+                is_open[name] = True
+                try:
+                    yield from ((self.load(name) or b"").replace(b"\n", b"\n|")).split(b"|")
+                finally:
+                    is_open[name] = False
+
+        journal = Journal(Watched(), "j")
+        journal.open()
+        journal.rewrite("first", ["[1]"])
+        journal.append(["[2]"])
+        self.assertEqual((journal.open(), is_open), ("first", {"j.0": False, "j.1": False}))
 
 
 if __name__ == "__main__":

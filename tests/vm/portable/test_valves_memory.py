@@ -38,6 +38,38 @@ class Rejections(unittest.TestCase):
         bench.send(**command)
         self.assertEqual((bench.moved(), bench.answers()[-2:]), ([], [("rejected", "clock_untrusted")] * 2))
 
+    def test_runs_find_room_for_32_commands_and_rejections_for_half(self):
+        """A seventeenth rejection is final by its epoch alone; with it sixteen runs are left to be remembered."""
+        bench = Bench()
+        bench.trusted = False
+        rejections = [bench.send(epoch=epoch) for epoch in range(1, 18)]
+        bench.trusted = True
+        del bench.acks[:]
+        for command in rejections:
+            bench.send(**command)
+        codes = [code for _, code in bench.answers()]
+        self.assertEqual(codes, ["clock_untrusted"] * 16 + ["stale_epoch"])
+        for epoch in range(18, 34):
+            bench.send(epoch=epoch)
+            self.assertEqual(bench.answers()[-1], ("started", "ok"))
+        for now, answer in ((NOW, "rejected"), (NOW + 900, "rejected"), (NOW + 901, "started")):  # all expire at once
+            bench.now = now
+            bench.send(epoch=now - NOW + 34)
+            self.assertEqual(bench.answers()[-1], (answer, "ok" if answer == "started" else "storage_fault"))
+
+    def test_what_could_not_be_written_keeps_its_reason(self):
+        """Commands that have expired make room for that rejection too: its repeat is answered alike."""
+        bench = Bench()
+        for epoch in range(1, 21):
+            bench.send(epoch=epoch, duration_s=1, expires_at=bench.now + 100)
+            bench.after(1)
+        bench.now += 200
+        bench.store.full = True
+        command = bench.send(epoch=50)
+        bench.store.full = False
+        bench.send(**command)
+        self.assertEqual((bench.moved(), bench.answers()[-2:]), ([], [("rejected", "storage_fault")] * 2))
+
     def test_a_known_rejection_costs_no_write(self):
         """A flood of repeats does not wear the flash."""
         bench = Bench()
@@ -59,6 +91,21 @@ class LostFlash(unittest.TestCase):
         bench.reboot()
         bench.send(**command)
         self.assertEqual((bench.moved(), bench.answers()), ([], [("rejected", "fenced")]))
+
+    def test_a_clock_that_is_not_trusted_ends_no_doubt(self):
+        """A board that does not know the time cannot say how late a lost command may be: the next good time does."""
+        bench = Bench()
+        command = bench.send(epoch=4, duration_s=60)
+        bench.after(60)
+        for name in ("valves.0", "valves.1"):
+            bench.store.save(name, b"rubbish")
+        bench.reboot()
+        bench.now, bench.trusted = NOW - 86400, False
+        bench.send(command_id="early")
+        bench.now, bench.trusted = NOW + 120, True
+        bench.send(**command)
+        self.assertEqual(bench.answers(), [("rejected", "clock_untrusted"), ("rejected", "fenced")])
+        self.assertEqual(bench.moved(), [])
 
 
 class VolumeBounds(unittest.TestCase):
@@ -98,6 +145,59 @@ class VolumeBounds(unittest.TestCase):
                 bench.after((due_ms - bench.ticks_ms) / 1000)
                 looks += 1
             self.assertEqual((bench.acks[-1]["end_reason"], looks), (reason, 5 if meter_l else 1))
+
+    def test_a_look_between_that_finds_no_volume(self):
+        """A run whose volume nobody can tell goes on when another zone's deadline has the valves looked at."""
+        bench = Bench()
+        bench.valves._zones["plot-1a"] = {"zone_id": "plot-1a", "hard_cap_s": 3900}
+        bench.send(duration_s=60, max_volume_l=5)
+        bench.send(zone_id="plot-1b", command_id="b", duration_s=30)
+        bench.after(30)
+        self.assertEqual(bench.valves.open_valves, ["plot-1a"])
+        bench.after(30)
+        self.assertEqual((bench.acks[-1]["volume_l"], bench.acks[-1]["volume_source"]), (None, "none"))
+
+    def test_a_meter_at_twice_the_rated_flow(self):
+        """The first look comes when that could have given the volume: not a litre too much, and no look too many."""
+        bench = Bench()
+        bench.board.meter_l = 0.0
+        bench.send(duration_s=1800, max_volume_l=100)
+        due_ms = bench.valves.next_deadline_ms()
+        bench.board.meter_l = (due_ms - bench.ticks_ms) / 1000 * 2
+        bench.after((due_ms - bench.ticks_ms) / 1000)
+        done = bench.acks[-1]
+        self.assertEqual((done["end_reason"], done["duration_s"], done["volume_l"]), ("volume", 50, 100))
+
+    def test_no_volume_at_all_with_a_meter(self):
+        """A bound of nothing is reached at once, not a second later."""
+        bench = Bench()
+        bench.board.meter_l = 7.0
+        bench.send(duration_s=1800, max_volume_l=0)
+        bench.after(0)
+        self.assertEqual((bench.acks[-1]["end_reason"], bench.acks[-1]["duration_s"]), ("volume", 0))
+
+    def test_a_meter_that_comes_or_goes(self):
+        """Only one that was read at both ends of a run has measured it; one that stood still has, too."""
+        for first, last, told in (
+            (None, 9.0, (60, "estimated")),
+            (9.0, None, (60, "estimated")),
+            (9.0, 9.0, (0, "measured")),
+            (9.0, 56.12345, (47.123, "measured")),
+        ):
+            bench = Bench()
+            bench.board.meter_l = first
+            bench.send(duration_s=60)
+            bench.board.meter_l = last
+            bench.after(60)
+            self.assertEqual((bench.acks[-1]["volume_l"], bench.acks[-1]["volume_source"]), told)
+
+    def test_an_estimate_is_told_in_millilitres(self):
+        """No more digits than anybody could have measured."""
+        bench = Bench()
+        bench.send(zone_id="plot-1b")
+        bench.ticks_ms += 33333
+        bench.send("close", command_id="x", zone_id="plot-1b", epoch=2)
+        self.assertTrue(bench.acks[1]["volume_l"] in (16.666, 16.667))
 
 
 if __name__ == "__main__":
