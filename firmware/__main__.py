@@ -3,7 +3,9 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from firmware import build, config, flash, heap
 from gateway.errors import GatewayError

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.vm.bench.field import Identities
-from tests.vm.native.board import HERE, micropython
 from tests.vm.micropython_vm import ROOT
+from tests.vm.native.board import HERE, micropython
 
 NAME = "irrigation-gateway-1"
 SCALE = 0.02  # of a board's limits, so that a hundred of them pass in a minute
