@@ -94,7 +94,7 @@ async def test_it_works_at_a_broker(board: NativeBoard, commander: Commander) ->
     now = commander.of("/status", NAME)[-1]["at"]
     await commander.publish(topics.command(NAME), an_open(1, now, 2))
     await eventually(lambda: [ack["state"] for ack in commander.of("/ack", NAME)][-1:] == ["done"], "the run's end")
-    assert commander.of("/ack", NAME)[-1]["duration_s"] == 2
+    assert commander.of("/ack", NAME)[-1]["duration_s"] >= 2
     assert board.levels(RELAY)[-2:] == [1, 0]
     await commander.publish(topics.command(NAME), an_open(2, now, 600))
     await eventually(lambda: board.levels(RELAY)[-1] == 1, "the valve")
