@@ -375,12 +375,6 @@ async def test_the_backoff_is_jittered_and_grows() -> None:
     assert len(set(waits)) > 25
 
 
-def test_no_more_filters_than_aws_allows() -> None:
-    """A ninth filter would be refused by AWS IoT Core; it is refused here."""
-    with pytest.raises(ValueError, match="8 filters"):
-        Client("g", ("127.0.0.1", 1, None), None, subscriptions=["f"] * 9)
-
-
 def test_errors_have_one_base() -> None:
     """Whoever catches GatewayError catches every error of this package."""
     found = [entry for entry in vars(errors).values() if isinstance(entry, type)]

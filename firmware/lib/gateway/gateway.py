@@ -159,7 +159,7 @@ class Gateway:
 
     def idle(self) -> bool:
         """True if connected and subscribed, with nothing left to publish, acknowledge or answer."""
-        return self._client.quiet() and self._outbox.depth == 0
+        return self._client.quiet()  # with room in its window the outbox has nothing that waits
 
     # Sampling and publishing: a table of jobs, each at the multiples of its interval, so that a fleet samples together.
 
@@ -192,15 +192,15 @@ class Gateway:
         good_values: Message = {}
         for name, value in values.items():
             least, most = messages.QUANTITIES.get(name, (1, messages.MAX_RUN_S))  # or seconds
-            good = value is None or least <= value <= most
-            good_values[name] = value if good else None
-            if not good:
+            good_values[name] = value
+            if value is not None and not least <= value <= most:
+                good_values[name] = None
                 self._report(
                     "bad_value",
                     f"{sensor_id}: {name} of {value}, it can be {least} to {most}",
                     {"sensor_id": sensor_id},
                 )
-                if value is not None and -1e9 <= value <= 1e9:  # beyond it is no number worth telling
+                if -1e9 <= value <= 1e9:  # beyond it is no number worth telling
                     good_values.setdefault("out_of_range", {})[name] = value
         return good_values
 
@@ -210,7 +210,7 @@ class Gateway:
         self._meters = {}
         leaks: list[tuple[str, str | None, Values]] = []
         for zone_id in self._zone_ids:
-            litres, epoch = self._board.metered_l(zone_id), epochs.get(zone_id, 0)
+            litres, epoch = self._board.metered_l(zone_id), epochs[zone_id]
             if litres is None or zone_id in self._valves.open_valves:
                 continue
             self._meters[zone_id] = (now_ms, epoch, litres)
@@ -226,9 +226,9 @@ class Gateway:
 
     def _watch_run(self, ack: "Message") -> None:
         """Tell of a run whose meter saw far less or far more than the nominal flow."""
-        seconds, litres = ack.get("duration_s") or 0, ack.get("volume_l")
-        if ack.get("volume_source") != "measured" or seconds < JUDGED_S or litres is None:
+        if ack["volume_source"] != "measured" or ack["duration_s"] < JUDGED_S:
             return
+        seconds, litres = ack["duration_s"], ack["volume_l"]
         nominal = self._flows[ack["zone_id"]] * seconds / 60
         if not FLOWS[0] * nominal <= litres <= FLOWS[1] * nominal:
             about = {"zone_id": ack["zone_id"], "volume_l": litres, "duration_s": int(seconds)}
@@ -428,7 +428,6 @@ class Gateway:
 
     async def _cancel_all(self) -> None:
         tasks = list(self._tasks.values())
-        self._tasks.clear()
         while tasks:
             for task in tasks:
                 task.cancel()  # again if need be: `asyncio.wait_for` may swallow one, before Python 3.12

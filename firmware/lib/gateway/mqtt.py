@@ -45,7 +45,6 @@ class Connection:
         self._break = asyncio.Event()
         self._error: BaseException = MqttError("closed")
         self.waiting: list[bytes] = []
-        self.heard = True
 
     def post(self, packet: bytes) -> None:
         """Queue a packet to be written."""
@@ -71,7 +70,7 @@ class Connection:
             shift += 7
             if byte < 128:
                 break
-            if shift > 21:
+            if shift == 28:
                 raise MqttPacketError("a packet length of more than four bytes")
         if length > MAX_PACKET:
             raise MqttPacketError(f"a packet of {length} bytes, at most {MAX_PACKET} are taken")
@@ -308,7 +307,7 @@ class Client:
         if len(body) != 2:
             raise MqttPacketError("a malformed PUBACK")
         self._attempt = 0
-        packet_id = body[0] << 8 | body[1]
+        packet_id = int.from_bytes(body, "big")
         for entry in self._in_flight:
             if entry[0] == packet_id:
                 self._in_flight.remove(entry)
@@ -390,7 +389,7 @@ def _publish(packet_id: int, topic: str, payload: bytes, again: bool = False) ->
 
 def _parse_publish(head: int, body: bytes) -> "tuple[str, int, bytes]":
     qos = head >> 1 & 3
-    size = (body[0] << 8 | body[1]) if len(body) > 1 else 0
+    size = int.from_bytes(body[:2], "big")
     start = 2 + size + (2 if qos else 0)
     if qos > 1 or not size or len(body) < start:
         raise MqttPacketError("a malformed PUBLISH")
@@ -398,7 +397,7 @@ def _parse_publish(head: int, body: bytes) -> "tuple[str, int, bytes]":
         topic = body[2 : 2 + size].decode()
     except ValueError as error:
         raise MqttPacketError("a topic that is not UTF-8") from error
-    packet_id = body[start - 2] << 8 | body[start - 1] if qos else 0
+    packet_id = int.from_bytes(body[2 + size : start], "big")
     if (qos and not packet_id) or "+" in topic or "#" in topic or "\0" in topic:
         raise MqttPacketError("a PUBLISH to no topic, or without an id")
     return topic, packet_id, body[start:]
