@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
@@ -56,6 +58,18 @@ class LiveFarm:
         row = self.give("open", zone_id, duration_s=1800)
         until_true(lambda: self.again(row).state != WAITING, "somebody takes the order")
         return self.open(zone_id) if self.again(row).state == EXPIRED else self.again(row)
+
+    def stands_still(self, service: int) -> bool:
+        """Hold the service, unless it has the store to itself at that moment: nobody could give an order then."""
+        os.kill(service, signal.SIGSTOP)
+        until_true(lambda: psutil.Process(service).status() == psutil.STATUS_STOPPED, "the service is held")
+        with closing(sqlite3.connect(self.out / "compute.sqlite", timeout=0)) as probe:
+            try:
+                probe.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                os.kill(service, signal.SIGCONT)
+                return False
+        return True
 
     def set_max_run_s(self, seconds: int) -> None:
         """Save another longest run of the first zone, as the settings' page would."""
@@ -119,8 +133,8 @@ def test_a_person_steers_a_live_farm(live: LiveFarm) -> None:
     assert live.open("plot-1a").state in {UNDER_WAY, DONE}
     until_true(lambda: live.is_open("plot-1a"), "the valve opens")
     compute = live.compute()
-    os.kill(compute, signal.SIGSTOP)  # so that the order surely waits when it dies
-    stop = live.give("stop")
+    until_true(lambda: live.stands_still(compute), "the service is held in no transaction of its own")
+    stop = live.give("stop")  # it surely waits when the service dies
     os.kill(compute, signal.SIGKILL)
     until_true(lambda: live.again(stop).state == DONE, "the stop is answered")
     assert not live.is_open("plot-1a")
