@@ -43,7 +43,7 @@ def portable(heap: str, modules: set[str]) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,  # the port's wrapper gives 0 whatever happens
+        check=False,
     )
     return done.stdout
 

