@@ -282,7 +282,7 @@ async def test_the_time_comes_late(mosquitto: Broker, commander: Commander, iden
 
 async def test_hours_without_a_broker(mosquitto: Broker, commander: Commander, identities: Identities) -> None:
     """With Wi-Fi and the time, and no valve open, the board begins again: whatever was stuck in it is gone."""
-    async with one_board(mosquitto, commander, identities.issue(NAME)) as farm:
+    async with one_board(mosquitto, commander, identities) as farm:
         await farm.start()
         mosquitto.stop()
         await farm.board.until("lost")
