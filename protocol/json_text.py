@@ -34,7 +34,7 @@ def _joined(text):
             parts += [text[begin:at], chr(65536 + ((high & 1023) << 10) + (low & 1023))]
             begin = end = at + 12
         at = text.find("\\", end)
-    return "".join(parts) + text[begin:]
+    return "".join(parts) + text[begin:] if parts else text  # no copy: a board reads its configuration through here
 
 
 def scan(data):
