@@ -3,7 +3,9 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from firmware import build, config, flash, heap
 from gateway.errors import GatewayError
@@ -43,7 +45,18 @@ def _check(arguments: argparse.Namespace) -> int:
     entries = config.check_config(config.load(str(arguments.config)))
     pins = config.check_pins(config.load(str(arguments.pins)), [zone["zone_id"] for zone in entries["zones"]])
     print(f"{entries['gateway_id']}: {len(pins['valves'])} valves, {len(pins.get('sensors', []))} sensors, all well")
+    print(*_wiring(pins), sep="\n")
     return 0
+
+
+def _wiring(pins: dict[str, Any]) -> Iterator[str]:
+    """What keeps each valve shut while its pin floats: as the chip starts, or hangs."""
+    rows = [(row["zone_id"], row) for row in pins["valves"]]
+    for name, row in [*rows, *([("master", pins["master"])] if pins.get("master") else [])]:
+        for entry in ("pin", "open_pin", "close_pin"):
+            if entry in row:
+                to = "3.3 V" if row.get("on") == 0 else "ground"
+                yield f"  GPIO {row[entry]} ({name}): 10 kOhm to {to}, else it may open while the chip starts"
 
 
 def _flash(arguments: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from gateway.clock import SystemClock
 from gateway.errors import StorageError, ValveError
 from gateway.gateway import Gateway
 from gateway.store import FileStore, TwoSlots
+from protocol.messages import LATEST
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
@@ -41,9 +42,12 @@ MEASURE_WITHIN_S = 15
 GLITCH_NS = 12_000  # shorter pulses are noise; the chip's filter reaches as far
 BOUNCE_MS = 100
 OLDEST_S = 120  # what was measured longer ago is no reading
+OFFLINE_S = 4 * 3600  # with Wi-Fi and the time: then something here is stuck, and a fresh start is worth a try
 TIME_EVERY_S = 6 * 3600
 TIME_RETRY_S = 20
+LOOK_S = 60
 FLOOR_EVERY_S = 12 * 3600  # wears the flash twice a day
+DRIFT_S = 300  # further behind the floor than the chip's own clock may have run ahead
 RESET_CAUSES = {
     machine.PWRON_RESET: "power_on",  # a brown-out says this too
     machine.HARD_RESET: "hard",
@@ -71,6 +75,7 @@ def gateway_jobs(
     watchdogs.append(this.feed)
     gateway = Gateway(config, this, clock, store, tls_context("/certs"), _print_event)
     jobs = [this.wifi.keep(), this.keep_time(gateway.online), this.keep_measuring(), gateway.run()]
+    jobs.append(this.keep_reachable(gateway.online))
     if pins.get("light") is not None:
         jobs.append(this.keep_light(Pin(pins["light"], Pin.OUT, value=0), gateway.online))
     return jobs
@@ -88,24 +93,30 @@ class BoardClock(SystemClock):
         super().__init__()
         self._floor = TwoSlots(store, "time")
         self._heard = False
-        floor = self._floor.load() or 0
-        if self.now() < floor:
-            self._set(floor)
+        self._least = self._floor.load() or 0
+        if self.now() < self._least:
+            self._set(self._least)
 
     def trusted(self) -> bool:
         """True once a time server was heard since the start."""
         return self._heard and super().trusted()
 
     def heard(self, now: int) -> None:
-        """Take the time (Unix s) of a server."""
+        """Take the time (Unix s) of a server. Raises NetError for one that cannot be."""
+        if not self._least - DRIFT_S <= now < LATEST:
+            raise net.NetError(f"the time {now} is not believed: it was {self._least} already")
         if abs(now - self.now()) > 1:
             self._set(now)
         self._heard = True
 
+    def agreed(self) -> None:
+        """It is as late as this: the broker's certificate, which has its own dates, was valid."""
+        self._least = self.now()
+
     def remember(self) -> None:
         """Keep the time as what it will at least be after the next power cut."""
         try:
-            self._floor.save(self.now())
+            self._floor.save(self._least)
         except StorageError:
             pass  # the gateway reports a full flash; a floor that is a day older is as good
 
@@ -204,9 +215,22 @@ class Board:
             begin = self._clock.ticks_ms()
             while self._clock.ticks_ms() - begin < (TIME_EVERY_S if answer else TIME_RETRY_S) * 1000:
                 await asyncio.sleep(10)
-                if self._clock.trusted() and online() and self._clock.ticks_ms() >= floor_ms:
-                    self._clock.remember()
-                    floor_ms = self._clock.ticks_ms() + FLOOR_EVERY_S * 1000
+                if self._clock.trusted() and online():
+                    self._clock.agreed()
+                    if self._clock.ticks_ms() >= floor_ms:
+                        self._clock.remember()
+                        floor_ms = self._clock.ticks_ms() + FLOOR_EVERY_S * 1000
+
+    async def keep_reachable(self, online: "Callable[[], bool]") -> None:
+        """Raise NetError after hours without the broker although there is Wi-Fi and the time, and no valve is open."""
+        since_ms = self._clock.ticks_ms()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now_ms = self._clock.ticks_ms()
+            if online() or not (self.wifi.joined.is_set() and self._clock.trusted()):
+                since_ms = now_ms
+            elif now_ms - since_ms >= OFFLINE_S * 1000 and not self._valves.any_open():
+                raise net.NetError(f"no broker for {OFFLINE_S // 3600} h")
 
     async def keep_light(self, light: Pin, online: "Callable[[], bool]") -> None:
         """Show the state: steady is online, else so many flashes: 1 no Wi-Fi, 2 no time, 3 no broker."""
@@ -327,9 +351,10 @@ def _sht3x(row: "Row") -> "Any":
 def _flow(row: "Row") -> "Any":
     from drivers.counter import Counter, FlowMeter
 
-    unit = next(_UNITS, None)
+    quiet_ms = row.get("quiet_ms", 0)
+    unit = None if quiet_ms else next(_UNITS, None)  # the chip's filter ends at 12 us, and a contact bounces for ms
     if unit is None:
-        return FlowMeter(Counter(_input(row), Pin.IRQ_FALLING, 0), row["pulses_per_litre"])
+        return FlowMeter(Counter(_input(row), Pin.IRQ_FALLING, quiet_ms), row["pulses_per_litre"])
     chip = machine.Counter(unit, _input(row), edge=machine.Counter.FALLING, filter_ns=GLITCH_NS)
     return FlowMeter(chip, row["pulses_per_litre"])
 

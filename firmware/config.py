@@ -26,6 +26,7 @@ NEVER = (
 INPUT_ONLY = (34, 35, 36, 37, 38, 39)
 ADC_PINS = (32, 33, 34, 35, 36, 37, 38, 39)  # those of ADC1; ADC2 stops while Wi-Fi is on
 BOOT_PINS = (2, 5, 14, 15)  # they pulse while the chip starts
+PULLED_LOW = (4,)  # while the chip starts; the others float
 FALSE_EDGES = (36, 39)  # pulled low for 80 ns whenever the converter is switched on: a fault of the chip
 
 
@@ -91,6 +92,8 @@ def _check_valve(place: str, row: "Row", owners: "Row") -> None:
             _take(f"{place} {name}", row[name], owners)
             _refuse(f"{place} {name}", row[name], BOOT_PINS, "moves while the chip starts, and the valve with it")
             _refuse(f"{place} {name}", row[name], INPUT_ONLY, "can only read")
+            if row.get("on") == 0:
+                _refuse(f"{place} {name}", row[name], PULLED_LOW, "is pulled low while the chip starts, which opens it")
 
 
 def _check_sensor(place: str, row: "Row", zone_ids: "list[str]", owners: "Row") -> None:
@@ -300,7 +303,10 @@ _SENSORS = {
     ),
     "sht3x": dict(_ANY_SENSOR, sda=_PIN, scl=_PIN, address=(_whole(0x44, 0x45), "68 or 69", False)),
     "flow": dict(
-        _ANY_SENSOR, pin=_PIN, pulses_per_litre=(_number(0.01, 10_000), "pulses a litre, from the meter's label", True)
+        _ANY_SENSOR,
+        pin=_PIN,
+        pulses_per_litre=(_number(0.01, 10_000), "pulses a litre, from the meter's label", True),
+        quiet_ms=(_whole(0, 1000), "milliseconds from 0 to 1000 in which a reed contact bounces", False),
     ),
     "rain": dict(_ANY_SENSOR, pin=_PIN, mm_per_tip=(_number(0.01, 5), "mm a tip, from the gauge's label", True)),
     "battery": dict(_ANY_SENSOR, pin=_PIN, ratio=(_number(1, 50), "the divider's ratio, as 2.0", True)),

@@ -142,7 +142,14 @@ def test_the_command_checks_without_a_board(tmp_path: Path, capsys: pytest.Captu
     """The examples are right; a wrong entry is one line and code 2."""
     config, pins = (str(build.FIRMWARE / f"{name}_example.json") for name in ("config", "pins"))
     assert command_line.main(["check", "--config", config, "--pins", pins]) == 0
-    assert capsys.readouterr().out == "irrigation-gateway-1: 2 valves, 7 sensors, all well\n"
+    first, *wiring = capsys.readouterr().out.splitlines()
+    assert first == "irrigation-gateway-1: 2 valves, 7 sensors, all well"
+    assert [(line.split()[1], "to ground" in line) for line in wiring] == [(n, True) for n in ("25", "26", "27", "33")]
+    active_low = json.loads((build.FIRMWARE / "pins_example.json").read_text())
+    active_low["valves"][0]["on"] = 0
+    (tmp_path / "low.json").write_text(json.dumps(active_low))
+    assert command_line.main(["check", "--config", config, "--pins", str(tmp_path / "low.json")]) == 0
+    assert "GPIO 25 (plot-1a): 10 kOhm to 3.3 V" in capsys.readouterr().out
     wrong = tmp_path / "pins.json"
     wrong.write_text(json.dumps(PINS | {"light": 6}))
     assert command_line.main(["check", "--config", config, "--pins", str(wrong)]) == 2

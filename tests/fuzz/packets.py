@@ -176,7 +176,7 @@ class _Wire:
     async def drain(self) -> None:
         """Nothing waits."""
 
-    def close(self) -> None:
+    async def wait_closed(self) -> None:
         """Nothing is open."""
 
 

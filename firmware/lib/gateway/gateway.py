@@ -226,10 +226,11 @@ class Gateway:
 
     def _watch_run(self, ack: "Message") -> None:
         """Tell of a run whose meter saw far less or far more than the nominal flow."""
-        if ack["volume_source"] != "measured" or ack["duration_s"] < JUDGED_S:
+        flow = self._flows.get(ack["zone_id"])  # None: a zone that was configured when the power went
+        if flow is None or ack["volume_source"] != "measured" or ack["duration_s"] < JUDGED_S:
             return
         seconds, litres = ack["duration_s"], ack["volume_l"]
-        nominal = self._flows[ack["zone_id"]] * seconds / 60
+        nominal = flow * seconds / 60
         if not FLOWS[0] * nominal <= litres <= FLOWS[1] * nominal:
             about = {"zone_id": ack["zone_id"], "volume_l": litres, "duration_s": int(seconds)}
             text = f"{ack['zone_id']}: {litres:.0f} l in {seconds} s, nominal {nominal:.0f} l"

@@ -100,11 +100,14 @@ class Connection:
     async def close(self) -> None:
         """Hang up at once: a dead peer answers no farewell."""
         transport = getattr(self._writer, "transport", None)
-        if transport is None:  # MicroPython's stream
-            self._writer.close()
-        else:
+        if transport is not None:
             transport.abort()
-        await asyncio.sleep(0)  # asyncio closes the socket in its next turn
+            await asyncio.sleep(0)  # asyncio closes the socket in its next turn
+            return
+        try:
+            await self._writer.wait_closed()  # MicroPython's `close` closes nothing
+        except OSError:
+            pass
 
     async def _guard(self, job: "Job") -> None:
         try:
@@ -254,15 +257,15 @@ class Client:
             await link.close()
 
     async def _connect(self, link: Connection) -> None:
-        self.connects += 1
         link.post(_connect(self._id, self._keepalive_s, self._will and self._will()))
         self._link = link
-        await link.flush()
+        await _soon(link.flush())  # MicroPython shakes hands, and hears that nobody is there, in the first write
         head, body = await _soon(link.read())
         if head >> 4 != _CONNACK or len(body) != 2:
             raise MqttPacketError("no CONNACK after CONNECT")
         if body[1]:
             raise MqttRefused("CONNECT", body[1])
+        self.connects += 1
         if self._subscriptions:
             link.post(_subscribe(self._next_id(), self._subscriptions))
         else:
@@ -283,12 +286,15 @@ class Client:
             handler(link, head, body)
 
     async def _ping(self, link: Connection) -> None:
+        oldest = None
         while True:
             link.heard = False
             link.post(_PINGREQ)
             await asyncio.sleep(self._keepalive_s / 2)
-            if not link.heard or not self.online:
+            waits = self._in_flight[0] if self._in_flight else None
+            if not link.heard or not self.online or (waits and waits is oldest):  # one that pings only is of no use
                 raise MqttSilence(f"no answer in {self._keepalive_s / 2:.0f} s")
+            oldest = waits
 
     def _on_publish(self, link: Connection, head: int, body: bytes) -> None:
         topic, packet_id, payload = _parse_publish(head, body)

@@ -8,6 +8,7 @@ A broker answers a publish that its policies deny by hanging up, without a word.
 a time, and the one at which it hangs up again and again, although it takes others, is set aside and counted.
 """
 
+import gc
 import json
 
 from gateway.errors import StorageError
@@ -293,6 +294,7 @@ class Outbox:
             self._next_number, self.samples_taken, self.dropped_messages, self.dropped_samples = counts
         rest = self._left()
         for number in sorted(rest):
+            _collect()  # else the records lie between what their reading left, and the heap has no large piece any more
             self._restore(rest.pop(number))
         for key in list(self._pending):
             self._pack_recovered(key)
@@ -363,6 +365,12 @@ class Outbox:
             self.dropped_samples += len(rows)
             self._behind = True
             self._fail(f"{len(rows)} samples on record are none to send: {error}")
+
+
+def _collect() -> None:
+    """Give back what was read; CPython does it by itself, and would take long."""
+    if hasattr(gc, "mem_free"):
+        gc.collect()
 
 
 def _sample_text(number: int, sensor_id: str, zone_id: "str | None", boot_id: str, body: str) -> str:

@@ -105,9 +105,12 @@ class Wire:
         self._in += data
         self._arrived.set()
 
-    def close(self):
+    def hang_up(self):
         self.closed = True
         self._arrived.set()
+
+    async def wait_closed(self):
+        self.hang_up()
 
 
 class Broker:

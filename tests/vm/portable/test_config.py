@@ -22,6 +22,7 @@ LONG = "x" * 65
 
 # What is changed (a path, a value; DROP removes it) -> words that the message has to have.
 DROP = object()
+ACTIVE_LOW = {"zone_id": "plot-1a", "kind": "relay", "pin": 4, "on": 0}
 CONFIG_MISTAKES = (
     (("gateway_id",), DROP, ("config.json", "gateway_id is missing", "irrigation-gateway-1")),
     (("gateway_id",), "field one", ("config.json gateway_id", "'field one'", "the thing's name")),
@@ -75,6 +76,8 @@ PIN_MISTAKES = (
     (("valves", 0, "pin"), 34, ("valves[0] pin", "GPIO 34 can only read", "use another")),
     (("valves", 0, "pin"), 26, ("valves[1] open_pin", "GPIO 26 is taken by pins.json valves[0] pin", "use another")),
     (("valves", 1, "close_pin"), 26, ("valves[1] close_pin", "GPIO 26 is taken by pins.json valves[1] open_pin")),
+    (("valves", 0), ACTIVE_LOW, ("valves[0] pin", "GPIO 4 is pulled low while the chip starts, which opens it")),
+    (("sensors", 3, "quiet_ms"), 2000, ("sensors[3] quiet_ms", "2000", "0 to 1000")),
     (("valves", 0, "on"), "high", ("valves[0] on", "'high'", "0 or 1")),
     (("valves", 1, "pulse_ms"), 5000, ("valves[1] pulse_ms", "5000", "10 to 200")),
     (("master", "pin"), 27, ("pins.json master pin", "GPIO 27 is taken by pins.json valves[1] close_pin")),

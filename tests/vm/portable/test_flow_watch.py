@@ -141,6 +141,16 @@ class TheFlow(GatewayTestCase):
         self.assertEqual(bench.told(), [])
         await bench.stop()
 
+    async def test_a_zone_that_is_no_more_is_not_judged(self):
+        """The last run of a zone, answered for after it was taken out of the configuration, ends no start."""
+        bench = Metered()
+        await bench.start()
+        ack = {"zone_id": "plot-9z", "volume_source": "measured", "duration_s": 600, "volume_l": 1.0}
+        bench.gateway._watch_run(ack)
+        await settle()
+        self.assertEqual(bench.told(), [])
+        await bench.stop()
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -155,7 +155,7 @@ class TheGateway(GatewayTestCase):
         bench.command()
         bench.broker.acking = True
         await settle()
-        bench.broker.wire.close()  # the connection breaks: what was not acknowledged comes again, then the rest
+        bench.broker.wire.hang_up()  # the connection breaks: what was not acknowledged comes again, then the rest
         while not bench.gateway.idle():
             await asyncio.sleep(0.05)
         again = [message for kind, message in bench.broker.again if kind == "reading"]

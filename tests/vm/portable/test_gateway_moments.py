@@ -272,7 +272,7 @@ class TheLink(GatewayTestCase):
             counters = bench.gateway.counters
             expected = {"messages_published": number + 1, "messages_acked": number + 1, "reconnects": number}
             self.assertEqual({name: counters[name] for name in counters if counters[name]}, self._some(expected))
-            bench.broker.wire.close()
+            bench.broker.wire.hang_up()
             await settle()
         await bench.lose_power()
 

@@ -22,7 +22,7 @@ class DenyingBroker(Broker):
             size = body[0] << 8 | body[1]
             if self.denied is None or body[2 : 2 + size].decode() in self.denied:
                 self.hang_ups += 1
-                wire.close()
+                wire.hang_up()
         if not wire.closed:
             super().take(wire, head, body)
 

@@ -65,11 +65,11 @@ class Stream:
         await asyncio.sleep(0)
 
     def close(self):
-        _streams.pop(self._wire, None)
-        _wires.close(self._wire)
+        """Closes nothing, as on the board."""
 
     async def wait_closed(self):
-        self.close()
+        _streams.pop(self._wire, None)
+        _wires.close(self._wire)
 
     def get_extra_info(self, _name):
         return ("127.0.0.1", 0)
@@ -103,7 +103,7 @@ async def open_connection(host, port, ssl=None, server_hostname=None, local_addr
     try:
         await stream.opened()
     except BaseException:
-        stream.close()
+        await stream.wait_closed()
         raise
     return stream, stream
 
