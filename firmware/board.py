@@ -42,10 +42,8 @@ MEASURE_WITHIN_S = 15
 GLITCH_NS = 12_000  # shorter pulses are noise; the chip's filter reaches as far
 BOUNCE_MS = 100
 OLDEST_S = 120  # what was measured longer ago is no reading
-OFFLINE_S = 4 * 3600  # with Wi-Fi and the time: then something here is stuck, and a fresh start is worth a try
 TIME_EVERY_S = 6 * 3600
 TIME_RETRY_S = 20
-LOOK_S = 60
 FLOOR_EVERY_S = 12 * 3600  # wears the flash twice a day
 DRIFT_S = 300  # further behind the floor than the chip's own clock may have run ahead
 RESET_CAUSES = {
@@ -75,7 +73,6 @@ def gateway_jobs(
     watchdogs.append(this.feed)
     gateway = Gateway(config, this, clock, store, tls_context("/certs"), _print_event)
     jobs = [this.wifi.keep(), this.keep_time(gateway.online), this.keep_measuring(), gateway.run()]
-    jobs.append(this.keep_reachable(gateway.online))
     if pins.get("light") is not None:
         jobs.append(this.keep_light(Pin(pins["light"], Pin.OUT, value=0), gateway.online))
     return jobs
@@ -220,17 +217,6 @@ class Board:
                     if self._clock.ticks_ms() >= floor_ms:
                         self._clock.remember()
                         floor_ms = self._clock.ticks_ms() + FLOOR_EVERY_S * 1000
-
-    async def keep_reachable(self, online: "Callable[[], bool]") -> None:
-        """Raise NetError after hours without the broker although there is Wi-Fi and the time, and no valve is open."""
-        since_ms = self._clock.ticks_ms()
-        while True:
-            await asyncio.sleep(LOOK_S)
-            now_ms = self._clock.ticks_ms()
-            if online() or not (self.wifi.joined.is_set() and self._clock.trusted()):
-                since_ms = now_ms
-            elif now_ms - since_ms >= OFFLINE_S * 1000 and not self._valves.any_open():
-                raise net.NetError(f"no broker for {OFFLINE_S // 3600} h")
 
     async def keep_light(self, light: Pin, online: "Callable[[], bool]") -> None:
         """Show the state: steady is online, else so many flashes: 1 no Wi-Fi, 2 no time, 3 no broker."""

@@ -280,22 +280,6 @@ async def test_the_time_comes_late(mosquitto: Broker, commander: Commander, iden
         await obeys(farm)
 
 
-async def test_hours_without_a_broker(mosquitto: Broker, commander: Commander, identities: Identities) -> None:
-    """With Wi-Fi and the time, and no valve open, the board begins again: whatever was stuck in it is gone."""
-    async with one_board(mosquitto, commander, identities) as farm:
-        await farm.start()
-        mosquitto.stop()
-        await farm.board.until("lost")
-        await farm.wait(4 * 3600 - 120)
-        assert not any("no broker for 4 h" in line for line in farm.board.log)
-        await farm.wait(240)
-        assert any("no broker for 4 h" in line for line in farm.board.log)
-        mosquitto.start()
-        await farm.wait(180)
-        assert farm.connected
-        await obeys(farm)
-
-
 async def test_all_at_once(mosquitto: Broker, commander: Commander, identities: Identities) -> None:
     """The broker, the network and the power go during one run: one opening, and its account."""
     async with one_board(mosquitto, commander, identities) as farm:
