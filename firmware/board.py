@@ -13,11 +13,10 @@ import network
 from drivers.valve import Latching, Relay, ValveBank
 from machine import Pin
 
-from gateway.clock import SystemClock
+from gateway.clock import SystemClock, wire_time
 from gateway.errors import StorageError, ValveError
 from gateway.gateway import Gateway
 from gateway.store import FileStore, TwoSlots
-from protocol.messages import LATEST
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class BoardClock(SystemClock):
 
     def heard(self, now: int) -> None:
         """Take the time (Unix s) of a server. Raises NetError for one that cannot be."""
-        if not self._least - DRIFT_S <= now < LATEST:
+        if now < self._least - DRIFT_S or now != wire_time(now):
             raise net.NetError(f"the time {now} is not believed: it was {self._least} already")
         if abs(now - self.now()) > 1:
             self._set(now)
