@@ -82,6 +82,7 @@ REGIONS = iter(
         "eu-central-1",
         "sa-east-1",
         "ca-central-1",
+        "ap-south-1",
     ]
 )
 
@@ -224,8 +225,9 @@ def test_an_answer_that_was_cut_off_is_one_line(deployment: Deployment, tmp_path
     """A line that breaks in the middle of an answer is told as such, and not as a missing key of Python."""
     with http.server.HTTPServer(("127.0.0.1", 0), Torn) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        line = refused(
-            deployment.fetch(tmp_path / "fetched", AWS_ENDPOINT_URL=f"http://127.0.0.1:{server.server_port}")
-        )
-        server.shutdown()
+        try:
+            address = f"http://127.0.0.1:{server.server_port}"
+            line = refused(deployment.fetch(tmp_path / "fetched", AWS_ENDPOINT_URL=address))
+        finally:
+            server.shutdown()
     assert "an answer without 'principals'" in line

@@ -292,8 +292,10 @@ class Client:
             link.post(_PINGREQ)
             await asyncio.sleep(self._keepalive_s / 2)
             waits = self._in_flight[0] if self._in_flight else None
-            if not link.heard or not self.online or (waits and waits is oldest):  # one that pings only is of no use
+            if not link.heard or not self.online:
                 raise MqttSilence(f"no answer in {self._keepalive_s / 2:.0f} s")
+            if waits and waits is oldest:  # as a broker that denies a message, but does not even hang up
+                raise EOFError("no PUBACK")
             oldest = waits
 
     def _on_publish(self, link: Connection, head: int, body: bytes) -> None:

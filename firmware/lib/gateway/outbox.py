@@ -38,6 +38,7 @@ SUSPICIOUS = 2  # hang-ups without a moment of rest between, after which message
 SET_ASIDE_AFTER = 8  # hang-ups at one that went alone, the broker took another before each: a bad link has fewer
 _MOST_MARKS = 256
 _SLACK_BYTES = 2048
+_LARGE_BYTES = 500_000  # of free heap: there are holes enough
 _HEADER_BYTES = 512  # a reading without its samples is shorter
 
 # Records of the journal: [kind, ...].
@@ -292,9 +293,10 @@ class Outbox:
         if account:
             counts, self.last_sample_at, self._final = account
             self._next_number, self.samples_taken, self.dropped_messages, self.dropped_samples = counts
-        rest = self._left()
+        rest, is_small = self._left(), _is_small()
         for number in sorted(rest):
-            _collect()  # else the records lie between what their reading left, and the heap has no large piece any more
+            if is_small:  # else the records lie between what their reading left: no large piece is free any more
+                gc.collect()
             self._restore(rest.pop(number))
         for key in list(self._pending):
             self._pack_recovered(key)
@@ -367,10 +369,9 @@ class Outbox:
             self._fail(f"{len(rows)} samples on record are none to send: {error}")
 
 
-def _collect() -> None:
-    """Give back what was read; CPython does it by itself, and would take long."""
-    if hasattr(gc, "mem_free"):
-        gc.collect()
+def _is_small() -> bool:
+    """Has this board no PSRAM? With it each collection takes long, and CPython does it by itself."""
+    return hasattr(gc, "mem_free") and gc.mem_free() < _LARGE_BYTES
 
 
 def _sample_text(number: int, sensor_id: str, zone_id: "str | None", boot_id: str, body: str) -> str:
