@@ -61,10 +61,6 @@ class NativeBoard:
         words = [line.split() for line in self.lines[since:]]
         return [int(row[2]) for row in words if row[:2] == ["pin", str(pin)]]
 
-    def events(self) -> list[str]:
-        """What it told on its serial line."""
-        return [line for line in self.lines if line.startswith("event:")]
-
 
 def micropython() -> list[str]:
     """The words that start the interpreter."""
