@@ -31,6 +31,13 @@ class EventFile:
             self._file = path.open("ab", buffering=0)  # what is refused must not wait in a buffer for the next one
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}; give another --events") from error
+        if path.is_file():
+            self._cut_torn_line()
+
+    def _cut_torn_line(self) -> None:
+        """A service that was killed within a write left as much of a line as it had written."""
+        lines = self._path.read_bytes()
+        self._file.truncate(lines.rfind(b"\n") + 1)
 
     def record(self, event: "Event") -> None:
         """One more line, on the disk's way at once; one that cannot be written is left out, which the log tells."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from field_time.participant import VirtualTime, take_part, until_let_go
+from field_time.record import EventRecord
 from gateway_sim.errors import SimError, StateError
 from gateway_sim.farm import HARD_CAP_S, Crop, Farm, FarmGateway, Soil, Zone
 from gateway_sim.faults import Fault, Faults
@@ -73,7 +74,7 @@ def read_job(path: Path) -> Document:
 
 async def _perform(job: Document) -> None:
     time = VirtualTime(job["now_ms"])
-    record = Record(Path(job["record"]))
+    record = EventRecord(Path(job["record"]))
     farm = Farm(job["farm"], job["seed"], (gateway_of(job),))
     certs, state, address = Path(job["certs"]).parent, Path(job["state"]).parent, (job["host"], job["port"])
     settings = {"server_hostname": job["server_hostname"], "sample_interval_s": job["sample_interval_s"]}
@@ -116,21 +117,6 @@ def faults_of(job: Document) -> Faults:
         )
 
     return Faults([fault(row) for row in job["faults"]], job["seed"])
-
-
-class Record:
-    """Appends each event to a file, one JSON object a line."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __call__(self, event: Document) -> None:
-        with self._path.open("a") as file:
-            file.write(json.dumps(event) + "\n")
-
-    def has(self, event: Document) -> bool:
-        """True if this very event is there, also from a process before this one."""
-        return self._path.exists() and json.dumps(event) + "\n" in self._path.read_text()
 
 
 class GatewayPart:

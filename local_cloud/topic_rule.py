@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from field_time.record import cut_torn_line
 from local_cloud.errors import DeliveryError, SpoolError
 from local_cloud.packets import matches
 
@@ -59,7 +60,7 @@ class _Stream:
         self._open: _Spool | None = None
         self.waiting = sorted(folder.glob(f"{name}-*.jsonl"))
         for path in self.waiting:
-            _cut_torn_line(path)
+            cut_torn_line(path)  # its publisher never saw a PUBACK
         self._counter = folder / f"{name}.sequence"
 
     def append(self, record: bytes, now: int) -> None:
@@ -213,11 +214,3 @@ def _finite(text: str) -> float:
 
 def _json(record: dict[str, Any]) -> bytes:
     return json.dumps(record, separators=(",", ":")).encode()
-
-
-def _cut_torn_line(path: Path) -> None:
-    """A crash in the middle of a write leaves half a line, whose publisher never saw a PUBACK."""
-    whole = path.read_bytes()
-    end = whole.rfind(b"\n") + 1
-    if end < len(whole):
-        path.write_bytes(whole[:end])

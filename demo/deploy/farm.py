@@ -1,7 +1,6 @@
 """A farm on what was deployed: gateways, compute service, topic rule and function, for a day of field time."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -87,7 +86,7 @@ async def irrigate(site: DeployedSite, tell: Tell) -> Harvest:
     async with AsyncExitStack() as stack:
         port = await clock.serve()
         stack.push_async_callback(clock.close)
-        record = stack.enter_context(contextlib.closing(Recorder(site.work / "events.jsonl")))
+        record = Recorder(site.work / "events.jsonl")
         cloud = await stack.enter_async_context(iot_core(site, record, time.now))
         fleet = Fleet(farm, weather, site.identities, "127.0.0.1", cloud.port, time, record)
         place = _place(site, farm, farms.local_day(time.now(), farm.timezone), cloud.port)

@@ -4,7 +4,6 @@ So it is back sooner after a kill, and field time stands still no longer than it
 """
 
 import asyncio
-import contextlib
 import logging
 import sys
 from collections.abc import Callable
@@ -34,6 +33,6 @@ def serve_part(name: str, open_part: OpenPart, job_file: str) -> int:
 
 async def _serve(name: str, open_part: OpenPart, job: Job) -> None:
     time = VirtualTime(job.now_ms)
-    with contextlib.closing(Recorder(Path(job.work) / "events" / f"{name}.jsonl")) as record:
-        async with open_part(job, time, record) as (part, facts):
-            await until_let_go(take_part(job.clock_port, name, time, part, **facts))
+    record = Recorder(Path(job.work) / "events" / f"{name}.jsonl")
+    async with open_part(job, time, record) as (part, facts):
+        await until_let_go(take_part(job.clock_port, name, time, part, **facts))

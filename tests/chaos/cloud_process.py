@@ -9,17 +9,14 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
 
 from field_time.participant import input_closed
+from field_time.record import EventRecord, cut_torn_line
 from local_cloud.aws import environment
 from local_cloud.broker import Broker
 from local_cloud.cloud import Cloud, serve
 from local_cloud.errors import DeliveryError, LocalCloudError
 from tests.chaos.place import BUCKET, RAW_PREFIX, Place
-
-if TYPE_CHECKING:
-    from protocol.events import Refusal
 
 
 class BrokerOfItsOwn(Broker):
@@ -36,31 +33,27 @@ class BrokerOfItsOwn(Broker):
 async def main(place: Place, is_first: bool) -> int:
     """Serve until the input ends (0), or until the gate fails (2)."""
     os.environ.update(environment(f"http://127.0.0.1:{place.aws_port}"))
-    with (place.path / "gate.jsonl").open("a", buffering=1) as refusals:
-        async with serve(
-            certs=place.path / "certs",
-            spool=place.path / "spool",
-            bucket=BUCKET,
-            prefix=RAW_PREFIX,
-            now=lambda: place.pace.now_ms() // 1000,
-            record=lambda event: _note(refusals, event),
-            broker=BrokerOfItsOwn(place.broker_port),
-            port=place.gate_port,
-            register=is_first,
-        ) as cloud:
-            watch(cloud, place)
-            sys.stdout.write("serving\n")
-            sys.stdout.flush()
-            return await until_over(cloud)
-
-
-def _note(file: TextIO, event: "Refusal") -> None:
-    file.write(json.dumps(event) + "\n")
+    async with serve(
+        certs=place.path / "certs",
+        spool=place.path / "spool",
+        bucket=BUCKET,
+        prefix=RAW_PREFIX,
+        now=lambda: place.pace.now_ms() // 1000,
+        record=EventRecord(place.path / "gate.jsonl"),
+        broker=BrokerOfItsOwn(place.broker_port),
+        port=place.gate_port,
+        register=is_first,
+    ) as cloud:
+        watch(cloud, place)
+        sys.stdout.write("serving\n")
+        sys.stdout.flush()
+        return await until_over(cloud)
 
 
 def watch(cloud: Cloud, place: Place) -> None:
     """Set the witness before the rule."""
     file = os.open(place.path / "witness.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    cut_torn_line(place.path / "witness.jsonl")
     rule = cloud.gate.on_publish
 
     def witness(client_id: str, topic: str, payload: bytes) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from field_time.participant import VirtualTime
+from field_time.record import cut_torn_line
 from gateway_sim.device import Device
 from gateway_sim.farm import Farm, FarmGateway
 from gateway_sim.faults import Fault, Faults, Values
@@ -38,14 +39,20 @@ class Probes(Faults):
         return told
 
 
+def _log(path: Path) -> TextIO:
+    """A log that goes on after the last whole line of a life before."""
+    file = path.open("a", buffering=1)
+    cut_torn_line(path)
+    return file
+
+
 class Gateways:
     """A fleet of one each, so that each has its own link and faults."""
 
     def __init__(self, place: Place, faults: list[Fault]) -> None:
         self.time = VirtualTime(place.pace.now_ms())
         self._place = place
-        self._pins = (place.path / "pins.jsonl").open("a", buffering=1)
-        self._reads = (place.path / "reads.jsonl").open("a", buffering=1)
+        self._pins, self._reads = (_log(place.path / name) for name in ("pins.jsonl", "reads.jsonl"))
         farm, weather = farm_of(place.gateways, place.seed), weather_of_run()
         self.fleets = {one.gateway_id: self._fleet(farm, one, weather, faults) for one in honest(farm)}
 

@@ -49,6 +49,20 @@ def test_events_that_cannot_be_written_end_nothing(tmp_path: Path, caplog: pytes
     assert told[1].endswith("events left out: 2")
 
 
+def test_half_a_line_of_a_killed_service_goes(tmp_path: Path) -> None:
+    """A kill -9 may end a write at a border of pages; the next life's first event is a line of its own all the same."""
+    path = tmp_path / "events.jsonl"
+    event: Any = {"at": 1, "kind": "refusal", "by": "compute", "thing": "x", "what": "y", "why": "z"}
+    for start in (1, 2, 3):
+        with closing(EventFile(path)) as file:
+            now: Any = {**event, "at": start}
+            file.record(now)
+        with path.open("ab") as torn:
+            torn.write(json.dumps(event).encode()[: 20 * start])
+    with closing(EventFile(path)):
+        assert [json.loads(line)["at"] for line in path.read_text().splitlines()] == [1, 2, 3]
+
+
 def test_a_full_disk_is_no_trouble_at_the_end_either() -> None:
     """The service ends in good order although no event of its could be written."""
     with closing(EventFile(Path("/dev/full"))) as file:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from field_time.participant import VirtualTime
+from field_time.record import EventRecord, cut_torn_line
 from gateway.store import FileStore
 from gateway_sim.board import SimBoard
-from gateway_sim.member import Record, faults_of, gateway_of, weather_of
+from gateway_sim.member import faults_of, gateway_of, weather_of
 from tests.vm.bench.wiring import MM_PER_TIP, PULSES_PER_LITRE, Plumbing, wires
 
 LOOK_EVERY_S = 300  # the grid of the simulated soil
@@ -29,7 +30,7 @@ class Ground:
         (state / "field").mkdir(exist_ok=True)
         self._job, self._pins = job, pins
         self._time = VirtualTime(job["now_ms"])
-        self._record = Record(Path(job["record"]))
+        self._record = EventRecord(Path(job["record"]))
         self._weather = weather_of(job)
         store = FileStore(str(state / "field"), sync=False)
         sim = gateway_of(job), self._weather, self._time, self._record, job["seed"], store
@@ -108,7 +109,9 @@ class Ground:
     def _catch_up(self) -> None:
         """Live through what the log of the pins has, and tell the field what it was not told."""
         told = self._edges_on_record()
-        for at_ms, *what in map(json.loads, self._log.read_text().splitlines() if self._log.exists() else ()):
+        self._log.touch()
+        cut_torn_line(self._log)  # its move was about to be made
+        for at_ms, *what in map(json.loads, self._log.read_text().splitlines()):
             changes = self._plumbing.dark() if what == [DARK] else self._plumbing.moves(*what)
             known = min(told, len(changes))
             told -= known
@@ -116,5 +119,4 @@ class Ground:
 
     def _edges_on_record(self) -> int:
         path = Path(self._job["record"])
-        lines = path.read_text().splitlines() if path.exists() else []
-        return sum(json.loads(line)["kind"] == "valve_edge" for line in lines)
+        return sum(json.loads(line)["kind"] == "valve_edge" for line in path.read_text().splitlines())
