@@ -136,7 +136,7 @@ class SimBoard:
             self._keep([RECORDED])
 
     def _keep(self, entry: list[Any]) -> None:
-        self._keep_by(lambda: self._edges.append([json.dumps(entry)]))
+        self._keep_by(lambda: self._edges.append([(json.dumps(entry).encode(),)]))
 
     def _keep_by(self, write: Callable[[], None]) -> None:
         try:

@@ -38,7 +38,7 @@ class Clock(Protocol):
         """Wait; may be cancelled."""
 
 class Store(Protocol):
-    """One that need not hold all of a name's bytes at once also has `lines` and `save_all`, as `store.FileStore`."""
+    """One that need not hold all of a name's bytes at once has what `store.FileStore` has, too."""
 
     def load(self, name: str) -> bytes | None:
         """What was saved last, None if nothing was. Raises StorageError."""

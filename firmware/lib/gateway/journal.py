@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from gateway.interfaces import Store
 
-    Text = str | bytes
+    Text = Sequence[bytes]  # JSON in pieces: a copy of it in one would ask for as much room again
 
 _CHECK_CHARS = 8
 _HEAD = "head"  # first entry of the line that completes a snapshot
@@ -70,14 +70,12 @@ class Journal:
 
     def append(self, records: "Sequence[Text]") -> None:
         """Add records, given as JSON, in one write. Raises StorageError; part of them may then be there."""
-        data = b"".join([part for text in records for part in _parts(text)])
-        self._store.append(f"{self._name}.{self._current}", data)
-        self.size += len(data)
+        self.size += self._put("append", f"{self._name}.{self._current}", _lines_of(records))
 
     def rewrite(self, document: "Any", records: "Iterable[Text]") -> None:
         """Put a document and these records in the place of everything. Raises StorageError; all is then as before."""
         old, new = self._current, 1 - self._current
-        size = self._save(f"{self._name}.{new}", self._snapshot(document, records))
+        size = self._put("save", f"{self._name}.{new}", self._snapshot(document, records))
         self._current, self.size = new, size
         self._generation += 1
         try:
@@ -86,16 +84,15 @@ class Journal:
             self.fault = str(error)  # it takes room, and no more: the generation tells which one counts
 
     def _snapshot(self, document: "Any", records: "Iterable[Text]") -> "Iterator[bytes]":
-        for text in records:
-            yield b"".join(_parts(text))
-        yield b"".join(_parts(json.dumps([_HEAD, self._generation + 1, document])))
+        yield from _lines_of(records)
+        yield from _lines_of(((json.dumps([_HEAD, self._generation + 1, document]).encode(),),))
 
-    def _save(self, name: str, pieces: "Iterable[bytes]") -> int:
-        save_all = getattr(self._store, "save_all", None)
-        if save_all:
-            return int(save_all(name, pieces))
+    def _put(self, verb: str, name: str, pieces: "Iterable[bytes]") -> int:
+        put_all = getattr(self._store, verb + "_all", None)
+        if put_all:
+            return int(put_all(name, pieces))
         data = b"".join(pieces)
-        self._store.save(name, data)
+        getattr(self._store, verb)(name, data)
         return len(data)
 
     def _head(self, slot: int) -> "tuple[int, Any]":
@@ -132,14 +129,18 @@ def _split(data: bytes) -> "Iterator[bytes]":
 def _body(line: bytes) -> bytes:
     """The record in a line; empty if it was cut short, or spoilt."""
     body = line[_CHECK_CHARS : -1 if line.endswith(b"\n") else None]
-    return body if line.startswith(_check(body)) else b""
+    return body if line.startswith(_check((body,))) else b""
 
 
-def _parts(text: "Text") -> "tuple[bytes, bytes, bytes]":
-    """What a line is made of."""
-    body = text if isinstance(text, bytes) else text.encode()
-    return b"\n", _check(body), body
+def _lines_of(records: "Iterable[Text]") -> "Iterator[bytes]":
+    for text in records:
+        yield b"\n"
+        yield _check(text)
+        yield from text
 
 
-def _check(body: bytes) -> bytes:
-    return binascii.hexlify(hashlib.sha256(body).digest()[: _CHECK_CHARS // 2])
+def _check(text: "Text") -> bytes:
+    digest = hashlib.sha256()
+    for piece in text:
+        digest.update(piece)
+    return binascii.hexlify(digest.digest()[: _CHECK_CHARS // 2])

@@ -19,7 +19,7 @@ from protocol.errors import ProtocolError
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from gateway.interfaces import Store
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     Message = dict[str, Any]
     Row = tuple[str, str | None, Message]
-    Waiting = tuple[int, int, Message]  # number, bytes, sample
+    Source = tuple[str, str, str | None]  # sensor, boot, zone
+    Waiting = tuple[int, bytes]  # number, sample as it is written: decoded it takes a few times the room
 
 # Five days without a broker, for four sensors and quarters of an hour. All of it is in memory too: a board without
 # PSRAM is configured to a few kilobytes. The journal takes twice as much, thrice while it is rewritten.
@@ -75,7 +76,7 @@ class Outbox:
         self._urgent: list[Entry] = []
         self._ordinary: list[Entry] = []
         self._in_flight: list[Entry] = []
-        self._pending: dict[tuple[str, str], tuple[str | None, list[Waiting]]] = {}
+        self._pending: dict[Source, list[Waiting]] = {}
         self._bytes = 0
         self._next_number = 0
         self._acks: list[int] = []
@@ -84,6 +85,7 @@ class Outbox:
         self._final: list[str] = []
         account = self._journal.open()
         self._behind = account is None  # the journal lacks something: only a snapshot brings it up to date
+        self._is_small = _is_small()
         self._hang_ups = 0  # with something in flight, since it last was not
         self._took_one = False  # the broker, since it last hung up at one that went alone
         self.samples_taken = 0
@@ -100,23 +102,25 @@ class Outbox:
         return len(self._urgent) + len(self._ordinary) + len(self._in_flight)
 
     def take(self, boot_id: str, rows: "Sequence[Row]") -> None:
-        """Record the samples of one moment, rows of `(sensor_id, zone_id, sample)`: from now on they count as taken."""
+        """Record the samples of one moment, rows of `(sensor_id, zone_id, sample)`: from now on they count as taken.
+
+        Raises ProtocolError for one that no reading could hold; then none of them is recorded.
+        """
         texts: list[Text] = []
-        for sensor_id, zone_id, sample in rows:
-            number, body = self._number(), json.dumps(sample)
-            texts.append(_sample_text(number, sensor_id, zone_id, boot_id, body))
-            self._wait((sensor_id, boot_id), zone_id, (number, len(body), sample))
+        for source, sample, body in [_row(boot_id, *row) for row in rows]:
+            number = self._number()
+            texts.append(_sample_text(number, source, body))
+            self._wait(source, number, body)
             self.last_sample_at = sample["measured_at"]
         self.samples_taken += len(rows)
-        for key in [key for key in self._pending if len(self._pending[key][1]) >= MOST_PENDING]:
-            self._pack(key)
+        for source in [source for source in self._pending if len(self._pending[source]) >= MOST_PENDING]:
+            self._pack(source)
         self._shrink()
         self._write(texts)
 
     def pack(self) -> None:
         """Make readings of all samples that wait."""
-        for key in sorted(self._pending):
-            self._pack(key)
+        self._pack_all()
         self._shrink()
 
     def say(self, ack: "Message") -> None:
@@ -184,25 +188,41 @@ class Outbox:
 
     # From samples to readings.
 
-    def _wait(self, key: "tuple[str, str]", zone_id: "str | None", row: "Waiting") -> None:
-        self._pending.setdefault(key, (zone_id, []))[1].append(row)
-        self._bytes += row[1]
+    def _wait(self, source: "Source", number: int, body: bytes) -> None:
+        self._pending.setdefault(source, []).append((number, self._compact(body)))
+        self._bytes += len(body)
 
-    def _pack(self, key: "tuple[str, str]") -> None:
-        zone_id, rows = self._pending.pop(key)
-        self._bytes -= sum([size for _, size, _ in rows])
-        for batch in _batches(rows):
-            reading = {
-                "gateway_id": topics.gateway_of(key[0]),
-                "sensor_id": key[0],
-                "zone_id": zone_id,
-                "boot_id": key[1],
-                "samples": [sample for _, _, sample in batch],
-            }
-            numbers = [number for number, _, _ in batch]
-            entry = Entry(topics.data(key[0]), messages.encode("reading", reading), len(batch), numbers)
+    def _pack_all(self) -> None:
+        for source in sorted(self._pending):
+            self._pack(source)
+
+    def _pack(self, source: "Source") -> None:
+        rows = self._pending.pop(source)
+        while rows:
+            count = _fitting(rows, self._most_reading())
+            batch = rows[:count]
+            del rows[:count]
+            self._bytes -= _length(batch) - 2 * count
+            self._tidy()
+            entry = Entry(topics.data(source[0]), _payload(source, batch), count, [number for number, _ in batch])
             self._ordinary.append(entry)
             self._bytes += len(entry.payload)
+
+    def _tidy(self) -> None:
+        if self._is_small:
+            gc.collect()
+
+    def _compact(self, body: bytes) -> bytes:
+        """A copy in the first free place: without PSRAM, what stays must not lie between what does not.
+
+        Soon no large piece of the heap would be free.
+        """
+        self._tidy()
+        return bytes(memoryview(body)) if self._is_small else body
+
+    def _most_reading(self) -> int:
+        """Bytes of a reading's samples: a small board has no room for a large one in one piece."""
+        return min(messages.READING_BYTES - _HEADER_BYTES, self._most_bytes // 4)
 
     # Room.
 
@@ -217,8 +237,7 @@ class Outbox:
     def _shrink(self) -> None:
         while self.depth > self._capacity or self._bytes > self._most_bytes:
             if self._bytes > self._most_bytes and not self._ordinary:
-                for key in sorted(self._pending):
-                    self._pack(key)
+                self._pack_all()
             queue = self._ordinary or self._urgent
             if not queue:
                 return  # what is in flight, the broker may have already
@@ -250,7 +269,7 @@ class Outbox:
         if not texts and not self._behind:
             return
         try:
-            size = self._journal.size + sum([len(text) for text in texts])
+            size = self._journal.size + sum([len(piece) for text in texts for piece in text])
             if self._behind or size > 2 * self._most_bytes + _SLACK_BYTES:
                 self._journal.rewrite(self._account(), self._snapshot())
             else:
@@ -260,12 +279,12 @@ class Outbox:
             self._behind = True
             self._fail(str(error))
 
-    def _marks(self) -> "list[str]":
-        marks = []
+    def _marks(self) -> "list[Text]":
+        marks: list[Text] = []
         if self._acks:
-            marks.append(json.dumps([_ACKS, _ranges(self._acks)]))
+            marks.append((json.dumps([_ACKS, _ranges(self._acks)]).encode(),))
         if self._drops:
-            marks.append(json.dumps([_DROPS, _ranges(self._drops), self._gone_counts]))
+            marks.append((json.dumps([_DROPS, _ranges(self._drops), self._gone_counts]).encode(),))
         self._acks, self._drops, self._gone_counts = [], [], [0, 0]
         return marks
 
@@ -278,46 +297,45 @@ class Outbox:
             for entry in queue:
                 if entry.numbers:
                     yield _text(entry)
-        for sensor_id, boot_id in self._pending:
-            zone_id, rows = self._pending[sensor_id, boot_id]
-            for number, _, sample in rows:
-                yield _sample_text(number, sensor_id, zone_id, boot_id, json.dumps(sample))
+        for source in self._pending:
+            for number, body in self._pending[source]:
+                yield _sample_text(number, source, body)
 
     def _fail(self, why: str) -> None:
         self.faults += 1
         self.fault = why
 
-    # After a boot: records one by one, as they are written, for a board has no room to decode all of them at once.
+    # After a boot: the records are read twice, for a board has room for one of them beside what it makes of them.
 
     def _recover(self, account: "Any") -> None:
         if account:
             counts, self.last_sample_at, self._final = account
             self._next_number, self.samples_taken, self.dropped_messages, self.dropped_samples = counts
-        rest, is_small = self._left(), _is_small()
-        for number in sorted(rest):
-            if is_small:  # else the records lie between what their reading left: no large piece is free any more
-                gc.collect()
-            self._restore(rest.pop(number))
-        for key in list(self._pending):
-            self._pack_recovered(key)
-        self._ordinary.sort(key=lambda entry: entry.numbers[0])
+        numbers = self._left()
+        for _, body in self._journal.records():
+            number = _number_in(body)
+            if number in numbers:
+                numbers.discard(number)
+                self._restore(body)
+        self._pack_all()
+        for queue in (self._urgent, self._ordinary):
+            queue.sort(key=lambda entry: entry.numbers[0])
         self._shrink()
         if self._journal.fault:
             self._behind = True
             self._fail(self._journal.fault)
         self._write([])
 
-    def _left(self) -> "dict[int, bytes]":
-        """The records that are still to be sent, by number; what else is there is counted."""
-        rest: dict[int, bytes] = {}
+    def _left(self) -> "set[int]":
+        """The numbers of the records that are still to be sent; what else is there is counted."""
+        numbers: set[int] = set()
         newest = b""
         for later, body in self._journal.records():
-            if _kind(body) in (_ACKS, _DROPS):
-                self._strike(json.loads(body), rest)
+            number = _number_in(body)
+            if not number:
+                self._strike(json.loads(body), numbers)
                 continue
-            end = body.find(b",", 6)
-            number = int(body[6:end])
-            rest[number] = body
+            numbers.add(number)
             if later:
                 self._next_number = number
                 if _kind(body) == _SAMPLE:
@@ -327,12 +345,12 @@ class Outbox:
                     self._recall(body)
         if newest:
             self.last_sample_at = json.loads(_parts(newest)[1])["measured_at"]
-        return rest
+        return numbers
 
-    def _strike(self, mark: "list[Any]", rest: "dict[int, bytes]") -> None:
+    def _strike(self, mark: "list[Any]", numbers: "set[int]") -> None:
         for first, last in mark[1]:
             for number in range(first, last + 1):
-                rest.pop(number, None)
+                numbers.discard(number)
         if mark[0] == _DROPS:
             self.dropped_messages += mark[2][0]
             self.dropped_samples += mark[2][1]
@@ -347,26 +365,29 @@ class Outbox:
         head, content = _parts(body)
         if head[0] == _SAMPLE:
             _, number, sensor_id, zone_id, boot_id = head
-            key = (sensor_id, boot_id)
-            self._wait(key, zone_id, (number, len(content), json.loads(content)))
-            if sum([size for _, size, _ in self._pending[key][1]]) > min(messages.READING_BYTES, self._most_bytes // 4):
-                self._pack_recovered(key)
+            self._restore_sample((sensor_id, boot_id, zone_id), number, content)
         else:
             _, number, samples, topic = head
-            entry = Entry(topic, content, samples, [number])
+            entry = Entry(topic, self._compact(content), samples, [number])
             entry.urgent = not samples
             self._queue(entry).append(entry)
             self._bytes += len(content)
+        while self._bytes > self._most_bytes and self._ordinary:  # it may have held more when it was written
+            self._drop(self._ordinary.pop(0))
 
-    def _pack_recovered(self, key: "tuple[str, str]") -> None:
-        """A sample from before an update may be one that the protocol no longer has: it must not stop every boot."""
-        rows = self._pending[key][1]
+    def _restore_sample(self, source: "Source", number: int, body: bytes) -> None:
+        """One from before an update may be one that the protocol no longer has: it must not stop every boot."""
         try:
-            self._pack(key)
+            _check(source, json.loads(body), body)
         except ProtocolError as error:
-            self.dropped_samples += len(rows)
+            self.dropped_samples += 1
             self._behind = True
-            self._fail(f"{len(rows)} samples on record are none to send: {error}")
+            self._fail(f"a sample on record is none to send: {error}")
+            return
+        rows = self._pending.get(source, ())
+        if rows and _length(rows) + len(body) + 2 > self._most_reading():
+            self._pack(source)
+        self._wait(source, number, body)
 
 
 def _is_small() -> bool:
@@ -374,19 +395,61 @@ def _is_small() -> bool:
     return hasattr(gc, "mem_free") and gc.mem_free() < _LARGE_BYTES
 
 
-def _sample_text(number: int, sensor_id: str, zone_id: "str | None", boot_id: str, body: str) -> str:
-    zone = '"%s"' % zone_id if zone_id else "null"
-    return '["%s", %d, "%s", %s, "%s", %s]' % (_SAMPLE, number, sensor_id, zone, boot_id, body)
+def _about(source: "Source") -> "Message":
+    sensor_id, boot_id, zone_id = source
+    gateway_id = topics.gateway_of(sensor_id)
+    return {"gateway_id": gateway_id, "sensor_id": sensor_id, "zone_id": zone_id, "boot_id": boot_id}
 
 
-def _text(entry: Entry) -> bytes:
+def _row(boot_id: str, sensor_id: str, zone_id: "str | None", sample: "Message") -> "tuple[Source, Message, bytes]":
+    source, body = (sensor_id, boot_id, zone_id), json.dumps(sample).encode()
+    _check(source, sample, body)
+    return source, sample, body
+
+
+def _check(source: "Source", sample: "Message", body: bytes) -> None:
+    if len(body) > messages.READING_BYTES - _HEADER_BYTES:
+        raise ProtocolError(f"a sample of {source[0]} takes {len(body)} bytes")
+    reading = _about(source)
+    reading["samples"] = [sample]
+    messages.check("reading", reading)
+
+
+def _payload(source: "Source", rows: "list[Waiting]") -> bytes:
+    """A reading of samples that were checked."""
+    about = _about(source)
+    about["v"] = messages.VERSION
+    parts = [json.dumps(about)[:-1].encode(), b', "samples": [', b", ".join([body for _, body in rows]), b"]}"]
+    return b"".join(parts)
+
+
+def _length(rows: "Sequence[Waiting]") -> int:
+    """Bytes of samples in a reading."""
+    return sum([len(body) + 2 for _, body in rows])
+
+
+def _sample_text(number: int, source: "Source", body: bytes) -> "Text":
+    sensor_id, boot_id, zone_id = source
+    head = json.dumps([_SAMPLE, number, sensor_id, zone_id, boot_id])
+    return head[:-1].encode(), b", ", body, b"]"
+
+
+def _text(entry: Entry) -> "Text":
     head = json.dumps([_MESSAGE, entry.numbers[0], entry.samples, entry.topic])
-    return b"".join((head[:-1].encode(), b", ", entry.payload, b"]"))
+    return head[:-1].encode(), b", ", entry.payload, b"]"
 
 
 def _kind(body: bytes) -> str:
     """What a record is; its number follows: ["s", 12, ..."""
     return body[2:3].decode()
+
+
+def _number_in(body: bytes) -> int:
+    """The number of a sample or message; 0 in marks."""
+    if _kind(body) in (_ACKS, _DROPS):
+        return 0
+    end = body.find(b",", 6)
+    return int(body[6:end])
 
 
 def _parts(body: bytes) -> "tuple[list[Any], bytes]":
@@ -406,10 +469,11 @@ def _ranges(numbers: "list[int]") -> "list[list[int]]":
     return runs
 
 
-def _batches(rows: "list[Waiting]") -> "Iterable[list[Waiting]]":
-    """The samples in runs that each fit into one reading."""
-    fits = sum([size + 2 for _, size, _ in rows]) <= messages.READING_BYTES - _HEADER_BYTES
-    if fits or len(rows) == 1:
-        return [rows]
-    middle = len(rows) // 2
-    return list(_batches(rows[:middle])) + list(_batches(rows[middle:]))
+def _fitting(rows: "list[Waiting]", most_bytes: int) -> int:
+    """How many samples fit into one reading; one does in any case."""
+    size = 0
+    for count, (_, body) in enumerate(rows):
+        size += len(body) + 2
+        if size > most_bytes and count:
+            return count
+    return len(rows)

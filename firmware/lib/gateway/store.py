@@ -77,9 +77,13 @@ class FileStore:
         return size
 
     def append(self, name: str, data: bytes) -> None:
+        self.append_all(name, (data,))
+
+    def append_all(self, name: str, pieces: "Iterable[bytes]") -> int:
+        """Append what these pieces are together; gives their bytes."""
         path = self._folder + "/" + name
         try:
-            self._write(path, "ab", (data,))
+            return self._write(path, "ab", pieces)
         except OSError as error:
             raise StorageError(f"cannot append to {path}: {error}") from error
 

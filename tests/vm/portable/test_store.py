@@ -62,16 +62,21 @@ class Stores(unittest.TestCase):
                 self.fail("no error")
 
 
+def text(record):
+    """A record in one piece."""
+    return (record.encode(),)
+
+
 class TheJournal(unittest.TestCase):
     def test_records_come_back_in_order(self):
         """What was appended, and the snapshot that it follows."""
         store = MemoryStore()
         journal = Journal(store, "j")
         self.assertEqual((journal.size, journal.load()), (0, (None, [], [])))
-        journal.rewrite({"a": 1}, ["[1]"])
-        journal.append(["[2]", "[3]"])
+        journal.rewrite({"a": 1}, [text("[1]")])
+        journal.append([text("[2]"), text("[3]")])
         self.assertEqual(Journal(store, "j").load(), ({"a": 1}, [[1]], [[2], [3]]))
-        journal.rewrite(None, ["[4]"])
+        journal.rewrite(None, [text("[4]")])
         self.assertEqual(Journal(store, "j").load(), (None, [[4]], []))
 
     def test_of_files_a_record_at_a_time_is_in_memory(self):
@@ -85,18 +90,21 @@ class TheJournal(unittest.TestCase):
             def save_all(self, name, lines):
                 return super().save_all(name, (pieces.append(line) or line for line in lines))
 
+            def append_all(self, name, lines):
+                return super().append_all(name, (pieces.append(line) or line for line in lines))
+
         folder = mkdtemp()
         for store in (Frugal(folder), MemoryStore()):
             journal = Journal(store, "j")
             journal.open()
-            journal.rewrite({"a": 1}, (f"[{number}]" for number in range(50)))
-            journal.append(["[50]", b"[51]"])
+            journal.rewrite({"a": 1}, (text(f"[{number}]") for number in range(50)))
+            journal.append([(b"[", b"50]"), text("[51]")])
             again = Journal(store, "j")
             self.assertEqual(again.open(), {"a": 1})
             expected = [(number > 49, f"[{number}]".encode()) for number in range(52)]
             self.assertEqual(list(again.records()), expected)
             self.assertEqual(again.size, journal.size)
-        self.assertEqual((len(pieces), max([len(piece) for piece in pieces]) < 50), (51, True))
+        self.assertEqual((len(pieces), max([len(piece) for piece in pieces]) < 50), (3 * 53 + 1, True))
         for name in os.listdir(folder):
             os.remove(folder + "/" + name)
         os.rmdir(folder)
@@ -106,11 +114,11 @@ class TheJournal(unittest.TestCase):
         store = MemoryStore()
         journal = Journal(store, "j")
         journal.rewrite(None, [])
-        journal.append(['["one"]'])
-        journal.append(['["two"]'])
+        journal.append([text('["one"]')])
+        journal.append([text('["two"]')])
         whole = store.load("j.0")
         store.save("j.0", whole[:-3])
-        journal.append(['["three"]'])
+        journal.append([text('["three"]')])
         self.assertEqual(Journal(store, "j").load()[2], [["one"], ["three"]])
         store.save("j.0", whole.replace(b"one", b"eno"))
         self.assertEqual(Journal(store, "j").load()[2], [["two"]])
@@ -119,9 +127,9 @@ class TheJournal(unittest.TestCase):
         """The generation counts from the line that completes a snapshot; what it replaces is removed after that."""
         store = MemoryStore()
         journal = Journal(store, "j")
-        journal.rewrite("first", ["[1]"])
+        journal.rewrite("first", [text("[1]")])
         old = store.load("j.0")
-        journal.rewrite("second", ["[2]"])
+        journal.rewrite("second", [text("[2]")])
         new = store.load("j.1")
         self.assertTrue(store.load("j.0") is None)
         for kept in range(len(new) + 1):
@@ -134,10 +142,10 @@ class TheJournal(unittest.TestCase):
         """To the letter: newline, checksum, JSON; each snapshot has the next generation and the other segment."""
         store = MemoryStore()
         journal = Journal(store, "j")
-        journal.rewrite("first", ["[1]"])
-        journal.append(["[2]"])
+        journal.rewrite("first", [text("[1]")])
+        journal.append([text("[2]")])
         self.assertEqual(store.load("j.0"), b'\n080a9ed4[1]\n7cfbff9c["head", 1, "first"]\n038966de[2]')
-        journal.rewrite("second", ["[3]"])
+        journal.rewrite("second", [text("[3]")])
         self.assertEqual(store.load("j.1"), b'\n06d033ec[3]\na66d3ede["head", 2, "second"]')
         journal.rewrite("third", [])
         self.assertEqual(store.load("j.0"), b'\nbfae8678["head", 3, "third"]')
@@ -156,8 +164,8 @@ class TheJournal(unittest.TestCase):
 
         journal = Journal(Watched(), "j")
         journal.open()
-        journal.rewrite("first", ["[1]"])
-        journal.append(["[2]"])
+        journal.rewrite("first", [text("[1]")])
+        journal.append([text("[2]")])
         self.assertEqual((journal.open(), is_open), ("first", {"j.0": False, "j.1": False}))
 
 
