@@ -307,7 +307,7 @@ def _as_the_gate(under_test: _GateUnderTest, stream: bytes, at: int) -> bool:
 
 
 def _is_own(topic: str) -> bool:
-    """Whether the gateway may publish there: any probe that bears its name is its own, and the topics of old firmware."""
+    """Whether the gateway may publish there: any probe of its name is its own, and the topics of old firmware."""
     return topic in (*OWN, *topics.UNPROVEN) or topic.startswith(f"irrigation/sensors/{GATEWAY}.")
 
 
