@@ -13,10 +13,10 @@ import network
 from drivers.valve import Latching, Relay, ValveBank
 from machine import Pin
 
-from gateway.clock import SystemClock
-from gateway.errors import StorageError, ValveError
+from gateway.clock import DRIFT_S, SystemClock, TimeFloor
+from gateway.errors import ValveError
 from gateway.gateway import Gateway
-from gateway.store import FileStore, TwoSlots
+from gateway.store import FileStore
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
@@ -41,8 +41,10 @@ MEASURE_WITHIN_S = 15
 GLITCH_NS = 12_000  # shorter pulses are noise; the chip's filter reaches as far
 BOUNCE_MS = 100
 OLDEST_S = 120  # what was measured longer ago is no reading
+OFFLINE_S = 4 * 3600  # with Wi-Fi and the time: then something here is stuck, and a fresh start is worth a try
 TIME_EVERY_S = 6 * 3600
 TIME_RETRY_S = 20
+LOOK_S = 60
 FLOOR_EVERY_S = 12 * 3600  # wears the flash twice a day
 RESET_CAUSES = {
     machine.PWRON_RESET: "power_on",  # a brown-out says this too
@@ -71,6 +73,7 @@ def gateway_jobs(
     watchdogs.append(this.feed)
     gateway = Gateway(config, this, clock, store, tls_context("/certs"), _print_event)
     jobs = [this.wifi.keep(), this.keep_time(gateway.online), this.keep_measuring(), gateway.run()]
+    jobs.append(this.keep_reachable(gateway.online))
     if pins.get("light") is not None:
         jobs.append(this.keep_light(Pin(pins["light"], Pin.OUT, value=0), gateway.online))
     return jobs
@@ -86,28 +89,25 @@ class BoardClock(SystemClock):
 
     def __init__(self, store: "Store") -> None:
         super().__init__()
-        self._floor = TwoSlots(store, "time")
+        self.floor = TimeFloor(store)
         self._heard = False
-        floor = self._floor.load() or 0
-        if self.now() < floor:
-            self._set(floor)
+        if self.now() < self.floor.least:
+            self._set(self.floor.least)
 
     def trusted(self) -> bool:
         """True once a time server was heard since the start."""
         return self._heard and super().trusted()
 
-    def heard(self, now: int) -> None:
-        """Take the time (Unix s) of a server."""
-        if abs(now - self.now()) > 1:
-            self._set(now)
+    def heard(self, told: int, online: bool) -> None:
+        """Take the time (Unix s) of a server. Raises NetError for one that cannot be."""
+        if not self.floor.believes(told, self.ticks_ms()):
+            raise net.NetError(f"the time {told} is not believed: it was {self.floor.least} already")
+        step_s = abs(told - self.now())
+        if step_s > DRIFT_S:
+            self.floor.moved(online)
+        if step_s > 1:
+            self._set(told)
         self._heard = True
-
-    def remember(self) -> None:
-        """Keep the time as what it will at least be after the next power cut."""
-        try:
-            self._floor.save(self.now())
-        except StorageError:
-            pass  # the gateway reports a full flash; a floor that is a day older is as good
 
     def _set(self, now: int) -> None:
         moment = time.gmtime(now - self.now() + int(time.time()))
@@ -200,13 +200,26 @@ class Board:
         floor_ms = self._clock.ticks_ms()
         while True:
             await self.wifi.joined.wait()
-            answer = await self._ask_time()
+            answer = await self._ask_time(online())
             begin = self._clock.ticks_ms()
             while self._clock.ticks_ms() - begin < (TIME_EVERY_S if answer else TIME_RETRY_S) * 1000:
                 await asyncio.sleep(10)
-                if self._clock.trusted() and online() and self._clock.ticks_ms() >= floor_ms:
-                    self._clock.remember()
+                rises = self._clock.trusted() and self._clock.floor.rise(self._clock.now(), online())
+                if rises and self._clock.ticks_ms() >= floor_ms:
+                    self._clock.floor.save()
                     floor_ms = self._clock.ticks_ms() + FLOOR_EVERY_S * 1000
+
+    async def keep_reachable(self, online: "Callable[[], bool]") -> None:
+        """Begin again after hours without the broker although there is Wi-Fi and the time, and no valve is open."""
+        since_ms = self._clock.ticks_ms()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now_ms = self._clock.ticks_ms()
+            if online() or not (self.wifi.joined.is_set() and self._clock.trusted()):
+                since_ms = now_ms
+            elif now_ms - since_ms >= OFFLINE_S * 1000 and not self._valves.any_open():
+                print("no broker for", OFFLINE_S // 3600, "h: restart")
+                machine.reset()
 
     async def keep_light(self, light: Pin, online: "Callable[[], bool]") -> None:
         """Show the state: steady is online, else so many flashes: 1 no Wi-Fi, 2 no time, 3 no broker."""
@@ -227,10 +240,10 @@ class Board:
             return 2
         return 0 if online else 3
 
-    async def _ask_time(self) -> bool:
+    async def _ask_time(self, online: bool) -> bool:
         for server in self._time_servers:
             try:
-                self._clock.heard(await net.network_time(server, self.wifi.dns_server()))
+                self._clock.heard(await net.network_time(server, self.wifi.dns_server()), online)
                 return True
             except net.NetError as error:
                 print("time:", error)

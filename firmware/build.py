@@ -22,7 +22,7 @@ COMPILED = {  # folder of sources -> folder on the board
 }
 ALONE = ("board.py", "config.py", "net.py")
 PINS_LINE = 'PINS = {"valves": []}'
-MPY_TOTAL_BYTES = 64 * 1024
+MPY_TOTAL_BYTES = 80 * 1024
 MPY_MODULE_BYTES = 10 * 1024
 
 

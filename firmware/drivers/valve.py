@@ -69,6 +69,10 @@ class ValveBank:
             finally:
                 self._valves[zone_id].set(False)
 
+    def any_open(self) -> bool:
+        """Does water run, as far as was ordered here?"""
+        return bool(self._open)
+
     def _set_master(self) -> None:
         if self._master:
             self._master.set(bool(self._open))

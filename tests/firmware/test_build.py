@@ -66,7 +66,7 @@ def test_the_command_builds_and_keeps_the_budget(tmp_path: Path, capsys: pytest.
     assert command_line.main(["build", "--no-heap", "--out", str(tmp_path / "flash"), "--pins", str(pins)]) == 0
     shown = capsys.readouterr().out.splitlines()
     report = json.loads((tmp_path / "flash" / "size.json").read_text())
-    assert " ".join(shown[0].split()) == f"all modules, compiled {report['mpy_bytes']:,} bytes, at most 65,536"
+    assert " ".join(shown[0].split()) == f"all modules, compiled {report['mpy_bytes']:,} bytes, at most 81,920"
     assert len(shown) == 3
     assert report["modules"]["board.mpy"] == (tmp_path / "flash" / "board.mpy").stat().st_size
     assert report["mpy_bytes"] == sum(report["modules"].values()) <= report["mpy_bytes_allowed"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.store import FileStore, TwoSlots
 from protocol import topics
 from tests.gateway.conftest import Broker
 from tests.local_cloud.conftest import Start, aws, certs, moto_endpoint, world  # noqa: F401  # fixtures
@@ -119,6 +120,22 @@ async def test_it_works_through_the_gate(world: Start, tmp_path: Path, time_port
             board.cut()
         await eventually(lambda: commander.of("/status", NAME)[-1]["state"] == "offline", "its will")
         assert cloud.refusals() == []
+
+
+@pytest.mark.parametrize("told", [1_750_000_000, -63_000_000, 4_102_444_800])
+def test_a_time_that_cannot_be_is_not_believed(
+    told: int, tmp_path: Path, identities: Identities, mosquitto: Broker
+) -> None:
+    """A time server before what the board remembers, or beyond every message, does not make an old command young."""
+    remembered = 1_790_000_000
+    with time_server(lambda: told) as port:
+        board = NativeBoard(tmp_path / "board", files_of(identities.issue(NAME), mosquitto.port), port)
+        TwoSlots(FileStore(str(board.make("store"))), "time").save(remembered)
+        board.start()
+        until_true(lambda: any("is not believed" in line for line in board.lines), "its complaint")
+        board.cut()
+    assert TwoSlots(FileStore(str(board.folder / "store")), "time").load() == remembered
+    assert not [line for line in board.lines if line.startswith("event: ") and "online" in line]
 
 
 def test_a_reed_contact_is_counted_beyond_its_bounces(tmp_path: Path, identities: Identities) -> None:

@@ -25,6 +25,7 @@ PHASES: dict[str, tuple[bool, dict[int, bytes], str]] = {
     "SUBSCRIBE": (True, {0x10: CONNACK}, "no answer in"),
     "PUBACK": (True, {0x10: CONNACK, 0x82: SUBACK}, "no answer in"),
     "PUBACK, while it answers pings": (True, {0x10: CONNACK, 0x82: SUBACK, 0xC0: PINGRESP}, "no PUBACK"),
+    "DISCONNECT": (True, {0x10: CONNACK, 0x82: SUBACK, 0xC0: PINGRESP}, "disconnected"),
 }
 
 
@@ -72,11 +73,11 @@ def server_context(identities: Identities) -> ssl.SSLContext:
     return context
 
 
-async def attempts_at(port: int, identity: Path, count: int) -> list[list[str]]:
+async def attempts_at(port: int, identity: Path, *words: object) -> list[list[str]]:
     """What the client says after each of its attempts: number, bytes in use, open files, connects, error."""
-    words = [*micropython(), "-X", "heapsize=1m", str(HERE / "run_client.py"), str(port), str(identity)]
+    command = [*micropython(), "-X", "heapsize=1m", str(HERE / "run_client.py"), str(port), str(identity)]
     process = await asyncio.create_subprocess_exec(
-        *(*words, str(SCALE), str(count)),
+        *(*command, str(SCALE), *map(str, words)),
         env={"MICROPYPATH": f"{ROOT}:{ROOT}/firmware/lib:.frozen"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -95,7 +96,8 @@ async def silence(phase: str, identities: Identities, attempts: int) -> None:
     speaks_tls, answers, why = PHASES[phase]
     peer = Peer(answers)
     async with listening(peer, server_context(identities) if speaks_tls else None) as port:
-        rows = await attempts_at(port, identities.issue(NAME), attempts)
+        farewell = ["leave"] if phase == "DISCONNECT" else []
+        rows = await attempts_at(port, identities.issue(NAME), attempts, *farewell)
     assert len(rows) == attempts, phase
     assert 0 < peer.most_open <= MOST_OPEN, phase
     assert any(why in row[4] for row in rows), (phase, rows[-3:])

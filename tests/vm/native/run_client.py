@@ -1,7 +1,7 @@
-"""The shipped MQTT client at a peer that goes silent: `micropython run_client.py PORT IDENTITY SCALE ATTEMPTS`.
+"""The shipped MQTT client at a peer that goes silent: `micropython run_client.py PORT IDENTITY SCALE ATTEMPTS [leave]`.
 
 IDENTITY is a folder of certificates, or - for none. Every limit is SCALE times what it is on a board. After each
-attempt a line: its number, its error, bytes of heap in use, open files.
+attempt a line: its number, its error, bytes of heap in use, open files. With `leave` it ends each by a farewell.
 """
 
 import asyncio
@@ -29,6 +29,28 @@ def context():
     return made
 
 
+async def attempt(client):
+    """One connection, until it ends."""
+    if sys.argv[5:] == ["leave"]:
+        leaving = asyncio.create_task(leave(client))
+        try:
+            await client._session()
+        finally:
+            await leaving
+            client._leaving = False
+    else:
+        await client._session()
+
+
+async def leave(client):
+    """Say farewell once it is online, or the attempt is over."""
+    for _ in range(int(20 * scale / 0.01)):
+        await asyncio.sleep(0.01)
+        if client.online:
+            await client.disconnect()
+            return
+
+
 async def main():
     client = mqtt.Client(
         "irrigation-gateway-1",
@@ -40,7 +62,7 @@ async def main():
     client.send("t", b"waits for its PUBACK", lambda: print("acked"))
     for number in range(attempts):
         try:
-            await client._session()
+            await attempt(client)
             error = None
         except (mqtt.MqttError, OSError, EOFError, ValueError) as raised:
             error = raised
