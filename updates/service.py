@@ -36,7 +36,6 @@ class Meter:
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
         self._levels: dict[str, tuple[float, float, bool]] = {}  # thing -> bytes left, when, whether it was told
-        self.refusals = 0
 
     def has(self, thing: str) -> bool:
         """True if the thing has anything left."""
@@ -51,7 +50,6 @@ class Meter:
         """True for the first refusal since something was taken."""
         level, at, was_told = self._level(thing)
         self._levels[thing] = (level, at, True)
-        self.refusals += 1
         return not was_told
 
     def _level(self, thing: str) -> tuple[float, float, bool]:
@@ -93,11 +91,10 @@ class Service:
         if len(levels) < 5 or "/".join(levels[:2]) != ROOT:
             return []
         thing, kind, words = levels[2], levels[3], levels[4:]
-        if kind == "jobs" and (words[-1] in _ANSWERS or words[0] in _NOTICES):
-            return []  # our own, come back
+        if not (_is_of_jobs(words) if kind == "jobs" else kind == "streams"):
+            return []
         if not self.meter.has(thing):
-            is_told = self.meter.tell(thing)
-            return [self._throttled(topic)] if is_told and kind == "jobs" else []
+            return [self._throttled(topic)] if kind == "jobs" and self.meter.tell(thing) else []
         replies = self._answer(thing, kind, words, payload)
         cost = REQUEST_BYTES + (JOB_BYTES if kind == "jobs" else 0) + len(payload)
         self.meter.use(thing, cost + sum(len(one.payload) for one in replies))
@@ -138,6 +135,11 @@ class Service:
     def _throttled(self, topic: str) -> Reply:
         refusal = {"code": "RequestThrottled", "message": "too many requests", "timestamp": self._now()}
         return reply(f"{topic}/rejected", refusal)
+
+
+def _is_of_jobs(words: list[str]) -> bool:
+    """Not one of our own answers, which come back."""
+    return words[-1] not in _ANSWERS and words[0] not in _NOTICES
 
 
 def _lock(path: Path) -> int:
