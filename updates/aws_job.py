@@ -37,16 +37,19 @@ def inputs(bundle: Bundle, job_id: str, target: Target) -> dict[str, dict[str, A
         ],
         "roleArn": target.role,
     }
-    first = _job(bundle, f"{job_id}-first", job_id, target.first, target)
-    return {"stream.json": stream, "first.json": first, "rest.json": _job(bundle, job_id, job_id, target.rest, target)}
-
-
-def _job(bundle: Bundle, job_id: str, stream: str, targets: Sequence[str], target: Target) -> dict[str, Any]:
-    return {
-        "jobId": job_id,
-        "targets": list(targets),
+    both = {
         "targetSelection": "SNAPSHOT",
-        "document": bundle.document(stream),
+        "document": bundle.document(job_id),
+        "timeoutConfig": {"inProgressTimeoutInMinutes": target.minutes},
+    }
+    first = {"jobId": f"{job_id}-first", "targets": list(target.first), **both, **_pace(target, least=1)}
+    rest = {"jobId": job_id, "targets": list(target.rest), **both, **_pace(target, least=5)}
+    return {"stream.json": stream, "first.json": first, "rest.json": rest}
+
+
+def _pace(target: Target, least: int) -> dict[str, Any]:
+    """How fast it goes, and when it ends: not before so many things have it."""
+    return {
         "jobExecutionsRolloutConfig": {
             "exponentialRate": {
                 "baseRatePerMinute": 1,
@@ -61,11 +64,10 @@ def _job(bundle: Bundle, job_id: str, stream: str, targets: Sequence[str], targe
                     "failureType": "ALL",
                     "action": "CANCEL",
                     "thresholdPercentage": target.failures_percent,
-                    "minNumberOfExecutedThings": 1,
+                    "minNumberOfExecutedThings": least,
                 }
             ]
         },
-        "timeoutConfig": {"inProgressTimeoutInMinutes": target.minutes},
     }
 
 
