@@ -51,7 +51,7 @@ async def test_boards_are_updated_through_the_gate(world: Start, broker: str, fo
 
 
 async def test_no_board_reaches_anothers_job_or_stream(world: Start, folder: Path) -> None:
-    """Whatever an enrolled board tries under another's name, or with a wildcard, ends its connection, and that is all."""
+    """What an enrolled board tries under another's name, or with a wildcard, ends its connection, and that is all."""
     publish_to(folder, ONE, TWO)
     async with world(updates=folder) as cloud:
         await eventually(lambda: statuses(folder)[ONE] == "QUEUED", "the stage's begin")

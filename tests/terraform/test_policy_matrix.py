@@ -30,7 +30,7 @@ GATEWAYS = ("irrigation-gateway-1", "irrigation-gateway-2", "irrigation-gateway-
 THINGS = (*GATEWAYS, COMPUTE)
 SENSORS = ("soil-a", "weather", "x")
 FROM_GATEWAYS = topics.from_gateways()
-CASES = 5423
+CASES = 5393
 
 # Who publishes and who reads a topic: `own` is the gateway whose id is in it, `any` is every gateway.
 OWN, ANY, NOBODY = "own", "any", "nobody"
@@ -146,8 +146,7 @@ FOREIGN = (
     *("$aws/things/irrigation-gateway-1/shadow/update", "$aws/events/presence/connected/irrigation-gateway-1"),
     *("$aws/things/irrigation-compute/jobs/notify-next", "$aws/certificates/create/json"),
     *("$aws/things/+/jobs/notify-next", "$aws/things/+/streams/#", "$aws/things/irrigation-gateway-1/#"),
-    *("$aws/things/irrigation-gateway-1/jobs", "$aws/things/irrigation-gateway-1x/jobs/get"),
-    *("$aws/events/job/update-7/completed", "$aws/things/irrigation-gateway-1/tunnels/notify"),
+    *("$aws/things/irrigation-gateway-1/jobs", "$aws/things/irrigation-gateway-1x/jobs/get", "$aws/events/job/x/done"),
 )
 
 # Filters that are no topic of ours and that somebody may ask for.
@@ -284,12 +283,10 @@ def documents() -> dict[str, dict[str, Any]]:
     return {name.split(".")[0]: render(POLICIES / name, REGION, ACCOUNT) for name in TEMPLATES}
 
 
-ATTACHED = {True: ("compute", "compute-shared"), False: ("gateway", "gateway-updates")}
-
-
 def documents_of(thing: str, of: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Those that are attached to a thing."""
-    return [of[name] for name in ATTACHED[thing == COMPUTE]]
+    role, more = ("compute", "compute-shared") if thing == COMPUTE else ("gateway", "gateway-updates")
+    return [of[role], of[more]]
 
 
 def mistakes(of: dict[str, dict[str, Any]]) -> list[Case]:
