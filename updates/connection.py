@@ -109,17 +109,22 @@ class Connection:
         client.on_subscribe = self._on_subscribe
         client.subscribe([(topic_filter, 1) for topic_filter in FILTERS])
 
-    def _on_subscribe(self, _client: Client, _data: Any, _mid: int, reasons: list[Any], _properties: Any) -> None:
+    def _on_subscribe(self, client: Client, _data: Any, _mid: int, reasons: list[Any], _properties: Any) -> None:
         if any(reason.is_failure for reason in reasons):
             log.error("the broker lets this service not listen: %s; check its access list", reasons)
+            client.disconnect()  # and try again: a list can be mended
             return
         self.is_ready = True
         self._send(self._service.greet())
         self.on_ready()
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:  # of a broker that does not look
+            return
         if not message.retain:  # else it would be asked again at each connect
-            self._send(self._service.hear(message.topic, bytes(message.payload)))
+            self._send(self._service.hear(topic, bytes(message.payload)))
 
 
 def _tls(identity: Path) -> ssl.SSLContext:

@@ -63,6 +63,7 @@ def publish(store: Store, folder: Path, bundle: Bundle, plan: Plan, job: str, no
             store.add(new, stages)
             shutil.rmtree(bundles / job, ignore_errors=True)  # of a publish that was killed
             copy.rename(bundles / job)
+            _sync(bundles)
         _drop_old(store, bundles)
     except OSError as error:
         raise StoreError(f"{bundles}: {error.strerror}; make room, or choose another --data") from error
@@ -79,6 +80,15 @@ def _copy(bundle: Bundle, folder: Path) -> Path:
             file.flush()
             os.fsync(file.fileno())
     return folder
+
+
+def _sync(folder: Path) -> None:
+    """A folder's names are on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _drop_old(store: Store, bundles: Path) -> None:

@@ -26,6 +26,7 @@ MOST_PAYLOAD = 32 * 1024  # bytes; the longest bitmap takes 24 KB
 BURST_BYTES, BYTES_A_SECOND = 512 * 1024, 64 * 1024
 REQUEST_BYTES, JOB_BYTES = 512, 4096  # what a request costs besides its size; a job's waits for the disk
 MOST_MEASURES = 10_000
+AWAY_S, SEEN_EVERY_S = 120, 60  # beyond, the service was away; so often it writes down that it is not
 _ANSWERS = ("accepted", "rejected")
 _NOTICES = ("notify", "notify-next")
 
@@ -55,7 +56,8 @@ class Meter:
     def _level(self, thing: str) -> tuple[float, float, bool]:
         now = self._seconds()
         if len(self._levels) >= MOST_MEASURES:  # more names than a farm has boards: those that are full again go
-            self._levels = {name: row for name, row in self._levels.items() if self._left(row, now) < BURST_BYTES}
+            levels = {name: row for name, row in self._levels.items() if self._left(row, now) < BURST_BYTES}
+            self._levels = levels if len(levels) < MOST_MEASURES else {}
         row = self._levels.get(thing, (float(BURST_BYTES), now, False))
         return self._left(row, now), now, row[2]
 
@@ -71,7 +73,7 @@ class Service:
     """
 
     def __init__(self, folder: Path, now: Callable[[], int], seconds: Callable[[], float]) -> None:
-        self._now = now
+        self._now, self._seconds = now, seconds
         self.store = Store(folder / DATABASE)
         self._lock = _lock(folder / LOCK)
         self.meter = Meter(seconds)
@@ -79,6 +81,7 @@ class Service:
         self._streams = Streams(self.store, folder / BUNDLES)
         self._rollout = Rollout(self.store)
         self._next: dict[str, str] = {}  # the job that each thing was told last to be its next
+        self._tick_at: float | None = None
 
     def close(self) -> None:
         """Let another service have the folder."""
@@ -102,16 +105,31 @@ class Service:
 
     def tick(self) -> list[Reply]:
         """What time has brought, and what another process has published or aborted: notices for boards."""
-        self._rollout.tick(self._now())
+        now = self._now()
+        with self.store.transaction():
+            away_s = self._away_s(now)
+            if away_s > AWAY_S:  # or the broker was: what boards had to report still comes
+                self.store.hold(away_s)
+            self._rollout.tick(now)
         following = self.store.following()
         news = [thing for thing in {**self._next, **following} if self._next.get(thing) != following.get(thing)]
         self._next = following
-        return [self._jobs.notice(thing, self._now()) for thing in news]
+        return [self._jobs.notice(thing, now) for thing in news]
 
     def greet(self) -> list[Reply]:
         """After a connect: a notice for each board that has something to do, which it may hear for a second time."""
         self._next = {}
         return self.tick()
+
+    def _away_s(self, now: int) -> int:
+        """Seconds since the last tick, of this service or of the one before."""
+        seen_at = self.store.seen_at()
+        if seen_at is None or not 0 <= now - seen_at < SEEN_EVERY_S:
+            self.store.see(now)
+        at, self._tick_at = self._tick_at, self._seconds()
+        if at is not None:
+            return int(self._tick_at - at)
+        return max(0, now - seen_at) if seen_at is not None else 0
 
     def _answer(self, thing: str, kind: str, words: list[str], payload: bytes) -> list[Reply]:
         if len(payload) > MOST_PAYLOAD:

@@ -26,13 +26,14 @@ RUNNING, STOPPED, ABORTED, COMPLETED = "RUNNING", "STOPPED", "ABORTED", "COMPLET
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS job (
   id TEXT PRIMARY KEY, version INTEGER, document TEXT, state TEXT, reason TEXT, created_at INTEGER,
-  stage INTEGER, stage_at INTEGER, limit_s INTEGER, tolerances TEXT
+  stage INTEGER, stage_at INTEGER, limit_s INTEGER, away_s INTEGER, tolerances TEXT
 ) STRICT;
 CREATE TABLE IF NOT EXISTS execution (
   job_id TEXT REFERENCES job (id), thing TEXT, stage INTEGER, status TEXT, details TEXT, version_number INTEGER,
   queued_at INTEGER, started_at INTEGER, updated_at INTEGER, step_until INTEGER,
   PRIMARY KEY (job_id, thing)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS service (id INTEGER PRIMARY KEY CHECK (id = 1), seen_at INTEGER) STRICT;
 CREATE INDEX IF NOT EXISTS execution_of_thing ON execution (thing, status);
 CREATE INDEX IF NOT EXISTS execution_by_status ON execution (status, job_id);
 """
@@ -42,7 +43,8 @@ CREATE INDEX IF NOT EXISTS execution_by_status ON execution (status, job_id);
 class Job:
     """A roll-out: its bundle's version and document, where it stands, and what each of its stages tolerates.
 
-    `stage` is -1 before the first; a stage lasts `limit_s` at most; `tolerances[stage]` counts things.
+    `stage` is -1 before the first; a stage lasts `limit_s` at most, and so does an execution; `tolerances[stage]`
+    counts things. For `away_s` nobody could report; a stage's begin moves with it.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Job:
     stage: int = -1
     stage_at: int = 0
     limit_s: int
+    away_s: int = 0
     tolerances: tuple[int, ...]
 
 
@@ -74,8 +77,8 @@ class Execution:
 
 
 _ADD_JOB = """
-INSERT INTO job (id, version, document, state, reason, created_at, stage, stage_at, limit_s, tolerances)
-VALUES (:id, :version, :document, :state, :reason, :created_at, :stage, :stage_at, :limit_s, :tolerances)
+INSERT INTO job (id, version, document, state, reason, created_at, stage, stage_at, limit_s, away_s, tolerances)
+VALUES (:id, :version, :document, :state, :reason, :created_at, :stage, :stage_at, :limit_s, :away_s, :tolerances)
 """
 _WRITE_EXECUTION = """
 INSERT INTO execution
@@ -89,7 +92,7 @@ ON CONFLICT (job_id, thing) DO UPDATE SET
 """
 _OVERDUE = """
 SELECT execution.* FROM execution JOIN job ON job.id = job_id
-WHERE status = :status AND (started_at + limit_s <= :now OR step_until <= :now)
+WHERE status = :status AND (started_at + limit_s + away_s <= :now OR step_until + away_s <= :now)
 """
 
 
@@ -170,6 +173,19 @@ class Store:
     def end_job(self, job: Job, state: str, reason: str) -> None:
         """The job goes no further; its executions are left as they are."""
         self._run("UPDATE job SET state = ?, reason = ? WHERE id = ?", state, reason, job.id)
+
+    def hold(self, away_s: int) -> None:
+        """For so many seconds nobody was heard: no time that runs counts them."""
+        self._run("UPDATE job SET away_s = away_s + ?, stage_at = stage_at + ?", away_s, away_s)
+
+    def seen_at(self) -> int | None:
+        """When a service was last at work here."""
+        rows = self._all("SELECT seen_at FROM service")
+        return rows[0]["seen_at"] if rows else None
+
+    def see(self, now: int) -> None:
+        """A service is at work."""
+        self._run("INSERT OR REPLACE INTO service (id, seen_at) VALUES (1, ?)", now)
 
     # executions
 

@@ -16,6 +16,7 @@ Ours: a stream has its job's name, version 1, and only a thing that has the job 
 """
 
 import base64
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ MOST_BYTES = 131_072  # of one request's answers
 MOST_BLOCKS = 98_304
 MOST_BITMAP = 12_288
 _JSON = ["json"]
+
+log = logging.getLogger(__name__)
 
 
 class Streams:
@@ -53,6 +56,9 @@ class Streams:
                 return [reply(f"{topic}/data/json", {"c": token, **block}, 0) for block in _blocks(request, files)]
             rows = [{"f": number, "z": path.stat().st_size} for number, path in enumerate(files)]
             return [reply(f"{topic}/description/json", {"c": token, "s": VERSION, "d": stream, "r": rows}, 0)]
+        except OSError as error:  # a person has taken the files away
+            log.error("%s of %s: %s", stream, thing, error)
+            return [reply(f"{topic}/rejected/json", {"o": "InternalError", "m": "no such file", "c": token}, 0)]
         except RequestError as error:
             return [reply(f"{topic}/rejected/json", {"o": error.code, "m": error.message, "c": token}, 0)]
 

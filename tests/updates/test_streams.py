@@ -118,6 +118,14 @@ def test_a_stream_is_there_for_who_has_the_job(farm: Farm) -> None:
     assert farm.ask(A, "streams/update-7/get/json", GOOD)[0][1]["o"] == "ResourceNotFound"
 
 
+def test_files_that_somebody_took_away_end_nothing(farm: Farm) -> None:
+    """A board is told InternalError, and the service goes on."""
+    (farm.folder / "bundles" / "update-7").rename(farm.folder / "elsewhere")
+    assert farm.ask(A, "streams/update-7/get/json", GOOD)[0][1]["o"] == "InternalError"
+    (farm.folder / "elsewhere").rename(farm.folder / "bundles" / "update-7")
+    assert blocks(farm, **GOOD)
+
+
 def test_a_flood_costs_only_who_floods(farm: Farm) -> None:
     """Beyond its measure a board gets nothing, is told so once for jobs, and later is served again; others always."""
     service, topic = farm.service, f"$aws/things/{A}/streams/update-7/get/json"
