@@ -26,7 +26,7 @@ MOST_PAYLOAD = 32 * 1024  # bytes; the longest bitmap takes 24 KB
 BURST_BYTES, BYTES_A_SECOND = 512 * 1024, 64 * 1024
 REQUEST_BYTES, JOB_BYTES = 512, 4096  # what a request costs besides its size; a job's waits for the disk
 MOST_MEASURES = 10_000
-AWAY_S, SEEN_EVERY_S = 120, 60  # beyond, the service was away; so often it writes down that it is not
+AWAY_S, SEEN_EVERY_S = 120, 60  # beyond, service or broker was away, or the clock leapt; so often it is written down
 _ANSWERS = ("accepted", "rejected")
 _NOTICES = ("notify", "notify-next")
 
@@ -73,7 +73,7 @@ class Service:
     """
 
     def __init__(self, folder: Path, now: Callable[[], int], seconds: Callable[[], float]) -> None:
-        self._now, self._seconds = now, seconds
+        self._now = now
         self.store = Store(folder / DATABASE)
         self._lock = _lock(folder / LOCK)
         self.meter = Meter(seconds)
@@ -81,7 +81,7 @@ class Service:
         self._streams = Streams(self.store, folder / BUNDLES)
         self._rollout = Rollout(self.store)
         self._next: dict[str, str] = {}  # the job that each thing was told last to be its next
-        self._tick_at: float | None = None
+        self._tick_at: int | None = None
 
     def close(self) -> None:
         """Let another service have the folder."""
@@ -108,7 +108,7 @@ class Service:
         now = self._now()
         with self.store.transaction():
             away_s = self._away_s(now)
-            if away_s > AWAY_S:  # or the broker was: what boards had to report still comes
+            if abs(away_s) > AWAY_S:  # what boards had to report meanwhile still comes
                 self.store.hold(away_s)
             self._rollout.tick(now)
         following = self.store.following()
@@ -122,14 +122,13 @@ class Service:
         return self.tick()
 
     def _away_s(self, now: int) -> int:
-        """Seconds since the last tick, of this service or of the one before."""
+        """Seconds since the last tick, of this service or of the one before; less than 0 if the clock went back."""
         seen_at = self.store.seen_at()
         if seen_at is None or not 0 <= now - seen_at < SEEN_EVERY_S:
             self.store.see(now)
-        at, self._tick_at = self._tick_at, self._seconds()
-        if at is not None:
-            return int(self._tick_at - at)
-        return max(0, now - seen_at) if seen_at is not None else 0
+        before = seen_at if self._tick_at is None else self._tick_at
+        self._tick_at = now
+        return 0 if before is None else now - before
 
     def _answer(self, thing: str, kind: str, words: list[str], payload: bytes) -> list[Reply]:
         if len(payload) > MOST_PAYLOAD:

@@ -45,13 +45,17 @@ class Farm:
     def ask(self, thing: str, topic: str, request: Any = None) -> list[tuple[str, Any]]:
         """The answers to a request: topics without the thing's part, and messages."""
         payload = request if isinstance(request, bytes) else json.dumps({} if request is None else request).encode()
-        self.seconds += 8  # patient enough for any measure
+        self.seconds += 60  # patient enough for any measure
         return spoken(thing, self.service.hear(f"$aws/things/{thing}/{topic}", payload))
 
     def tick(self, seconds: int = 0) -> list[str]:
         """Who is told of a next job after so many seconds."""
-        self.now += seconds
-        return sorted(one.topic.split("/")[2] for one in self.service.tick())
+        told: list[str] = []
+        for _ in range(seconds // 60):
+            self.now += 60
+            told += (one.topic.split("/")[2] for one in self.service.tick())
+        self.now += seconds % 60
+        return sorted([*told, *(one.topic.split("/")[2] for one in self.service.tick())])
 
     def update(self, thing: str, status: str, job: str = "update-7", **more: Any) -> Any:
         """The answer to a board's report."""

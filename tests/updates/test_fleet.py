@@ -98,13 +98,13 @@ async def test_a_good_bundle_reaches_everybody_in_stages(tmp_path: Path) -> None
     """
     ends = {"irrigation-gateway-50": "FAILED", "irrigation-gateway-60": "VANISHES"}
     async with place(tmp_path, ends) as where:
-        where.publish(sizes=["5", "20"])
+        where.publish(sizes=["5", "20"], limit_s=100)
         async with where.serving():
             await eventually(lambda: where.job.stage == 1, "the second stage")
             assert where.counts()[0] == {"SUCCEEDED": 5}
         async with where.serving():
             await eventually(lambda: where.counts()[2].get("SUCCEEDED", 0) == 73, "the last board")
-            where.now += 3600
+            where.now += 100
             await eventually(lambda: where.job.state == "COMPLETED", "the end of the last stage's time")
         assert where.counts() == [
             {"SUCCEEDED": 5},
