@@ -107,10 +107,13 @@ async def test_a_kill_forgets_nothing_and_a_rogue_gets_nothing(farm: Farm) -> No
         begun = await one.ask("jobs/start-next", {}, "jobs/start-next/accepted")
         await one._take_files(begun["execution"]["jobDocument"])
         assert one.files == FILES
+        report = f"{one.root}/jobs/update-7/update"
+        await one.client.publish(report, b'{"status": "IN_PROGRESS"}', retain=True)  # which the broker says again
+        await one._until("jobs/update-7/update/accepted")
         service.kill()
-    await one.client.publish(f"{one.root}/jobs/update-7/update", b'{"status": "SUCCEEDED"}')
+    await one.client.publish(report, b'{"status": "SUCCEEDED", "expectedVersion": 3}')
     await two.arrive()
-    await two.client.publish(f"{one.root}/jobs/update-7/update", b'{"status": "FAILED"}')
+    await two.client.publish(report, b'{"status": "FAILED"}')
     assert set(await two.client.subscribe(f"{one.root}/jobs/#")) == {1}  # mosquitto says yes, and sends nothing of it
     with farm.serve() as service:
         await one._until("jobs/update-7/update/accepted")
@@ -122,5 +125,7 @@ async def test_a_kill_forgets_nothing_and_a_rogue_gets_nothing(farm: Farm) -> No
     assert farm.statuses() == {ONE: "SUCCEEDED", TWO: "SUCCEEDED"}
     assert [topic for topic, _ in two.client.inbox if not topic.startswith(two.root)] == []
     assert all(not topic.startswith("$aws") for topic in two.heard)  # each below its own name
+    await one.client.ping()
+    assert not any("rejected" in topic for topic in (*one.heard, *(topic for topic, _ in one.client.inbox)))
     for board in (one, two):
         await board.client.close()

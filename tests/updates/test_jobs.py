@@ -89,6 +89,19 @@ def test_work_in_progress_comes_first(farm: Farm) -> None:
     )
 
 
+def test_a_job_that_begins_out_of_turn_is_the_next(farm: Farm) -> None:
+    """As in the guide's example: a later job that a board begins first becomes its next one, and it is told so."""
+    farm.publish(A, sizes=(), failures="100%", limit_s=60)
+    farm.tick()
+    farm.tick(60)  # COMPLETED without this board, which keeps it in its queue
+    farm.publish(A, job="update-8", sizes=())
+    assert farm.tick() == []
+    answers = farm.ask(A, "jobs/update-8/update", {"status": "IN_PROGRESS"})
+    assert [topic for topic, _ in answers] == ["jobs/update-8/update/accepted", "jobs/notify-next"]
+    assert answers[1][1]["execution"]["jobId"] == "update-8"
+    assert farm.tick() == []
+
+
 def test_versions_keep_two_reports_apart(farm: Farm) -> None:
     """A report against another version is a VersionMismatch that says the state; the right one counts, as text too."""
     begun(farm)
