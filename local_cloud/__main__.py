@@ -42,6 +42,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data", type=Path, default=Path("build/local-cloud"), help="spool and events (default: %(default)s)"
     )
+    parser.add_argument(
+        "--updates",
+        type=Path,
+        metavar="FOLDER",
+        help="serve jobs and streams of: python -m updates publish --data FOLDER",
+    )
     return parser
 
 
@@ -71,6 +77,7 @@ async def _serve(arguments: argparse.Namespace, endpoint: str, events: Any, stop
         record=lambda event: events.write(json.dumps(event) + "\n"),
         broker=arguments.broker,
         port=arguments.port,
+        updates=arguments.updates,
     ) as cloud:
         print(f"MQTT    mqtts://localhost:{cloud.port}  ({cloud.broker.kind} behind the gate)")
         print(f"AWS     export AWS_ENDPOINT_URL={endpoint}")

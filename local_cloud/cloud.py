@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from local_cloud.topic_rule import TopicRule
 
 POLICIES = {
     "irrigation-gateway": "gateway.json.tftpl",
+    "irrigation-gateway-updates": "gateway-updates.json.tftpl",
     "irrigation-compute": "compute.json.tftpl",
     "irrigation-compute-shared": "compute-shared.json.tftpl",
 }
@@ -53,11 +54,13 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
     host: str = "127.0.0.1",
     port: int = 0,
     register: bool = True,
+    updates: Path | None = None,
 ) -> AsyncIterator[Cloud]:
     """Serve the things that have an identity in `certs`, against the AWS API at AWS_ENDPOINT_URL.
 
     `broker` is the kind of the inner one, or that one itself. Without `register`, nothing is added to that API's
-    registry: who may do what is as Terraform has made it.
+    registry: who may do what is as Terraform has made it. With `updates`, a folder of `python -m updates publish`, jobs
+    and file streams are served from it.
     A missing bucket is made. `now` gives Unix seconds of field time; `record` takes every refusal. At the end the
     clients are let go, what the rule still holds is put to S3, and the broker ends. Raises LocalCloudError.
     """
@@ -79,6 +82,8 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
         bound = await gate.start(host, port)
         stack.push_async_callback(rule.flush, everything=True)
         stack.push_async_callback(gate.stop)
+        if updates is not None:
+            await stack.enter_async_context(_ota(updates, inner_port, now, gate))
         yield Cloud(
             port=bound,
             gate=gate,
@@ -87,6 +92,12 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
             broker=inner,
             things=list(things) if register else registry.things(),
         )
+
+
+def _ota(updates: Path, broker_port: int, now: Callable[[], int], gate: Gate) -> AbstractAsyncContextManager[None]:
+    from local_cloud.ota import jobs_and_streams  # noqa: PLC0415 - only who gives updates needs its MQTT client
+
+    return jobs_and_streams(updates, broker_port, now, gate.fail)
 
 
 def _check_endpoint() -> None:

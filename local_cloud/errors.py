@@ -39,3 +39,7 @@ class DeliveryError(LocalCloudError):
 
 class AwsError(LocalCloudError):
     """The AWS API cannot start here: port taken, or moto is not installed."""
+
+
+class JobsError(LocalCloudError):
+    """Jobs and streams cannot be served: the folder of updates is of no use, or another service has it."""

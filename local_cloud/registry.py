@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_GATEWAY = "irrigation-gateway"
+
 
 @dataclass(frozen=True)
 class Registration:
@@ -81,8 +83,8 @@ class Registry:
         """Make sure that each thing exists with the certificate in its folder and its policies of `documents`.
 
         `things`: thing name -> folder with `certificate.pem`. The policies whose name is a thing's, or a thing's with
-        `-` and more, belong to that thing, the policy `irrigation-gateway` to every other. A certificate that was
-        revoked stays revoked.
+        `-` and more, belong to that thing, those of `irrigation-gateway` to every other. A certificate that was revoked
+        stays revoked.
         """
         with _translated():
             for name, document in documents.items():
@@ -158,8 +160,13 @@ class Registry:
 
 def _policies_of(thing: str, documents: Iterable[str]) -> list[str]:
     """Names of the policies that are the thing's own, in this order, or those of a gateway."""
-    own = [name for name in documents if name == thing or name.startswith(f"{thing}-")]
-    return own or ["irrigation-gateway"]
+    names = list(documents)
+    gateways = _beginning(_GATEWAY, names)
+    return [name for name in _beginning(thing, names) if name not in gateways] or gateways
+
+
+def _beginning(name: str, documents: Iterable[str]) -> list[str]:
+    return [document for document in documents if document == name or document.startswith(f"{name}-")]
 
 
 def fingerprint_of(der: bytes) -> str:

@@ -24,6 +24,7 @@ ROOMS = (
         "firmware",
         "notices",
         "integrations",
+        "updates",
     ),
     "benchmarks",
 )

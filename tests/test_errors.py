@@ -24,6 +24,7 @@ BASES = {
     "field_time": "field_time.errors.FieldTimeError",
     "checked_yaml": "checked_yaml.errors.CheckedYamlError",
     "notices": "notices.errors.NoticesError",
+    "updates": "updates.errors.UpdatesError",
     "web": "web.errors.WebError",
     "console": "console.errors.ConsoleError",
     "integrations": "integrations.errors.IntegrationsError",

@@ -27,6 +27,7 @@ ROOMS = (
     "integrations",
     "views",
     "notices",
+    "updates",
     "demo",
     "benchmarks",
     "scripts",

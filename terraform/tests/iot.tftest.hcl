@@ -26,7 +26,7 @@ run "two_gateways" {
   }
 
   assert {
-    condition     = { for thing, attachment in aws_iot_policy_attachment.this : thing => attachment.policy } == { irrigation-compute = "irrigation-compute", "irrigation-compute/shared" = "irrigation-compute-shared", irrigation-gateway-1 = "irrigation-gateway", irrigation-gateway-2 = "irrigation-gateway" }
+    condition     = { for thing, attachment in aws_iot_policy_attachment.this : thing => attachment.policy } == { irrigation-compute = "irrigation-compute", "irrigation-compute/shared" = "irrigation-compute-shared", irrigation-gateway-1 = "irrigation-gateway", "irrigation-gateway-1/updates" = "irrigation-gateway-updates", irrigation-gateway-2 = "irrigation-gateway", "irrigation-gateway-2/updates" = "irrigation-gateway-updates" }
     error_message = "Each certificate has the policies of its thing's role, and no others."
   }
 

@@ -289,7 +289,7 @@ def world(aws: Callable[[str], Any], certs: Path, tmp_path: Path) -> Start:
     usual = certs
 
     @asynccontextmanager
-    async def start(broker: str = "embedded", certs: Path = usual) -> AsyncIterator[World]:
+    async def start(broker: str = "embedded", certs: Path = usual, updates: Path | None = None) -> AsyncIterator[World]:
         records: list[Any] = []
         clients: list[Client] = []
         try:
@@ -301,6 +301,7 @@ def world(aws: Callable[[str], Any], certs: Path, tmp_path: Path) -> Start:
                 now=lambda: NOW,
                 record=records.append,
                 broker=broker,
+                updates=updates,
             ) as cloud:
                 yield World(cloud, certs, records, clients)
         finally:

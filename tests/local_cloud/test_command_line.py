@@ -20,8 +20,9 @@ def command(*options: str) -> list[str]:
 
 def test_it_serves_until_ctrl_c_and_leaves_nothing(certs: Path, tmp_path: Path) -> None:
     """It prints where everything is, ends with code 0 at SIGINT, and no process, port or spool is left."""
+    folders = ("--data", str(tmp_path / "data"), "--updates", str(tmp_path / "updates"))
     started = subprocess.Popen(
-        command("--port", "0", "--certs", str(certs), "--data", str(tmp_path / "data")),
+        command("--port", "0", "--certs", str(certs), *folders),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -38,7 +39,8 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing(certs: Path, tmp_path: Path) 
     output, errors = started.communicate(timeout=LAST_RESORT_S)
     assert (started.returncode, output, errors) == (0, "stopped\n", "")
     assert psutil.wait_procs(children, timeout=LAST_RESORT_S)[1] == []
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["data", "events.jsonl", "spool"]
+    left = ["data", "events.jsonl", "spool", "updates", "updates.lock", "updates.sqlite"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == left
 
 
 def test_a_port_that_is_taken_is_one_line(certs: Path, tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import boto3
 import pytest
 
+from local_cloud.cloud import POLICIES
 from local_cloud.errors import RegistryError
-from local_cloud.registry import Registry, fingerprint_of
+from local_cloud.registry import Registry, _policies_of, fingerprint_of
 
 THING = "irrigation-gateway-1"
 SCOPE = "arn:aws:iot:us-east-1:123456789012"
@@ -76,16 +77,16 @@ def test_a_revoked_file_counts_before_the_api(registry: Registry, certs: Path, t
 
 
 def test_all_policies_of_a_thing_count(registry: Registry, certs: Path) -> None:
-    """What does not fit into one document is in a second one, which is attached to its thing alone."""
+    """What does not fit into one document is in a second one, attached to its thing alone, or to every gateway."""
     registry.register(
         {THING: certs / THING, "irrigation-compute": certs / "irrigation-compute"},
-        {**DOCUMENTS, "irrigation-compute-shared": allowing("c")},
+        {**DOCUMENTS, "irrigation-compute-shared": allowing("c"), "irrigation-gateway-updates": allowing("d")},
     )
     gateway, compute = (registry.find(fingerprint(certs, thing)) for thing in (THING, "irrigation-compute"))
     assert gateway is not None and compute is not None
-    may = {topic: compute.policies["irrigation-compute"].allows("iot:Publish", topic) for topic in "abc"}
-    assert may == {"a": False, "b": True, "c": True}
-    assert not gateway.policies[THING].allows("iot:Publish", "c")
+    for policy, topics in ((compute.policies["irrigation-compute"], "bc"), (gateway.policies[THING], "ad")):
+        assert "".join(topic for topic in "abcd" if policy.allows("iot:Publish", topic)) == topics
+    assert _policies_of("irrigation-gateway-updates", POLICIES) == _policies_of(THING, POLICIES)
 
 
 def test_registering_again_changes_nothing_but_the_documents(

@@ -33,6 +33,7 @@ COPIED = (
     "compute_service",
     "field_time",
     "local_cloud",
+    "updates",
     "certs",
     "tests",
     "pyproject.toml",

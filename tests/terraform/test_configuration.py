@@ -93,7 +93,7 @@ def test_nothing_is_left_in_the_folder(initialised: Path) -> None:
     assert [path for pattern in ("*.tfstate*", "*.tfplan") for path in folder.rglob(pattern)] == []
 
 
-@pytest.mark.parametrize("name", ["gateway", "compute", "compute-shared"])
+@pytest.mark.parametrize("name", ["gateway", "gateway-updates", "compute", "compute-shared"])
 def test_terraform_and_the_local_cloud_render_the_same_policy(name: str) -> None:
     """`templatefile` and `local_cloud.policy.render` agree to the letter."""
     template = POLICIES / f"{name}.json.tftpl"

@@ -30,7 +30,7 @@ GATEWAYS = ("irrigation-gateway-1", "irrigation-gateway-2", "irrigation-gateway-
 THINGS = (*GATEWAYS, COMPUTE)
 SENSORS = ("soil-a", "weather", "x")
 FROM_GATEWAYS = topics.from_gateways()
-CASES = 4733
+CASES = 5393
 
 # Who publishes and who reads a topic: `own` is the gateway whose id is in it, `any` is every gateway.
 OWN, ANY, NOBODY = "own", "any", "nobody"
@@ -66,6 +66,7 @@ NAMELESS = (
     Row("reading of no sensor", OWN, COMPUTE),
     Row("command to no device", COMPUTE, NOBODY),
     Row("received if it came", NOBODY, COMPUTE),
+    Row("job or stream of its own", OWN, OWN),  # of AWS IoT itself, which answers there
     Row("foreign", NOBODY, NOBODY),
 )
 ROWS = {row.kind: row for row in (*TABLE, *NAMELESS)}
@@ -102,6 +103,7 @@ def nameless() -> Iterator[Topic]:
     for gateway in GATEWAYS:
         for sensor in ("", "+", "*", "a.b", "a b"):
             yield Topic(f"irrigation/sensors/{gateway}.{sensor}/data", "reading of no sensor", gateway)
+        yield from (Topic(name, "job or stream of its own", gateway) for name in of_aws(gateway))
     for device in ("", "+", "*", "a b", "irrigation-gateway-1.x"):
         yield Topic(f"irrigation/control/{device}/command", "command to no device")
     for name in ("", "+", "*", "all", "irrigation-gateway-1", ".soil-a", "a.b.c", "a b.soil-a"):
@@ -115,6 +117,12 @@ def nameless() -> Iterator[Topic]:
         yield Topic(f"irrigation/diagnostics/{name}", "received if it came")
     for name in FROM_GATEWAYS:  # as IoT Core names what comes through a shared subscription
         yield Topic(f"$share/compute/{name.replace('+', GATEWAYS[0])}", "received if it came")
+
+
+def of_aws(gateway: str) -> list[str]:
+    """What AWS IoT serves to a gateway under its own name, and filters for it."""
+    jobs, streams = f"$aws/things/{gateway}/jobs", f"$aws/things/{gateway}/streams"
+    return [f"{jobs}/start-next", f"{jobs}/update-7/update", f"{jobs}/+/update/accepted", f"{streams}/#"]
 
 
 # Topics that nobody has, some of which want to look like one. None may be published or received by anybody.
@@ -137,6 +145,8 @@ FOREIGN = (
     *("$SYS/broker/uptime", "$SYS/#", "$share/g/irrigation/control/all/command", "$aws/rules/lake/x"),
     *("$aws/things/irrigation-gateway-1/shadow/update", "$aws/events/presence/connected/irrigation-gateway-1"),
     *("$aws/things/irrigation-compute/jobs/notify-next", "$aws/certificates/create/json"),
+    *("$aws/things/+/jobs/notify-next", "$aws/things/+/streams/#", "$aws/things/irrigation-gateway-1/#"),
+    *("$aws/things/irrigation-gateway-1/jobs", "$aws/things/irrigation-gateway-1x/jobs/get", "$aws/events/job/x/done"),
 )
 
 # Filters that are no topic of ours and that somebody may ask for.
@@ -206,7 +216,7 @@ def _of_topics(thing: str) -> Iterator[Case]:
 
 
 def _of_filters(thing: str) -> Iterator[Case]:
-    mine = {*FROM_GATEWAYS, *SHARED} if thing == COMPUTE else {*topics.for_gateway(thing)}
+    mine = {*FROM_GATEWAYS, *SHARED} if thing == COMPUTE else {*topics.for_gateway(thing), *of_aws(thing)}
     asked = (*(topic.name for topic in (*ours(), *nameless())), *FROM_GATEWAYS, *SHARED, *FOREIGN, *WIDE)
     yield from (Case(thing, "subscribe to", name, name in mine) for name in dict.fromkeys(asked))
 
@@ -275,7 +285,8 @@ def documents() -> dict[str, dict[str, Any]]:
 
 def documents_of(thing: str, of: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Those that are attached to a thing."""
-    return [of[name] for name in (("compute", "compute-shared") if thing == COMPUTE else ("gateway",))]
+    role, more = ("compute", "compute-shared") if thing == COMPUTE else ("gateway", "gateway-updates")
+    return [of[role], of[more]]
 
 
 def mistakes(of: dict[str, dict[str, Any]]) -> list[Case]:
@@ -320,6 +331,7 @@ def test_a_thing_has_what_terraform_and_the_local_cloud_attach() -> None:
     assert made is not None
     assert {f"{name}.json.tftpl" for name in json.loads(made[1])} == set(TEMPLATES)
     assert '"irrigation-compute/shared" = { thing = "irrigation-compute", policy = "compute-shared" }' in main
+    assert 'for id in var.gateway_ids : "${id}/updates" => { thing = id, policy = "gateway-updates" }' in main
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -349,7 +361,7 @@ def test_what_is_allowed_beside_our_topics_is_no_topic() -> None:
 
 @pytest.mark.parametrize("thing", THINGS)
 def test_nothing_else_of_aws_iot_is_allowed(thing: str) -> None:
-    """Shadows, retained messages, jobs and role credentials are out of reach, the thing's own too."""
+    """Shadows, retained messages, jobs over HTTPS and role credentials are out of reach, the thing's own too."""
     judge = Document(documents_of(thing, documents()), thing)
     names = [f"thing/{thing}", f"topic/{topics.status(thing)}", "rolealias/x", "client/x", "topicfilter/#"]
     assert not [(action, name) for action in NEVER for name in names if judge.allows(action, f"{SCOPE}:{name}")]
@@ -439,6 +451,25 @@ MUTANTS = [
         "topicfilter/$share/*/irrigation/errors",
         "topicfilter/$share/*",
         (COMPUTE, "subscribe to", "$share/g/#", False),
+    ),
+    # Jobs and streams of another.
+    (
+        "gateway-updates",
+        f"topic/$aws/things/{THING}/jobs/*",
+        "topic/$aws/things/*/jobs/*",
+        (GATEWAYS[1], "publish", of_aws(GATEWAYS[0])[1], False),
+    ),
+    (
+        "gateway-updates",
+        f"topic/$aws/things/{THING}/streams/*",
+        f"topic/$aws/things/{THING}*/streams/*",
+        (GATEWAYS[0], "receive", of_aws(GATEWAYS[2])[3], False),
+    ),
+    (
+        "gateway-updates",
+        f"topicfilter/$aws/things/{THING}/streams/*",
+        "topicfilter/$aws/things/*/streams/*",
+        (GATEWAYS[0], "subscribe to", "$aws/things/+/streams/#", False),
     ),
     # A report, or a will, in another's name.
     *(

@@ -16,12 +16,13 @@ locals {
   # IoT Core takes 2,048 characters a policy and ten policies a certificate: what does not fit into one is in another.
   attachments = merge(
     { for thing, role in local.things : thing => { thing = thing, policy = role } },
+    { for id in var.gateway_ids : "${id}/updates" => { thing = id, policy = "gateway-updates" } },
     { "irrigation-compute/shared" = { thing = "irrigation-compute", policy = "compute-shared" } },
   )
 }
 
 resource "aws_iot_policy" "this" {
-  for_each = toset(["gateway", "compute", "compute-shared"])
+  for_each = toset(["gateway", "gateway-updates", "compute", "compute-shared"])
 
   name = "irrigation-${each.key}"
   policy = templatefile("${path.module}/policies/${each.key}.json.tftpl", {

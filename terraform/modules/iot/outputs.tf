@@ -1,5 +1,5 @@
 output "policies" {
-  description = "Names of the IoT policies, by template: gateway, compute, compute-shared."
+  description = "Names of the IoT policies, by template: gateway, gateway-updates, compute, compute-shared."
   value       = { for role, policy in aws_iot_policy.this : role => policy.name }
 }
 
