@@ -20,7 +20,7 @@ from gateway.store import FileStore, TwoSlots
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine
     from typing import Any
 
     from gateway.interfaces import Store, Values
@@ -55,7 +55,7 @@ RESET_CAUSES = {
 
 def gateway_jobs(
     config: "Row", pins: "Row", watchdogs: "list[Callable[[], None]]"
-) -> "Sequence[Coroutine[Any, Any, None]]":
+) -> "list[Coroutine[Any, Any, None]]":
     """The jobs of a gateway, none of which ends. What feeds the watchdog is appended to `watchdogs` once there is one.
 
     Of the two files, checked, it keeps what it needs. Raises OSError, ValueError.
@@ -117,6 +117,8 @@ class BoardClock(SystemClock):
 class Board:
     """What the gateway needs of its board (see gateway.interfaces), built from checked configuration and pins."""
 
+    root = ""
+
     def __init__(self, config: "Row", pins: "Row", clock: BoardClock) -> None:
         self._clock = clock
         self._valves = ValveBank(
@@ -173,6 +175,10 @@ class Board:
             self._watchdog = machine.WDT(timeout=WATCHDOG_MS)
             self._watches = True
         self._watchdog.feed()
+
+    def restart(self) -> None:
+        """Begin again from boot.py."""
+        machine.reset()
 
     async def open_connection(
         self, host: str, port: int, ssl: "Any" = None, server_hostname: "str | None" = None
