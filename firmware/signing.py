@@ -68,7 +68,12 @@ def sign(out: Path, key_path: Path, version: int) -> list[build.Built]:
     build.build(flat)
     for name in build.AS_SOURCE:  # no update changes these
         (flat / name).unlink()
-    files = build.listing(flat)
+    return seal(out, key, version)
+
+
+def seal(out: Path, key: ec.EllipticCurvePrivateKey, version: int) -> list[build.Built]:
+    """Sign what is below `files` of a bundle; gives the files. Raises SigningError, OSError."""
+    files = build.listing(out / FILES)
     manifest = _manifest(files, version)
     if len(files) > MOST_FILES or len(manifest) > MANIFEST_BYTES:
         raise SigningError(f"{len(files)} files in a manifest of {len(manifest)} bytes: more than a board takes")

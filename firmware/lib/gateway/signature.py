@@ -35,15 +35,15 @@ def verification(key: bytes, digest: bytes, signature: bytes) -> "Iterator[bool]
     base = (GX, GY, 1)
     both = _sum(base, point)
     total = INFINITY
-    bit = 1 << 255
-    while bit:
+    for step in range(256):
+        bit = 1 << 255 - step
         total = _double(total)
         if u & bit:
             total = _sum(total, both if v & bit else base)
         elif v & bit:
             total = _sum(total, point)
-        bit >>= 1
-        yield False
+        if step & 3 == 3:
+            yield False
     x, _, z = total
     yield z != 0 and x * pow(z, 2 * (P - 2), P) % P % N == r
 

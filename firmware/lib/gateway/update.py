@@ -126,14 +126,15 @@ class Update:
 
     async def _start_next(self) -> "Document":
         """The next job's execution, empty if there is none; a later notification begins anew then."""
-        self._job_id = ""
+        before, self._job_id = self._job_id, ""
         self._ask()
         for _ in range(ATTEMPTS):
             try:
                 if (await self._next())[0] == "jobs/start-next/rejected":
                     break
             except OtherJobError as other:
-                return other.execution
+                if not before or other.execution.get("jobId") != before:  # an answer to an earlier question
+                    return other.execution
         return {}
 
     def _ask(self) -> None:

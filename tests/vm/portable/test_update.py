@@ -41,7 +41,7 @@ class APowerCut(Updating):
         return [(number, part) for number in range(len(whole.flash.done)) for part in ("before", "torn")][::STRIDE]
 
     async def test_at_every_operation_of_the_flash(self):
-        """Before it and within it: a whole image boots, the update goes on to its end, one block at most comes again."""
+        """Before it and within it: a whole image boots, the update comes to its end, one block at most comes again."""
         bundle = Bundle(2, NEW)
         whole = self.world(Cloud(bundle))
         await self.to_the_end(whole)
@@ -334,6 +334,28 @@ class ALink(Updating):
             await self.to_the_end(world)
             self.assertEqual(cloud.ends(), [(job, "SUCCEEDED", None) for job, _ in jobs])
             self.assertEqual(world.image(), NEW if jobs else OLD)
+
+    async def test_an_answer_that_comes_twice(self):
+        """A job that has ended is not done once more."""
+        cloud = Cloud(Bundle(2, NEW, secret=4711))
+        stale = cloud._next()
+
+        def ask_twice(_request):
+            cloud.answer("jobs/start-next/accepted", stale)
+            return False
+
+        cloud.before_block = ask_twice
+        world = self.world(cloud)
+        world.boot()
+        plain = cloud._take_status
+
+        def take_status(job_id, message):
+            plain(job_id, message)
+            cloud.answer("jobs/start-next/accepted", stale)
+
+        cloud._take_status = take_status
+        self.assertTrue(await world.live())
+        self.assertEqual(cloud.ends(), [("job-1", "FAILED", "signature")])
 
     async def test_the_restart_waits_for_the_valves(self):
         """A run is not cut short for an update."""

@@ -66,7 +66,7 @@ def der(*numbers):
     body = b""
     for number in numbers:
         data = number.to_bytes(33, "big")
-        while data[0] == 0 and data[1] < 128:
+        while len(data) > 1 and data[0] == 0 and data[1] < 128:
             data = data[1:]
         body += bytes([2, len(data)]) + data
     return bytes([0x30, len(body)]) + body
