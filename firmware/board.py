@@ -20,7 +20,7 @@ from gateway.store import FileStore, TwoSlots
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
     from typing import Any
 
     from gateway.interfaces import Store, Values
@@ -55,7 +55,7 @@ RESET_CAUSES = {
 
 def gateway_jobs(
     config: "Row", pins: "Row", watchdogs: "list[Callable[[], None]]"
-) -> "list[Coroutine[Any, Any, None]]":
+) -> "Sequence[Coroutine[Any, Any, None]]":
     """The jobs of a gateway, none of which ends. What feeds the watchdog is appended to `watchdogs` once there is one.
 
     Of the two files, checked, it keeps what it needs. Raises OSError, ValueError.

@@ -19,7 +19,7 @@ async def gateway_jobs(watchdogs: "list[Callable[[], None]]") -> "list[Coroutine
     entries, pins = await _files()
     gc.collect()  # before what lives long takes its place
     await asyncio.sleep(0)
-    return board.gateway_jobs(entries, pins, watchdogs)
+    return list(board.gateway_jobs(entries, pins, watchdogs))
 
 
 async def _files() -> "tuple[Row, Row]":

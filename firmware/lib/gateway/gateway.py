@@ -349,7 +349,7 @@ class Gateway:
 
     def _came_online(self) -> None:
         self._send_status("online")
-        if self._updates and (self._updater or self._clock.ticks_ms() >= self._ask_at_ms):
+        if self._updates and self._clock.ticks_ms() >= self._ask_at_ms:
             self._attempts += 1  # a broker whose policies do not allow it hangs up: each time longer, up to a day
             self._ask_at_ms = self._clock.ticks_ms() + min(DAY_MS, ASK_AGAIN_MS << 3 * min(self._attempts, 6))
             self._hear()

@@ -36,10 +36,10 @@ MOST_WAITING = 8
 WORD = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 MANIFEST = "manifest.json"
 ENTRANCE = "board.mpy"  # of a manifest for a board whose modules are files
+NEXT = ("", "jobs/notify-next", "jobs/start-next/accepted")  # what leads to the next job, or is it
 SUBSCRIPTIONS = (
     "jobs/notify-next",
     "jobs/start-next/+",
-    "jobs/+/update/+",
     "streams/+/data/json",
     "streams/+/rejected/json",
 )
@@ -127,7 +127,8 @@ class Update:
     async def _start_next(self) -> "Document":
         """The next job's execution, empty if there is none; a later notification begins anew then."""
         before, self._job_id = self._job_id, ""
-        self._ask()
+        if not [tail for tail, _ in self._inbox if tail in NEXT]:
+            self._ask()
         for _ in range(ATTEMPTS):
             try:
                 if (await self._next())[0] == "jobs/start-next/rejected":
@@ -150,9 +151,9 @@ class Update:
             except asyncio.TimeoutError:
                 return "time-out", {}
         tail, document = self._inbox.pop(0)
-        if tail in ("", "jobs/notify-next"):
+        if tail in NEXT[:2]:
             self._ask()
-        elif tail == "jobs/start-next/accepted":
+        elif tail == NEXT[2]:
             execution = document.get("execution") or {}
             if execution.get("jobId", "") != self._job_id or not self._job_id:
                 raise OtherJobError(execution)
