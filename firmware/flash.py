@@ -24,7 +24,8 @@ from gateway.errors import GatewayError
 CHIP = "esp32"  # other chips of the family have other pins, and start their programs elsewhere
 IMAGE_AT = "0x1000"  # where the ESP32 looks for its first program
 MODULES = "a"  # the first of the two folders between which updates over the air alternate
-MARK = "mark.0"  # which of them runs
+MARK, UPDATE_KEYS = "mark.0", "update_keys.json"  # which of them runs, and whose updates are taken
+FOR_UPDATES = (MARK, UPDATE_KEYS)  # without keys a board with frozen modules takes none
 LAST = "main.py"  # until it is there, the board starts nothing
 PATIENCE_S = 300
 ATTEMPTS = 4  # at a board that is busy starting
@@ -118,7 +119,7 @@ def lay_out(order: Order, folder: Path) -> list[build.Built]:
     build.build(folder, pins, MODULES)
     (folder / MARK).write_bytes(signing.mark(order.version))
     if order.update_keys:
-        (folder / "update_keys.json").write_bytes(signing.public_keys(order.update_keys))
+        (folder / UPDATE_KEYS).write_bytes(signing.public_keys(order.update_keys))
     (folder / "config.json").write_bytes(order.config.read_bytes())
     (folder / "pins.json").write_bytes(order.pins.read_bytes())
     (folder / "certs").mkdir()
@@ -172,7 +173,7 @@ def flash(order: Order, folder: Path, files: Sequence[build.Built]) -> Iterator[
     hold(order, config.load(str(folder / "config.json"))["gateway_id"])
     yield "board held"
     if not takes_modules(order):  # a copy in the flash would be found first, and cost the memory that freezing saves
-        files = [file for file in files if not file.path.endswith(".mpy") and file.path != MARK]
+        files = [file for file in files if not file.path.endswith(".mpy") and file.path not in FOR_UPDATES]
         yield "the modules are in the board's image"
     rest = [file for file in files if file.path != LAST]
     copy(order, folder, sorted({file.path.split("/")[0] for file in rest}))

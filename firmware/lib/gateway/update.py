@@ -113,8 +113,10 @@ class Update:
             self._save({"good": trial, "trial": None})
 
     def _save(self, entries: "Document") -> None:
-        self._mark.update(entries)
-        self._slots.save(self._mark)
+        mark = dict(self._mark)
+        mark.update(entries)
+        self._slots.save(mark)
+        self._mark = mark
 
     # What is said, and what is heard.
 
@@ -178,6 +180,10 @@ class Update:
             self._tell(refusal.status, reason=refusal.reason, version=version)
         except (OSError, StorageError, MemoryError):
             self._tell("FAILED", reason="storage", version=version)
+        except OtherJobError:
+            raise
+        except Exception:  # a defect in here must not end what waters, nor come again at each start
+            self._tell("FAILED", reason="error", version=version)
 
     def _is_there(self, document: "Document") -> bool:
         """True if this very version runs, or will after a restart. Raises RefusalError for one that never will."""
@@ -219,8 +225,11 @@ class Update:
         if not (_size(path) == size and await is_signed(path)):
             if not await self._fetch(document["stream"], 0, path, size, is_signed):
                 raise RefusalError("signature")
-        with open(path, "rb") as file:
-            manifest: Document = json.loads(file.read())
+        try:
+            with open(path, "rb") as file:
+                manifest: Document = json.loads(file.read())
+        except ValueError as error:
+            raise RefusalError("document") from error
         _check_manifest(manifest, document["version"])
         return manifest
 

@@ -56,7 +56,7 @@ class JobsCloud:
         context.load_verify_locations(identity / "root_ca.pem")
         context.load_cert_chain(identity / "certificate.pem", identity / "private_key.pem")
         self._subscribed = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, "jobs")
+        self._client = paho.Client(CallbackAPIVersion.VERSION2)
         self._client.tls_set_context(context)
         self._client.on_connect = lambda client, *_: client.subscribe(
             [(self._prefix + tail, 1) for tail in ("jobs/start-next", "jobs/+/update", "streams/+/get/json")]

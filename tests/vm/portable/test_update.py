@@ -116,6 +116,16 @@ class ATrial(Updating):
         self.assertFalse(world.boot())
         self.assertEqual(world.image(), OLD)
 
+    async def test_one_after_the_other(self):
+        """Each goes into the folder that does not run, and a job that is there again is done already."""
+        world = self.world(Cloud(Bundle(2, NEW)))
+        await self.to_the_end(world)
+        world.cloud.bundle = Bundle(3, OLD)
+        world.cloud.jobs = [(name, world.cloud.bundle.document()) for name in ("job-2", "job-3")]
+        await self.to_the_end(world)
+        self.assertEqual((world.image(), world.running), (OLD, "/a"))
+        self.assertEqual(world.cloud.ends(), [(f"job-{number}", "SUCCEEDED", None) for number in (1, 2, 3)])
+
     async def test_its_time_ends(self):
         """A version that runs and never comes online is ended; one that did goes on."""
         world = self.world(Cloud(Bundle(2, NEW)))
@@ -235,6 +245,8 @@ class ARefusal(Updating):
         ):
             await self.refused(Cloud(Bundle(2, {"board.mpy": good, path: b"x"})), "FAILED", "document")
         await self.refused(Cloud(Bundle(2, {"image.mpy": good})), "FAILED", "document")
+        for text in (b"{", b"[]", b"7", b"{}", b'{"version": 2, "files": 7}', b'{"version": 2, "files": [7]}'):
+            await self.refused(Cloud(Bundle(2, NEW, manifest=text)), "FAILED", "document")
         await self.refused(Cloud(Bundle(2, {"board.mpy": good, "empty.mpy": b""})), "FAILED", "document")
 
     async def test_a_board_without_keys(self):
@@ -248,6 +260,15 @@ class ARefusal(Updating):
             world.boot()
             self.assertTrue(await world.live())
             self.assertEqual(cloud.ends(), [("job-1", "FAILED", "signature")], keys)
+
+    async def test_a_defect(self):
+        """One in the update itself ends the job, and nothing else."""
+        cloud = Cloud(Bundle(2, NEW))
+        world = self.world(cloud)
+        world.flash.stat = None
+        world.boot()
+        self.assertTrue(await world.live())
+        self.assertEqual(cloud.ends(), [("job-1", "FAILED", "error")])
 
     async def test_no_room(self):
         """A full flash costs the update, and nothing else."""

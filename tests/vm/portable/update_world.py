@@ -8,8 +8,8 @@ import os
 import sys
 
 from gateway import signature, store, update
-from tests.vm.portable.bench import NAME, PowerCut
-from tests.vm.portable.fake_flash import Flash
+from tests.vm.portable.bench import NAME
+from tests.vm.portable.fake_flash import Flash, PowerCut
 
 SECRET, NONCE = 0x1234567890ABCDEF << 128 | 77, 0xFEDCBA0987654321 << 100 | 5
 TOPIC = f"$aws/things/{NAME}/"
@@ -75,7 +75,7 @@ def der(*numbers):
 class Bundle:
     """A signed version."""
 
-    def __init__(self, version, files, secret=SECRET):
+    def __init__(self, version, files, secret=SECRET, manifest=None):
         rows = [
             {
                 "path": path,
@@ -87,6 +87,7 @@ class Bundle:
         self.version = version
         self.content = files
         self.manifest = json.dumps({"version": version, "name": "pythoflow test", "files": rows}).encode()
+        self.manifest = manifest or self.manifest
         self.files = [self.manifest] + [files[path] for path in sorted(files)]
         self.signature = binascii.b2a_base64(sign(self.manifest, secret)).decode().strip()
 
@@ -154,7 +155,7 @@ class Cloud:
         return [(job, status, details.get("reason")) for job, status, details in self.said if status != "IN_PROGRESS"]
 
 
-class Restart(Exception):  # noqa: N818  # no error of anybody's
+class Restart(BaseException):
     """The board begins again."""
 
 
