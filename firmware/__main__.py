@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from firmware import build, config, flash, heap
+from firmware import build, config, flash, heap, signing
 from gateway.errors import GatewayError
 
 KNOWN_TROUBLE = (GatewayError, OSError)
@@ -67,12 +67,31 @@ def _flash(arguments: argparse.Namespace) -> int:
         certs=arguments.certs,
         image=arguments.image,
         baud=arguments.baud,
+        update_keys=arguments.update_keys,
+        version=arguments.version,
     )
     with tempfile.TemporaryDirectory() as folder:
         files = flash.lay_out(order, Path(folder) / "flash")
         for step in flash.flash(order, Path(folder) / "flash", files):
             print(step, flush=True)
     return flash.follow(order) if arguments.follow else 0
+
+
+def _keygen(arguments: argparse.Namespace) -> int:
+    public = signing.make_key(arguments.key)
+    print(f"{arguments.key} signs updates: keep it secret, and a copy where it cannot be lost")
+    print(f"{public} is for boards: python -m firmware flash --update-keys {public} ...")
+    return 0
+
+
+def _sign(arguments: argparse.Namespace) -> int:
+    files = signing.sign(arguments.out, arguments.key, arguments.version)
+    breaches = [*build.breaches(files)]
+    for breach in breaches:
+        print(breach, file=sys.stderr)
+    print(f"version {arguments.version}: {len(files)} files, {sum(file.bytes for file in files):,} bytes")
+    print(f"in {arguments.out}")
+    return 1 if breaches else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,9 +113,30 @@ def _parser() -> argparse.ArgumentParser:
     row.add_argument("--certs", type=Path, required=True, help="one gateway's folder with its three .pem files")
     row.add_argument("--image", type=Path, help="MicroPython's .bin for the ESP32; without it, the board's own stays")
     row.add_argument("--baud", type=int, default=460800, help="for the image (default: %(default)s)")
+    row.add_argument(
+        "--update-keys",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PUBLIC",
+        help="who may sign updates: one or two .pem",
+    )
+    row.add_argument("--version", type=int, default=0, help="of the signed update that this firmware is")
     row.add_argument("--follow", action="store_true", help="afterwards show what the board says; Ctrl-X ends that")
     row.set_defaults(run=_flash)
+    row = commands.add_parser("keygen", help="make the key that signs updates over the air")
+    _add_key(row)
+    row.set_defaults(run=_keygen)
+    row = commands.add_parser("sign", help="build an update over the air, and sign it")
+    _add_key(row)
+    row.add_argument("--version", type=int, required=True, help="a whole number; boards take a higher one only")
+    row.add_argument("--out", type=Path, default=Path("build/update"), help="made anew (default: %(default)s)")
+    row.set_defaults(run=_sign)
     return parser
+
+
+def _add_key(row: argparse.ArgumentParser) -> None:
+    row.add_argument("--key", type=Path, default=Path("update.key"), help="the private one (default: %(default)s)")
 
 
 def _add_files(row: argparse.ArgumentParser) -> None:

@@ -117,6 +117,8 @@ class BoardClock(SystemClock):
 class Board:
     """What the gateway needs of its board (see gateway.interfaces), built from checked configuration and pins."""
 
+    root = ""
+
     def __init__(self, config: "Row", pins: "Row", clock: BoardClock) -> None:
         self._clock = clock
         self._valves = ValveBank(
@@ -173,6 +175,10 @@ class Board:
             self._watchdog = machine.WDT(timeout=WATCHDOG_MS)
             self._watches = True
         self._watchdog.feed()
+
+    def restart(self) -> None:
+        """Begin again from boot.py."""
+        machine.reset()
 
     async def open_connection(
         self, host: str, port: int, ssl: "Any" = None, server_hostname: "str | None" = None

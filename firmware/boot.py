@@ -1,9 +1,11 @@
-"""The first code on the board: it shuts every valve, and depends on nothing that could be broken.
+"""The first code on the board: it shuts every valve, and depends on nothing that could be broken. Then slots.py
+chooses which firmware runs. No update over the air changes either of them.
 
 The valves are in pins.json. `PINS` is a copy that the build writes in here, for the day that file cannot be read.
 """
 
 import json
+import sys
 import time
 
 from machine import Pin, reset
@@ -62,3 +64,12 @@ def _listed(pins):
 
 
 shut_all()
+if __name__ == "__main__":  # not when main.py imports it
+    try:
+        import slots
+
+        if not slots.choose():
+            del sys.modules["slots"]
+        del slots  # main.py finds it there while what runs is on trial; else it takes no memory
+    except Exception as error:  # what was flashed into the root runs
+        print("boot: cannot choose a firmware:", error)

@@ -14,13 +14,13 @@ from gateway.errors import GatewayError
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRMWARE = ROOT / "firmware"
-AS_SOURCE = ("boot.py", "main.py")  # the port runs these by name, and they must start when all else is broken
+AS_SOURCE = ("boot.py", "main.py", "slots.py")  # never updated: they must start when all else is broken
 COMPILED = {  # folder of sources -> folder on the board
     FIRMWARE / "lib" / "gateway": "lib/gateway",
     ROOT / "protocol": "lib/protocol",
     FIRMWARE / "drivers": "drivers",
 }
-ALONE = ("board.py", "config.py", "net.py")
+ALONE = ("board.py", "config.py", "net.py", "start.py")
 PINS_LINE = 'PINS = {"valves": []}'
 MPY_TOTAL_BYTES = 80 * 1024
 MPY_MODULE_BYTES = 10 * 1024
@@ -39,16 +39,20 @@ class Built:
     sha256: str
 
 
-def build(out: Path, pins: dict[str, Any] | None = None) -> list[Built]:
-    """Write a flash into the folder `out`, made anew; `pins` is a checked pins.json. Raises BuildError, OSError."""
+def build(out: Path, pins: dict[str, Any] | None = None, modules: str = "") -> list[Built]:
+    """Write a flash into the folder `out`, made anew; `pins` is a checked pins.json. Raises BuildError, OSError.
+
+    The modules go into the folder `modules` of it, as a board that is updated over the air has them.
+    """
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     for name in AS_SOURCE:
         text = (FIRMWARE / name).read_text(encoding="utf-8")
         (out / name).write_text(with_pins(text, pins) if name == "boot.py" else text, encoding="utf-8")
     for source, target in sources():
-        (out / target).parent.mkdir(parents=True, exist_ok=True)
-        compile_module(source, out / target)
+        path = out / modules / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        compile_module(source, path)
     return listing(out)
 
 
@@ -74,6 +78,11 @@ def with_pins(boot: str, pins: dict[str, Any] | None) -> str:
         raise BuildError(f"boot.py has no line {PINS_LINE}, where the board's own valves go")
     valves = {name: (pins or {}).get(name) for name in ("valves", "master")}
     return boot.replace(PINS_LINE, f"PINS = {valves!r}") if pins else boot
+
+
+def name() -> str:
+    """What this firmware is called in a status."""
+    return f"pythoflow {json.loads((FIRMWARE / 'package.json').read_text(encoding='utf-8'))['version']}"
 
 
 def listing(folder: Path) -> list[Built]:

@@ -238,6 +238,11 @@ _CONFIG = {
     "publish_interval_s": (_SECONDS, "seconds from 10 to 86400", False),
     "status_interval_s": (_whole(60, 86400), "seconds from 60 to 86400", False),
     "keepalive_s": (_whole(30, 1200), "seconds from 30 to 1200", False),
+    "updates": (
+        lambda value: isinstance(value, bool),
+        "true or false: whether updates over the air are asked for",
+        False,
+    ),
     "outbox_messages": (_whole(10, 5000), "messages from 10 to 5000", False),
     "outbox_bytes": (_whole(4000, 250_000), "bytes from 4000 to 250000", False),
 }

@@ -18,11 +18,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from firmware import build, config
+from firmware import build, config, signing
 from gateway.errors import GatewayError
 
 CHIP = "esp32"  # other chips of the family have other pins, and start their programs elsewhere
 IMAGE_AT = "0x1000"  # where the ESP32 looks for its first program
+MODULES = "a"  # the first of the two folders between which updates over the air alternate
+MARK, UPDATE_KEYS = "mark.0", "update_keys.json"  # which of them runs, and whose updates are taken
+FOR_UPDATES = (MARK, UPDATE_KEYS)  # without keys a board with frozen modules takes none
 LAST = "main.py"  # until it is there, the board starts nothing
 PATIENCE_S = 300
 ATTEMPTS = 4  # at a board that is busy starting
@@ -51,8 +54,9 @@ except Exception:
     before = None
 if before != {gateway_id!r}:
     remove("/store")
+ours = ("a", "b", "lib", "drivers", "certs", "mark.0", "mark.1", "update_keys.json")
 for name in os.listdir("/"):
-    if name in ("lib", "drivers", "certs") or name.endswith(".mpy") or name.endswith(".py") and name != "boot.py":
+    if name in ours or name.endswith(".mpy") or name.endswith(".py") and name != "boot.py":
         remove("/" + name)
 machine.reset()
 """
@@ -101,13 +105,21 @@ class Order:
     certs: Path  # one gateway's folder: certificate.pem, private_key.pem, root_ca.pem
     image: Path | None = None  # MicroPython itself; without it, the one that is there stays
     baud: int = 460800
+    update_keys: Sequence[Path] = ()  # public ones; without any, the board takes no update over the air
+    version: int = 0  # of the update that this firmware is; lower ones are refused from then on
 
 
 def lay_out(order: Order, folder: Path) -> list[build.Built]:
-    """Everything for the board's flash into `folder`, checked. Raises FlashError, ConfigError, BuildError, OSError."""
+    """Everything for the board's flash into `folder`, checked.
+
+    Raises FlashError, ConfigError, BuildError, SigningError, OSError.
+    """
     entries = config.check_config(config.load(str(order.config)))
     pins = config.check_pins(config.load(str(order.pins)), [zone["zone_id"] for zone in entries["zones"]])
-    build.build(folder, pins)
+    build.build(folder, pins, MODULES)
+    (folder / MARK).write_bytes(signing.mark(order.version))
+    if order.update_keys:
+        (folder / UPDATE_KEYS).write_bytes(signing.public_keys(order.update_keys))
     (folder / "config.json").write_bytes(order.config.read_bytes())
     (folder / "pins.json").write_bytes(order.pins.read_bytes())
     (folder / "certs").mkdir()
@@ -161,7 +173,7 @@ def flash(order: Order, folder: Path, files: Sequence[build.Built]) -> Iterator[
     hold(order, config.load(str(folder / "config.json"))["gateway_id"])
     yield "board held"
     if not takes_modules(order):  # a copy in the flash would be found first, and cost the memory that freezing saves
-        files = [file for file in files if not file.path.endswith(".mpy")]
+        files = [file for file in files if not file.path.endswith(".mpy") and file.path not in FOR_UPDATES]
         yield "the modules are in the board's image"
     rest = [file for file in files if file.path != LAST]
     copy(order, folder, sorted({file.path.split("/")[0] for file in rest}))

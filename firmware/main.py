@@ -1,7 +1,10 @@
-"""The second file that the board runs: it puts the gateway together, and shuts every valve whatever ends it."""
+"""The second file that the board runs: it starts the gateway, and shuts every valve whatever ends it.
+
+As boot.py it is never updated over the air: it has to stand whatever an update brings. How the gateway is put together
+is in start.py, which is.
+"""
 
 import asyncio
-import gc
 import sys
 import time
 
@@ -19,29 +22,14 @@ async def main(watchdogs):
 
 
 async def _jobs(watchdogs):
-    import board
+    import start
 
-    entries, pins = await _files()
-    gc.collect()  # before what lives long takes its place
-    await asyncio.sleep(0)
-    return board.gateway_jobs(entries, pins, watchdogs)
-
-
-async def _files():
-    """config.json and pins.json, checked; the 8 KB of tables that check them are then nobody's."""
-    import config
-
-    entries = config.check_config(await _read(config.load, "/config.json"))
-    pins = config.check_pins(await _read(config.load, "/pins.json"), [zone["zone_id"] for zone in entries["zones"]])
-    del sys.modules["config"]
-    return entries, pins
-
-
-async def _read(load, path):
-    document = load(path)
-    gc.collect()  # to read as strictly as messages are read leaves much behind
-    await asyncio.sleep(0)
-    return document
+    jobs = await start.gateway_jobs(watchdogs)
+    del sys.modules["start"]
+    slots = sys.modules.get("slots")  # boot.py has left it there if what runs is on trial
+    if slots:
+        jobs.append(slots.trial())
+    return jobs
 
 
 def guarded():

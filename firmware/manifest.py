@@ -1,7 +1,7 @@
 """What a MicroPython of one's own freezes in: `make -C ports/esp32 BOARD=ESP32_GENERIC FROZEN_MANIFEST=<this file>`.
 
 Frozen modules run from the program's flash and leave the heap to the gateway: on a board without PSRAM nothing else
-does. boot.py and main.py stay files, as they name the board's own valves and can be held back.
+does. boot.py, slots.py and main.py stay files, as they name the board's own valves and can be held back.
 """
 
 # ruff: noqa: F821  # MicroPython's build gives these names
@@ -13,5 +13,5 @@ package(
     "protocol", files=("__init__.py", "errors.py", "json_text.py", "messages.py", "topics.py"), base_path="..", opt=2
 )
 package("drivers", opt=2)
-for name in ("board.py", "config.py", "net.py"):
+for name in ("board.py", "config.py", "net.py", "start.py"):
     module(name, opt=2)

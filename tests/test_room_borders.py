@@ -36,7 +36,7 @@ OURS = {
     "scripts",
     "tests",
 }
-ON_A_BOARD = {"board", "boot", "config", "drivers", "net"}  # what is in firmware/ stands alone there
+ON_A_BOARD = {"board", "boot", "config", "drivers", "net", "slots", "start"}  # what is in firmware/ stands alone there
 OURS |= ON_A_BOARD
 NOT_OURS = {"node_modules", "build", "dist", "demo-output", "live-output", "deploy-output", "benchmark-output"}
 
@@ -86,9 +86,11 @@ def row(files: str, ours: str = "", others: frozenset[str] | None = ANY) -> Row:
 ROWS = (
     row("protocol/*", "protocol", BOARD),
     row("firmware/lib/gateway/*", "protocol gateway", BOARD),
-    row("firmware/boot.py", "", BOARD | {"machine"}),
+    row("firmware/boot.py", "slots", BOARD | {"machine"}),
+    row("firmware/slots.py", "", BOARD | {"machine"}),
+    row("firmware/start.py", "board config", BOARD),
     row("firmware/board.py", "gateway drivers net", HARDWARE),
-    row("firmware/main.py", "gateway board boot config", BOARD),
+    row("firmware/main.py", "boot start", BOARD),
     row("firmware/net.py", "", BOARD | {"socket", "network"}),
     row("firmware/config.py", "protocol gateway", BOARD),
     row(

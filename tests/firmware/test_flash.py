@@ -94,8 +94,10 @@ def test_a_new_board_gets_it_all(tmp_path: Path, identity: Path, capsys: pytest.
     assert {
         "boot.py",
         "main.py",
-        "board.mpy",
-        "lib/gateway/valves.mpy",
+        "slots.py",
+        "mark.0",
+        "a/board.mpy",
+        "a/lib/gateway/valves.mpy",
         "certs/private_key.der",
     } <= board.files().keys()
     steps = capsys.readouterr().out.splitlines()

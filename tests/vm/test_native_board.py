@@ -51,7 +51,7 @@ def time_port() -> Iterator[int]:
         yield port
 
 
-def files_of(identity: Path, port: int, pins: Mapping[str, Any] = PINS) -> dict[str, bytes]:
+def files_of(identity: Path, port: int, pins: Mapping[str, Any] = PINS, **config: Any) -> dict[str, bytes]:
     """A flash that reports every ten seconds."""
     return flash(
         *(identity, port, pins),
@@ -59,6 +59,7 @@ def files_of(identity: Path, port: int, pins: Mapping[str, Any] = PINS) -> dict[
         time_servers=["127.0.0.1"],
         sample_interval_s=10,
         publish_interval_s=10,
+        **config,
     )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from gateway.interfaces import Board, Clock, Random, Record, Store, Values
     from gateway.outbox import Entry
+    from gateway.update import Update
 
     Message = dict[str, Any]
     Incoming = Mapping[str, Any]  # a message that `decode` has checked
@@ -37,6 +38,7 @@ FEED_INTERVAL_S = 2  # of a watchdog, whose time-out is 10 s at most
 LEAK = 0.02  # of the nominal flow, through a valve that is shut: more is a leak
 FLOWS = (0.5, 1.5)  # of the nominal flow, over a run: outside, a line is blocked or broken
 JUDGED_S = 60  # a run shorter than this says little about the flow
+ASK_AGAIN_MS, DAY_MS = 1000, 86_400_000  # for an update, of a broker that has not answered
 LATE_MS = 1000  # a supervisor that is later than this for a deadline is not healthy
 
 
@@ -45,7 +47,8 @@ class Gateway:
 
     `config`: gateway_id, host, port, zones [{zone_id, hard_cap_s, litres_per_minute}]; optional server_hostname,
     boot_id, keepalive_s, window (messages under way at once), most_bytes (of one that arrives), outbox_messages,
-    outbox_bytes, and the intervals of DEFAULTS in seconds. Raises ConfigError.
+    outbox_bytes, updates (over the air: the broker has AWS IoT's jobs for this gateway, and the board is an
+    UpdatableBoard), and the intervals of DEFAULTS in seconds. Raises ConfigError.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # whatever touches the world comes in from outside
@@ -95,6 +98,8 @@ class Gateway:
             open_connection=getattr(board, "open_connection", None),
             random=random,
         )
+        self._updates, self._ask_at_ms, self._attempts = config.get("updates"), 0, 0
+        self._updater: Update | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ended = asyncio.Event()
         self._failure: BaseException | None = None
@@ -281,6 +286,10 @@ class Gateway:
     # What arrives. The client acknowledges a message to the broker only after `_receive` has returned.
 
     def _receive(self, topic: str, payload: bytes) -> None:
+        if self._updates and topic.startswith("$aws/"):
+            self._ask_at_ms = self._attempts = 0
+            self._hear(topic, payload)
+            return
         try:
             kind, message = messages.decode(topic, payload)
         except ProtocolError as error:
@@ -319,10 +328,31 @@ class Gateway:
         self._cancel("schedule")
         self._start("schedule", self._keep_schedule)
 
+    # Updates over the air: what does them is in memory as long as there is one, and no longer.
+
+    def _hear(self, topic: str = "", payload: bytes = b"") -> None:
+        if not self._updater:
+            try:
+                from gateway.update import Update  # noqa: PLC0415  # the first moment that needs it
+            except MemoryError:
+                return  # an update waits, watering goes on
+            self._updater = Update(self.gateway_id, self._client, self._board, self._clock, self._valves)
+            self._start("update", self._update)
+        self._updater.hear(topic, payload)
+
+    async def _update(self) -> None:
+        if self._updater:
+            await self._updater.run()
+        self._updater = None
+
     # What is said of the gateway itself.
 
     def _came_online(self) -> None:
         self._send_status("online")
+        if self._updates and self._clock.ticks_ms() >= self._ask_at_ms:
+            self._attempts += 1  # a broker whose policies do not allow it hangs up: each time longer, up to a day
+            self._ask_at_ms = self._clock.ticks_ms() + min(DAY_MS, ASK_AGAIN_MS << 3 * min(self._attempts, 6))
+            self._hear()
 
     def _repeat_status(self) -> None:
         """While the broker is away a status would wait for it, outdated, and in the place of readings."""

@@ -24,6 +24,15 @@ class Board(Protocol):
     def health(self) -> dict[str, Any]:
         """What a status says of the hardware: firmware, reset_cause, heap_free_bytes, rssi_dbm."""
 
+class UpdatableBoard(Board, Protocol):
+    """One whose firmware can be updated over the air."""
+
+    root: str
+    """What stands before the paths of its flash: nothing on a board."""
+
+    def restart(self) -> None:
+        """Begin again from boot.py, at once."""
+
 class Clock(Protocol):
     def now(self) -> int:
         """Unix seconds."""

@@ -203,6 +203,11 @@ class Client:
         if self.online and self._link:
             self._link.post(_publish(entry[0], topic, payload))
 
+    def subscribe(self, filters: "Sequence[str]") -> None:
+        """Ask for more as long as this connection lasts; a broker's refusal changes nothing."""
+        if self.online and self._link:
+            self._link.post(_subscribe(self._next_id(), filters))
+
     async def publish(self, topic: str, payload: bytes) -> None:
         """Publish at QoS 1 when the window has room, and wait for the PUBACK, however many connections it takes."""
         while self.room <= 0:
@@ -318,6 +323,8 @@ class Client:
                 return
 
     def _on_suback(self, link: Connection, _head: int, body: bytes) -> None:
+        if self.online:  # the answer to `subscribe`
+            return
         if len(body) != 2 + len(self._subscriptions):
             raise MqttPacketError("a SUBACK without an answer to each filter")
         for code in body[2:]:

@@ -52,9 +52,15 @@ vfs.umount("/")
 vfs.mount(vfs.VfsPosix(folder), "/")
 os.chdir("/")
 sys.path[:] = ["", "/lib", ".frozen"]
-import net
 
-net.socket = Sockets()
-for path in ("/boot.py", "/main.py"):
+
+def run(path):
     with open(path) as file:
         exec(file.read(), {"__name__": "__main__"})
+
+
+run("/boot.py")
+import net  # from where boot.py says
+
+net.socket = Sockets()
+run("/main.py")
