@@ -49,6 +49,7 @@ def few(folder: Path) -> list[build.Built]:
     names = "board.mpy", "lib/gateway/valves.mpy", "lib/protocol/topics.mpy", "certs/root_ca.der"
     put(folder, {name: name.encode() * 30 + bytes(range(256)) for name in names})
     put(folder, {"boot.py": b"print('boots')\n", "main.py": b"print('works')\n", "pins.json": b"{}"})
+    put(folder, dict.fromkeys(flash.FOR_UPDATES, b"for updates"))
     put(folder, {"config.json": json.dumps({"gateway_id": NAME}).encode()})
     return build.listing(folder)
 
@@ -134,12 +135,13 @@ def test_the_watchdog_of_the_simulation_bites(tmp_path: Path, identity: Path) ->
 
 
 def test_a_board_whose_image_holds_the_modules_gets_none(tmp_path: Path, identity: Path) -> None:
-    """One in the flash would be found before the frozen one, and cost the memory that freezing saves."""
+    """One in the flash would be found before the frozen one, and cost the memory that freezing saves. No updates."""
     used(tmp_path)
     with serial_board(tmp_path, frozen=True, psram=False) as board:
         steps = flashed(order(board.port, identity), tmp_path / "out")
         board.await_event({"main": True})
-    sent = {path: data for path, data in contents(tmp_path / "out").items() if not path.endswith(".mpy")}
+    files = contents(tmp_path / "out").items()
+    sent = {path: data for path, data in files if not path.endswith(".mpy") and path not in flash.FOR_UPDATES}
     assert sent.keys() == {"boot.py", "main.py", "config.json", "pins.json", "certs/root_ca.der"}
     assert board.files() == {**sent, **OUR_STORE}
     assert "the modules are in the board's image" in steps
