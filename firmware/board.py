@@ -225,7 +225,7 @@ class Board:
                 since_ms = now_ms
             elif now_ms - since_ms >= OFFLINE_S * 1000 and not self._valves.any_open():
                 print("no broker for", OFFLINE_S // 3600, "h: restart")
-                machine.reset()
+                self.restart()
 
     async def keep_light(self, light: Pin, online: "Callable[[], bool]") -> None:
         """Show the state: steady is online, else so many flashes: 1 no Wi-Fi, 2 no time, 3 no broker."""
