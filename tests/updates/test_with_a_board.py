@@ -73,8 +73,9 @@ def release(farm: Farm) -> Bundle:
 
 
 @pytest.fixture
-def boards() -> Iterator[Callable[[Line], World]]:
-    """Makes a board of version 1 on a line."""
+def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Line], World]]:
+    """Makes a board of version 1 on a line, on which an answer is there at once or never."""
+    monkeypatch.setattr(update, "ANSWER_S", 0.01)
     made: list[World] = []
 
     def make(line: Line) -> World:
