@@ -1,6 +1,6 @@
-"""The board's own code and this service, message by message and without a network: whatever comes twice, late or never.
+"""The board's own code and this service, message by message and without a network: what comes twice, late or never.
 
-What each of them says is what the other one takes: tests/vm/test_update_end_to_end.py has them with all that is between.
+All that is between them is in tests/vm/test_update_end_to_end.py.
 """
 
 import base64
@@ -13,13 +13,19 @@ from paho.mqtt.client import topic_matches_sub
 
 from gateway import update
 from tests.updates.conftest import NOW, Farm
+from tests.vm.portable import update_world
 from tests.vm.portable.bench import NAME
-from tests.vm.portable.update_world import NEW, OLD, TOPIC, Bundle, World
+from tests.vm.portable.update_world import NEW, OLD, TOPIC
 from updates.bundle import MANIFEST, SIGNATURE
 from updates.messages import Reply
 from updates.store import Job
 
+# They run on MicroPython, too, so they are untyped.
+Bundle: Any = update_world.Bundle
+World: Any = update_world.World
 MOST_MESSAGES = 200  # of one life: twice as many as an update of these files has
+
+Boards = Callable[["Line"], Any]
 
 
 class Line:
@@ -27,7 +33,8 @@ class Line:
 
     def __init__(self, farm: Farm, copies: int = 1) -> None:
         self._farm, self._copies = farm, copies
-        self.online, self.update = True, None  # type: ignore[var-annotated]  # the board's Update, of each life
+        self.online = True
+        self.update: Any = None  # the board's, of each life
         self.filters: list[str] = []
         self.said: list[str] = []
         self.rejected: list[tuple[str, str]] = []
@@ -59,7 +66,7 @@ class Line:
 
 
 @pytest.fixture
-def release(farm: Farm) -> Bundle:
+def release(farm: Farm) -> Any:
     """Version 2, as the farm's bundle, which this board's key has signed."""
     release = Bundle(2, NEW)
     farm.bundle = farm.folder.parent / "release"
@@ -73,12 +80,12 @@ def release(farm: Farm) -> Bundle:
 
 
 @pytest.fixture
-def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Line], World]]:
+def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Boards]:
     """Makes a board of version 1 on a line, on which an answer is there at once or never."""
     monkeypatch.setattr(update, "ANSWER_S", 0.01)
-    made: list[World] = []
+    made: list[Any] = []
 
-    def make(line: Line) -> World:
+    def make(line: Line) -> Any:
         made.append(World(line))
         return made[-1]
 
@@ -86,7 +93,7 @@ def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Line], World]]
     made[0].leave()
 
 
-async def to_the_end(board: World, lives: int = 4) -> None:
+async def to_the_end(board: Any, lives: int = 4) -> None:
     """Until there is nothing left to do."""
     for _ in range(lives):
         board.boot()
@@ -95,11 +102,8 @@ async def to_the_end(board: World, lives: int = 4) -> None:
     raise AssertionError(f"no end: {board.cloud.said}")
 
 
-Boards = Callable[[Line], World]
-
-
 @pytest.mark.parametrize("copies", [1, 2])
-async def test_a_board_takes_what_is_served(farm: Farm, release: Bundle, boards: Boards, copies: int) -> None:
+async def test_a_board_takes_what_is_served(farm: Farm, release: Any, boards: Boards, copies: int) -> None:
     """Once, and also if every message comes twice; the second report of an end is refused, and nobody minds."""
     farm.publish(NAME)
     line = Line(farm, copies)
@@ -117,7 +121,9 @@ async def test_a_board_takes_what_is_served(farm: Farm, release: Bundle, boards:
 @pytest.mark.parametrize("document", ['{"operation": "reboot"}', '{"operation": "update"}'])
 async def test_a_job_that_is_none_of_ours_is_ended(farm: Farm, boards: Boards, document: str) -> None:
     """AWS takes no empty text for a detail: a job that the board cannot do has to leave its queue all the same."""
-    farm.service.store.add(Job(id="strange", version=1, document=document, created_at=NOW, limit_s=60, tolerances=(0,)), [[NAME]])
+    farm.service.store.add(
+        Job(id="strange", version=1, document=document, created_at=NOW, limit_s=60, tolerances=(0,)), [[NAME]]
+    )
     line = Line(farm)
     line.take(farm.service.tick())
     await to_the_end(boards(line))
@@ -126,7 +132,7 @@ async def test_a_job_that_is_none_of_ours_is_ended(farm: Farm, boards: Boards, d
     assert line.rejected == []
 
 
-async def test_a_job_that_is_taken_away_at_work(farm: Farm, release: Bundle, boards: Boards) -> None:
+async def test_a_job_that_is_taken_away_at_work(farm: Farm, release: Any, boards: Boards) -> None:
     """`abort --force` in the middle of a file: the board hears of it, asks for no more, and runs what it ran before."""
     farm.publish(NAME)
     line = Line(farm)
@@ -145,7 +151,7 @@ async def test_a_job_that_is_taken_away_at_work(farm: Farm, release: Bundle, boa
     assert len([tail for tail in line.said if tail.startswith("streams/")]) == 3
 
 
-async def test_a_report_after_the_time_was_over(farm: Farm, release: Bundle, boards: Boards) -> None:
+async def test_a_report_after_the_time_was_over(farm: Farm, release: Any, boards: Boards) -> None:
     """The board was too slow for its job: it runs the new version, its report is refused, and it asks no further."""
     farm.publish(NAME)
     line = Line(farm)
@@ -160,7 +166,7 @@ async def test_a_report_after_the_time_was_over(farm: Farm, release: Bundle, boa
     assert farm.statuses() == {NAME: "TIMED_OUT"}
 
 
-async def test_a_service_that_was_killed_in_between(farm: Farm, release: Bundle, boards: Boards) -> None:
+async def test_a_service_that_was_killed_in_between(farm: Farm, release: Any, boards: Boards) -> None:
     """A notice that comes again, while the board is at work and after it, begins nothing anew."""
     farm.publish(NAME)
     line = Line(farm)

@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -51,9 +51,7 @@ class Farm:
     def job(self, job_id: str) -> tuple[str, dict[str, tuple[str, dict[str, str]]]]:
         """The job's state, and of each board its status with what it said last."""
         with closing(Store(self.updates / DATABASE)) as store:
-            return store.job(job_id).state, {
-                one.thing: (one.status, one.details) for one in store.executions(job_id)
-            }
+            return store.job(job_id).state, {one.thing: (one.status, one.details) for one in store.executions(job_id)}
 
 
 def command(*words: str | Path) -> str:
@@ -107,9 +105,10 @@ async def test_a_release_that_does_not_start_goes_no_further(world: Start, farm:
         try:
             await publish(farm, release, "--things", NAME, OTHER, "--stages", "1")
             await eventually(lambda: "reset" in board.lines, "the restart")
-            for start in (1, 2, 3):
+            for _ in range(3):
+                board.lines.clear()
                 farm.restart()
-                await eventually(lambda: sum("a defect" in line for line in board.lines) == start, "its end")
+                await eventually(lambda: any("a defect" in line for line in board.lines), "its end")
             farm.restart()
             await eventually(lambda: farm.job("update-2")[0] != "RUNNING", "the roll-out's end")
         finally:
