@@ -34,6 +34,7 @@ from tests.safety.mutation_places import (
     Mutation,
 )
 from tests.safety.mutation_state import STATE_MUTATIONS
+from tests.safety.mutation_updates import UPDATE_MUTATIONS
 
 MUTATIONS = (
     # The valve supervisor
@@ -469,4 +470,5 @@ MUTATIONS = (
     *GATEWAY_MUTATIONS,
     *STATE_MUTATIONS,
     *GROUND_MUTATIONS,
+    *UPDATE_MUTATIONS,
 )

@@ -150,7 +150,8 @@ def _check_copy(copies: "queue.Queue[Copy]", mutations: Sequence[Mutation]) -> N
     copy = copies.get()
     try:
         modules = sorted({_module(mutation.file) for mutation in mutations})
-        code = f"import {', '.join(modules)}; print(*[m.__file__ for m in ({', '.join(modules)},)], sep='\\n')"
+        # Looked for, not run: some of them run on a chip only.
+        code = f"from importlib.util import find_spec; print(*[find_spec(m).origin for m in {modules}], sep='\\n')"
         words, environment = [sys.executable, "-P", "-c", code], copy.environment
         found = subprocess.run(words, cwd=copy.root, env=environment, stdout=subprocess.PIPE, text=True, check=False)
         files = found.stdout.split()

@@ -124,7 +124,8 @@ class Update:
         self._client.send(self._prefix + tail, json.dumps(document).encode(), _nothing)
 
     def _tell(self, status: str, **details: str) -> None:
-        self._send(f"jobs/{self._job_id}/update", {"status": status, "statusDetails": details})
+        texts = {name: details[name] for name in details if details[name]}  # AWS IoT takes no empty text
+        self._send(f"jobs/{self._job_id}/update", {"status": status, "statusDetails": texts})
 
     async def _start_next(self) -> "Document":
         """The next job's execution, empty if there is none; a later notification begins anew then."""

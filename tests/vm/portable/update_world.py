@@ -134,7 +134,7 @@ class Cloud:
 
     def _take_status(self, job_id, message):
         details = message["statusDetails"]
-        assert not [value for value in details.values() if not isinstance(value, str)], details
+        assert not [value for value in details.values() if not isinstance(value, str) or not value], details
         self.said.append((job_id, message["status"], details))
         if message["status"] != "IN_PROGRESS":
             self.jobs = [job for job in self.jobs if job[0] != job_id]
