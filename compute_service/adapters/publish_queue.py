@@ -59,6 +59,12 @@ class PublishQueue:
         self.is_careful = self.is_careful and bool(self._waiting)
         return True
 
+    def leave_out(self, topic: str) -> list[Outgoing]:
+        """What is still there on a topic, and now is not."""
+        gone = [message for message in self._waiting if message.topic == topic]
+        self._waiting = [message for message in self._waiting if message.topic != topic]
+        return gone
+
     def resumed(self, now: float) -> None:
         """A new connection: the client has sent again what was under way."""
         for message in self._waiting:

@@ -79,7 +79,8 @@ class Outgoings:
         _, suspect = self._queue.hung_up(self._now())
         self._queue.begin_anew()
         if suspect:
-            self._forget(suspect)
+            for message in (suspect, *self._queue.leave_out(suspect.topic)):
+                self._forget(message)
             self._quiet_until[suspect.topic] = self._now() + QUIET_S
             log.error(
                 "the broker hung up %d times at %s (%d bytes): nothing is told there for %d min; is that too large for"

@@ -6,7 +6,7 @@ import pytest
 
 from firmware import signing
 from tests.gateway.conftest import Broker
-from tests.vm.bench.board import Bench, Cut, running
+from tests.vm.bench.board import Bench, Cut, VmBoard, running
 from tests.vm.bench.field import WORLD, Commander, Identities, flash, tomorrow
 from tests.vm.bench.over_the_air import JobsCloud, bundle, offering, updatable
 from tests.vm.native.board import NativeBoard, time_server
@@ -62,16 +62,23 @@ async def test_a_version_that_does_not_start_is_taken_back(
             await board.power_on()
             await board.advance(30)
             cloud.offer("broken", bundle(tmp_path / "broken", key, 2, BROKEN))
-            while not cloud.ends():
-                await board.advance(10)
+            await ended(board, cloud, 1)
             assert len([line for line in board.log if "a defect" in line]) == 3
             cloud.offer("mended", bundle(tmp_path / "mended", key, 3, NEW_NAME))
-            while len(cloud.ends()) < 2:
-                await board.advance(10)
+            await ended(board, cloud, 2)
             await board.power_off()
     assert cloud.ends() == [("broken", "FAILED", "health"), ("mended", "SUCCEEDED", None)]
     await commander.catch_up()
     assert firmwares(commander) == ["pythoflow 0.1.0", "pythoflow 9.9.9"]
+
+
+async def ended(board: VmBoard, cloud: JobsCloud, count: int) -> None:
+    """Let device time pass until so many jobs have ended, with power, and no faster than the cloud answers."""
+    while len(cloud.ends()) < count:
+        if not board.on:
+            await board.power_on()
+        await board.advance(1)
+        cloud.catch_up()
 
 
 def nearly(files: dict[str, bytes], release: Path) -> dict[str, bytes]:
@@ -91,12 +98,7 @@ async def updated(
     await board.arm(cut)
     cloud.offer("job", release)
     begin = len(board.events)
-    for _ in range(30):
-        if not board.on:
-            await board.power_on()
-        await board.advance(10)
-        if cloud.ends():
-            break
+    await ended(board, cloud, 1)
     flash_then = await board.read_files()
     await board.power_off()
     assert cloud.ends() == [("job", "SUCCEEDED", None)], "\n".join(board.log)

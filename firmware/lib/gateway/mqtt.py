@@ -177,6 +177,7 @@ class Client:
         self._freed = asyncio.Event()
         self._leaving = False
         self._packet_id = 0
+        self._more = 0  # filters of the last `subscribe`
         self._attempt = 0
         self.online = False
         self.connects = 0
@@ -206,6 +207,7 @@ class Client:
     def subscribe(self, filters: "Sequence[str]") -> None:
         """Ask for more as long as this connection lasts; a broker's refusal changes nothing."""
         if self.online and self._link:
+            self._more = len(filters)
             self._link.post(_subscribe(self._next_id(), filters))
 
     async def publish(self, topic: str, payload: bytes) -> None:
@@ -323,7 +325,7 @@ class Client:
                 return
 
     def _on_suback(self, link: Connection, _head: int, body: bytes) -> None:
-        if self.online:  # the answer to `subscribe`
+        if self.online and self._more and len(body) == 2 + self._more:  # the answer to `subscribe`
             return
         if len(body) != 2 + len(self._subscriptions):
             raise MqttPacketError("a SUBACK without an answer to each filter")

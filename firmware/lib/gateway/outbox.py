@@ -318,8 +318,8 @@ class Outbox:
                 numbers.discard(number)
                 self._restore(body)
         self._pack_all()
-        for queue in (self._urgent, self._ordinary):
-            queue.sort(key=lambda entry: entry.numbers[0])
+        for entries in (self._urgent, self._ordinary):
+            entries.sort(key=lambda entry: entry.numbers[0])
         self._shrink()
         if self._journal.fault:
             self._behind = True

@@ -43,6 +43,9 @@ def bundle(out: Path, key: Path, version: int, changes: Mapping[str, tuple[str, 
     return out
 
 
+MARKER = "jobs/marker/update"  # what the cloud says to itself
+
+
 class JobsCloud:
     """AWS IoT's jobs and streams for one thing, as documented, at any broker: offers a job until the board is done."""
 
@@ -55,7 +58,7 @@ class JobsCloud:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(identity / "root_ca.pem")
         context.load_cert_chain(identity / "certificate.pem", identity / "private_key.pem")
-        self._subscribed = threading.Event()
+        self._subscribed, self._caught_up = threading.Event(), threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2)
         self._client.tls_set_context(context)
         self._client.on_connect = lambda client, *_: client.subscribe(
@@ -84,6 +87,14 @@ class JobsCloud:
         """How each job ended: job, status, reason."""
         return [(job, status, details.get("reason")) for job, status, details in self.said if status != "IN_PROGRESS"]
 
+    def catch_up(self) -> None:
+        """Return when all that the broker had of the board is answered, and the answers are on their way to it."""
+        for _ in range(2):  # behind what the board asked, then behind what it is answered
+            self._caught_up.clear()
+            self._client.publish(self._prefix + MARKER, b"{}", 1)
+            if not self._caught_up.wait(LAST_RESORT_S):
+                raise BenchError("the cloud does not hear itself")
+
     def close(self) -> None:
         """Say farewell."""
         self._client.disconnect()
@@ -95,7 +106,9 @@ class JobsCloud:
 
     def _take(self, topic: str, message: dict[str, Any]) -> None:
         parts = topic.removeprefix(self._prefix).split("/")
-        if parts == ["jobs", "start-next"]:
+        if topic.endswith(MARKER):
+            self._caught_up.set()
+        elif parts == ["jobs", "start-next"]:
             self._say("jobs/start-next/accepted", self._next())
         elif parts[0] == "jobs":
             self.said.append((parts[1], message["status"], message["statusDetails"]))
