@@ -40,7 +40,8 @@ SETTINGS = {
     "status_interval_s": (60, 86400),
 }
 
-ACTIONS = ("open", "close", "stop_all")
+ACTIONS = ("open", "close", "stop_all", "fallback", "clear")
+AFTER_OFFLINE_S = 24 * 3600  # without a PUBACK, until a fallback plan that does not say waters
 CLOCKS = ("synced", "estimated")
 ACK_STATES = ("received", "started", "done", "failed", "rejected")
 FINAL_STATES = ("done", "failed", "rejected")
@@ -55,9 +56,10 @@ ACK_CODES = (
     "valve_fault",
     "power_cut",  # the board restarted during the run
     "storage_fault",  # the board could not write what rule 4 or 5 needs, so it moved nothing
+    "leak",  # water flowed where none should; only a person's `clear` lets the board open again
 )
 VOLUME_SOURCES = ("measured", "estimated", "none")
-END_REASONS = ("duration", "volume", "close", "stop_all", "replaced", "power_cut", "fault")
+END_REASONS = ("duration", "volume", "close", "stop_all", "replaced", "power_cut", "fault", "leak")
 STATES = ("online", "offline")
 _ANY_COUNT = (0, 2**53)
 
@@ -164,6 +166,9 @@ _count = (_integer, REQUIRED, _ANY_COUNT)
 _count_or_none = (_integer, OPTIONAL, _ANY_COUNT)
 _volume_or_none = (_number, OPTIONAL, (0, 1e9))
 _label_or_none = (_text, OPTIONAL, 40)
+_time_or_none = (_integer, OPTIONAL, (EARLIEST, LATEST - 1))
+_counts_or_none = (_counts, OPTIONAL, 64)
+_words_or_none = (_words, OPTIONAL, 64)
 
 _FIELDS = {
     "reading": {
@@ -183,6 +188,12 @@ _FIELDS = {
         "issued_at": _time,
         "expires_at": _time,
         "epoch": _count,
+        "days": (_integer, OPTIONAL, (1, 31)),
+        "after_offline_s": (_integer, OPTIONAL, (3600, 30 * 86400)),
+        "valid_from": _time_or_none,
+        "valid_until": _time_or_none,
+        "below_vwc": (_number, OPTIONAL, (0, 1)),
+        "epochs": _counts_or_none,
         "decision_id": _word_or_none,
         "reason": (_text, OPTIONAL, 400),
     },
@@ -212,12 +223,18 @@ _FIELDS = {
         "uptime_s": _count_or_none,
         "heap_free_bytes": _count_or_none,
         "rssi_dbm": (_integer, OPTIONAL, (-200, 0)),
-        "open_valves": (_words, OPTIONAL, 64),
-        "epochs": (_counts, OPTIONAL, 64),
-        "watered_24h_s": (_counts, OPTIONAL, 64),
-        "last_end_at": (_counts, OPTIONAL, 64),
+        "open_valves": _words_or_none,
+        "latched": _words_or_none,
+        "epochs": _counts_or_none,
+        "fallback_days": _counts_or_none,
+        "watered_24h_s": _counts_or_none,
+        "last_end_at": _counts_or_none,
         "outbox_depth": _count_or_none,
         "outbox_dropped": _count_or_none,
+        "wakes_at": _time_or_none,
+        "certificate": _label_or_none,
+        "certificate_expires_at": _time_or_none,
+        "ca_expires_at": _time_or_none,
     },
     "update": {
         "update_id": _a_word,
@@ -243,6 +260,8 @@ _FIELDS = {
         "counters": (_counts, REQUIRED, 64),
     },
 }
+_PLAN = ("zone_id", "duration_s", "max_volume_l", "days", "valid_from", "valid_until", "below_vwc")
+_FOR_ONE = ("fallback", "clear")
 _NAMED_BY_TOPIC = {"reading": "sensor_id", "command": "device_id"}  # every other topic names the gateway
 _SAMPLE = {
     "seq": _count,
@@ -305,10 +324,25 @@ def _check_command(message):
     action = message["action"]
     if action == "open" and message.get("duration_s") is None:
         raise MessageError("command", "duration_s", "required to open: no valve opens without a bound")
-    if action != "stop_all" and message.get("zone_id") is None:
+    if action == "fallback":
+        _check_fallback(message)
+    elif action == "clear":
+        if not message.get("epochs"):
+            raise MessageError("command", "epochs", "required to clear: an epoch for each zone of the gateway")
+    elif action != "stop_all" and message.get("zone_id") is None:
         raise MessageError("command", "zone_id", "required to %s" % action)
     if message["expires_at"] < message["issued_at"]:
         raise MessageError("command", "expires_at", "earlier than issued_at")
+    if action in _FOR_ONE and message["device_id"] == topics.GROUP_ALL:
+        raise MessageError("command", "device_id", "%s is for one gateway, not for a group" % action)
+
+
+def _check_fallback(message):
+    for name in _PLAN:
+        if message.get(name) is None:
+            raise MessageError("command", name, "required for a fallback plan")
+    if message["valid_until"] <= message["valid_from"]:
+        raise MessageError("command", "valid_until", "not later than valid_from")
 
 
 def _check_sample(place, sample):

@@ -14,6 +14,7 @@ LATEST: int
 QUANTITIES: dict[str, tuple[float, float]]
 SETTINGS: dict[str, tuple[int, int]]
 ACTIONS: tuple[str, ...]
+AFTER_OFFLINE_S: int
 CLOCKS: tuple[str, ...]
 ACK_STATES: tuple[str, ...]
 FINAL_STATES: tuple[str, ...]
@@ -39,8 +40,9 @@ _Code = Literal[
     "valve_fault",
     "power_cut",
     "storage_fault",
+    "leak",
 ]
-_EndReason = Literal["duration", "volume", "close", "stop_all", "replaced", "power_cut", "fault"]
+_EndReason = Literal["duration", "volume", "close", "stop_all", "replaced", "power_cut", "fault", "leak"]
 
 @type_check_only
 class Sample(TypedDict):
@@ -77,12 +79,18 @@ class Command(TypedDict):
     command_id: str
     device_id: str
     zone_id: NotRequired[str | None]
-    action: Literal["open", "close", "stop_all"]
+    action: Literal["open", "close", "stop_all", "fallback", "clear"]
     duration_s: NotRequired[int | None]
     max_volume_l: NotRequired[float | None]
     issued_at: int
     expires_at: int
     epoch: int
+    days: NotRequired[int | None]
+    after_offline_s: NotRequired[int | None]
+    valid_from: NotRequired[int | None]
+    valid_until: NotRequired[int | None]
+    below_vwc: NotRequired[float | None]
+    epochs: NotRequired[dict[str, int] | None]
     decision_id: NotRequired[str | None]
     reason: NotRequired[str | None]
 
@@ -117,11 +125,17 @@ class Status(TypedDict):
     heap_free_bytes: NotRequired[int | None]
     rssi_dbm: NotRequired[int | None]
     open_valves: NotRequired[list[str] | None]
+    latched: NotRequired[list[str] | None]
     epochs: NotRequired[dict[str, int] | None]
+    fallback_days: NotRequired[dict[str, int] | None]
     watered_24h_s: NotRequired[dict[str, int] | None]
     last_end_at: NotRequired[dict[str, int] | None]
     outbox_depth: NotRequired[int | None]
     outbox_dropped: NotRequired[int | None]
+    wakes_at: NotRequired[int | None]
+    certificate: NotRequired[str | None]
+    certificate_expires_at: NotRequired[int | None]
+    ca_expires_at: NotRequired[int | None]
 
 @type_check_only
 class Update(TypedDict):

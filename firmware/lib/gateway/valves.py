@@ -120,7 +120,7 @@ class Valves:
             self._open(command, now, trusted, ticks_ms)
         elif command["action"] == "close":
             self._close(command, ticks_ms)
-        else:
+        elif command["action"] == "stop_all":
             self._stop_all(command, ticks_ms)
 
     def tick(self, ticks_ms: int, now: int) -> None:

@@ -15,6 +15,8 @@ GOLDEN = (
     ("reading", "reading_weather.json", topics.data(GATEWAY + ".weather")),
     ("command", "command.json", topics.command(GATEWAY)),
     ("command", "command_stop_all.json", topics.command("all")),
+    ("command", "command_fallback.json", topics.command(GATEWAY)),
+    ("command", "command_clear.json", topics.command(GATEWAY)),
     ("ack", "ack.json", topics.ack(GATEWAY)),
     ("status", "status.json", topics.status(GATEWAY)),
     ("update", "update.json", topics.UPDATES),
@@ -43,6 +45,10 @@ def changed(kind, **fields):
     message = example(kind + ".json")
     message.update(fields)
     return message
+
+
+def without(message, field):
+    return {name: message[name] for name in message if name != field}
 
 
 class GoldenDocuments(unittest.TestCase):
@@ -169,6 +175,20 @@ class Garbage(unittest.TestCase):
         self.assert_refused("command", changed("command", zone_id=None, action="close"), "zone_id")
         self.assert_refused("command", changed("command", expires_at=1591711259), "expires_at")
         self.assert_refused("command", changed("command", action="flood"), "action")
+
+    def test_a_plan_without_a_bound(self):
+        """A fallback plan has every bound, a time that it holds for, and one gateway; so has a clear its epochs."""
+        plan, clear = example("command_fallback.json"), example("command_clear.json")
+        for field in ("zone_id", "duration_s", "max_volume_l", "days", "valid_from", "valid_until", "below_vwc"):
+            self.assert_refused("command", without(plan, field), field)
+        self.assert_refused("command", dict(plan, valid_until=plan["valid_from"]), "valid_until")
+        for field, value in (("days", 0), ("days", 32), ("after_offline_s", 3599), ("below_vwc", 1.01)):
+            self.assert_refused("command", dict(plan, **{field: value}), field)
+        for epochs in (None, {}, {"plot-1a": -1}, {"plot 1": 1}):
+            self.assert_refused("command", dict(clear, epochs=epochs), "epochs")
+        for message in (plan, clear):
+            to_all = dict(message, device_id="all")
+            self.assert_refused("command", to_all, "device_id", topic=topics.command("all"))
 
     def test_settings(self):
         """An update sets what is known, within its limits."""
