@@ -8,7 +8,8 @@ import asyncio
 import sys
 import time
 
-import boot
+if "shut_all" not in globals():  # what boot.py has left: the chip has one name space for both files
+    from boot import restart, shut_all
 
 RESTART_AFTER_S = 30
 
@@ -38,17 +39,17 @@ def guarded():
     try:
         asyncio.run(main(watchdogs))
     except KeyboardInterrupt:  # Ctrl-C: no task ends in order then
-        boot.shut_all()
+        shut_all()
         raise
     except Exception as error:  # it is told on the serial line, and the board begins again
         sys.print_exception(error)
-    boot.shut_all()
+    shut_all()
     print("main: restart in", RESTART_AFTER_S, "s; Ctrl-C to stop")
     for _ in range(RESTART_AFTER_S):
         for feed in watchdogs:
             feed()
         time.sleep(1)
-    boot.restart()
+    restart()
 
 
 if __name__ == "__main__":

@@ -38,7 +38,6 @@ EVERY_S = 10  # the shortest interval of samples and of messages
 OFTEN = {"sample_interval_s": EVERY_S, "publish_interval_s": EVERY_S, "status_interval_s": 3600}
 EVERYTHING = json.loads((build.FIRMWARE / "pins_example.json").read_text(encoding="utf-8"))  # every driver at work
 BLOCK_BYTES = 16  # the least that the heap gives
-ANOTHER_NAME_SPACE = "exec(open('/boot.py').read())"  # the chip keeps what this leaves: it has one for all files
 CONNECT, PUBLISH, SUBSCRIBE, PINGREQ = 1, 3, 8, 12
 MISSING, FAILED = 2, 3  # exit codes: a part of the bench, or the firmware
 
@@ -147,7 +146,6 @@ class Spared:
 async def _spared(bench: Bench, files: Mapping[str, bytes]) -> Spared:
     """Measured in a heap with room for anything."""
     async with _board(bench, _without_firmware(files), in_rom=True) as board:
-        await board.run(ANOTHER_NAME_SPACE)
         held, names = await board.live_bytes(), await _table_of_names(board)
     async with _board(bench, files, in_rom=True) as board:
         await until_online(board)
@@ -159,17 +157,14 @@ async def _spared(bench: Bench, files: Mapping[str, bytes]) -> Spared:
 async def layouts(bench: Bench, files: Mapping[str, bytes], broker: Answerer, spared: Spared) -> dict[str, Any]:
     """Live bytes by how the modules are installed: after the start; of a frozen build also after an hour's work."""
     async with _board(bench, _without_firmware(files)) as board:
-        await board.run(ANOTHER_NAME_SPACE)
         bare = await board.live_bytes()
     async with _board(bench, files) as board:
         await until_online(board)
-        await board.run(ANOTHER_NAME_SPACE)
         copied = await board.live_bytes() - bare
     heap_bytes, modules = CHIP_HEAP_BYTES + spared.bytes, [*_drivers(files), *MODULES]
     capped = {**SMALL_BOARD, **AT_EACH_EVENT, "heap_bytes": heap_bytes, "preload": modules}
     async with _board(bench, files, **capped) as board:
         await until_online(board)
-        await board.run(ANOTHER_NAME_SPACE)
         rom = await board.live_bytes() - spared.bench
         await _work(board, broker)
         later = await board.live_bytes() - spared.bench

@@ -54,9 +54,12 @@ os.chdir("/")
 sys.path[:] = ["", "/lib", ".frozen"]
 
 
+names = {"__name__": "__main__"}  # one name space for both files, as on the chip
+
+
 def run(path):
     with open(path) as file:
-        exec(file.read(), {"__name__": "__main__"})
+        exec(file.read(), names)
 
 
 run("/boot.py")

@@ -104,14 +104,17 @@ def _statvfs(_path):
     return (4096, 4096, _chip.flash_size() // 4096, free, free, 0, 0, 0, 0, 255)
 
 
+_names = {"__name__": "__main__"}  # one name space for both files, as on the chip
+
+
 def run_file(path):
     """Run boot.py or main.py as the board does; what it raises is told, and the board goes on."""
     try:
         with open(path) as file:
             source = file.read()
-        exec(source, {"__name__": "__main__"})  # noqa: S102
+        exec(source, _names)  # noqa: S102
     except _Parked:
-        _then(path, source)
+        _then(path)
     except SystemExit:
         _chip.log("SystemExit")
     except OSError as error:
@@ -129,7 +132,7 @@ def _park(coroutine):
     raise _Parked
 
 
-def _then(path, source):
+def _then(path):
     """Let the parked coroutine run. When it ends, the file runs again up to its `asyncio.run`, which now returns."""
     coroutine = _main
 
