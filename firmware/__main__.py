@@ -85,7 +85,10 @@ def _keygen(arguments: argparse.Namespace) -> int:
 
 
 def _sign(arguments: argparse.Namespace) -> int:
-    files = signing.sign(arguments.out, arguments.key, arguments.version)
+    if arguments.image:
+        files = signing.sign_image(arguments.out, arguments.key, arguments.version, arguments.image)
+    else:
+        files = signing.sign(arguments.out, arguments.key, arguments.version)
     breaches = [*build.breaches(files)]
     for breach in breaches:
         print(breach, file=sys.stderr)
@@ -130,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     row = commands.add_parser("sign", help="build an update over the air, and sign it")
     _add_key(row)
     row.add_argument("--version", type=int, required=True, help="a whole number; boards take a higher one only")
+    row.add_argument("--image", type=Path, help="for boards with frozen modules: the build's micropython.bin")
     row.add_argument("--out", type=Path, default=Path("build/update"), help="made anew (default: %(default)s)")
     row.set_defaults(run=_sign)
     return parser

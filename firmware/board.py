@@ -180,6 +180,10 @@ class Board:
         """Begin again from boot.py."""
         machine.reset()
 
+    def partitions(self) -> "Any":
+        """The chip's partitions: of a board with frozen modules an update replaces the whole image."""
+        return esp32.Partition
+
     async def open_connection(
         self, host: str, port: int, ssl: "Any" = None, server_hostname: "str | None" = None
     ) -> "Any":

@@ -25,7 +25,6 @@ CHIP = "esp32"  # other chips of the family have other pins, and start their pro
 IMAGE_AT = "0x1000"  # where the ESP32 looks for its first program
 MODULES = "a"  # the first of the two folders between which updates over the air alternate
 MARK, UPDATE_KEYS = "mark.0", "update_keys.json"  # which of them runs, and whose updates are taken
-FOR_UPDATES = (MARK, UPDATE_KEYS)  # without keys a board with frozen modules takes none
 LAST = "main.py"  # until it is there, the board starts nothing
 PATIENCE_S = 300
 ATTEMPTS = 4  # at a board that is busy starting
@@ -173,7 +172,8 @@ def flash(order: Order, folder: Path, files: Sequence[build.Built]) -> Iterator[
     hold(order, config.load(str(folder / "config.json"))["gateway_id"])
     yield "board held"
     if not takes_modules(order):  # a copy in the flash would be found first, and cost the memory that freezing saves
-        files = [file for file in files if not file.path.endswith(".mpy") and file.path not in FOR_UPDATES]
+        (folder / MARK).write_bytes(signing.mark(order.version, ""))
+        files = [file for file in build.listing(folder) if not file.path.endswith(".mpy")]
         yield "the modules are in the board's image"
     rest = [file for file in files if file.path != LAST]
     copy(order, folder, sorted({file.path.split("/")[0] for file in rest}))

@@ -19,12 +19,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from firmware import build
 from gateway.errors import GatewayError
-from gateway.update import MANIFEST, MANIFEST_BYTES, MOST_FILES
+from gateway.update import IMAGE, MANIFEST, MANIFEST_BYTES, MOST_FILES
 
 MOST_KEYS = 2
 SIGNATURE = "manifest.sig"
 FILES = "files"
 MOST_VERSION = 1 << 30
+APP_MAGIC = b"\xe9"  # an ESP-IDF image; an application has its description, with a magic word of its own, at 32
+APP_AT, APP_DESCRIPTION = 32, (0xABCD5432).to_bytes(4, "little")
 
 
 class SigningError(GatewayError):
@@ -60,14 +62,30 @@ def sign(out: Path, key_path: Path, version: int) -> list[build.Built]:
 
     Raises SigningError, BuildError, OSError.
     """
-    key = _private_key(key_path)
-    if not 0 < version < MOST_VERSION:
-        raise SigningError(f"version {version}: it must be a whole number from 1 on, higher than those on the boards")
+    key = _key_for(key_path, version)
     shutil.rmtree(out, ignore_errors=True)
     flat = out / FILES
     build.build(flat)
     for name in build.AS_SOURCE:  # no update changes these
         (flat / name).unlink()
+    return seal(out, key, version)
+
+
+def sign_image(out: Path, key_path: Path, version: int, image: Path) -> list[build.Built]:
+    """Write the bundle of an image for boards whose modules are frozen into it; gives the file in it.
+
+    Raises SigningError, OSError.
+    """
+    key = _key_for(key_path, version)
+    content = image.read_bytes()
+    if content[:1] != APP_MAGIC or content[APP_AT : APP_AT + 4] != APP_DESCRIPTION:
+        raise SigningError(
+            f"{image}: it is no application of an ESP32; give the build's micropython.bin, not firmware.bin, which has "
+            "the boot loader before it"
+        )
+    shutil.rmtree(out, ignore_errors=True)
+    (out / FILES).mkdir(parents=True)
+    (out / FILES / IMAGE).write_bytes(content)
     return seal(out, key, version)
 
 
@@ -100,6 +118,13 @@ def _point(path: Path) -> bytes:
     return key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
 
 
+def _key_for(path: Path, version: int) -> ec.EllipticCurvePrivateKey:
+    key = _private_key(path)
+    if not 0 < version < MOST_VERSION:
+        raise SigningError(f"version {version}: it must be a whole number from 1 on, higher than those on the boards")
+    return key
+
+
 def _private_key(path: Path) -> ec.EllipticCurvePrivateKey:
     remedy = "make one: python -m firmware keygen"
     try:
@@ -117,8 +142,11 @@ def _manifest(files: Sequence[build.Built], version: int) -> bytes:
     return json.dumps(manifest, separators=(",", ":")).encode()
 
 
-def mark(version: int) -> bytes:
-    """The mark of a board that was just flashed: /a runs, as this version. See firmware/slots.py."""
-    good = {"folder": "/a", "version": version}
+def mark(version: int, folder: str = "/a") -> bytes:
+    """The mark of a board that was just flashed: the modules in `folder` run, as this version. See firmware/slots.py.
+
+    No folder: the modules are frozen.
+    """
+    good = {"folder": folder, "version": version}
     body = json.dumps({"generation": 1, "document": {"good": good}}).encode()
     return hashlib.sha256(body).digest() + body

@@ -49,7 +49,7 @@ def few(folder: Path) -> list[build.Built]:
     names = "board.mpy", "lib/gateway/valves.mpy", "lib/protocol/topics.mpy", "certs/root_ca.der"
     put(folder, {name: name.encode() * 30 + bytes(range(256)) for name in names})
     put(folder, {"boot.py": b"print('boots')\n", "main.py": b"print('works')\n", "pins.json": b"{}"})
-    put(folder, dict.fromkeys(flash.FOR_UPDATES, b"for updates"))
+    put(folder, {flash.MARK: b"of folders", flash.UPDATE_KEYS: b"[]"})
     put(folder, {"config.json": json.dumps({"gateway_id": NAME}).encode()})
     return build.listing(folder)
 
@@ -135,14 +135,16 @@ def test_the_watchdog_of_the_simulation_bites(tmp_path: Path, identity: Path) ->
 
 
 def test_a_board_whose_image_holds_the_modules_gets_none(tmp_path: Path, identity: Path) -> None:
-    """One in the flash would be found before the frozen one, and cost the memory that freezing saves. No updates."""
+    """One in the flash would be found before the frozen one, and cost the memory that freezing saves."""
     used(tmp_path)
     with serial_board(tmp_path, frozen=True, psram=False) as board:
-        steps = flashed(order(board.port, identity), tmp_path / "out")
+        steps = flashed(order(board.port, identity, version=7), tmp_path / "out")
         board.await_event({"main": True})
     files = contents(tmp_path / "out").items()
-    sent = {path: data for path, data in files if not path.endswith(".mpy") and path not in flash.FOR_UPDATES}
-    assert sent.keys() == {"boot.py", "main.py", "config.json", "pins.json", "certs/root_ca.der"}
+    sent = {path: data for path, data in files if not path.endswith(".mpy")}
+    rest = {"boot.py", "main.py", "config.json", "pins.json", "certs/root_ca.der"}
+    assert sent.keys() == {*rest, flash.MARK, flash.UPDATE_KEYS}
+    assert json.loads(sent[flash.MARK][32:])["document"] == {"good": {"folder": "", "version": 7}}
     assert board.files() == {**sent, **OUR_STORE}
     assert "the modules are in the board's image" in steps
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from firmware import __main__ as command_line
 from firmware import build, flash, signing
-from gateway import signature
+from gateway import signature, update
 from tests.vm.portable.update_world import PUBLIC, sign
+from updates.bundle import read_bundle
 
 ORDERS = st.integers(1, signature.N - 1)
 KEYS = [ec.derive_private_key(number, ec.SECP256R1()) for number in (1, 2, signature.N - 1, 1 << 200)]
@@ -132,3 +133,22 @@ def test_what_flash_lays_out(key: Path, tmp_path: Path, identity: Path) -> None:
     data = (tmp_path / "flash" / "mark.0").read_bytes()
     assert hashlib.sha256(data[32:]).digest() == data[:32]
     assert json.loads(data[32:])["document"] == {"good": {"folder": "/a", "version": 6}}
+
+
+def test_the_bundle_of_an_image(tmp_path: Path) -> None:
+    """The build's program alone becomes one signed file; what has the boot loader before it is refused."""
+    key = tmp_path / "update.key"
+    signing.make_key(key)
+    program, merged = tmp_path / "micropython.bin", tmp_path / "firmware.bin"
+    program.write_bytes(b"\xe9" + bytes(31) + (0xABCD5432).to_bytes(4, "little") + bytes(5000))
+    merged.write_bytes(b"\xe9" + bytes(0x10000) + program.read_bytes())
+    for wrong in (merged, tmp_path / "update.key"):
+        with pytest.raises(signing.SigningError, match=r"give the build's micropython\.bin"):
+            signing.sign_image(tmp_path / "out", key, 2, wrong)
+    [file] = signing.sign_image(tmp_path / "out", key, 2, program)
+    bundle = read_bundle(tmp_path / "out")
+    assert (file.path, bundle.version, [path.read_bytes() for path in bundle.files]) == (
+        update.IMAGE,
+        2,
+        [program.read_bytes()],
+    )

@@ -1,6 +1,6 @@
 """What keeps a board's firmware its owner's, and a bad version from staying."""
 
-from tests.safety.mutation_places import BOOT_SLOTS, SIGNATURE, UPDATE, UPDATE_TESTS, Mutation
+from tests.safety.mutation_places import BOOT_SLOTS, IMAGE, IMAGE_TESTS, SIGNATURE, UPDATE, UPDATE_TESTS, Mutation
 
 UPDATE_MUTATIONS = (
     Mutation(
@@ -30,6 +30,34 @@ UPDATE_MUTATIONS = (
         "return _sha256(path) == digest",
         "return True",
         UPDATE_TESTS + "ARefusal::test_a_file_that_was_changed",
+    ),
+    Mutation(
+        "over the air: an image's checksum",
+        IMAGE,
+        "if await self._sha256(step, size) == digest:",
+        "if True:",
+        IMAGE_TESTS + "test_what_is_not_as_it_was_signed",
+    ),
+    Mutation(
+        "over the air: only the image that runs confirms itself",
+        UPDATE,
+        'if not image or image.running != trial["image"]:',
+        "if not image:",
+        IMAGE_TESTS + "test_a_power_cut_at_every_operation_of_one_that_is_not_well",
+    ),
+    Mutation(
+        "over the air: an image that is well is called valid",
+        UPDATE,
+        "            image.keep()\n",
+        "",
+        IMAGE_TESTS + "test_one_after_the_other",
+    ),
+    Mutation(
+        "over the air: a sector is erased before it is written",
+        IMAGE,
+        "                if not place:\n",
+        "                if place:\n",
+        IMAGE_TESTS + "test_one_after_the_other",
     ),
     Mutation(
         "over the air: a trial has three starts",

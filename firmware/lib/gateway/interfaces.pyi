@@ -25,7 +25,10 @@ class Board(Protocol):
         """What a status says of the hardware: firmware, reset_cause, heap_free_bytes, rssi_dbm."""
 
 class UpdatableBoard(Board, Protocol):
-    """One whose firmware can be updated over the air."""
+    """One whose firmware can be updated over the air.
+
+    One whose modules are frozen also has `partitions() -> type`, of what MicroPython's `esp32.Partition` has.
+    """
 
     root: str
     """What stands before the paths of its flash: nothing on a board."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
+    from gateway.image import Image
     from gateway.interfaces import Clock
     from gateway.mqtt import Client
     from gateway.valves import Valves
@@ -36,6 +37,8 @@ MOST_WAITING = 8
 WORD = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 MANIFEST = "manifest.json"
 ENTRANCE = "board.mpy"  # of a manifest for a board whose modules are files
+IMAGE = "firmware.bin"  # all of one for a board whose modules are frozen
+MOST_FILE_BYTES = 1 << 24
 NEXT = ("", "jobs/notify-next", "jobs/start-next/accepted")  # what leads to the next job, or is it
 SUBSCRIPTIONS = (
     "jobs/notify-next",
@@ -109,8 +112,25 @@ class Update:
     def _confirm(self) -> None:
         """The broker has granted what this version asked for: from now on it is the good one."""
         trial = self._mark.get("trial")
-        if trial and sys.path[0] == self._root + trial["folder"]:
-            self._save({"good": trial, "trial": None})
+        if not trial:
+            return
+        if "image" in trial:
+            image = self._image()
+            if not image or image.running != trial["image"]:
+                return
+            image.keep()
+        elif sys.path[0] != self._root + trial["folder"]:
+            return
+        self._save({"good": trial, "trial": None})
+
+    def _image(self) -> "Image | None":
+        """The other image, on a chip whose own has the modules frozen in. Raises OSError without a place for one."""
+        partitions = getattr(self._board, "partitions", None)
+        if not partitions or [folder for folder in ("", "/a", "/b") if _size(f"{self._root}{folder}/{ENTRANCE}")]:
+            return None
+        from gateway.image import Image  # noqa: PLC0415  # in memory for this moment only
+
+        return Image(partitions(), FileStore(self._root))
 
     def _save(self, entries: "Document") -> None:
         mark = dict(self._mark)
@@ -175,7 +195,7 @@ class Update:
             trial = self._mark.get("trial")
             if trial:
                 self._tell("IN_PROGRESS", step="restart", version=str(trial["version"]))
-                await self._restart()
+                await self._restart(trial)
             self._tell("SUCCEEDED", version=version)
         except RefusalError as refusal:
             self._tell(refusal.status, reason=refusal.reason, version=version)
@@ -199,10 +219,13 @@ class Update:
 
     async def _fetch_all(self, document: "Document") -> None:
         """Bring the new version into the folder that does not run, whole, and mark it for a trial."""
+        image = self._image()
+        if image:
+            await self._fetch_image(document, image)
+            return
         folder = "/a" if self._mark["good"]["folder"] == "/b" else "/b"
         place = self._root + folder
-        manifest = await self._fetch_manifest(document, place)
-        files = manifest["files"]
+        files = (await self._fetch_manifest(document, place, ENTRANCE))["files"]
         for number, row in enumerate(files):
             path = f"{place}/{row['path']}"
 
@@ -214,10 +237,25 @@ class Update:
                 if not await self._fetch(document["stream"], number + 1, path, row["bytes"], is_right):
                     raise RefusalError("hash")
         _prune(place, [f"{place}/{row['path']}" for row in files] + [f"{place}/{MANIFEST}"])
-        trial = {"folder": folder, "starts": 0, "version": document["version"], "signature": document["signature"]}
+        self._begin_trial(document, {"folder": folder})
+
+    async def _fetch_image(self, document: "Document", image: "Image") -> None:
+        """Bring the new image into the partition that does not run, and mark it for a trial."""
+        [row] = (await self._fetch_manifest(document, self._root + "/image", IMAGE))["files"]
+
+        async def block(index: int, size: int) -> bytes:
+            return await self._block(document["stream"], 1, index, size)
+
+        if not await image.fetch(block, BLOCK_BYTES, row["bytes"], row["sha256"]):
+            raise RefusalError("hash")
+        self._begin_trial(document, {"folder": "", "image": image.label})
+
+    def _begin_trial(self, document: "Document", place: "Document") -> None:
+        trial = {"starts": 0, "version": document["version"], "signature": document["signature"]}
+        trial.update(place)
         self._save({"trial": trial, "failed": None})
 
-    async def _fetch_manifest(self, document: "Document", place: str) -> "Document":
+    async def _fetch_manifest(self, document: "Document", place: str, entrance: str) -> "Document":
         path, size = f"{place}/{MANIFEST}", document["manifest_bytes"]
 
         async def is_signed(path: str) -> bool:
@@ -231,7 +269,7 @@ class Update:
                 manifest: Document = json.loads(file.read())
         except ValueError as error:
             raise RefusalError("document") from error
-        _check_manifest(manifest, document["version"])
+        _check_manifest(manifest, document["version"], entrance)
         return manifest
 
     async def _is_signed(self, path: str, signature: str) -> bool:
@@ -295,9 +333,16 @@ class Update:
                         return block
         raise RefusalError("stream")
 
-    async def _restart(self) -> None:
+    async def _restart(self, trial: "Document") -> None:
         while self._valves.open_valves:
             await self._clock.sleep_ms(1000)
+        image = self._image() if "image" in trial else None
+        if image:
+            try:
+                image.choose()
+            except OSError as error:
+                self._save({"failed": trial, "trial": None})
+                raise RefusalError("image") from error
         self._board.restart()
         await asyncio.sleep(ANSWER_S)  # a board is gone by now; a simulated one is ended
 
@@ -321,7 +366,7 @@ def _document(execution: "Document") -> "Document":
     raise RefusalError("document")
 
 
-def _check_manifest(manifest: "Document", version: int) -> None:
+def _check_manifest(manifest: "Document", version: int, entrance: str) -> None:
     """Raise RefusalError unless it is one for this board and of this version; its signature is known to be right."""
     try:
         files = manifest["files"]
@@ -329,10 +374,12 @@ def _check_manifest(manifest: "Document", version: int) -> None:
         if (
             manifest["version"] != version
             or len(files) > MOST_FILES
-            or ENTRANCE not in paths
-            or not all(_is_path(path) for path in paths)
-            or not all(_is_whole(row["bytes"], 1 << 20) and len(row["sha256"]) == 64 for row in files)
+            or not all(_is_whole(row["bytes"], MOST_FILE_BYTES) and len(row["sha256"]) == 64 for row in files)
         ):
+            raise RefusalError("document")
+        if entrance not in paths or (entrance == IMAGE and len(paths) > 1):
+            raise RefusalError("layout")  # it is for boards of the other kind
+        if entrance != IMAGE and not all(_is_path(path) for path in paths):
             raise RefusalError("document")
     except (KeyError, TypeError) as error:
         raise RefusalError("document") from error
@@ -403,6 +450,6 @@ def _nothing() -> None:
 def _forget() -> None:
     """Nothing of this stays in memory."""
     package = sys.modules["gateway"]
-    for name in ("signature", "update"):
+    for name in ("signature", "image", "update"):
         if sys.modules.pop("gateway." + name, None):
             delattr(package, name)

@@ -244,7 +244,8 @@ class ARefusal(Updating):
             "manifest.json",
         ):
             await self.refused(Cloud(Bundle(2, {"board.mpy": good, path: b"x"})), "FAILED", "document")
-        await self.refused(Cloud(Bundle(2, {"image.mpy": good})), "FAILED", "document")
+        await self.refused(Cloud(Bundle(2, {"image.mpy": good})), "FAILED", "layout")
+        await self.refused(Cloud(Bundle(2, {update.IMAGE: good})), "FAILED", "layout")
         for text in (b"{", b"[]", b"7", b"{}", b'{"version": 2, "files": 7}', b'{"version": 2, "files": [7]}'):
             await self.refused(Cloud(Bundle(2, NEW, manifest=text)), "FAILED", "document")
         await self.refused(Cloud(Bundle(2, {"board.mpy": good, "empty.mpy": b""})), "FAILED", "document")
