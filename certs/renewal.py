@@ -121,15 +121,19 @@ class RenewingAuthority(Authority):
         """
         folder = self._folder(thing_name)
         with self._locked():
-            certificate, identity = self._current(thing_name), next_of(folder)
-            unsettled = read_certificate(folder / NEXT)
-            if identity is None or unsettled is None:
+            certificate, unsettled, identity = (
+                self._current(thing_name),
+                read_certificate(folder / NEXT),
+                next_of(folder),
+            )
+            if identity is None and not (folder / NEXT).exists():
                 raise NothingToSettleError(thing_name)
             if unsettled == certificate or _number(serial) != certificate.serial_number:
                 why = "a board that has the next one would be locked out; settle it then"
                 raise NotSeenError(thing_name, serial, f"the one before, {serial_of(certificate)}", why)
-            self._revoke({id_of(unsettled): pem_of(unsettled)})
-            spares.forget(folder, identity.spare)
+            if identity is not None and unsettled is not None:  # else a crash has left the rest of it
+                self._revoke({id_of(unsettled): pem_of(unsettled)})
+                spares.forget(folder, identity.spare)
             remove_files(folder / NEXT)
             return describe(folder, certificate)
 

@@ -32,17 +32,17 @@ locals {
   )
 
   # IoT Core takes 2,048 characters a policy and ten policies a certificate: what does not fit into one is in another.
-  policies = merge(
-    { for thing, role in local.things : thing => { thing = thing, policy = role } },
-    { for id in var.gateway_ids : "${id}/updates" => { thing = id, policy = "gateway-updates" } },
-    { "irrigation-compute/shared" = { thing = "irrigation-compute", policy = "compute-shared" } },
-  )
-  attachments = merge([
-    for key, certificate in local.certificates : {
-      for name, row in local.policies : "${key}${trimprefix(name, row.thing)}" => { certificate = key, policy = row.policy }
-      if row.thing == certificate.thing
-    }
-  ]...)
+  policies = {
+    gateway = { "" = "gateway", "/updates" = "gateway-updates" }
+    compute = { "" = "compute", "/shared" = "compute-shared" }
+  }
+  attachments = {
+    for row in flatten([
+      for key, certificate in local.certificates : [
+        for name, policy in local.policies[local.things[certificate.thing]] : { key = "${key}${name}", certificate = key, policy = policy }
+      ]
+    ]) : row.key => row
+  }
 }
 
 resource "aws_iot_policy" "this" {

@@ -30,15 +30,18 @@ output "rule_name" {
 
 output "fetch_commands" {
   description = "Thing name to the shell commands that write private_key.pem, certificate.pem, thing_name.txt and endpoint.txt into a folder of its name."
-  value = {
-    for thing, key in local.current_keys : thing => contains(local.on_board, thing) ? ["echo '${thing}: its private key is on its board alone' >&2"] : [
-      "mkdir -p ${thing}",
-      var.keys_in_secrets_manager
-      ? "(umask 077 && aws secretsmanager get-secret-value --region ${local.region} --secret-id irrigation/${var.environment}/${thing}/private-key --query SecretString --output text > ${thing}/private_key.pem)"
-      : "install -m 600 ${abspath(var.certs_dir)}/${thing}/private_key.pem ${thing}/private_key.pem",
-      "aws iot describe-certificate --region ${local.region} --certificate-id ${aws_iot_certificate.this[key].id} --query certificateDescription.certificatePem --output text > ${thing}/certificate.pem",
-      "printf %s ${thing} > ${thing}/thing_name.txt",
-      "printf %s \"$(aws iot describe-endpoint --region ${local.region} --endpoint-type iot:Data-ATS --query endpointAddress --output text)\" > ${thing}/endpoint.txt",
-    ]
-  }
+  value = merge(
+    { for thing in local.on_board : thing => ["echo '${thing}: its private key is on its board alone' >&2"] },
+    {
+      for thing, key in local.current_keys : thing => [
+        "mkdir -p ${thing}",
+        var.keys_in_secrets_manager
+        ? "(umask 077 && aws secretsmanager get-secret-value --region ${local.region} --secret-id irrigation/${var.environment}/${thing}/private-key --query SecretString --output text > ${thing}/private_key.pem)"
+        : "install -m 600 ${abspath(var.certs_dir)}/${thing}/private_key.pem ${thing}/private_key.pem",
+        "aws iot describe-certificate --region ${local.region} --certificate-id ${aws_iot_certificate.this[key].id} --query certificateDescription.certificatePem --output text > ${thing}/certificate.pem",
+        "printf %s ${thing} > ${thing}/thing_name.txt",
+        "printf %s \"$(aws iot describe-endpoint --region ${local.region} --endpoint-type iot:Data-ATS --query endpointAddress --output text)\" > ${thing}/endpoint.txt",
+      ] if !contains(local.on_board, thing)
+    },
+  )
 }
