@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -133,8 +134,8 @@ def test_what_runs_out_is_marked(
 ) -> None:
     """Within 60 days of its end an identity is marked, and the CA as well: then all of them have to be issued anew."""
     for end, names in ((730, ["pump"]), (3652, ["ca"])):
-        begin = datetime.now(UTC) - timedelta(days=end - days) + timedelta(hours=1)
-        Authority(tmp_path / str(end), now=lambda begin=begin: begin).issue("pump")
+        begin = repeat(datetime.now(UTC) - timedelta(days=end - days) + timedelta(hours=1))
+        Authority(tmp_path / str(end), now=begin.__next__).issue("pump")
         monkeypatch.setattr(sys, "argv", ["certs", "show", "--out", str(tmp_path / str(end))])
         assert main() == 0
         lines = [line for line in capsys.readouterr().out.splitlines() if line.split()[0] in names]
