@@ -64,7 +64,7 @@ def _real_now() -> datetime:
     return datetime.now(UTC)  # TLS judges validity by the real clock, so field time has no say here
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Identity:
     """What `show` tells of one issued certificate."""
 
@@ -383,6 +383,7 @@ def serial_of(certificate: x509.Certificate) -> str:
 
 def describe(folder: Path, certificate: x509.Certificate) -> Identity:
     """What there is to tell of a thing's folder that has this certificate. Raises StorageError."""
+    following = next_of(folder)
     return Identity(
         name=folder.name,
         folder=folder,
@@ -390,9 +391,9 @@ def describe(folder: Path, certificate: x509.Certificate) -> Identity:
         certificate_id=id_of(certificate),
         serial=serial_of(certificate),
         is_key_on_board=spares.is_key_on_board(folder, certificate),
-        spares=tuple(spares.numbers(folder)),
+        spares=tuple(number for number in spares.numbers(folder) if following is None or number != following.spare),
         unsent=tuple(spares.numbers(folder, "der")),
-        next=next_of(folder),
+        next=following,
     )
 
 

@@ -140,6 +140,6 @@ class NothingToSettleError(CertsError):
 class NotSeenError(CertsError):
     """The board was not seen with the certificate that the command is about to make its only one."""
 
-    def __init__(self, thing_name: str, seen: str, wanted: str, why: str) -> None:
-        super().__init__(f"{thing_name!r}: --seen {seen} is not {wanted}; {why}")
+    def __init__(self, thing_name: str, serial: str, other: str, why: str) -> None:
+        super().__init__(f"{thing_name!r}: --seen {serial} is not {other}; {why}")
         self.thing_name = thing_name

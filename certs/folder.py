@@ -122,8 +122,8 @@ def remove_files(folder: Path) -> None:
 
 def _turn(path: Path) -> tuple[bool, bool, bool]:
     """Sorts what is removed: without its certificate, what is left over counts for nothing."""
-    hidden = path.name.lstrip(".")  # what a crash has left has a dot before it
-    return path.is_dir(), not is_private(hidden), not hidden.startswith("certificate.pem")
+    name = path.name.lstrip(".")  # what a crash has left has a dot before it
+    return path.is_dir(), not is_private(name), not name.startswith("certificate.pem")
 
 
 def remove_file(path: Path) -> None:

@@ -21,7 +21,7 @@ from certs.folder import read_file, remove_file, remove_files, sec1, write_files
 
 FOLDER = "spares"
 MOST = 5  # spare_1 to spare_5: what a board has files for
-_USED = "used"
+_SETTLED = "used"
 _NAME = re.compile(r"spare_([1-5])\.(pem|der)")
 
 
@@ -64,7 +64,7 @@ def use(folder: Path, number: int, certificate: x509.Certificate) -> None:
     """Note that the board has the key of a settled certificate, which was this spare. Raises StorageError."""
     key = certificate.public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
-    write_files(folder / FOLDER / _USED, {f"{id_of(key)}.pem": _pem(key)})
+    write_files(folder / FOLDER / _SETTLED, {f"{id_of(key)}.pem": _pem(key)})
     forget(folder, number)
 
 
@@ -77,14 +77,14 @@ def forget(folder: Path, number: int) -> None:
 def is_key_on_board(folder: Path, certificate: x509.Certificate) -> bool:
     """True if the certificate's private key is one that only the board has."""
     key = certificate.public_key()
-    return isinstance(key, ec.EllipticCurvePublicKey) and (folder / FOLDER / _USED / f"{id_of(key)}.pem").exists()
+    return isinstance(key, ec.EllipticCurvePublicKey) and (folder / FOLDER / _SETTLED / f"{id_of(key)}.pem").exists()
 
 
 def public_keys(folder: Path) -> dict[str, bytes]:
     """Every public key that lies there, in PEM, the used ones too, by id. Raises StorageError."""
     unused = (read(folder, number) for number in numbers(folder))
     keys = {id_of(key): _pem(key) for key in unused if key is not None}
-    return keys | {path.stem: read_file(path) or b"" for path in (folder / FOLDER / _USED).glob("*.pem")}
+    return keys | {path.stem: read_file(path) or b"" for path in (folder / FOLDER / _SETTLED).glob("*.pem")}
 
 
 def drop(folder: Path) -> None:

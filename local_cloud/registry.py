@@ -119,12 +119,12 @@ class Registry:
 
     def _register_next(self) -> bool:
         """Register the next certificates that are new; the ones before stay as they are. True if there was any."""
-        known = {entry.fingerprint for entry in self._entries.values()}
+        fingerprints = {entry.fingerprint for entry in self._entries.values()}
         news = {}
         for thing, own in self._own.items():
             with suppress(OSError, ValueError):  # there is none, or it went in this moment, or it is damaged
                 pem = (own.folder / NEXT / CERTIFICATE).read_text()
-                if fingerprint_of(ssl.PEM_cert_to_DER_cert(pem)) not in known:
+                if fingerprint_of(ssl.PEM_cert_to_DER_cert(pem)) not in fingerprints:
                     news[thing] = pem
         for thing, pem in news.items():
             self._attach(thing, self._register_certificate(pem), self._own[thing].policies)

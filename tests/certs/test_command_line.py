@@ -115,7 +115,7 @@ def test_a_person_renews_a_board(tmp_path: Path) -> None:
         r"pump: next certificate, spare 1, serial ([0-9A-F]+)\nOUT/pump/next/certificate.pem\n", said("renew", "pump")
     )
     assert renewed is not None
-    assert shown() == ["  spares left: 1, 2", f"  serial {renewed[1]}"]
+    assert shown() == ["  spares left: 2", f"  serial {renewed[1]}"]
     assert said("show").splitlines()[2].startswith("  next, spare 1, not settled     until ")
     assert "is not its next one" in refused(certs("settle", "pump", "--seen", "0", "--out", tmp_path))
     assert said("settle", "pump", "--seen", renewed[1]).startswith(f"pump: {renewed[1]} is its only certificate, until")

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from certs.folder import pkcs8
 from certs.renewal import RenewingAuthority
 from tests.local_cloud.conftest import Start, World
+from tests.local_cloud.near import near
 from tests.waiting import eventually
 
 BOARD, OTHER = "irrigation-gateway-1", "irrigation-gateway-2"
@@ -75,6 +76,18 @@ async def test_both_are_let_in_until_the_settle_and_then_the_new_one_alone(world
         assert await code(w, renewal.old) == 5
         assert await code(w, renewal.new) == 0
     async with world(certs=renewal.authority.folder) as w:
+        assert [await code(w, each) for each in (renewal.old, renewal.new)] == [5, 0]
+
+
+async def test_after_the_settle_the_old_certificate_opens_nothing(renewal: Renewal) -> None:
+    """At once, before the gate asks the API again, which still has it ACTIVE."""
+    folder = renewal.authority.folder
+    async with near(folder, folder) as w:
+        serial = renewal.certify()
+        w.api.add_next(BOARD, (renewal.new / "certificate.pem").read_text())
+        w.gate.registry.refresh()
+        assert [await code(w, each) for each in (renewal.old, renewal.new)] == [0, 0]
+        renewal.authority.settle(BOARD, serial)
         assert [await code(w, each) for each in (renewal.old, renewal.new)] == [5, 0]
 
 
