@@ -51,8 +51,9 @@ def _add_renewal(commands: Any) -> list[argparse.ArgumentParser]:
     """The commands by which a board renews its identity where it stands."""
     spares = commands.add_parser("spares", help="make spare keys for a board that is flashed next")
     spares.add_argument("--count", type=int, choices=range(1, MOST + 1), default=MOST, metavar="N", help="default: 5")
-    spares.add_argument("--again", action="store_true", help="the board is flashed anew and lost those that it had")
-    spares.add_argument("--handed-over", action="store_true", help="the board has them: remove the private keys here")
+    which = spares.add_mutually_exclusive_group()
+    which.add_argument("--again", action="store_true", help="the board is flashed anew and lost those that it had")
+    which.add_argument("--handed-over", action="store_true", help="the board has them: remove the private keys here")
     renew = commands.add_parser("renew", help="certify the board's next spare, beside its certificate")
     settle = commands.add_parser("settle", help="make the next certificate the only one: the board was seen with it")
     withdraw = commands.add_parser("withdraw", help="give up the next certificate: the board was seen with the old one")

@@ -24,6 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from certs import spares
 from certs.errors import (
     BrokenAuthorityError,
+    ForeignIdentityError,
     NameRefusedError,
     NothingToRevokeError,
     PendingRenewalError,
@@ -185,8 +186,11 @@ class Authority:
         history = self.folder / CA / "issued" / name
         write_files(history, {f"{id_of(certificate)}.pem": certificate.public_bytes(_PEM)})
 
-    def _certify(self, thing_name: str, key: ec.EllipticCurvePublicKey) -> x509.Certificate:
-        """A certificate of the thing for a key that is not here, written down in the history."""
+    def _certify(self, thing_name: str, before: x509.Certificate, key: ec.EllipticCurvePublicKey) -> x509.Certificate:
+        """A certificate of the thing for a key that is not here, by the CA of the one before; in the history, too."""
+        ca = read_certificate(self.folder / CA)
+        if ca is None or not _is_issued_by(before, ca):
+            raise ForeignIdentityError(thing_name, self.folder)
         certificate = self._sign(_Request(thing_name, _CLIENT), key, *self._own())
         self._remember(thing_name, certificate)
         return certificate

@@ -129,6 +129,16 @@ class PendingRenewalError(CertsError):
         self.thing_name, self.serial = thing_name, serial
 
 
+class ForeignIdentityError(CertsError):
+    """The thing's certificate is not of the CA in this folder, or there is none: what it signs, nobody would take."""
+
+    def __init__(self, thing_name: str, folder: Path) -> None:
+        super().__init__(
+            f"{thing_name!r} was not issued by the CA of {folder}; name the folder where it was with --out"
+        )
+        self.thing_name = thing_name
+
+
 class NothingToSettleError(CertsError):
     """The thing has no next certificate."""
 

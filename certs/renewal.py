@@ -80,14 +80,14 @@ class RenewingAuthority(Authority):
         """Certify the next spare beside what counts now, and give the new identity, which is to be settled.
 
         Raises UnknownThingError, RevokedThingError, PendingRenewalError, SparesError if there is none that the board
-        alone has, BrokenAuthorityError.
+        alone has, ForeignIdentityError, BrokenAuthorityError.
         """
         folder = self._folder(thing_name)
         with self._locked():
-            self._current(thing_name)
+            before = self._current(thing_name)
             self._refuse_pending(thing_name)
             number, key = self._next_spare(thing_name)
-            certificate = self._certify(thing_name, key)
+            certificate = self._certify(thing_name, before, key)
             write_files(folder / NEXT, {SPARE: str(number).encode(), **certificate_files(certificate)})
             identity = next_of(folder)
             assert identity is not None

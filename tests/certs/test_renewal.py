@@ -122,6 +122,19 @@ def test_spares_can_be_made_where_the_board_is(farm: RenewingAuthority, tmp_path
 # The next certificate
 
 
+def test_only_its_own_ca_renews_a_board(farm: RenewingAuthority, tmp_path: Path) -> None:
+    """In a folder that was fetched no CA is made for it, and the CA of another farm signs nothing."""
+    flashed(farm)
+    for name in ("fetched", "theirs"):
+        shutil.copytree(farm.folder / GATEWAY, tmp_path / name / GATEWAY)
+    at(tmp_path / "theirs", NOW).issue("irrigation-compute")
+    for name in ("fetched", "theirs"):
+        with pytest.raises(errors.ForeignIdentityError, match=f"was not issued by the CA of .*{name}"):
+            at(tmp_path / name, NOW).renew(GATEWAY)
+        assert not (tmp_path / name / GATEWAY / "next").exists()
+    assert not (tmp_path / "fetched" / "ca").exists()
+
+
 def test_the_next_certificate_is_for_a_spare_and_says_the_same(farm: RenewingAuthority) -> None:
     """Same subject, extensions, CA and length of life as an issued one; another key, which the board has."""
     keys = flashed(farm)

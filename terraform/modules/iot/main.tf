@@ -21,10 +21,10 @@ locals {
   next_keys = { for thing, file in local.renewals : thing => "${thing}/${substr(filesha256(file), 0, 16)}" }
 
   # A board that has renewed its identity is the only one with its private key.
-  on_board = toset([for thing in keys(local.things) : thing if length(fileset(var.certs_dir, "${thing}/spares/used/*.pem")) > 0])
+  on_board = { for thing in keys(local.things) : thing => length(fileset(var.certs_dir, "${thing}/spares/used/*.pem")) > 0 }
   current_keys = {
     for thing, key in local.own_keys : thing =>
-    contains(local.on_board, thing) || key == lookup(local.next_keys, thing, "") ? key : thing
+    local.on_board[thing] || key == lookup(local.next_keys, thing, "") ? key : thing
   }
   certificates = merge(
     { for thing, key in local.next_keys : key => { thing = thing, file = local.renewals[thing] } },

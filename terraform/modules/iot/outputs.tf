@@ -31,7 +31,7 @@ output "rule_name" {
 output "fetch_commands" {
   description = "Thing name to the shell commands that write private_key.pem, certificate.pem, thing_name.txt and endpoint.txt into a folder of its name."
   value = merge(
-    { for thing in local.on_board : thing => ["echo '${thing}: its private key is on its board alone' >&2"] },
+    { for thing, alone in local.on_board : thing => ["echo '${thing}: its private key is on its board alone' >&2"] if alone },
     {
       for thing, key in local.current_keys : thing => [
         "mkdir -p ${thing}",
@@ -41,7 +41,7 @@ output "fetch_commands" {
         "aws iot describe-certificate --region ${local.region} --certificate-id ${aws_iot_certificate.this[key].id} --query certificateDescription.certificatePem --output text > ${thing}/certificate.pem",
         "printf %s ${thing} > ${thing}/thing_name.txt",
         "printf %s \"$(aws iot describe-endpoint --region ${local.region} --endpoint-type iot:Data-ATS --query endpointAddress --output text)\" > ${thing}/endpoint.txt",
-      ] if !contains(local.on_board, thing)
+      ] if !local.on_board[thing]
     },
   )
 }
