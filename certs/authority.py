@@ -1,14 +1,15 @@
 """A local certificate authority on ECDSA P-256, and the folders of identities that it issues.
 
 Each identity is a folder `<root>/<name>/`, see `certs.folder`. The CA's own key and certificate are in `<root>/ca/`,
-with every certificate that it issued, `issued/<name>/<id>.pem`, and of these again what it revoked, `revoked/<id>.pem`.
+with every certificate that it issued, `issued/<name>/<id>.pem`, and of these again what it revoked, `revoked/<id>.pem`;
+`revoked_keys/<id>.pem` are the spare keys of what was revoked, which are never certified.
 """
 
 import fcntl
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,8 +21,28 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from certs.errors import BrokenAuthorityError, NameRefusedError, NothingToRevokeError, StorageError, UnknownThingError
-from certs.folder import holds, identity_files, pkcs8, read_certificate, read_key, remove_files, write_files
+from certs import spares
+from certs.errors import (
+    BrokenAuthorityError,
+    ForeignIdentityError,
+    NameRefusedError,
+    NothingToRevokeError,
+    PendingRenewalError,
+    StorageError,
+    UnknownThingError,
+)
+from certs.folder import (
+    holds,
+    identity_files,
+    load_certificate,
+    pkcs8,
+    public_files,
+    read_certificate,
+    read_file,
+    read_key,
+    remove_files,
+    write_files,
+)
 
 CA_LIFE = timedelta(days=3652)
 IDENTITY_LIFE = timedelta(days=730)  # macOS refuses a server's certificate that is longer than 825 days
@@ -29,6 +50,9 @@ RENEW_BEFORE = timedelta(days=30)
 BACKDATE = timedelta(hours=1)  # a peer whose clock is slow still accepts a certificate issued just now
 CA = "ca"
 REVOKED = Path(CA) / "revoked"  # a file `<certificate id>.pem` for each certificate that counts no more
+REVOKED_KEYS = Path(CA) / "revoked_keys"  # a file `<id of the key>.pem` for each spare of what was revoked
+NEXT = "next"
+SPARE = "spare.txt"
 
 _PEM = serialization.Encoding.PEM
 _THING = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -41,7 +65,7 @@ def _real_now() -> datetime:
     return datetime.now(UTC)  # TLS judges validity by the real clock, so field time has no say here
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Identity:
     """What `show` tells of one issued certificate."""
 
@@ -49,6 +73,12 @@ class Identity:
     folder: Path
     expires_at: datetime
     certificate_id: str  # SHA-256 of the DER in hex: the id that AWS IoT gives the same certificate
+    serial: str  # as the status of a board tells it: upper-case hex
+    is_key_on_board: bool = False  # and nowhere else
+    spares: tuple[int, ...] = ()  # that no certificate was made for
+    unsent: tuple[int, ...] = ()  # spares whose private keys lie here still
+    next: "Identity | None" = None  # not settled yet
+    spare: int = 0  # of a next one: which spare it is for
 
 
 @dataclass(frozen=True)
@@ -70,9 +100,10 @@ class Authority:
     def issue(self, thing_name: str) -> Path:
         """Return the folder of the thing's identity, issued now unless a valid one of this CA is there.
 
-        Raises NameRefusedError, StorageError, BrokenAuthorityError.
+        What a board renews by itself stays as it is until its end. Raises NameRefusedError, StorageError,
+        BrokenAuthorityError.
         """
-        _check_thing_name(thing_name)
+        check_thing_name(thing_name)
         return self._issue(_Request(thing_name, _CLIENT))
 
     def issue_server(self, names: Sequence[str]) -> Path:
@@ -87,28 +118,32 @@ class Authority:
     def rotate(self, thing_name: str) -> Path:
         """Replace the thing's key and certificate although they are still valid, and return its folder.
 
-        Raises NameRefusedError, UnknownThingError, StorageError, BrokenAuthorityError.
+        Its spares go, too: they are of the board that had the key before. Raises NameRefusedError, UnknownThingError,
+        PendingRenewalError, StorageError, BrokenAuthorityError.
         """
-        _check_thing_name(thing_name)
+        check_thing_name(thing_name)
         if read_certificate(self.folder / thing_name) is None:
             raise UnknownThingError(thing_name, self.folder)
+        self._refuse_pending(thing_name)
         return self._issue(_Request(thing_name, _CLIENT), reuse=False)
 
     def revoke(self, thing_name: str) -> list[str]:
-        """Let no certificate of the thing count any more, the rotated ones included, and remove its key; gives the ids.
+        """Let no certificate of the thing count any more, nor any spare; remove the keys; gives the certificates' ids.
 
         The gate refuses them from then on. Again, it does nothing more. A later `issue` makes a new identity.
         Raises NameRefusedError, NothingToRevokeError, StorageError.
         """
-        _check_thing_name(thing_name)
-        folder, history = self.folder / thing_name, self.folder / CA / "issued" / thing_name
+        check_thing_name(thing_name)
+        folder = self.folder / thing_name
         with self._locked():
-            certificates = {path.stem: path.read_bytes() for path in history.glob("*.pem")}
+            certificates = self._history(thing_name)
             if (current := read_certificate(folder)) is not None:  # also of before there was a history
-                certificates[_id(current)] = current.public_bytes(_PEM)
+                certificates[id_of(current)] = current.public_bytes(_PEM)
             if not certificates:
                 raise NothingToRevokeError(thing_name, self.folder)
-            write_files(self.folder / REVOKED, {f"{name}.pem": pem for name, pem in certificates.items()})
+            self._revoke(certificates)
+            keys = spares.public_keys(folder)
+            write_files(self.folder / REVOKED_KEYS, {f"{name}.pem": pem for name, pem in keys.items()})
             remove_files(folder)
         return sorted(certificates)
 
@@ -119,19 +154,53 @@ class Authority:
         except OSError as error:
             raise StorageError(self.folder, error) from error
         certificates = ((folder, read_certificate(folder)) for folder in folders)
-        return [_describe(folder, certificate) for folder, certificate in certificates if certificate is not None]
+        return [describe(folder, certificate) for folder, certificate in certificates if certificate is not None]
+
+    def days_left(self, identity: Identity) -> int:
+        """Whole days until an identity's end; less than 0 when it is over."""
+        return (identity.expires_at - self._now()) // timedelta(days=1)
 
     def _issue(self, request: _Request, reuse: bool = True) -> Path:
         folder = self.folder / request.name
         with self._locked():
             ca, ca_key = self._own()
-            if not (reuse and self._is_valid(request, ca)):
+            if not (reuse and (self._is_valid(request, ca) or self._is_the_boards(request, ca))):
+                remove_files(folder / NEXT)
+                spares.drop(folder)
                 key = ec.generate_private_key(ec.SECP256R1())
                 certificate = self._sign(request, key.public_key(), ca, ca_key)
-                history = self.folder / CA / "issued" / request.name
-                write_files(history, {f"{_id(certificate)}.pem": certificate.public_bytes(_PEM)})
+                self._remember(request.name, certificate)
                 write_files(folder, identity_files(request.name, key, certificate, ca))
         return folder
+
+    def _history(self, name: str) -> dict[str, bytes]:
+        """Every certificate that was issued for the name, in PEM, by id. Raises StorageError."""
+        return {path.stem: read_file(path) or b"" for path in (self.folder / CA / "issued" / name).glob("*.pem")}
+
+    def _revoke(self, certificates: Mapping[str, bytes]) -> None:
+        """Let these count no more: the gate refuses them from now on."""
+        write_files(self.folder / REVOKED, {f"{name}.pem": pem for name, pem in certificates.items()})
+
+    def _remember(self, name: str, certificate: x509.Certificate) -> None:
+        """Write down what is issued, before anybody has it: so that it can be revoked."""
+        history = self.folder / CA / "issued" / name
+        write_files(history, {f"{id_of(certificate)}.pem": certificate.public_bytes(_PEM)})
+
+    def _certify(self, thing_name: str, before: x509.Certificate, key: ec.EllipticCurvePublicKey) -> x509.Certificate:
+        """A certificate of the thing for a key that is not here, by the CA of the one before; in the history, too."""
+        ca = read_certificate(self.folder / CA)
+        if ca is None or not _is_issued_by(before, ca):
+            raise ForeignIdentityError(thing_name, self.folder)
+        certificate = self._sign(_Request(thing_name, _CLIENT), key, *self._own())
+        self._remember(thing_name, certificate)
+        return certificate
+
+    def _refuse_pending(self, thing_name: str) -> None:
+        if (pending := next_of(self.folder / thing_name)) is not None:
+            raise PendingRenewalError(thing_name, pending.spare, pending.serial, pending.expires_at)
+
+    def _is_revoked(self, certificate: x509.Certificate) -> bool:
+        return (self.folder / REVOKED / f"{id_of(certificate)}.pem").exists()
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -201,14 +270,39 @@ class Authority:
             and key is not None
             and certificate.public_key() == key.public_key()
             and certificate.not_valid_after_utc - self._now() >= RENEW_BEFORE
-            and not (self.folder / REVOKED / f"{_id(certificate)}.pem").exists()
+            and not self._is_revoked(certificate)
             and _is_issued_by(certificate, ca)
             and _says(certificate, request)
             and holds(folder, identity_files(request.name, key, certificate, ca))
         )
 
+    def _is_the_boards(self, request: _Request, ca: x509.Certificate) -> bool:
+        """True if the board has an identity that it can renew, or is about to: a key from here would lock it out.
 
-def _check_thing_name(name: str) -> None:
+        What of the files is no secret is made whole.
+        """
+        folder = self.folder / request.name
+        certificate = read_certificate(folder) or self._lost(request.name)
+        if certificate is None or self._is_revoked(certificate) or not _says(certificate, request):
+            return False
+        has_own_key = spares.is_key_on_board(folder, certificate) or spares.are_on_board(folder)
+        is_over = certificate.not_valid_after_utc <= self._now()
+        if not _is_issued_by(certificate, ca) or not (next_of(folder) or (has_own_key and not is_over)):
+            return False
+        if not holds(folder, files := public_files(request.name, certificate, ca)):
+            write_files(folder, files)
+        return True
+
+    def _lost(self, name: str) -> x509.Certificate | None:
+        """The last certificate of the thing that counts and is settled, where its file is damaged or gone."""
+        unsettled = read_certificate(self.folder / name / NEXT)
+        history = map(load_certificate, self._history(name).values())
+        counting = (each for each in history if each and each != unsettled and not self._is_revoked(each))
+        return max(counting, key=lambda each: each.not_valid_before_utc, default=None)
+
+
+def check_thing_name(name: str) -> None:
+    """Raise NameRefusedError for what no thing can be called."""
     if not _THING.fullmatch(name):
         raise NameRefusedError(name, "a thing's name is 1 to 64 letters, digits, '_' and '-'")
     if name.lower() == CA:
@@ -280,10 +374,43 @@ def _says(certificate: x509.Certificate, request: _Request) -> bool:
     )
 
 
-def _id(certificate: x509.Certificate) -> str:
+def id_of(certificate: x509.Certificate) -> str:
     """The id that AWS IoT gives the same certificate."""
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
-def _describe(folder: Path, certificate: x509.Certificate) -> Identity:
-    return Identity(folder.name, folder, certificate.not_valid_after_utc, _id(certificate))
+def serial_of(certificate: x509.Certificate) -> str:
+    """The serial number as a status tells it, in whole bytes: upper-case hex, no colons."""
+    digits = f"{certificate.serial_number:X}"
+    return digits.zfill(len(digits) + len(digits) % 2)
+
+
+def describe(folder: Path, certificate: x509.Certificate) -> Identity:
+    """What there is to tell of a thing's folder that has this certificate. Raises StorageError."""
+    following = next_of(folder)
+    return Identity(
+        name=folder.name,
+        folder=folder,
+        expires_at=certificate.not_valid_after_utc,
+        certificate_id=id_of(certificate),
+        serial=serial_of(certificate),
+        is_key_on_board=spares.is_key_on_board(folder, certificate),
+        spares=tuple(number for number in spares.numbers(folder) if following is None or number != following.spare),
+        unsent=tuple(spares.numbers(folder, "der")),
+        next=following,
+    )
+
+
+def next_of(folder: Path) -> Identity | None:
+    """The thing's next certificate; None if there is none. Raises StorageError."""
+    certificate = read_certificate(folder / NEXT)
+    if certificate is None:
+        return None
+    return Identity(
+        name=folder.name,
+        folder=folder / NEXT,
+        expires_at=certificate.not_valid_after_utc,
+        certificate_id=id_of(certificate),
+        serial=serial_of(certificate),
+        spare=int(read_file(folder / NEXT / SPARE) or 0),
+    )

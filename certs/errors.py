@@ -1,5 +1,6 @@
 """Errors of the certificates, one for each cause."""
 
+from datetime import datetime
 from pathlib import Path
 
 
@@ -85,4 +86,70 @@ class MismatchError(CertsError):
 
     def __init__(self, thing_name: str) -> None:
         super().__init__(f"{thing_name!r}: key and certificate do not match; rotate it, and apply Terraform again")
+        self.thing_name = thing_name
+
+
+class KeyOnBoardError(CertsError):
+    """Only the board has the private key of its identity: it renewed itself."""
+
+    def __init__(self, thing_name: str) -> None:
+        super().__init__(
+            f"{thing_name!r} has its key on its board alone; for another board: python -m certs rotate {thing_name}"
+        )
+        self.thing_name = thing_name
+
+
+class RevokedThingError(CertsError):
+    """The thing was revoked, or the key was one of a thing that was: nothing is certified for it."""
+
+    def __init__(self, thing_name: str, what: str = "it") -> None:
+        super().__init__(
+            f"{thing_name!r}: {what} was revoked; a board in its place gets a new identity and new spares: "
+            f"python -m certs issue --things {thing_name}"
+        )
+        self.thing_name = thing_name
+
+
+class SparesError(CertsError):
+    """The thing's spare keys are not as the command needs them; the text says what to do."""
+
+    def __init__(self, thing_name: str, why: str) -> None:
+        super().__init__(f"{thing_name!r}: {why}")
+        self.thing_name = thing_name
+
+
+class PendingRenewalError(CertsError):
+    """The thing has a next certificate that is not settled."""
+
+    def __init__(self, thing_name: str, spare: int, serial: str, expires_at: datetime) -> None:
+        super().__init__(
+            f"{thing_name!r} has a next certificate, spare {spare}, serial {serial}, until {expires_at:%Y-%m-%d}; "
+            f"settle or withdraw it first, by the serial that the board's status shows"
+        )
+        self.thing_name, self.serial = thing_name, serial
+
+
+class ForeignIdentityError(CertsError):
+    """The thing's certificate is not of the CA in this folder, or there is none: what it signs, nobody would take."""
+
+    def __init__(self, thing_name: str, folder: Path) -> None:
+        super().__init__(
+            f"{thing_name!r} was not issued by the CA of {folder}; name the folder where it was with --out"
+        )
+        self.thing_name = thing_name
+
+
+class NothingToSettleError(CertsError):
+    """The thing has no next certificate."""
+
+    def __init__(self, thing_name: str) -> None:
+        super().__init__(f"{thing_name!r} has no next certificate; make one: python -m certs renew {thing_name}")
+        self.thing_name = thing_name
+
+
+class NotSeenError(CertsError):
+    """The board was not seen with the certificate that the command is about to make its only one."""
+
+    def __init__(self, thing_name: str, serial: str, other: str, why: str) -> None:
+        super().__init__(f"{thing_name!r}: --seen {serial} is not {other}; {why}")
         self.thing_name = thing_name

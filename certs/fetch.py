@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from certs.errors import (
     AwsRefusedError,
     CertsError,
+    KeyOnBoardError,
     MismatchError,
     NoKeyError,
     NotRegisteredError,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from types_boto3_iot.type_defs import CertificateDescriptionTypeDef
 
 ENDPOINT = "iot:Data-ATS"
+ON_BOARD = "on its board alone"  # what Terraform stores in place of a key that nobody else has
 _PATIENCE = {"connect_timeout": 10, "retries": {"max_attempts": 2}}
 
 
@@ -43,7 +45,7 @@ class Account:
         """Write the files of `certs.folder` to `<into>/<thing_name>/`, and return that folder.
 
         Nothing is written unless key and an ACTIVE certificate match. Raises CertsError: AwsRefusedError,
-        NotRegisteredError, RevokedError, NoKeyError, MismatchError, StorageError.
+        NotRegisteredError, RevokedError, NoKeyError, KeyOnBoardError, MismatchError, StorageError.
         """
         root = _read_root(root_ca)
         with _refusals():
@@ -104,9 +106,12 @@ class Account:
     def _key(self, thing_name: str) -> ec.EllipticCurvePrivateKey | None:
         name = f"irrigation/{self._environment}/{thing_name}/private-key"
         try:
-            return load_key(self._secrets.get_secret_value(SecretId=name)["SecretString"].encode())
+            text = self._secrets.get_secret_value(SecretId=name)["SecretString"]
         except self._secrets.exceptions.ResourceNotFoundException as error:
             raise NoKeyError(name) from error
+        if text == ON_BOARD:
+            raise KeyOnBoardError(thing_name)
+        return load_key(text.encode())
 
 
 def _read_root(path: Path) -> x509.Certificate:

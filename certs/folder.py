@@ -8,6 +8,10 @@
 | `root_ca.pem`, `root_ca.der` | the CA that the holder trusts |
 | `thing_name.txt` | the name, without a newline |
 | `endpoint.txt` | the host to connect to, without a newline; only where the identity was fetched from AWS |
+| `spares/` | keys with which a board renews its identity, see `certs.spares` |
+| `next/` | the certificate for one of them that is not settled: `certificate.pem`, `.der`, its number in `spare.txt` |
+
+Where a board has renewed its identity, it alone has the private key, and there is no `private_key` here.
 """
 
 import os
@@ -31,7 +35,8 @@ def pkcs8(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
-def _sec1(key: ec.EllipticCurvePrivateKey) -> bytes:
+def sec1(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """The key in DER."""
     return key.private_bytes(_DER, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
 
 
@@ -41,13 +46,29 @@ def identity_files(
     """What the files of an identity hold, by name; the certificate comes last, so that it is written last."""
     return {
         "private_key.pem": pkcs8(key),
-        "private_key.der": _sec1(key),
+        "private_key.der": sec1(key),
+        **public_files(name, certificate, ca),
+    }
+
+
+def public_files(name: str, certificate: x509.Certificate, ca: x509.Certificate) -> dict[str, bytes]:
+    """Those of them that are no secret."""
+    return {
         "root_ca.pem": ca.public_bytes(_PEM),
         "root_ca.der": ca.public_bytes(_DER),
         "thing_name.txt": name.encode(),
-        "certificate.der": certificate.public_bytes(_DER),
-        "certificate.pem": certificate.public_bytes(_PEM),
+        **certificate_files(certificate),
     }
+
+
+def certificate_files(certificate: x509.Certificate) -> dict[str, bytes]:
+    """A certificate in both forms; PEM comes last, so that it is written last."""
+    return {"certificate.der": certificate.public_bytes(_DER), "certificate.pem": certificate.public_bytes(_PEM)}
+
+
+def pem_of(certificate: x509.Certificate) -> bytes:
+    """The certificate in PEM."""
+    return certificate.public_bytes(_PEM)
 
 
 def write_files(folder: Path, files: dict[str, bytes]) -> None:
@@ -58,9 +79,14 @@ def write_files(folder: Path, files: dict[str, bytes]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            _write_atomically(folder / name, content, 0o600 if name.startswith("private_key") else 0o644)
+            _write_atomically(folder / name, content, 0o600 if is_private(name) else 0o644)
     except OSError as error:
         raise StorageError(folder, error) from error
+
+
+def is_private(name: str) -> bool:
+    """True for the name of a file that holds a private key, or is to become one."""
+    return name.startswith("private_key") or (name.startswith("spare_") and ".der" in name)
 
 
 def _write_atomically(path: Path, content: bytes, mode: int) -> None:
@@ -79,22 +105,42 @@ def _write_atomically(path: Path, content: bytes, mode: int) -> None:
 
 
 def remove_files(folder: Path) -> None:
-    """Remove an identity's folder, its keys first; nothing if it is not there. Raises StorageError."""
+    """Remove an identity's folder, its keys first, then its certificate; nothing if it is not there.
+
+    Raises StorageError.
+    """
     try:
-        for path in sorted(folder.glob("*"), key=lambda path: not path.name.startswith("private_key")):
-            path.unlink()
-        if folder.is_dir():
-            folder.rmdir()
+        paths = sorted(folder.rglob("*"), key=lambda path: (*_turn(path), -len(path.parts)))
+        for path in [*paths, folder]:
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(folder, error) from error
 
 
+def _turn(path: Path) -> tuple[bool, bool, bool]:
+    """Sorts what is removed: without its certificate, what is left over counts for nothing."""
+    name = path.name.lstrip(".")  # what a crash has left has a dot before it
+    return path.is_dir(), not is_private(name), not name.startswith("certificate.pem")
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file; nothing if it is not there. Raises StorageError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(path, error) from error
+
+
 def holds(folder: Path, files: dict[str, bytes]) -> bool:
     """True if the folder has these very files. Raises StorageError."""
-    return all(_read(folder / name) == content for name, content in files.items())
+    return all(read_file(folder / name) == content for name, content in files.items())
 
 
-def _read(path: Path) -> bytes | None:
+def read_file(path: Path) -> bytes | None:
+    """What a file holds; None if it is not there. Raises StorageError."""
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -108,15 +154,20 @@ def read_certificate(folder: Path) -> x509.Certificate | None:
 
     Raises StorageError.
     """
+    return load_certificate(read_file(folder / "certificate.pem") or b"")
+
+
+def load_certificate(pem: bytes) -> x509.Certificate | None:
+    """The certificate that a PEM holds; None if it is damaged."""
     try:
-        return x509.load_pem_x509_certificate(_read(folder / "certificate.pem") or b"")
+        return x509.load_pem_x509_certificate(pem)
     except ValueError:
         return None
 
 
 def read_key(folder: Path) -> ec.EllipticCurvePrivateKey | None:
     """The folder's private key, or None if it is missing or damaged. Raises StorageError."""
-    return load_key(_read(folder / "private_key.pem") or b"")
+    return load_key(read_file(folder / "private_key.pem") or b"")
 
 
 def load_key(pem: bytes) -> ec.EllipticCurvePrivateKey | None:

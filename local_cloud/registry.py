@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from certs.authority import NEXT
 from local_cloud.errors import PolicyError, RegistryError
 from local_cloud.policy import Document, Policy
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _GATEWAY = "irrigation-gateway"
+CERTIFICATE = "certificate.pem"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,14 @@ class Registration:
     fingerprint: str  # SHA-256 of the DER, in hex
     things: frozenset[str]
     policies: Mapping[str, Policy]  # by thing
+
+
+@dataclass(frozen=True)
+class _Own:
+    """A thing that is registered from this machine: its folder, and the names of its policies."""
+
+    folder: Path
+    policies: list[str]
 
 
 class Registry:
@@ -49,6 +59,7 @@ class Registry:
         self._iot, self._revoked = iot, revoked
         self._entries: dict[str, Registration] = {}  # by certificate id
         self._active: dict[str, Registration] = {}  # by fingerprint
+        self._own: dict[str, _Own] = {}  # by thing, what is registered from this machine
 
     def load(self) -> None:
         """Read everything again: new things, attachments and policy documents count from now on."""
@@ -56,14 +67,22 @@ class Registry:
         self.refresh()
 
     def refresh(self) -> None:
-        """Read every certificate's status, and the details of those that are new. One call if nothing is new."""
+        """Read every certificate's status, and the details of those that are new. One call if nothing is new.
+
+        A next certificate that has come to a thing which was registered here is registered beside the one before.
+        """
         with _translated():
-            certificates = list(self._certificates())
-            document = functools.cache(self._document)  # a fleet shares one policy: read it once each time
-            entries = {
-                c["certificateId"]: self._entry(c["certificateId"], c["certificateArn"], document) for c in certificates
-            }
-            inactive = {c["certificateId"] for c in certificates if c["status"] != "ACTIVE"}
+            self._read()
+            if self._register_next():
+                self._read()
+
+    def _read(self) -> None:
+        certificates = list(self._certificates())
+        document = functools.cache(self._document)  # a fleet shares one policy: read it once each time
+        entries = {
+            c["certificateId"]: self._entry(c["certificateId"], c["certificateArn"], document) for c in certificates
+        }
+        inactive = {c["certificateId"] for c in certificates if c["status"] != "ACTIVE"}
         self._entries = {name: entry for name, entry in entries.items() if entry is not None}
         revoked = {self._entries[name].fingerprint for name in inactive & self._entries.keys()}
         self._active = {e.fingerprint: e for e in self._entries.values() if e.fingerprint not in revoked}
@@ -82,7 +101,8 @@ class Registry:
     def register(self, things: Mapping[str, Path], documents: Mapping[str, Document]) -> None:
         """Make sure that each thing exists with the certificate in its folder and its policies of `documents`.
 
-        `things`: thing name -> folder with `certificate.pem`. The policies whose name is a thing's, or a thing's with
+        `things`: thing name -> folder with `certificate.pem`, and `next/certificate.pem` while the thing is renewed,
+        which counts, too. The policies whose name is a thing's, or a thing's with
         `-` and more, belong to that thing, those of `irrigation-gateway` to every other. A certificate that was revoked
         stays revoked.
         """
@@ -92,8 +112,23 @@ class Registry:
             self.refresh()
             arns = {entry.fingerprint: entry.arn for entry in self._entries.values()}
             for thing, folder in things.items():
-                self._put_thing(thing, folder, arns, _policies_of(thing, documents))
+                own = _Own(folder, _policies_of(thing, documents))
+                self._put_thing(thing, own, arns)
+                self._own[thing] = own
         self.load()
+
+    def _register_next(self) -> bool:
+        """Register the next certificates that are new; the ones before stay as they are. True if there was any."""
+        fingerprints = {entry.fingerprint for entry in self._entries.values()}
+        news = {}
+        for thing, own in self._own.items():
+            with suppress(OSError, ValueError):  # there is none, or it went in this moment, or it is damaged
+                pem = (own.folder / NEXT / CERTIFICATE).read_text()
+                if fingerprint_of(ssl.PEM_cert_to_DER_cert(pem)) not in fingerprints:
+                    news[thing] = pem
+        for thing, pem in news.items():
+            self._attach(thing, self._register_certificate(pem), self._own[thing].policies)
+        return bool(news)
 
     def _certificates(self) -> Iterator[Any]:
         for page in self._iot.get_paginator("list_certificates").paginate(PaginationConfig={"PageSize": 250}):
@@ -140,16 +175,17 @@ class Registry:
             if not version["isDefaultVersion"]:  # AWS keeps five at most
                 self._iot.delete_policy_version(policyName=name, policyVersionId=version["versionId"])
 
-    def _put_thing(self, thing: str, folder: Path, arns: Mapping[str, str], policies: Iterable[str]) -> None:
+    def _put_thing(self, thing: str, own: _Own, arns: Mapping[str, str]) -> None:
+        path = own.folder / CERTIFICATE
         try:
-            pem = (folder / "certificate.pem").read_text()
+            pem = path.read_text()
             fingerprint = fingerprint_of(ssl.PEM_cert_to_DER_cert(pem))
         except (OSError, ValueError) as error:
-            raise RegistryError(
-                f"{folder / 'certificate.pem'}: {error}; issue it with: python -m certs issue"
-            ) from error
-        arn = arns.get(fingerprint) or self._register_certificate(pem)
+            raise RegistryError(f"{path}: {error}; issue it with: python -m certs issue") from error
         self._iot.create_thing(thingName=thing)
+        self._attach(thing, arns.get(fingerprint) or self._register_certificate(pem), own.policies)
+
+    def _attach(self, thing: str, arn: str, policies: Iterable[str]) -> None:
         self._iot.attach_thing_principal(thingName=thing, principal=arn)
         for policy in policies:
             self._iot.attach_policy(policyName=policy, target=arn)

@@ -1,6 +1,7 @@
-"""Give a fleet its next firmware over the air, in stages: `python -m updates --help`."""
+"""Give a fleet its next firmware over the air, in stages, and boards their next certificate: `python -m updates -h`."""
 
 import argparse
+import json
 import logging
 import signal
 import sys
@@ -9,12 +10,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from updates.aws_job import Target, commands, inputs, write_inputs
 from updates.bundle import read_bundle
 from updates.connection import Address, Connection
-from updates.errors import StoreError, UpdatesError
-from updates.publish import Plan, fleet, publish
+from updates.errors import JobError, StoreError, UpdatesError
+from updates.publish import JOB_ID, Plan, fleet, publish
+from updates.renewal import aws_commands, aws_input, publish_renewal, read_renewal
 from updates.rollout import abort
 from updates.service import DATABASE, Service
 from updates.store import WAITING, Job, Store
@@ -58,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     stop = verbs.add_parser("abort", help="end a job: boards that have not begun are let off")
     stop.add_argument("job", metavar="JOB")
     stop.add_argument("--force", action="store_true", help="those at work, too")
-    for verb in (give, serve, status, stop):
+    renew = verbs.add_parser("renew", help="give one board its next certificate, which `python -m certs renew` made")
+    _add_renew(renew)
+    for verb in (give, serve, status, stop, renew):
         verb.add_argument("--data", type=Path, default=Path("build/updates"), help="folder (default: %(default)s)")
     _add_aws(verbs.add_parser("aws", help="write what AWS IoT is given for a bundle, and print the commands"), give)
     return parser
@@ -75,6 +80,21 @@ def _add_aws(aws: argparse.ArgumentParser, give: argparse.ArgumentParser) -> Non
     for verb in (give, aws):
         verb.add_argument("--minutes", type=_minutes, default=60, help="of a board, or a stage (default: %(default)s)")
         verb.add_argument("--job", metavar="NAME", help="default: update- and the version")
+
+
+def _add_renew(renew: argparse.ArgumentParser) -> None:
+    renew.add_argument("thing", metavar="THING")
+    renew.add_argument(
+        "--certs", type=Path, default=Path("certs/issued"), help="where its next certificate is (default: %(default)s)"
+    )
+    renew.add_argument(
+        "--minutes", type=_minutes, default=1440, help="until the board has ended, or is let off (default: %(default)s)"
+    )
+    renew.add_argument("--job", metavar="NAME", help="default: renew-, the thing and the serial's begin")
+    renew.add_argument("--aws", metavar="ARN", help="of the thing: write what AWS IoT is given, and print the commands")
+    renew.add_argument(
+        "--out", type=Path, default=Path("build/aws-renewal"), help="folder for it (default: %(default)s)"
+    )
 
 
 def _minutes(text: str) -> int:
@@ -101,6 +121,27 @@ def _publish(arguments: argparse.Namespace) -> None:
             print(f"{job.id}  stage {number + 1}: {count} boards, of which {tolerance} may fail or be silent")
 
 
+def _renew(arguments: argparse.Namespace) -> None:
+    renewal = read_renewal(arguments.certs, arguments.thing)
+    if arguments.aws:
+        job = aws_input(renewal, arguments.job, arguments.aws, arguments.minutes)
+        _write(arguments.out, {"job.json": job})
+        print("\n".join(aws_commands(renewal, job, arguments.out / "job.json")))
+        return
+    if arguments.job and not JOB_ID.fullmatch(arguments.job):
+        raise JobError(f"--job {arguments.job!r}: want 1 to 64 of a-z, A-Z, 0-9, _ and -")
+    with closing(Store(arguments.data / DATABASE)) as store:
+        job_id = publish_renewal(store, renewal, arguments.job, 60 * arguments.minutes, _now()).id
+    print(f"{job_id}  {renewal.thing} gets the certificate for its spare {renewal.spare}, serial {renewal.serial}")
+
+
+def _write(folder: Path, content: dict[str, dict[str, Any]]) -> None:
+    try:
+        write_inputs(folder, content)
+    except OSError as error:
+        raise StoreError(f"--out {folder}: {error.strerror}; choose another folder") from error
+
+
 def _serve(arguments: argparse.Namespace) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -119,18 +160,19 @@ def _status(arguments: argparse.Namespace) -> None:
     with closing(_existing(arguments.data)) as store:
         for job in [store.job(arguments.job)] if arguments.job else store.jobs():
             print(_line(job))
-            for number in range(len(job.tolerances)):
+            for number in range(0 if job.is_renewal else len(job.tolerances)):
                 counts = store.counts(job.id, number)
                 words = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
                 print(f"  stage {number + 1}: {words}")
-            for one in store.executions(job.id) if arguments.job else []:
-                if one.status != WAITING:
+            for one in store.executions(job.id) if arguments.job or job.is_renewal else []:
+                if one.status != WAITING or job.is_renewal:
                     details = " ".join(f"{name}={value}" for name, value in one.details.items())
                     print(f"  {one.thing:<32} {one.status:<12} {details}".rstrip())
 
 
 def _line(job: Job) -> str:
-    return f"{job.id}  version {job.version}  {job.state}  {job.reason}".rstrip()
+    what = f"spare {json.loads(job.document)['spare']}" if job.is_renewal else f"version {job.version}"
+    return f"{job.id}  {what}  {job.state}  {job.reason}".rstrip()
 
 
 def _abort(arguments: argparse.Namespace) -> None:
@@ -149,10 +191,7 @@ def _aws(arguments: argparse.Namespace) -> None:
         failures_percent=arguments.failures_percent,
         minutes=arguments.minutes,
     )
-    try:
-        write_inputs(arguments.out, inputs(bundle, job_id, target))
-    except OSError as error:
-        raise StoreError(f"--out {arguments.out}: {error.strerror}; choose another folder") from error
+    _write(arguments.out, inputs(bundle, job_id, target))
     print("\n".join(commands(bundle, job_id, target.bucket, arguments.out)))
 
 
@@ -164,6 +203,7 @@ def _existing(data: Path) -> Store:
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "publish": _publish,
+    "renew": _renew,
     "serve": _serve,
     "status": _status,
     "abort": _abort,

@@ -11,6 +11,10 @@ class BundleError(UpdatesError):
     """A folder is no bundle that a fleet could be given."""
 
 
+class RenewalError(UpdatesError):
+    """There is no certificate that the board may be given."""
+
+
 class FleetError(UpdatesError):
     """The boards, their stages or their limits cannot be as they were asked for."""
 

@@ -14,7 +14,7 @@ from updates.service import BUNDLES
 from updates.store import PENDING, RUNNING, Job, Store
 
 NO_BOARDS = ("irrigation-compute", "irrigation-updates", "ca", "localhost")  # identities that get no firmware
-_JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ def fleet(certs: Path) -> list[str]:
 
 def publish(store: Store, folder: Path, bundle: Bundle, plan: Plan, job: str, now: int) -> Job:  # noqa: PLR0913, PLR0917 - what goes where
     """Write a job and its files down; the service begins the first stage. Raises what names the mistake."""
-    if not _JOB_ID.fullmatch(job):
+    if not JOB_ID.fullmatch(job):
         raise JobError(f"--job {job!r}: want 1 to 64 of a-z, A-Z, 0-9, _ and -")
     stages = stages_of(plan.things, plan.first, plan.sizes)
     new = Job(

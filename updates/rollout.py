@@ -5,6 +5,9 @@ against the stage at once, one that has not ended when the time is over counts t
 stage begins; beyond it the job is STOPPED, as AWS IoT cancels a job whose abort criteria are met: boards that had not
 begun are CANCELED, those of later stages never hear of it, and a board IN_PROGRESS goes on to its end. A board that was
 away keeps the job in its queue where the stage was good enough without it.
+
+The renewal of an identity is a job of one board beside them. A stage does not end by its time while a board of it that
+has still to answer is renewing: so a renewal that fails stops no roll-out.
 """
 
 import re
@@ -82,7 +85,7 @@ class Rollout:
         counts = self._store.counts(job.id, job.stage)
         bad = sum(counts.get(status, 0) for status in FAILURES)
         silent = sum(counts.get(status, 0) for status in PENDING)
-        is_over = now >= job.stage_at + job.limit_s
+        is_over = now >= job.stage_at + job.limit_s and (job.is_renewal or not self._store.is_renewing(job))
         tolerance = job.tolerances[job.stage]
         if bad > tolerance or (is_over and bad + silent > tolerance):
             reason = f"stage {job.stage + 1}: {_words(counts)}; {tolerance} may fail or be silent"

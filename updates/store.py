@@ -1,12 +1,13 @@
 """What has to outlive a `kill -9`: jobs, and the execution of each job by each thing, in one SQLite file.
 
-A job is one roll-out of one bundle. An execution has AWS IoT's statuses, and one of ours before them, WAITING: its
-stage has not begun, so that for the thing it does not exist. Times are Unix seconds.
+A job is one roll-out of one bundle, or the renewal of one board's identity. An execution has AWS IoT's statuses, and
+one of ours before them, WAITING: its stage has not begun, so that for the thing it does not exist. Times are Unix
+seconds.
 """
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ FAILURES = (FAILED, REJECTED, TIMED_OUT)
 TERMINAL = (SUCCEEDED, *FAILURES, CANCELED)
 
 RUNNING, STOPPED, ABORTED, COMPLETED = "RUNNING", "STOPPED", "ABORTED", "COMPLETED"  # what a job is
+RENEWAL = 0  # the version of a job that renews an identity: no firmware has it
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS job (
@@ -44,7 +46,7 @@ class Job:
     """A roll-out: its bundle's version and document, where it stands, and what each of its stages tolerates.
 
     `stage` is -1 before the first; a stage lasts `limit_s` at most, and so does an execution; `tolerances[stage]`
-    counts things. For `away_s` nobody could report; a stage's begin moves with it.
+    counts things. For `away_s` nobody could report; a stage's begin moves with it. A renewal has version RENEWAL.
     """
 
     id: str
@@ -58,6 +60,11 @@ class Job:
     limit_s: int
     away_s: int = 0
     tolerances: tuple[int, ...]
+
+    @property
+    def is_renewal(self) -> bool:
+        """True if it gives a board a certificate, and no firmware."""
+        return self.version == RENEWAL
 
 
 @dataclass(kw_only=True)
@@ -93,6 +100,10 @@ ON CONFLICT (job_id, thing) DO UPDATE SET
 _OVERDUE = """
 SELECT execution.* FROM execution JOIN job ON job.id = job_id
 WHERE status = :status AND (started_at + limit_s + away_s <= :now OR step_until + away_s <= :now)
+"""
+_RENEWING = """
+SELECT 1 FROM execution AS own JOIN execution AS other ON other.thing = own.thing JOIN job ON job.id = other.job_id
+WHERE own.job_id = ? AND own.stage = ? AND own.status IN (?, ?) AND other.status = ? AND job.version = ? LIMIT 1
 """
 
 
@@ -145,21 +156,27 @@ class Store:
         """The jobs whose stages go on."""
         return [_job(row) for row in self._all("SELECT * FROM job WHERE state = ? ORDER BY rowid", RUNNING)]
 
-    def check_new(self, job_id: str) -> None:
-        """Raises JobError if the name of a job is taken, or another one runs."""
+    def check_new(self, job_id: str, renews: str | None = None) -> None:
+        """Raises JobError if the name of a job is taken, or another roll-out runs, or a renewal of the same thing."""
         if any(job.id == job_id for job in self.jobs()):
             raise JobError(f"there was a job {job_id!r} before; give this one another name with --job")
-        if running := self.running():
-            raise JobError(f"{running[0].id} still runs; wait, or end it with: abort {running[0].id}")
+        for job in self.running():
+            own = job.is_renewal and any(one.thing == renews for one in self.executions(job.id))
+            if own or not (job.is_renewal or renews):
+                raise JobError(f"{job.id} still runs; wait, or end it with: abort {job.id}")
 
-    def add(self, job: Job, stages: Iterable[Iterable[str]]) -> None:
+    def add(self, job: Job, stages: Sequence[Sequence[str]]) -> None:
         """A new job with its things, stage by stage. Raises JobError as `check_new` does."""
         with self.transaction():
-            self.check_new(job.id)
+            self.check_new(job.id, stages[0][0] if job.is_renewal else None)
             self._connection.execute(_ADD_JOB, {**asdict(job), "tolerances": json.dumps(job.tolerances)})
             for number, things in enumerate(stages):
                 for thing in things:
                     self.write(Execution(job_id=job.id, thing=thing, stage=number, details={}))
+
+    def is_renewing(self, job: Job) -> bool:
+        """True if a board that has still to answer in the job's stage is at work on a renewal."""
+        return bool(self._all(_RENEWING, *(job.id, job.stage), *PENDING, IN_PROGRESS, RENEWAL))
 
     def begin_stage(self, job: Job, stage: int, now: int) -> None:
         """The things of a stage have the job in their queues from now on."""

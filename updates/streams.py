@@ -64,7 +64,7 @@ class Streams:
 
     def _files(self, thing: str, stream: str) -> list[Path]:
         execution = self._store.find(thing, stream)
-        if execution is None or execution.status not in PENDING:
+        if execution is None or execution.status not in PENDING or self._store.job(stream).is_renewal:
             raise RequestError("ResourceNotFound", "there is no such stream")
         folder = self._bundles / execution.job_id
         return sorted(folder.iterdir(), key=lambda path: int(path.name))

@@ -92,6 +92,52 @@ run "two_gateways" {
   }
 }
 
+# 48 has a next certificate, 49 has its key on its board, 50 both; see root_variables.tftest.hcl.
+run "renewals" {
+  module {
+    source = "./modules/iot"
+  }
+
+  variables {
+    gateway_ids = ["irrigation-gateway-48", "irrigation-gateway-49", "irrigation-gateway-50"]
+  }
+
+  assert {
+    condition = { for thing in var.gateway_ids : thing => sort([for key, certificate in aws_iot_certificate.this : certificate.certificate_pem if split("/", key)[0] == thing]) } == {
+      for thing in var.gateway_ids : thing => sort([for file in setunion(fileset(var.certs_dir, "${thing}/certificate.pem"), fileset(var.certs_dir, "${thing}/next/certificate.pem")) : file("${var.certs_dir}/${file}")])
+    } && length(aws_iot_certificate.this) == 6
+    error_message = "A next certificate is registered beside the one before, each of them once."
+  }
+
+  assert {
+    condition = alltrue([
+      for key, certificate in aws_iot_certificate.this : certificate.active
+      && key == (contains(["irrigation-compute", "irrigation-gateway-48"], key) ? key : "${split("/", key)[0]}/${substr(sha256(certificate.certificate_pem), 0, 16)}")
+    ])
+    error_message = "A certificate for a board's own key goes by its file, so that it keeps its address when it is settled."
+  }
+
+  assert {
+    condition     = alltrue([for key, certificate in aws_iot_certificate.this : aws_iot_thing_principal_attachment.this[key].thing == split("/", key)[0] && aws_iot_thing_principal_attachment.this[key].principal == certificate.arn])
+    error_message = "Both are attached to their thing."
+  }
+
+  assert {
+    condition     = alltrue([for key, certificate in aws_iot_certificate.this : aws_iot_policy_attachment.this[key].policy == "irrigation-gateway" && aws_iot_policy_attachment.this["${key}/updates"].policy == "irrigation-gateway-updates" if key != "irrigation-compute"]) && length(aws_iot_policy_attachment.this) == 12
+    error_message = "Both have the policies of a gateway."
+  }
+
+  assert {
+    condition     = keys(output.next_certificate_ids) == ["irrigation-gateway-48", "irrigation-gateway-50"] && keys(output.certificate_ids) == concat(["irrigation-compute"], var.gateway_ids)
+    error_message = "The outputs tell the certificate of each thing, and the next one where there is one."
+  }
+
+  assert {
+    condition     = output.fetch_commands["irrigation-gateway-49"] == ["echo 'irrigation-gateway-49: its private key is on its board alone' >&2"] && length(output.fetch_commands["irrigation-gateway-48"]) == 5 && length(aws_secretsmanager_secret_version.this) == 4
+    error_message = "A key that is on its board alone cannot be fetched; its secret stays, and says so."
+  }
+}
+
 run "no_gateway" {
   command = plan
 

@@ -1,6 +1,7 @@
 # Every variable refuses what it cannot be, before anything is planned. A run breaks several variables at once, since
 # each run costs a plan: all that it names must refuse, and none besides.
-# Identities come from outside: python -m certs issue --gateways 50 --out build/test-certs, then here
+# Identities come from outside: python -m certs issue --gateways 50 --out build/test-certs, for 48, 49 and 50 also spares,
+# --handed-over and renew, for 49 and 50 settle, and for 50 renew once more; then here
 # terraform test -var certs_dir=../build/test-certs
 
 mock_provider "aws" {

@@ -1,10 +1,16 @@
+import re
 import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from pathlib import Path
 
 import pytest
+
+from certs.__main__ import main
+from certs.authority import Authority
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,3 +90,53 @@ def test_an_absurd_number_of_gateways_is_refused(tmp_path: Path) -> None:
     """`--gateways 0` and letters are refused by the command line, with code 2."""
     for number in ("0", "-1", "many"):
         assert certs("issue", "--gateways", number, "--out", tmp_path).returncode == 2
+
+
+def test_a_person_renews_a_board(tmp_path: Path) -> None:
+    """Spares, the hand-over, the next certificate, the settle: what each prints, and what `show` makes of it."""
+    certs("issue", "--things", "pump", "--out", tmp_path)
+
+    def said(*arguments: str) -> str:
+        done = certs(*arguments, "--out", tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.replace(str(tmp_path), "OUT")
+
+    def shown() -> list[str]:
+        """What stands behind the ids."""
+        return [re.sub(r"^.*[0-9a-f]{64}", "", line) for line in said("show").splitlines()[1:]]
+
+    assert shown() == [""]
+    assert said("spares", "pump", "--count", "2") == "pump: spares 1, 2 in OUT/pump/spares\n"
+    assert shown() == ["  spares not handed over: 1, 2"]
+    assert "--handed-over" in refused(certs("renew", "pump", "--out", tmp_path))
+    assert said("spares", "pump", "--handed-over") == "pump: spares 1, 2 are on its board alone\n"
+    assert shown() == ["  spares left: 1, 2"]
+    renewed = re.fullmatch(
+        r"pump: next certificate, spare 1, serial ([0-9A-F]+)\nOUT/pump/next/certificate.pem\n", said("renew", "pump")
+    )
+    assert renewed is not None
+    assert shown() == ["  spares left: 2", f"  serial {renewed[1]}"]
+    assert said("show").splitlines()[2].startswith("  next, spare 1, not settled     until ")
+    assert "is not its next one" in refused(certs("settle", "pump", "--seen", "0", "--out", tmp_path))
+    assert said("settle", "pump", "--seen", renewed[1]).startswith(f"pump: {renewed[1]} is its only certificate, until")
+    assert shown() == ["  key on its board alone  spares left: 2"]
+    said("renew", "pump")
+    kept = said("withdraw", "pump", "--seen", renewed[1])
+    assert kept.startswith(f"pump: {renewed[1]} stays its certificate, until ")
+    assert shown() == ["  key on its board alone  spares left: none"]
+
+
+@pytest.mark.parametrize(
+    ("days", "mark"), [(60, ""), (59, "  ENDS IN 59 DAYS"), (0, "  ENDS IN 0 DAYS"), (-1, "  ENDED")]
+)
+def test_what_runs_out_is_marked(
+    tmp_path: Path, days: int, mark: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within 60 days of its end an identity is marked, and the CA as well: then all of them have to be issued anew."""
+    for end, names in ((730, ["pump"]), (3652, ["ca"])):
+        begin = repeat(datetime.now(UTC) - timedelta(days=end - days) + timedelta(hours=1))
+        Authority(tmp_path / str(end), now=begin.__next__).issue("pump")
+        monkeypatch.setattr(sys, "argv", ["certs", "show", "--out", str(tmp_path / str(end))])
+        assert main() == 0
+        lines = [line for line in capsys.readouterr().out.splitlines() if line.split()[0] in names]
+        assert [re.sub(r"^.*[0-9a-f]{64}", "", line) for line in lines] == [mark]

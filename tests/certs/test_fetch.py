@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from moto.server import ThreadedMotoServer
 
 from certs.authority import Authority
+from certs.fetch import ON_BOARD
 
 ROOT = Path(__file__).parents[2]
 THING = "irrigation-gateway-1"
@@ -83,6 +84,7 @@ REGIONS = iter(
         "sa-east-1",
         "ca-central-1",
         "ap-south-1",
+        "ap-southeast-1",
     ]
 )
 
@@ -178,6 +180,14 @@ def test_a_key_of_another_thing_is_noticed(deployment: Deployment, tmp_path: Pat
     assert "key and certificate do not match" in refused(deployment.fetch(tmp_path / "fetched"))
     deployment.secrets.put_secret_value(SecretId=SECRET, SecretString="no key at all")
     assert "key and certificate do not match" in refused(deployment.fetch(tmp_path / "fetched"))
+    assert not (tmp_path / "fetched").exists()
+
+
+def test_a_key_that_is_on_its_board_alone_is_not_fetched(deployment: Deployment, tmp_path: Path) -> None:
+    """A board that renewed itself has its key, and nobody else: the line says so."""
+    deployment.register()
+    deployment.secrets.put_secret_value(SecretId=SECRET, SecretString=ON_BOARD)
+    assert f"'{THING}' has its key on its board alone" in refused(deployment.fetch(tmp_path / "fetched"))
     assert not (tmp_path / "fetched").exists()
 
 

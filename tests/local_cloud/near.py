@@ -50,6 +50,10 @@ class Api:
         self.looks = 0
         self.is_torn = False  # what it tells of a new certificate is cut off on the way
 
+    def add_next(self, thing: str, pem: str) -> None:
+        """A second certificate of a thing."""
+        self._pems[f"{thing}.next"] = pem
+
     def get_paginator(self, _name: str) -> "Api":
         return self
 
@@ -67,7 +71,7 @@ class Api:
         return {"certificateDescription": {"certificatePem": pem}} if pem else {}
 
     def list_principal_things(self, *, principal: str) -> Any:
-        return {"things": [principal.rpartition("/")[2]]}
+        return {"things": [principal.rpartition("/")[2].removesuffix(".next")]}
 
     def list_attached_policies(self, *, target: str) -> Any:
         return {"policies": [{"policyName": "all"}]}

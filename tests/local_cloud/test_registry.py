@@ -1,6 +1,7 @@
 """Who may connect, as the AWS IoT API tells it."""
 
 import http.client
+import shutil
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
+from certs.renewal import RenewingAuthority
 from local_cloud.cloud import POLICIES
 from local_cloud.errors import RegistryError
 from local_cloud.registry import Registry, _policies_of, fingerprint_of
@@ -65,6 +67,55 @@ def test_a_second_look_knows_the_same_and_asks_once(registry: Registry, certs: P
     assert [call["pageSize"] for call in calls] == [250]
     assert registry.things() == ["irrigation-compute", THING]
     assert registry.find(fingerprint(certs)) is not None
+
+
+def test_a_next_certificate_is_registered_beside_the_one_before(
+    aws: Callable[[str], Any], certs: Path, tmp_path: Path
+) -> None:
+    """At a look, of a thing that was registered here: with the thing's policies, once, and not while it is half a file.
+
+    What is registered there already, by a start before this one, is not registered again.
+    """
+    authority = RenewingAuthority(shutil.copytree(certs, tmp_path / "issued"))
+    things = {THING: authority.folder / THING}
+    book = Registry(aws("iot"), tmp_path / "revoked")
+    book.register(things, DOCUMENTS)
+    following = authority.folder / THING / "next" / "certificate.pem"
+    following.parent.mkdir()
+    following.write_text("half a certif")
+    book.refresh()
+    assert len(aws("iot").list_certificates()["certificates"]) == 1
+    following.unlink()
+    authority.make_spares(THING, 1)
+    authority.hand_over(THING)
+    identity = authority.renew(THING)
+    book.refresh()
+    for register in (book, Registry(aws("iot"), tmp_path / "revoked")):
+        register.register(things, DOCUMENTS)
+        register.refresh()
+        for each in (identity.certificate_id, fingerprint(certs)):
+            entry = register.find(each)
+            assert entry is not None and entry.things == {THING}
+            assert entry.policies[THING].allows("iot:Publish", "a")
+        assert len(aws("iot").list_certificates()["certificates"]) == 2
+
+
+def test_one_look_lets_a_next_certificate_in(aws: Callable[[str], Any], certs: Path, tmp_path: Path) -> None:
+    """Not the one after it: a look that finds news reads again, and one that finds none does not."""
+    authority = RenewingAuthority(shutil.copytree(certs, tmp_path / "issued"))
+    book = Registry(aws("iot"), tmp_path / "revoked")
+    book.register({THING: authority.folder / THING}, DOCUMENTS)
+    authority.make_spares(THING, 1)
+    authority.hand_over(THING)
+    identity = authority.renew(THING)
+    calls: list[str] = []
+    book._iot.meta.events.register("provide-client-params.iot", lambda **event: calls.append(event["model"].name))
+    book.refresh()
+    entry = book.find(identity.certificate_id)
+    assert entry is not None and entry.policies[THING].allows("iot:Publish", "a")
+    assert calls.count("ListCertificates") == 2
+    book.refresh()
+    assert calls.count("ListCertificates") == 3
 
 
 def test_a_revoked_file_counts_before_the_api(registry: Registry, certs: Path, tmp_path: Path) -> None:

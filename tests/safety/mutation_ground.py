@@ -1,6 +1,7 @@
 """Mechanisms of the mutation list in certificates, records and what is believed of the soil; see `mutation_list`."""
 
 from tests.safety.mutation_places import (
+    AUTHORITY,
     COMPUTE_TESTS,
     DECIDE,
     GATE,
@@ -10,7 +11,6 @@ from tests.safety.mutation_places import (
     Mutation,
 )
 
-AUTHORITY = "certs/authority.py"
 CERTS_TESTS = "tests/certs/test_authority.py::"
 
 GROUND_MUTATIONS = (

@@ -33,6 +33,7 @@ from tests.safety.mutation_places import (
     ZONE_TABLES,
     Mutation,
 )
+from tests.safety.mutation_renewal import RENEWAL_MUTATIONS
 from tests.safety.mutation_state import STATE_MUTATIONS
 from tests.safety.mutation_updates import UPDATE_MUTATIONS
 
@@ -471,4 +472,5 @@ MUTATIONS = (
     *STATE_MUTATIONS,
     *GROUND_MUTATIONS,
     *UPDATE_MUTATIONS,
+    *RENEWAL_MUTATIONS,
 )

@@ -23,6 +23,8 @@ NEEDED = (
     ),
     *("hold check", "an order to open expires", "a stop is said at each status", "a stop is never given up"),
     *("a restart opens nothing that is held", "a pause closes first", "a repeated order acts once"),
+    *("renewal: never of a revoked thing", "renewal: no settle without the serial that was seen"),
+    *("renewal: private spares go with the hand-over", "renewal: the old certificate ends with the settle"),
     *("a command is stored before it is published", "an ack is settled once", "clock trust check of samples"),
 )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from certs.authority import Authority
+from certs.renewal import RenewingAuthority
 from tests.terraform.provider import Provider, running
 
 pytestmark = pytest.mark.timeout(900)  # Terraform on a busy machine
@@ -66,10 +66,17 @@ MISTAKES = [
 
 @pytest.fixture(scope="module")
 def certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Identities of 50 gateways and of the compute service, as `python -m certs issue` makes them."""
-    authority = Authority(tmp_path_factory.mktemp("certs"))
+    """Identities of 50 gateways and of the compute service; 48 is about to be renewed, 49 was, 50 is again."""
+    authority = RenewingAuthority(tmp_path_factory.mktemp("certs"))
     for thing in ["irrigation-compute", *(f"irrigation-gateway-{n}" for n in range(1, GATEWAYS + 1))]:
         authority.issue(thing)
+    for thing in (f"irrigation-gateway-{n}" for n in (48, 49, 50)):
+        authority.make_spares(thing)
+        authority.hand_over(thing)
+        following = authority.renew(thing)
+        if thing != "irrigation-gateway-48":
+            authority.settle(thing, following.serial)
+    authority.renew("irrigation-gateway-50")
     return authority.folder
 
 

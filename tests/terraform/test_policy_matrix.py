@@ -330,8 +330,8 @@ def test_a_thing_has_what_terraform_and_the_local_cloud_attach() -> None:
     made = re.search(r'"aws_iot_policy" "this" \{\n  for_each = toset\((\[.*\])\)', main)
     assert made is not None
     assert {f"{name}.json.tftpl" for name in json.loads(made[1])} == set(TEMPLATES)
-    assert '"irrigation-compute/shared" = { thing = "irrigation-compute", policy = "compute-shared" }' in main
-    assert 'for id in var.gateway_ids : "${id}/updates" => { thing = id, policy = "gateway-updates" }' in main
+    assert 'gateway = { "" = "gateway", "/updates" = "gateway-updates" }' in main
+    assert 'compute = { "" = "compute", "/shared" = "compute-shared" }' in main
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

@@ -13,12 +13,36 @@ locals {
   # Thing name to role; the role says which policy and type it has.
   things = merge({ for id in var.gateway_ids : id => "gateway" }, { irrigation-compute = "compute" })
 
-  # IoT Core takes 2,048 characters a policy and ten policies a certificate: what does not fit into one is in another.
-  attachments = merge(
-    { for thing, role in local.things : thing => { thing = thing, policy = role } },
-    { for id in var.gateway_ids : "${id}/updates" => { thing = id, policy = "gateway-updates" } },
-    { "irrigation-compute/shared" = { thing = "irrigation-compute", policy = "compute-shared" } },
+  # A certificate for a board's own key (python -m certs renew, settle) goes by its file's hash, so that it keeps its
+  # address from next to settled: the same certificate is never registered twice, and never gone in between.
+  files     = { for thing in keys(local.things) : thing => "${var.certs_dir}/${thing}/certificate.pem" }
+  renewals  = { for thing in keys(local.things) : thing => "${var.certs_dir}/${thing}/next/certificate.pem" if fileexists("${var.certs_dir}/${thing}/next/certificate.pem") }
+  own_keys  = { for thing in keys(local.things) : thing => "${thing}/${substr(filesha256(local.files[thing]), 0, 16)}" }
+  next_keys = { for thing, file in local.renewals : thing => "${thing}/${substr(filesha256(file), 0, 16)}" }
+
+  # A board that has renewed its identity is the only one with its private key.
+  on_board = { for thing in keys(local.things) : thing => length(fileset(var.certs_dir, "${thing}/spares/used/*.pem")) > 0 }
+  current_keys = {
+    for thing, key in local.own_keys : thing =>
+    local.on_board[thing] || key == lookup(local.next_keys, thing, "") ? key : thing
+  }
+  certificates = merge(
+    { for thing, key in local.next_keys : key => { thing = thing, file = local.renewals[thing] } },
+    { for thing, key in local.current_keys : key => { thing = thing, file = local.files[thing] } },
   )
+
+  # IoT Core takes 2,048 characters a policy and ten policies a certificate: what does not fit into one is in another.
+  policies = {
+    gateway = { "" = "gateway", "/updates" = "gateway-updates" }
+    compute = { "" = "compute", "/shared" = "compute-shared" }
+  }
+  attachments = {
+    for row in flatten([
+      for key, certificate in local.certificates : [
+        for name, policy in local.policies[local.things[certificate.thing]] : { key = "${key}${name}", certificate = key, policy = policy }
+      ]
+    ]) : row.key => row
+  }
 }
 
 resource "aws_iot_policy" "this" {
@@ -65,9 +89,9 @@ resource "aws_iot_thing_group_membership" "this" {
 
 # Without a CA of ours at AWS: each certificate is trusted by itself, so it can be revoked by itself.
 resource "aws_iot_certificate" "this" {
-  for_each = local.things
+  for_each = local.certificates
 
-  certificate_pem = file("${var.certs_dir}/${each.key}/certificate.pem")
+  certificate_pem = file(each.value.file)
   active          = true
 
   lifecycle {
@@ -80,7 +104,7 @@ resource "aws_iot_policy_attachment" "this" {
   for_each = local.attachments
 
   policy = aws_iot_policy.this[each.value.policy].name
-  target = aws_iot_certificate.this[each.value.thing].arn
+  target = aws_iot_certificate.this[each.value.certificate].arn
 
   lifecycle {
     create_before_destroy = true
@@ -88,9 +112,9 @@ resource "aws_iot_policy_attachment" "this" {
 }
 
 resource "aws_iot_thing_principal_attachment" "this" {
-  for_each = local.things
+  for_each = local.certificates
 
-  thing     = aws_iot_thing.this[each.key].name
+  thing     = aws_iot_thing.this[each.value.thing].name
   principal = aws_iot_certificate.this[each.key].arn
 
   lifecycle {

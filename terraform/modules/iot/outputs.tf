@@ -10,7 +10,12 @@ output "things" {
 
 output "certificate_ids" {
   description = "Thing name to the id of its certificate: the SHA-256 of it in hex, as `python -m certs show` prints."
-  value       = { for thing, certificate in aws_iot_certificate.this : thing => certificate.id }
+  value       = { for thing, key in local.current_keys : thing => aws_iot_certificate.this[key].id }
+}
+
+output "next_certificate_ids" {
+  description = "Thing name to the id of its next certificate, of those that have one which is not settled."
+  value       = { for thing, key in local.next_keys : thing => aws_iot_certificate.this[key].id if key != local.current_keys[thing] }
 }
 
 output "data_endpoint" {
@@ -25,15 +30,18 @@ output "rule_name" {
 
 output "fetch_commands" {
   description = "Thing name to the shell commands that write private_key.pem, certificate.pem, thing_name.txt and endpoint.txt into a folder of its name."
-  value = {
-    for thing, certificate in aws_iot_certificate.this : thing => [
-      "mkdir -p ${thing}",
-      var.keys_in_secrets_manager
-      ? "(umask 077 && aws secretsmanager get-secret-value --region ${local.region} --secret-id irrigation/${var.environment}/${thing}/private-key --query SecretString --output text > ${thing}/private_key.pem)"
-      : "install -m 600 ${abspath(var.certs_dir)}/${thing}/private_key.pem ${thing}/private_key.pem",
-      "aws iot describe-certificate --region ${local.region} --certificate-id ${certificate.id} --query certificateDescription.certificatePem --output text > ${thing}/certificate.pem",
-      "printf %s ${thing} > ${thing}/thing_name.txt",
-      "printf %s \"$(aws iot describe-endpoint --region ${local.region} --endpoint-type iot:Data-ATS --query endpointAddress --output text)\" > ${thing}/endpoint.txt",
-    ]
-  }
+  value = merge(
+    { for thing, alone in local.on_board : thing => ["echo '${thing}: its private key is on its board alone' >&2"] if alone },
+    {
+      for thing, key in local.current_keys : thing => [
+        "mkdir -p ${thing}",
+        var.keys_in_secrets_manager
+        ? "(umask 077 && aws secretsmanager get-secret-value --region ${local.region} --secret-id irrigation/${var.environment}/${thing}/private-key --query SecretString --output text > ${thing}/private_key.pem)"
+        : "install -m 600 ${abspath(var.certs_dir)}/${thing}/private_key.pem ${thing}/private_key.pem",
+        "aws iot describe-certificate --region ${local.region} --certificate-id ${aws_iot_certificate.this[key].id} --query certificateDescription.certificatePem --output text > ${thing}/certificate.pem",
+        "printf %s ${thing} > ${thing}/thing_name.txt",
+        "printf %s \"$(aws iot describe-endpoint --region ${local.region} --endpoint-type iot:Data-ATS --query endpointAddress --output text)\" > ${thing}/endpoint.txt",
+      ] if !local.on_board[thing]
+    },
+  )
 }

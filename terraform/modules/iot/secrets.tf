@@ -12,7 +12,7 @@ resource "aws_secretsmanager_secret_version" "this" {
   for_each = aws_secretsmanager_secret.this
 
   secret_id        = each.value.id
-  secret_string_wo = file("${var.certs_dir}/${each.key}/private_key.pem")
-  # What is write-only is not compared; so that a new key is written, the number follows from its certificate.
-  secret_string_wo_version = parseint(substr(filesha256("${var.certs_dir}/${each.key}/certificate.pem"), 0, 7), 16)
+  secret_string_wo = local.on_board[each.key] ? "on its board alone" : file("${var.certs_dir}/${each.key}/private_key.pem")
+  # What is write-only is not compared; so that a new key is written, the number follows from its certificate, and from where the key is.
+  secret_string_wo_version = parseint(substr(filesha256("${var.certs_dir}/${each.key}/certificate.pem"), 0, 7), 16) + (local.on_board[each.key] ? 1 : 0)
 }
