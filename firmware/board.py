@@ -220,14 +220,19 @@ class Board:
                     floor_ms = self._clock.ticks_ms() + FLOOR_EVERY_S * 1000
 
     async def keep_reachable(self, online: "Callable[[], bool]") -> None:
-        """Begin again after hours without the broker although there is Wi-Fi and the time, and no valve is open."""
+        """Begin again after hours without the broker although there is Wi-Fi and the time, and no valve is open.
+
+        Only if a time server answers at that moment: else the clock would be lost with it, and no fallback plan run.
+        """
         since_ms = self._clock.ticks_ms()
         while True:
             await asyncio.sleep(LOOK_S)
             now_ms = self._clock.ticks_ms()
             if online() or not (self.wifi.joined.is_set() and self._clock.trusted()):
                 since_ms = now_ms
-            elif now_ms - since_ms >= OFFLINE_S * 1000 and not self._valves.any_open():
+            elif now_ms - since_ms < OFFLINE_S * 1000:
+                continue
+            elif await self._ask_time(False) and not (online() or self._valves.any_open()):
                 print("no broker for", OFFLINE_S // 3600, "h: restart")
                 self.restart()
 

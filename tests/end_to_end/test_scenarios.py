@@ -128,8 +128,14 @@ def test_the_faults_of_a_hard_season_show(hard: Demo) -> None:
     assert brown, "a brown-out cuts the power at each opening"
     assert any(ack["zone_id"] == "plot-3c" and ack["volume_l"] == 0 for ack in final), "a valve that does not open"
     assert balance["plot-4c"]["irrigation_mm"] > 3 * balance["plot-4a"]["irrigation_mm"], "one that does not close"
-    lost = {zone_id: row["lost_mm"] / row["irrigation_mm"] for zone_id, row in balance.items()}
-    assert lost["plot-4b"] > 2 * lost["plot-4a"], "a burst line"
+    latches = [error for error in hard.events("error") if error["code"] == "leak"]
+    assert {error["gateway_id"] for error in latches} == {"irrigation-gateway-4"}, "which latches its gateway, alone"
+    codes = {ack["code"] for ack in events if ack["state"] == "rejected" and ack["at"] > latches[0]["at"]}
+    assert codes <= {"leak"}, "and opens nothing any more"
+    lost = {
+        zone_id: balance[zone_id]["lost_mm"] / balance[zone_id]["irrigation_mm"] for zone_id in ("plot-3b", "plot-5a")
+    }
+    assert lost["plot-3b"] > 2 * lost["plot-5a"], "a burst line"
     assert any(error["code"] == "bad_value" and "gateway-2.soil-c" in error["text"] for error in hard.events("error"))
     rows = hard.truth["faults"]
     assert rows[0]["name"] == "noise irrigation-gateway-1.soil-a"

@@ -16,10 +16,10 @@ def _without(state: Message, part: str) -> Message:
 class NoIdCheck(Valves):
     """Every open is a new one."""
 
-    def _open(self, command: Mapping[str, Any], now: int, trusted: bool, ticks_ms: int) -> None:
+    def _consider(self, command: Mapping[str, Any], now: int, trusted: bool, ticks_ms: int) -> None:
         known = {name: entry for name, entry in self._state["known"].items() if name != command["command_id"]}
         self._state = {**self._state, "known": known}
-        super()._open(command, now, trusted, ticks_ms)
+        super()._consider(command, now, trusted, ticks_ms)
 
 
 class _Forgetful(Valves):
@@ -113,21 +113,21 @@ class DeadlineByTheTimeOfDay(Valves):
 class NoClip(Valves):
     """The zone's own cap does not count."""
 
-    def _plan(self, command: Mapping[str, Any], now: int, ticks_ms: int) -> Message:
+    def _run_of(self, command: Mapping[str, Any], now: int, ticks_ms: int, most_s: int) -> Message:
         zones, self._zones = (
             self._zones,
             {name: {**zone, "hard_cap_s": MAX_RUN_S} for name, zone in self._zones.items()},
         )
-        plan = super()._plan(command, now, ticks_ms)
+        run = super()._run_of(command, now, ticks_ms, most_s)
         self._zones = zones
-        return plan
+        return run
 
 
 class NoVolumeBound(Valves):
     """Litres do not count."""
 
-    def _plan(self, command: Mapping[str, Any], now: int, ticks_ms: int) -> Message:
-        return super()._plan({**command, "max_volume_l": None}, now, ticks_ms)
+    def _run_of(self, command: Mapping[str, Any], now: int, ticks_ms: int, most_s: int) -> Message:
+        return super()._run_of({**command, "max_volume_l": None}, now, ticks_ms, most_s)
 
 
 class BootClosesLast(Valves):

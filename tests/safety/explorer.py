@@ -29,7 +29,7 @@ def issue(*orders: dict[str, Any]) -> tuple[Command, ...]:
     epochs: Counter[str] = Counter()
     commands = []
     for number, order in enumerate(orders):
-        zone_id = None if order["action"] == "stop_all" else order.get("zone_id", "plot-1a")
+        zone_id = None if order["action"] in {"stop_all", "clear"} else order.get("zone_id", "plot-1a")
         epochs[zone_id or ""] += 1
         command = {
             "command_id": f"{order['action']}-{number + 1}",
@@ -46,6 +46,18 @@ def issue(*orders: dict[str, Any]) -> tuple[Command, ...]:
 def opening(duration_s: int = 60, **more: Any) -> dict[str, Any]:
     """An order to open a valve."""
     return {"action": "open", "duration_s": duration_s, **more}
+
+
+def planning(duration_s: int = 60, **more: Any) -> dict[str, Any]:
+    """A fallback plan, from two hours without the broker on."""
+    plan = {"days": 2, "below_vwc": 0.2, "after_offline_s": 7200, "max_volume_l": 1000.0}
+    dates = {"valid_from": NOW, "valid_until": NOW + 7 * 86400}
+    return {"action": "fallback", "duration_s": duration_s, **plan, **dates, **more}
+
+
+def clearing(first: int, second: int) -> dict[str, Any]:
+    """A clear with an epoch for each zone."""
+    return {"action": "clear", "epochs": {"plot-1a": FIRST_EPOCH + first, "plot-1b": FIRST_EPOCH + second}}
 
 
 CLOSE, CLOSE_B = {"action": "close"}, {"action": "close", "zone_id": "plot-1b"}
@@ -69,6 +81,10 @@ class Scenario:
     drops: bool = False
     wear: bool = False  # the flash may lose everything, once
     flow: float | None = None  # the zones have meters, and so many times the rated flow
+    passes: tuple[str, ...] = ()  # how much time may pass at once
+    readings: tuple[str, ...] = ()  # what a sample may say
+    pubacks: int = 0
+    leaks: int = 0
     past: str = ""  # a row of PASTS: what the device has done before
 
     def world(self, make: Callable[..., Valves] = Valves) -> World:
@@ -96,6 +112,18 @@ class Scenario:
             yield Event("wear")
         for jump in self._jumps(world):
             yield Event("clock", jump)
+        yield from self._days(world)
+
+    def _days(self, world: World) -> Iterator[Event]:
+        """What matters to a fallback plan, and to a leak."""
+        for name in self.passes:
+            yield Event("pass", name)
+        for reading in self.readings:
+            yield Event("sample", reading)
+        if world.used["puback"] < self.pubacks:
+            yield Event("puback")
+        if world.used["leak"] < self.leaks:
+            yield Event("leak", "plot-1b")
 
     def _jumps(self, world: World) -> Iterator[str]:
         for jump in self.jumps if world.used["clock"] < self.clock else ():
@@ -120,6 +148,8 @@ class Tally:
 
     interleavings: int = 0
     watered: int = 0  # interleavings in which a valve opened
+    planned: int = 0  # in which one opened by a fallback plan
+    twice: int = 0  # in which that happened more than once
     events: Counter[str] = field(default_factory=Counter)
     cuts: Counter[str] = field(default_factory=Counter)
 
@@ -129,6 +159,8 @@ class Tally:
         """Count another walk in."""
         self.interleavings += other.interleavings
         self.watered += other.watered
+        self.planned += other.planned
+        self.twice += other.twice
         self.events.update(other.events)
         self.cuts.update(other.cuts)
         self.merged += other.merged
@@ -237,6 +269,8 @@ class Explorer:
         self._world.run_out()
         self.tally.interleavings += 1
         self.tally.watered += self._world.oracle.opened_valves > self._watered
+        self.tally.planned += self._world.oracle.plan_runs > 0
+        self.tally.twice += self._world.oracle.plan_runs > 1
 
 
 class _PrefixFinder(Explorer):
@@ -288,6 +322,10 @@ def _past_command(world: World, number: int, **more: Any) -> None:
 
 PASTS = {"long service": long_service, "flood": flood}
 
+_ALL = ("dry", "wet", "no")
+_LONG: dict[str, Any] = {"passes": ("hours", "day"), "waits": ("due",)}
+_LEAK: dict[str, Any] = {"power": 1, "passes": ("hours",), "readings": ("dry",), "waits": ("half",)}
+
 SCENARIOS = (
     Scenario("one open", issue(opening()), depth=6, copies=3, power=6, boots=("kept", "lost"), drops=True),
     Scenario("one open, the clock", issue(opening()), 5, power=2, boots=("kept", "lost"), clock=3),
@@ -303,4 +341,18 @@ SCENARIOS = (
     Scenario("a flash that forgets", issue(opening(), CLOSE_B), 7, waits=("half",), wear=True),
     Scenario("after a long service", issue(opening(), STOP, opening(90)), 4, clock=2, past="long service"),
     Scenario("after a flood of rejections", issue(opening(), STOP), 4, clock=2, past="flood"),
+    Scenario("a plan", issue(planning()), 7, power=1, boots=("kept", "days"), pubacks=1, readings=_ALL, **_LONG),
+    Scenario("a plan for a day", issue(planning(days=1)), 8, power=1, readings=("dry",), **_LONG),
+    Scenario("plans and a close", issue(planning(), CLOSE, planning(90)), 6, power=1, readings=("dry",), **_LONG),
+    Scenario("a plan and a late stop", issue(STOP, planning()), 6, power=1, readings=("dry",), **_LONG),
+    Scenario("a plan and opens", issue(planning(), opening(30), opening(40)), 6, power=1, readings=("dry",), **_LONG),
+    Scenario("a plan and the clock", issue(planning()), 6, 1, 1, ("kept", "lost"), 1, readings=("dry",), **_LONG),
+    Scenario(
+        "a leak",
+        issue(opening(), planning(zone_id="plot-1b"), clearing(3, 3), opening(90, epoch=104)),
+        5,
+        leaks=1,
+        **_LEAK,
+    ),
+    Scenario("a leak and an old clear", issue(opening(), opening(70, **B), clearing(2, 1)), 5, leaks=2, **_LEAK),
 )

@@ -3,6 +3,7 @@
 from tests.safety.mutation_alarms import ALARM_MUTATIONS
 from tests.safety.mutation_gateway import GATEWAY_MUTATIONS
 from tests.safety.mutation_ground import GROUND_MUTATIONS
+from tests.safety.mutation_offline import OFFLINE_MUTATIONS
 from tests.safety.mutation_orders import ORDER_MUTATIONS
 from tests.safety.mutation_places import (
     COMMAND_TABLES,
@@ -56,8 +57,8 @@ MUTATIONS = (
     Mutation(
         "epoch check",
         VALVES,
-        '("stale_epoch", command["epoch"] <=',
-        '("stale_epoch", False and command["epoch"] <=',
+        '("stale_epoch", any(',
+        '("stale_epoch", False and any(',
         VALVES_TESTS + "Rule5Rejections::test_stale_epoch",
     ),
     Mutation(
@@ -147,8 +148,8 @@ MUTATIONS = (
     Mutation(
         "written before the relay moves",
         VALVES,
-        "if not self._commit(state):\n            self._reject(",
-        "if self._commit(state) and False:\n            self._reject(",
+        "if not self._commit(state):\n            return False\n        if ended",
+        "if self._commit(state) and False:\n            return False\n        if ended",
         VALVES_STORAGE_TESTS + "StorageFaults::test_no_open_without_storage",
     ),
     Mutation(
@@ -270,8 +271,8 @@ MUTATIONS = (
     Mutation(
         "a stale epoch is answered with the board's own",
         VALVES,
-        'if ack["code"] == "stale_epoch":',
-        "if False:",
+        'if ack["code"] == "stale_epoch" and',
+        "if False and",
         VALVES_TESTS + "Rule5Rejections::test_a_stale_epoch_is_answered_with_the_boards_own",
     ),
     Mutation(
@@ -291,15 +292,15 @@ MUTATIONS = (
     Mutation(
         "a late close never lowers an epoch",
         VALVES,
-        'state["epochs"][zone_id] = max(command["epoch"], state["epochs"].get(zone_id, 0))\n        self._shut',
-        'state["epochs"][zone_id] = command["epoch"]\n        self._shut',
+        'and epoch > state["epochs"].get(zone_id, 0):',
+        "and epoch > 0:",
         VALVES_TESTS + "Rule5Rejections::test_a_late_close_never_lowers_an_epoch",
     ),
     Mutation(
         "a stop drives every valve",
         VALVES,
-        'in sorted(self._zones):\n            self._shut(zone_id)\n        self._end([(zone_id, "stop_all")',
-        'in ():\n            self._shut(zone_id)\n        self._end([(zone_id, "stop_all")',
+        "in sorted(self._zones):\n            self._shut(zone_id)\n        self._end([(zone_id, reason)",
+        "in ():\n            self._shut(zone_id)\n        self._end([(zone_id, reason)",
         VALVES_TESTS + "Rule5Rejections::test_a_stop_drives_valves_that_are_believed_shut",
     ),
     Mutation(
@@ -473,4 +474,5 @@ MUTATIONS = (
     *GROUND_MUTATIONS,
     *UPDATE_MUTATIONS,
     *RENEWAL_MUTATIONS,
+    *OFFLINE_MUTATIONS,
 )

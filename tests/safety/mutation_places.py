@@ -3,6 +3,8 @@
 from typing import NamedTuple
 
 VALVES = "firmware/lib/gateway/valves.py"
+FALLBACK = "firmware/lib/gateway/fallback.py"
+FLOW = "firmware/lib/gateway/flow.py"
 GATEWAY = "firmware/lib/gateway/gateway.py"
 MQTT = "firmware/lib/gateway/mqtt.py"
 OUTBOX = "firmware/lib/gateway/outbox.py"
@@ -37,6 +39,9 @@ UPDATE_RENEWAL = "updates/renewal.py"
 
 VALVES_TESTS = "tests/vm/portable/test_valves.py::"
 VALVES_STORAGE_TESTS = "tests/vm/portable/test_valves_storage.py::"
+FALLBACK_TESTS = "tests/vm/portable/test_fallback.py::"
+FLOW_TESTS = "tests/vm/portable/test_flow_watch.py::"
+LEAK_TESTS = "tests/vm/portable/test_leak.py::"
 PROTOCOL_TESTS = "tests/vm/portable/test_protocol.py::Garbage::"
 OUTBOX_TESTS = "tests/vm/portable/test_outbox.py::"
 UPDATE_TESTS = "tests/vm/portable/test_update.py::"

@@ -7,12 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from protocol.messages import FINAL_STATES, MAX_RUN_S
+from protocol.messages import AFTER_OFFLINE_S, FINAL_STATES, MAX_RUN_S
 
 Command = dict[str, Any]
 Ack = dict[str, Any]
 
 GRACE_MS = 1000  # rule 6: at most 1 s of device time past a deadline
+DAY_MS = 86_400_000
 
 PROMISES = {
     "a": "a command gives water once: in all no longer than its bound, over every repeat and reboot",
@@ -26,6 +27,9 @@ PROMISES = {
     "i": "compute books for a command what its valve delivered, once",
     "j": "after a person's stop, close or pause no open leaves for that place before its end, or a resume",
     "k": "a person's open acts once, within a minute, and gives no more than was ordered",
+    "m": "a fallback plan gives its days and no more, 24 h apart, and only without a cloud, by a trusted clock and a "
+    "dry reading of this very moment; none after a stop, a close or a greater epoch",
+    "n": "while a leak is latched no valve is open, until a clear with a greater epoch for every zone",
     "l": "a stop, close or pause is said until it is answered or withdrawn, and then every valve of its place is shut",
 }
 
@@ -68,6 +72,15 @@ class Oracle:
         self._finals: dict[str, tuple[Any, ...]] = {}
         self._epochs: dict[str, tuple[int, bool]] = {}  # zone -> the greatest epoch obeyed, and whether by a close
         self._stopped_at = 0
+        self._greatest: dict[str, int] = {}  # zone -> the greatest epoch that was used up
+        self._plan_ends: dict[str, int] = {}  # zone -> when its last run under a plan ended
+        self._plan_runs: dict[str, int] = {}  # plan -> its runs until now
+        self._came: frozenset[str] = frozenset()  # plans that have come
+        self._gone: frozenset[str] = frozenset()  # plans that must not water any more
+        self._heard_ms = 0  # when the broker was heard last
+        self._latched = False
+        self._cleared: frozenset[str] = frozenset()  # clears that counted
+        self._reading: str | None = None  # of the sample that is being taken
         self._clock_sets = 0
         self._latest = 0  # what the trusted clock has said at most
         self.flooded = False  # rejections may have found no room: their repeats are rejected, but for any reason
@@ -121,14 +134,19 @@ class Oracle:
     def snapshot(self) -> tuple[Any, ...]:
         """All that changes, to go back to."""
         parts = (self._open, self._opened, self._ran, self._flowed, self._finals, self._epochs)
+        plans = (self._greatest, self._plan_ends, self._plan_runs, self._bounds)
         single = (self._unclosed, self._stopped_at, self._clock_sets, self._latest, self._flash_lost)
-        return (*(dict(part) for part in parts), *single)
+        sets = tuple(tuple(sorted(names)) for names in (self._came, self._gone, self._cleared))
+        return (*(dict(part) for part in (*parts, *plans)), *sets, self._heard_ms, self._latched, *single)
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Go back to a snapshot, which stays as it is."""
         self._open, self._opened, self._ran, self._flowed = (dict(part) for part in snapshot[:4])
         self._finals, self._epochs = (dict(part) for part in snapshot[4:6])
-        self._unclosed, self._stopped_at, self._clock_sets, self._latest, self._flash_lost = snapshot[6:]
+        self._greatest, self._plan_ends, self._plan_runs, self._bounds = (dict(part) for part in snapshot[6:10])
+        self._came, self._gone, self._cleared = (frozenset(names) for names in snapshot[10:13])
+        self._heard_ms, self._latched = snapshot[13:15]
+        self._unclosed, self._stopped_at, self._clock_sets, self._latest, self._flash_lost = snapshot[15:]
 
     # what happens
 
@@ -148,6 +166,35 @@ class Oracle:
     def flash_lost(self) -> None:
         """Nothing that was written can be read any more."""
         self._flash_lost = True
+        self._latched = False
+
+    def heard(self, at_ms: int) -> None:
+        """The broker has acknowledged something that the device said."""
+        self._heard_ms = at_ms
+
+    def latched(self) -> None:
+        """The device has seen a leak, and all that it does about that."""
+        self._latched = True
+        if self._open:
+            raise BrokenPromiseError("n", f"{', '.join(sorted(self._open))} is open after a leak was seen")
+
+    @property
+    def plan_runs(self) -> int:
+        """How many runs there were under fallback plans."""
+        return sum(self._plan_runs.values())
+
+    def next_run(self, zone_id: str) -> Command | None:
+        """The run that would be the next one under the zone's newest plan."""
+        plans = [one for one in self._commands.values() if one["action"] == "fallback" and one["zone_id"] == zone_id]
+        plan_id = plans[-1]["command_id"] if plans else ""
+        return self.plan_run(f"{plan_id}-{self._plan_runs.get(plan_id, 0) + 1}")
+
+    def plan_run(self, command_id: str) -> Command | None:
+        """A run under a plan, as the command that it is like; None for what is none."""
+        plan = self._commands.get(command_id.rpartition("-")[0])
+        if plan is None or plan["action"] != "fallback":
+            return None
+        return {**plan, "command_id": command_id, "plan_id": plan["command_id"]}
 
     def clock_read(self, now: int, trusted: bool) -> None:
         """The device was told the time of day."""
@@ -171,21 +218,57 @@ class Oracle:
         """A pin was told to close."""
         self._unclosed -= {zone_id}
         owner, since = self._open.pop(zone_id, (None, at_ms))
+        if owner and self.plan_run(owner):
+            self._plan_ends[zone_id] = at_ms
         if owner:
             self._ran[owner] = self._ran.get(owner, 0) + at_ms - since
             self._flowed[zone_id] = self._flowed.get(zone_id, 0) + at_ms - since
 
+    def takes(self, reading: str | None) -> None:
+        """The device begins to take a sample that says so, or is done with it (None)."""
+        self._reading = reading
+
     def opens(self, zone_id: str, at_ms: int, by: Command | None, now: int, trusted: bool) -> None:
-        """A pin was told to open while the device handled the message `by` (None: while it handled none)."""
+        """A pin was told to open while the device handled the message `by` (None: while it handled none).
+
+        While it takes a sample `by` is the run that it says this is.
+        """
+        reading = self._reading
         self.works(f"opened {zone_id}")
-        if by is None or by["action"] != "open" or by["zone_id"] != zone_id:
+        if by is None or by["action"] != ("fallback" if reading else "open") or by["zone_id"] != zone_id:
             raise BrokenPromiseError("a", f"{zone_id} opened although no command to open it was being handled")
-        self._may_open(by, now, trusted)
+        if self._latched:
+            raise BrokenPromiseError("n", f"{by['command_id']} opened {zone_id} while a leak was latched")
         command_id = by["command_id"]
+        if reading:
+            self._may_run(by, at_ms, now, trusted, reading)
+            self._bounds[command_id] = min(self._bound_ms(by), (by["valid_until"] - now) * 1000)
+            self._plan_runs[by["plan_id"]] = self._plan_runs.get(by["plan_id"], 0) + 1
+        else:
+            self._may_open(by, now, trusted)
         self.closes(zone_id, at_ms)
         self._open[zone_id] = (command_id, at_ms)
         self._opened[command_id] = self._clock_sets
         self._epochs[zone_id] = (by["epoch"], False)
+
+    def _may_run(self, run: Command, at_ms: int, now: int, trusted: bool, reading: str) -> None:
+        zone_id, plan_id = run["zone_id"], run["plan_id"]
+        since_ms = at_ms - self._plan_ends.get(zone_id, at_ms - DAY_MS)
+        rules = (
+            ("by a reading that is not dry", reading != "dry"),
+            ("on a clock that is not trusted", not trusted),
+            ("outside of its dates", not run["valid_from"] <= now < run["valid_until"]),
+            (f"{_s(at_ms - self._heard_ms)} after a word of the broker", at_ms - self._heard_ms < _offline_ms(run)),
+            (f"{_s(since_ms)} after the run before", since_ms < DAY_MS),
+            ("on a day that it does not have", self._plan_runs.get(plan_id, 0) >= run["days"]),
+            ("after a greater epoch", run["epoch"] < self._greatest.get(zone_id, 0)),
+            ("after a stop or a close", plan_id in self._gone or run["issued_at"] <= self._stopped_at),
+            ("for a second time", run["command_id"] in self._opened),
+            ("beside another valve", bool(self._open)),
+        )
+        for why, broken in rules:
+            if broken:
+                raise BrokenPromiseError("m", f"{run['command_id']} opened {zone_id} {why}")
 
     def _may_open(self, by: Command, now: int, trusted: bool) -> None:
         zone_id, command_id = by["zone_id"], by["command_id"]
@@ -214,18 +297,45 @@ class Oracle:
                 "h", "after its tick the device wants another one at the same moment, and so for ever"
             )
 
+    def handles(self, command: Command, now: int, trusted: bool) -> None:
+        """A message has come to the device, which has done nothing of it yet."""
+        if command["action"] == "clear" and command["command_id"] not in self._finals:
+            is_newer = all(command["epochs"].get(name, 0) > self._greatest.get(name, 0) for name in self._zones)
+            in_time = trusted and now < command["expires_at"] and command["issued_at"] > self._stopped_at
+            if is_newer and in_time:
+                self._cleared |= {command["command_id"]}
+                self._latched = False
+
     def handled(self, command: Command) -> None:
         """The device has taken a message in completely: a stop holds from now on, whatever happens."""
+        self._use_up(command)
+        if command["action"] == "fallback":
+            self._came |= {command["command_id"]}
         if command["action"] == "stop_all":
             self._stopped_at = max(self._stopped_at, command["issued_at"])
         elif command["action"] == "close" and command["zone_id"] in self._zones:
             epoch, by_close = self._epochs.get(command["zone_id"], (-1, False))
             self._epochs[command["zone_id"]] = max((command["epoch"], True), (epoch, by_close))
 
+    def _use_up(self, command: Command) -> None:
+        """A command, obeyed or not, uses its epochs up; a close and a stop end every plan that has come until then."""
+        epochs = command["epochs"] if command["action"] == "clear" else {command["zone_id"]: command["epoch"]}
+        for zone_id in self._zones:
+            self._greatest[zone_id] = max(self._greatest.get(zone_id, 0), epochs.get(zone_id, 0))
+        if command["action"] in {"close", "stop_all"}:
+            ends = {name for name in self._came if command["zone_id"] in {None, self._commands[name]["zone_id"]}}
+            self._gone |= ends
+
     def hears(self, ack: Ack, at_ms: int) -> None:
         """The device sent an ack."""
         self.works("spoke")
-        command = self._commands[ack["command_id"]]
+        command = self._commands.get(ack["command_id"]) or {
+            **(self.plan_run(ack["command_id"]) or {}),
+            "action": "open",
+        }
+        if command["action"] in {"fallback", "clear"}:
+            self._hears_of_plan(command, ack)
+            return
         if command["action"] != "open":
             self._hears_of_stop(command, ack)
             return
@@ -237,6 +347,11 @@ class Oracle:
         zones = [command["zone_id"]] if command["action"] == "close" else list(self._zones)
         if ack["state"] == "done" and any(zone_id in self._open for zone_id in zones):
             raise BrokenPromiseError("f", f"{ack['command_id']} is done, and a valve that it closes is open")
+
+    def _hears_of_plan(self, command: Command, ack: Ack) -> None:
+        self._same_final(command, ack)
+        if ack["state"] == "done" and command["action"] == "clear" and command["command_id"] not in self._cleared:
+            raise BrokenPromiseError("n", f"{command['command_id']} is done, and was no good clear")
 
     def _same_final(self, command: Command, ack: Ack) -> None:
         name, state = ack["command_id"], ack["state"]
@@ -253,7 +368,8 @@ class Oracle:
     def _started(self, ack: Ack, at_ms: int) -> None:
         if self._open.get(ack["zone_id"], ("", 0))[0] != ack["command_id"]:
             raise BrokenPromiseError("f", f"{ack['command_id']} is said to have started, and its valve is shut")
-        if ack["duration_s"] > self._longest_s(self._commands[ack["command_id"]]):
+        command = self._commands.get(ack["command_id"]) or self.plan_run(ack["command_id"]) or {}
+        if ack["duration_s"] > self._longest_s(command):
             raise BrokenPromiseError(
                 "f", f"{ack['command_id']} is said to run for {ack['duration_s']} s, more than its bound"
             )
@@ -279,7 +395,8 @@ class Oracle:
 
     def _rejected(self, ack: Ack, at_ms: int) -> None:
         self._must_be_shut(ack)
-        is_known = self._latest < self._commands[ack["command_id"]]["expires_at"] and not self._flash_lost
+        command = self._commands.get(ack["command_id"], {"expires_at": 0})
+        is_known = self._latest < command["expires_at"] and not self._flash_lost
         if ack["command_id"] in self._opened and is_known:
             raise BrokenPromiseError("f", f"{ack['command_id']} is rejected, and moved a valve")
 
@@ -299,6 +416,10 @@ class Oracle:
     def _longest_s(self, command: Command) -> int:
         zone = self._zones.get(command["zone_id"], {"hard_cap_s": 0})
         return int(min(command["duration_s"], zone["hard_cap_s"], MAX_RUN_S))
+
+
+def _offline_ms(plan: Command) -> int:
+    return int(plan.get("after_offline_s") or AFTER_OFFLINE_S) * 1000
 
 
 def _s(ms: int) -> str:

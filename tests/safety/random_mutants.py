@@ -53,11 +53,13 @@ _DECIDE = _compute("decide_rows constraints decide service orders")
 # A safety file, and what must notice: the cheapest first, as a run ends at the first failure. None of them needs
 # somebody else's broker: at one a mutant can wait for minutes.
 TESTS = {
-    "firmware/lib/gateway/valves.py": _board("valves valves_storage valves_memory valves_given valves_answers gateway"),
+    "firmware/lib/gateway/valves.py": _board(
+        "valves valves_storage valves_memory valves_given valves_answers fallback leak gateway"
+    ),
     "firmware/lib/gateway/outbox.py": _OUTBOX,
     "firmware/lib/gateway/journal.py": _OUTBOX,
     "firmware/lib/gateway/gateway.py": (
-        *_board("gateway gateway_moments flow_watch poison"),
+        *_board("gateway gateway_moments gateway_fallback flow_watch poison"),
         "tests/gateway/test_end.py",
     ),
     "firmware/lib/gateway/mqtt.py": (

@@ -8,12 +8,13 @@ from typing import Any
 from gateway.valves import Valves
 from tests.safety.explorer import CounterExampleError, Scenario
 from tests.safety.oracle import PROMISES, BrokenPromiseError, Command
-from tests.safety.world import Event, World
+from tests.safety.world import PASSES_S, Event, World
 
 _BOOTS = {
     "kept": "",
     "lost": ", the clock is lost and not trusted",
     "outage": " after an hour",
+    "days": " after two days",
 }
 _WAITS = {
     "half": ", half of the way to the next deadline",
@@ -32,6 +33,7 @@ _CLOCK = {
     "untrusted": "The device no longer trusts its clock",
     "trusted": "The device learns the time, and trusts its clock",
 }
+_READINGS = {"dry": "it is dry", "wet": "it is wet", "no": "they have no value"}
 _DEATHS = {
     None: "",
     "untaken": "; compute dies before it has taken that",
@@ -45,6 +47,10 @@ _WORDS: dict[str, Callable[[Any, Any], str]] = {
     "drop": lambda world, number: f"The network loses {_command(world.commands[number])} for ever",
     "wait": lambda world, until: f"Time passes{_WAITS[until]}",
     "clock": lambda world, jump: _CLOCK[jump],
+    "pass": lambda world, name: f"Time passes, {PASSES_S[name] // 3600} hours of it",
+    "sample": lambda world, reading: f"The probes are sampled: {_READINGS[reading]}",
+    "puback": lambda world, _: "The broker acknowledges something",
+    "leak": lambda world, zone_id: f"Much water flows in {zone_id} where none should",
     "wear": lambda world, _: "The flash loses everything that was written to it",
     "power": lambda world, _: "The power goes",
     "issue": lambda world, death: f"{_order(world.orders[0])}{_DEATHS[death]}",

@@ -27,8 +27,8 @@ def test_faults_and_kills_together(tmp_path: Path, length: str) -> None:
     assert summary["samples_lost"] == summary["valve_bound_violations"] == 0
     assert summary["water_balance_error_mm"] < 0.5
     balance = json.loads((out / "truth.json").read_text())["balance"]
-    lost = {zone: balance[zone]["lost_mm"] / balance[zone]["irrigation_mm"] for zone in ("plot-4a", "plot-4b")}
-    assert lost["plot-4b"] > 2 * lost["plot-4a"], "a burst line loses more of its water, however much that is"
+    lost = {zone: balance[zone]["lost_mm"] / balance[zone]["irrigation_mm"] for zone in ("plot-3b", "plot-5a")}
+    assert lost["plot-3b"] > 2 * lost["plot-5a"], "a burst line loses more of its water, however much that is"
     in_percent = [event["at"] for event in events if event["kind"] == "error" and "soil-c: vwc" in event["text"]]
     kills_of_the_fleet = [event["at"] for event in events if event["kind"] == "kill" and event["process"] == "fleet"]
     assert max(in_percent) > min(kills_of_the_fleet)

@@ -14,7 +14,9 @@ from tests.safety.oracle import Ack, Command, Oracle
 
 NOW = 1_750_000_000  # 2025-06-15 15:06:40 UTC
 YEAR_S = 365 * 86400
-OUTAGE_S = 3600
+OUTAGES_S = {"outage": 3600, "days": 2 * 86400}
+PASSES_S = {"hours": 2 * 3600, "day": 25 * 3600}
+READINGS = {"dry": 0.15, "wet": 0.25, "no": None}  # m3/m3, of both zones
 GATEWAY = "irrigation-gateway-1"
 ZONES = (
     {"zone_id": "plot-1a", "hard_cap_s": 3900, "litres_per_minute": 60},
@@ -31,7 +33,8 @@ CLOCK: dict[str, tuple[Callable[[int, int], int], bool]] = {
     "untrusted": (lambda says, truth: says, False),
     "trusted": (lambda says, truth: truth, True),
 }
-BOOTS = ("kept", "lost", "outage")  # the clock ran on; it starts in 2000 and is not trusted; the power was away 1 h
+# The clock ran on; it starts in 2000 and is not trusted; the power was away for an hour, or for two days.
+BOOTS = ("kept", "lost", *OUTAGES_S)
 
 
 class Cut(NamedTuple):
@@ -83,7 +86,7 @@ class World:
         self.powered = False
         self.boots = 0
         self.left = (copies,) * len(self.commands)
-        self.used = {"power": 0, "clock": 0, "wear": 0}
+        self.used = dict.fromkeys(("power", "clock", "wear", "puback", "leak"), 0)
         self.apply(Event("boot", "kept"))
 
     @property
@@ -117,6 +120,7 @@ class World:
             self.effects.append(("cut",))
             self.on_power(None)
         self._cut = self._handling = None
+        self.oracle.takes(None)
 
     def cuts(self) -> Iterator[Cut]:
         """Every moment at which the power could have gone during the event that happened last."""
@@ -133,27 +137,32 @@ class World:
         """All that can change, to go back to."""
         fields = vars(self)
         values = tuple(fields[name] for name in _VALUES)
-        memory = _copied(vars(self._valves), self._changing), vars(self._slots).copy()
+        plans = self._valves._fallback
+        held = {**vars(plans), "_zero_ms": dict(plans._zero_ms)} if plans else {}
+        memory = _copied(vars(self._valves), self._changing), vars(self._slots).copy(), plans, held
         return values, self._files.copy(), self.used.copy(), self.oracle.snapshot(), memory
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Go back to a snapshot, which stays as it is."""
-        values, files, used, judged, (memory, slots) = snapshot
+        values, files, used, judged, (memory, slots, plans, held) = snapshot
         vars(self).update(zip(_VALUES, values, strict=True))
         self._files, self.used = files.copy(), used.copy()
         self.oracle.restore(judged)
         vars(self._valves).update(_copied(memory, self._changing))
         vars(self._slots).update(slots)
+        self._valves._fallback = plans
+        if plans:
+            vars(plans).update({**held, "_zero_ms": dict(held["_zero_ms"])})
 
     def state(self, snapshot: tuple[Any, ...], depth: int) -> bytes | None:
         """All of a snapshot that can make a difference within `depth` events; None: that cannot be said.
 
         Left out is only what names an ack: the boots and acks until now are counted for that, and for nothing else.
         """
-        values, files, used, judged, (memory, slots) = snapshot
+        values, files, used, judged, (memory, slots, _, held) = snapshot
         supervisor = [value for name, value in memory.items() if name not in _PARTS]
         supervisor = [sorted(value) if isinstance(value, set) else value for value in supervisor]
-        own = [value for name, value in slots.items() if name not in _PARTS]
+        own = [value for part in (slots, held) for name, value in part.items() if name not in _PARTS]
         return marshal.dumps((depth, values[: len(_STATE)], files, used, judged, supervisor, own), _BY_VALUE)
 
     # the events
@@ -161,8 +170,8 @@ class World:
     def on_boot(self, kind: str) -> None:
         """The power comes back; `kind` is one of BOOTS."""
         self.boots += 1
-        if kind == "outage":
-            self.pass_outage(OUTAGE_S)
+        if kind in OUTAGES_S:
+            self.pass_outage(OUTAGES_S[kind])
         elif kind == "lost":
             self._says_ms, self.trusted = 946_684_800_000 - self.at_ms, False
             self.oracle.clock_set()
@@ -183,6 +192,7 @@ class World:
         self.left = (*self.left[:number], self.left[number] - 1, *self.left[number + 1 :])
         self._handling = command = self.commands[number]
         self.oracle.clock_read(self.now, self.trusted)
+        self.oracle.handles(command, self.now, self.trusted)
         self._take(command)
         self.oracle.handled(command)
 
@@ -202,6 +212,32 @@ class World:
             self._pass(_MOMENTS[until](self.at_ms, due))
             if until in {"due", "tick"}:
                 self._tick()
+
+    def on_pass(self, name: str) -> None:
+        """Much time passes, as PASSES_S says."""
+        self.run_until(self.at_ms + PASSES_S[name] * 1000)
+
+    def on_sample(self, reading: str) -> None:
+        """The probes of both zones are sampled, and have such a value."""
+        self.oracle.takes(reading)
+        plans = self._valves.fallback(self.ticks_ms())
+        if plans:
+            rows = [("a probe", zone["zone_id"], {"vwc": READINGS[reading]}) for zone in self.zones]
+            plans.look(rows, self.now, self.trusted, self.ticks_ms())
+
+    def on_puback(self, _: None) -> None:
+        """The broker acknowledges something."""
+        self.used["puback"] += 1
+        plans = self._valves.fallback(self.ticks_ms())
+        if plans:
+            plans.heard(self.ticks_ms())
+        self.oracle.heard(self.at_ms)
+
+    def on_leak(self, zone_id: str) -> None:
+        """Much water flows where none should."""
+        self.used["leak"] += 1
+        self._valves.latch([zone_id], self.ticks_ms(), self.now)
+        self.oracle.latched()
 
     def on_clock(self, jump: str) -> None:
         """The device's clock is set, or no longer trusted; `jump` is a name of CLOCK."""
@@ -272,12 +308,18 @@ class World:
         """Move a pin; one that moves is an effect."""
         if is_open:
             self._effect("pin", zone_id, True)
-            self.oracle.opens(zone_id, self.at_ms, self._handling, self.now, self.trusted)
+            by = self._handling or self._by_plan(zone_id)
+            self.oracle.opens(zone_id, self.at_ms, by, self.now, self.trusted)
         else:
             if self.oracle.is_open(zone_id):
                 self._effect("pin", zone_id, False)
             self.oracle.closes(zone_id, self.at_ms)
         self._power_goes("after")
+
+    def _by_plan(self, zone_id: str) -> Command | None:
+        """Of a zone that opens by no command: the run under a plan that the supervisor says this is."""
+        run = self._valves._runs.get(zone_id)
+        return self.oracle.plan_run(run["saved"]["command_id"]) if run else None
 
     def metered_l(self, zone_id: str) -> float | None:
         """What the zone's meter says, if it has one."""
@@ -326,7 +368,17 @@ _MOMENTS: dict[str, Callable[[int, int], int]] = {
 }
 _STATE = ("at_ms", "_boot_ms", "_says_ms", "_truth_ms", "trusted", "powered", "left")
 _VALUES = (*_STATE, "boots", "_valves", "_slots")
-_PARTS = {"_board", "_on_ack", "_slots", "_store", "_zones", "_boot_id", "_seq"}  # of supervisor and slots: no state
+_PARTS = {
+    "_board",
+    "_on_ack",
+    "_slots",
+    "_store",
+    "_zones",
+    "_boot_id",
+    "_seq",
+    "_fallback",
+    "_valves",
+}  # of supervisor and slots: no state
 _BY_VALUE = 2  # the version of marshal that writes equal values equally, whether or not they are one object
 
 

@@ -310,6 +310,20 @@ async def test_hours_without_a_broker(mosquitto: Broker, commander: Commander, i
         await obeys(farm)
 
 
+async def test_hours_without_the_internet(mosquitto: Broker, commander: Commander, identities: Identities) -> None:
+    """Without a time server that answers it does not begin again: it would lose the time, and what depends on it."""
+    async with one_board(mosquitto, commander, identities) as farm:
+        await farm.start()
+        mosquitto.stop()
+        await farm.board.until("lost")
+        await farm.board.world(time_server=False)
+        await farm.wait(5 * 3600)
+        assert not any("no broker for 4 h" in line for line in farm.board.log)
+        await farm.board.world(time_server=True)
+        await farm.wait(240)
+        assert any("no broker for 4 h" in line for line in farm.board.log)
+
+
 async def test_all_at_once(mosquitto: Broker, commander: Commander, identities: Identities) -> None:
     """The broker, the network and the power go during one run: one opening, and its account."""
     async with one_board(mosquitto, commander, identities) as farm:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
     from typing import Any
 
+    from gateway.flow import Flow
     from gateway.interfaces import Board, Clock, Random, Record, Store, Values
     from gateway.outbox import Entry
     from gateway.update import Update
@@ -35,9 +36,6 @@ DEFAULTS = {
 OUTBOX_MESSAGES = 2000
 ERROR_INTERVAL_S = 60  # an ErrorReport at most this often: a faulty probe must not fill the outbox
 FEED_INTERVAL_S = 2  # of a watchdog, whose time-out is 10 s at most
-LEAK = 0.02  # of the nominal flow, through a valve that is shut: more is a leak
-FLOWS = (0.5, 1.5)  # of the nominal flow, over a run: outside, a line is blocked or broken
-JUDGED_S = 60  # a run shorter than this says little about the flow
 ASK_AGAIN_MS, DAY_MS = 1000, 86_400_000  # for an update, of a broker that has not answered
 LATE_MS = 1000  # a supervisor that is later than this for a deadline is not healthy
 
@@ -81,8 +79,11 @@ class Gateway:
         self._error_at: int | None = None
         self._valves = Valves(zones, board, store, self.boot_id, self._send_ack)
         self._zone_ids = [zone["zone_id"] for zone in zones]
-        self._flows = {zone["zone_id"]: zone["litres_per_minute"] for zone in zones}
-        self._meters: dict[str, tuple[int, int, float]] = {}  # when a zone was last seen shut: ms, epoch, litres
+        self._flow: Flow | None = None
+        if any(board.metered_l(zone_id) is not None for zone_id in self._zone_ids):
+            from gateway.flow import Flow as Watch  # noqa: PLC0415  # a board without meters has no need of it
+
+            self._flow = Watch(self, {zone["zone_id"]: zone["litres_per_minute"] for zone in zones})
         self._client = Client(
             self.gateway_id,
             address,
@@ -131,6 +132,7 @@ class Gateway:
     async def run(self) -> None:
         """Work until `stop`. Every valve is closed on the way in and on the way out, whatever ends it."""
         self._valves.boot(self._clock.now(), self._clock.trusted())
+        self._valves.fallback(self._clock.ticks_ms())  # which counts from now on
         # The power may have gone after the supervisor wrote an ack down, and before the outbox did.
         self._valves.repeat_acks(self._outbox.was_said)
         try:
@@ -169,12 +171,14 @@ class Gateway:
     # Sampling and publishing: a table of jobs, each at the multiples of its interval, so that a fleet samples together.
 
     async def _keep_schedule(self) -> None:
+        jobs = _JOBS if self._flow else _JOBS[1:]
         while True:
-            now = self._clock.now()
-            due = min([now - now % self._settings[name] + self._settings[name] for name, _ in _JOBS])
+            now, look_s = self._clock.now(), self._flow.every_s() if self._flow else 0
+            every = [self._settings.get(name, look_s) for name, _ in jobs]
+            due = min([now - now % interval_s + interval_s for interval_s in every])
             await self._clock.sleep_ms((due - now) * 1000)
-            for name, job in _JOBS:
-                if due % self._settings[name] == 0:
+            for (_, job), interval_s in zip(jobs, every):  # noqa: B905  # MicroPython has no `strict`
+                if due % interval_s == 0:
                     job(self)
                     if hasattr(self._board, "feed"):
                         await asyncio.sleep(0)  # a board's small heap is swept between two of them
@@ -182,7 +186,7 @@ class Gateway:
     def _sample(self) -> None:
         at, clock = wire_time(self._clock.now()), "synced" if self._clock.trusted() else "estimated"
         rows = []
-        for read in (self._board.read, self._leaks):
+        for read in (self._board.read, self._flow.leaks) if self._flow else (self._board.read,):
             for sensor, zone_id, values in read():
                 sensor_id = self.gateway_id + "." + sensor
                 self._seqs[sensor_id] = seq = self._seqs.get(sensor_id, 0) + 1
@@ -190,6 +194,10 @@ class Gateway:
                 sample.update(self._plausible(sensor_id, values))
                 rows.append((sensor_id, zone_id, sample))
         self._outbox.take(self.boot_id, rows)
+        fallback = self._valves.fallback(self._clock.ticks_ms())
+        if fallback:
+            fallback.look(rows, self._clock.now(), self._clock.trusted(), self._clock.ticks_ms())
+            self._watch_valves()
         self._pump()
 
     def _plausible(self, sensor_id: str, values: "Values") -> "Message":
@@ -209,37 +217,10 @@ class Gateway:
                     good_values.setdefault("out_of_range", {})[name] = value
         return good_values
 
-    def _leaks(self) -> "list[tuple[str, str | None, Values]]":
-        """Samples of water through valves that were shut all the time since the last ones, told of too."""
-        now_ms, epochs, meters = self._clock.ticks_ms(), self._valves.epochs, self._meters
-        self._meters = {}
-        leaks: list[tuple[str, str | None, Values]] = []
-        for zone_id in self._zone_ids:
-            litres, epoch = self._board.metered_l(zone_id), epochs[zone_id]
-            if litres is None or zone_id in self._valves.open_valves:
-                continue
-            self._meters[zone_id] = (now_ms, epoch, litres)
-            before_ms, before_epoch, before = meters.get(zone_id, (now_ms, epoch, litres))
-            most = self._flows[zone_id] * LEAK * (now_ms - before_ms) / 60000 + 1
-            if epoch == before_epoch and litres - before > most:
-                leak, seconds = litres - before, min(max(1, (now_ms - before_ms) // 1000), messages.MAX_RUN_S)
-                leak = round(leak, 3)
-                leaks.append((zone_id, zone_id, {"volume_l": leak, "leak_s": seconds}))
-                text = f"{zone_id}: {leak:.0f} l in {seconds} s"
-                self._report("flow_while_shut", text, {"zone_id": zone_id, "volume_l": leak, "duration_s": seconds})
-        return leaks
-
-    def _watch_run(self, ack: "Message") -> None:
-        """Tell of a run whose meter saw far less or far more than the nominal flow."""
-        flow = self._flows.get(ack["zone_id"])  # None: a zone that was configured when the power went
-        if flow is None or ack["volume_source"] != "measured" or ack["duration_s"] < JUDGED_S:
-            return
-        seconds, litres = ack["duration_s"], ack["volume_l"]
-        nominal = flow * seconds / 60
-        if not FLOWS[0] * nominal <= litres <= FLOWS[1] * nominal:
-            about = {"zone_id": ack["zone_id"], "volume_l": litres, "duration_s": int(seconds)}
-            text = f"{ack['zone_id']}: {litres:.0f} l in {seconds} s, nominal {nominal:.0f} l"
-            self._report("unusual_flow", text, about)
+    def _look(self) -> None:
+        if self._flow:
+            self._flow.look()
+            self._watch_valves()
 
     def _publish(self) -> None:
         self._outbox.pack()
@@ -253,6 +234,8 @@ class Gateway:
             return  # to a group, and meant for a zone of another gateway in it
         self._valves.handle(command, self._clock.now(), self._clock.trusted(), self._clock.ticks_ms())
         self._watch_valves()
+        if command["action"] == "clear":
+            self._repeat_status()
 
     def _watch_valves(self) -> None:
         self._cancel("valves")
@@ -269,7 +252,8 @@ class Gateway:
     def _send_ack(self, ack: "Message") -> None:
         ack["gateway_id"] = self.gateway_id
         self._outbox.say(ack)
-        self._watch_run(ack)
+        if self._flow:
+            self._flow.heard(ack)
         self._pump()
 
     async def _feed_watchdog(self) -> None:
@@ -364,7 +348,9 @@ class Gateway:
         status.update({"state": state, "outbox_depth": self._outbox.depth, "epochs": self._valves.epochs})
         status["outbox_dropped"] = self._outbox.dropped_messages
         status["uptime_s"] = (self._clock.ticks_ms() - self._started_ms) // 1000
-        status["open_valves"] = self._valves.open_valves
+        status["open_valves"], status["latched"] = self._valves.open_valves, self._valves.latched
+        fallback = self._valves.fallback(self._clock.ticks_ms())
+        status["fallback_days"] = fallback.days() if fallback else {}
         if self._clock.trusted():
             status["watered_24h_s"], status["last_end_at"] = self._valves.given(wire_time(self._clock.now()))
         status.update(self._board.health())
@@ -421,6 +407,9 @@ class Gateway:
         def acked() -> None:
             self._outbox.acked(entry)
             self._counts["messages_acked"] += 1
+            fallback = self._valves.fallback(self._clock.ticks_ms())
+            if fallback:
+                fallback.heard(self._clock.ticks_ms())
             self._pump()
 
         return acked
@@ -477,6 +466,7 @@ class Gateway:
 
 # In this order when several are due at once: the newest sample leaves with the publish.
 _JOBS = (
+    ("look", Gateway._look),  # of boards with meters
     ("sample_interval_s", Gateway._sample),
     ("publish_interval_s", Gateway._publish),
     ("status_interval_s", Gateway._repeat_status),

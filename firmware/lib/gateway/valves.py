@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from gateway.fallback import Fallback
     from gateway.interfaces import Board, Store
 
     Message = dict[str, Any]
     Incoming = Mapping[str, Any]  # a message that `decode` has checked
     State = dict[str, Any]
+    Zones = Sequence[Message]
+    Say = Callable[[Message], None]
 
 KEPT_COMMANDS = 32  # whose last ack is remembered; an open beyond them waits until one has expired
 DAY_S = 86400
@@ -34,14 +37,9 @@ class Valves:
     milliseconds (`ticks_ms`). Call `boot` first, `tick` not later than `next_deadline_ms()`.
     """
 
-    def __init__(
-        self,
-        zones: "Sequence[Message]",
-        board: "Board",
-        store: "Store",
-        boot_id: str,
-        on_ack: "Callable[[Message], None]",
-    ) -> None:
+    _fallback: "Fallback | None" = None
+
+    def __init__(self, zones: "Zones", board: "Board", store: "Store", boot_id: str, on_ack: "Say") -> None:
         self._zones = {zone["zone_id"]: zone for zone in zones}
         self._board = board
         self._slots = TwoSlots(store, "valves")
@@ -50,6 +48,7 @@ class Valves:
         self._at = EARLIEST
         self._seq = 0
         # What must outlive a power cut. `known` holds the last ack of each open: command_id -> [expires_at, ack].
+        # Only where there is such a thing: `leak`, the zones that latched; of fallback plans `plans` and `counts`.
         self._state: State = {"epochs": {}, "fence": 0, "known": {}, "running": {}, "given": {}}
         self._unsaved = False
         self._runs: dict[str, Message] = {}
@@ -70,6 +69,11 @@ class Valves:
     def epochs(self) -> "dict[str, int]":
         """Each zone's epoch: an open must have a greater one."""
         return {zone_id: self._state["epochs"].get(zone_id, 0) for zone_id in self._zones}
+
+    @property
+    def latched(self) -> "Sequence[str]":
+        """The zones in which water flowed where none should; while there are any no valve opens."""
+        return self._state.get("leak", [])  # type: ignore[no-any-return]  # what was read from flash
 
     def given(self, now: int) -> "tuple[dict[str, int], dict[str, int]]":
         """Of each zone the seconds open within the last 24 h, rounded up, and when its last run ended, if one did.
@@ -99,13 +103,11 @@ class Valves:
             self._state["must_fence"] = self._slots.lost
             return
         self._state = _unpack(record)
-        if not self._state["running"]:
-            return
-        state = self._copy()
+        state, running = self._copy(), self._state["running"]
         state["running"] = {}
-        running = self._state["running"]
         acks = [self._cut_off(running[zone_id], now, trusted) for zone_id in sorted(running)]
-        self._settle(state, acks)
+        if acks:
+            self._settle(state, acks)
 
     def repeat_acks(self, was_said: "Callable[[Message], bool]") -> None:
         """After `boot`: send the remembered acks that a power cut kept from being said."""
@@ -116,12 +118,12 @@ class Valves:
     def handle(self, command: "Incoming", now: int, trusted: bool, ticks_ms: int) -> None:
         """Obey, repeat or reject one command."""
         self._at = wire_time(now)
-        if command["action"] == "open":
-            self._open(command, now, trusted, ticks_ms)
-        elif command["action"] == "close":
+        if command["action"] == "close":
             self._close(command, ticks_ms)
         elif command["action"] == "stop_all":
             self._stop_all(command, ticks_ms)
+        else:
+            self._consider(command, now, trusted, ticks_ms)
 
     def tick(self, ticks_ms: int, now: int) -> None:
         """End the runs that have reached their bound; try again what failed."""
@@ -143,46 +145,92 @@ class Valves:
     def close_all(self, ticks_ms: int, now: int) -> None:
         """Close every valve because the gateway itself stops."""
         self._at = wire_time(now)
-        self._end([(zone_id, "close") for zone_id in sorted(self._runs)], ticks_ms)
-        for zone_id in sorted(self._zones):
-            self._shut(zone_id)
+        self._end_all("close", ticks_ms)
 
-    def _open(self, command: "Incoming", now: int, trusted: bool, ticks_ms: int) -> None:
+    def latch(self, zone_ids: "Sequence[str]", ticks_ms: int, now: int) -> None:
+        """Water flows in these zones where none should: end every run, and open nothing until a `clear`."""
+        self._at = wire_time(now)
+        state = self._copy()
+        state["leak"] = sorted(set(self.latched) | set(zone_ids))
+        self._end_all("leak", ticks_ms, state)
+
+    def fallback(self, ticks_ms: int, arrives: bool = False) -> "Fallback | None":
+        """What keeps and runs the fallback plans; None if there is none, or no room for it in memory."""
+        if not (arrives or self._state.get("plans") or self._state.get("counts")):
+            self._fallback = None
+        elif self._fallback is None:
+            try:
+                from gateway.fallback import Fallback  # noqa: PLC0415  # the first moment that needs it
+
+                self._fallback = Fallback(self, ticks_ms)
+            except MemoryError:
+                pass  # no plan is taken or run, watering goes on
+        return self._fallback
+
+    def _consider(self, command: "Incoming", now: int, trusted: bool, ticks_ms: int) -> None:
+        """Obey, repeat or reject what counts once: open, fallback, clear."""
         entry = self._state["known"].get(command["command_id"])
         if entry:
             self._emit(entry[1])
             return
         if trusted and self._state.get("must_fence"):
-            self._fence_off(now)
+            # All that was persisted is lost: whatever was issued until now may have run already.
+            state = self._copy()
+            state.update({"must_fence": False, "fence": max(now, state["fence"])})
+            self._settle(state, ())
         code = self._why_not(command, now, trusted)
+        if not code and not self._take(command, now, ticks_ms):
+            code = "storage_fault"
         if code:
             self._reject(command, code, now, trusted)
-        else:
-            self._start(command, now, ticks_ms)
 
     def _why_not(self, command: "Incoming", now: int, trusted: bool) -> "str | None":
-        zone_id = command["zone_id"]
+        action, zone_id, epochs = command["action"], command.get("zone_id"), self._wanted(command)
         rules = (
-            ("unknown_zone", zone_id not in self._zones),
+            ("unknown_zone", action != "clear" and zone_id not in self._zones),
             ("clock_untrusted", not trusted),
             ("expired", now >= command["expires_at"]),
             ("fenced", command["issued_at"] <= self._state["fence"]),
-            ("stale_epoch", command["epoch"] <= self._state["epochs"].get(zone_id, 0)),
-            ("valve_fault", zone_id in self._faulty),
+            ("stale_epoch", any(epochs[name] <= self._state["epochs"].get(name, 0) for name in epochs)),
+            ("leak", action != "clear" and "leak" in self._state),
+            ("valve_fault", action == "open" and zone_id in self._faulty),
             ("storage_fault", not self._room(self._state, now)),
         )
-        for code, holds in rules:
-            if holds:
-                return code
-        return None
+        return next((code for code, holds in rules if holds), None)
 
-    def _start(self, command: "Incoming", now: int, ticks_ms: int) -> None:
-        zone_id = command["zone_id"]
-        run = self._plan(command, now, ticks_ms)
-        replaced = self._runs.get(zone_id)
-        state = self._copy()
+    def _wanted(self, command: "Incoming") -> "dict[str, int]":
+        """The epochs that a command wants to raise: of every zone of the board to clear, else of its own."""
+        if command["action"] == "clear":
+            return {zone_id: command["epochs"].get(zone_id, 0) for zone_id in self._zones}
+        return {command["zone_id"]: command["epoch"]}
+
+    def _take(self, command: "Incoming", now: int, ticks_ms: int) -> bool:
+        """Open, take a fallback plan, or forget a leak; False if there is no room for that."""
+        state, code = self._copy(), "ok"
+        if command["action"] == "open":
+            return self._start(command, now, ticks_ms, state, MAX_RUN_S)
+        self._raise(state, command)
+        if command["action"] == "fallback":
+            code = self._run_of(command, now, ticks_ms, MAX_RUN_S)["code"]
+            fallback = self.fallback(ticks_ms, True)
+            if not (fallback and fallback.hold(state, command)):
+                return False
+        else:
+            state.pop("leak", None)
+        ack = _ack(command, "done", code)
         self._forget_expired(state, now)
-        state["epochs"][zone_id] = command["epoch"]
+        _remember(state, ack, command["expires_at"])
+        if self._commit(state):
+            self._emit(ack)
+        return not self._unsaved
+
+    def _start(self, command: "Incoming", now: int, ticks_ms: int, state: "State", most_s: int) -> bool:
+        """Run for at most `most_s`, written down in `state` before; False if that could not be written."""
+        zone_id = command["zone_id"]
+        run = self._run_of(command, now, ticks_ms, most_s)
+        replaced = self._runs.get(zone_id)
+        self._forget_expired(state, now)
+        self._raise(state, command)
         state["running"][zone_id] = run["saved"]
         started = _ack(run["saved"], "started", run["code"], duration_s=run["saved"]["bound_s"])
         _remember(state, started, command["expires_at"])
@@ -191,12 +239,12 @@ class Valves:
             _remember(state, ended)
             self._count_given(state, ended)
         if not self._commit(state):
-            self._reject(command, "storage_fault", now, True)
-            return
+            return False
         if ended:
             self._shut(zone_id)
             self._emit(ended)
         self._move(zone_id, run, started, ticks_ms)
+        return True
 
     def _move(self, zone_id: str, run: "Message", started: "Message", ticks_ms: int) -> None:
         run["meter_l"] = self._board.metered_l(zone_id)
@@ -214,10 +262,11 @@ class Valves:
     def _close(self, command: "Incoming", ticks_ms: int) -> None:
         zone_id = command["zone_id"]
         if zone_id not in self._zones:
-            self._answer(command, "rejected", "unknown_zone")
+            self._emit(_ack(command, "rejected", "unknown_zone"))
             return
         state = self._copy()
-        state["epochs"][zone_id] = max(command["epoch"], state["epochs"].get(zone_id, 0))
+        self._raise(state, command)
+        state.get("plans", {}).pop(zone_id, None)
         self._shut(zone_id)
         self._end([(zone_id, "close")], ticks_ms, state)
         self._answer_stop(command, zone_id in self._faulty)
@@ -225,10 +274,14 @@ class Valves:
     def _stop_all(self, command: "Incoming", ticks_ms: int) -> None:
         state = self._copy()
         state["fence"] = max(command["issued_at"], state["fence"])
+        state.pop("plans", None)
+        self._end_all("stop_all", ticks_ms, state)
+        self._answer_stop(command, bool(self._faulty))
+
+    def _end_all(self, reason: str, ticks_ms: int, state: "State | None" = None) -> None:
         for zone_id in sorted(self._zones):
             self._shut(zone_id)
-        self._end([(zone_id, "stop_all") for zone_id in sorted(self._runs)], ticks_ms, state)
-        self._answer_stop(command, bool(self._faulty))
+        self._end([(zone_id, reason) for zone_id in sorted(self._runs)], ticks_ms, state)
 
     def _end(self, endings: "Sequence[tuple[str, str]]", ticks_ms: int, state: "State | None" = None) -> None:
         """Close the valves of the runs in `endings`, write `state` with their acks, then send these."""
@@ -271,8 +324,8 @@ class Valves:
         else:
             self._faulty.discard(zone_id)
 
-    def _plan(self, command: "Incoming", now: int, ticks_ms: int) -> "Message":
-        cap_s = min(self._zones[command["zone_id"]]["hard_cap_s"], MAX_RUN_S)
+    def _run_of(self, command: "Incoming", now: int, ticks_ms: int, most_s: int) -> "Message":
+        cap_s = min(self._zones[command["zone_id"]]["hard_cap_s"], most_s)
         bound_s = min(command["duration_s"], cap_s)
         return {
             "saved": {
@@ -329,8 +382,7 @@ class Valves:
 
     def _final(self, run: "Message", ticks_ms: int, reason: str) -> "Message":
         volume_l, source = self._delivered(run, ticks_ms)
-        stuck = run["saved"]["zone_id"] in self._faulty
-        failed = stuck or reason == "fault"
+        failed = reason == "fault" or run["saved"]["zone_id"] in self._faulty
         return _ack(
             run["saved"],
             "failed" if failed else "done",
@@ -346,51 +398,39 @@ class Valves:
         elapsed_s = now - run["started_at"]
         seconds = min(run["bound_s"], elapsed_s) if trusted and elapsed_s >= 0 else run["bound_s"]
         volume_l, source = self._estimate(run["zone_id"], seconds)
-        return _ack(
-            run,
-            "failed",
-            "power_cut",
-            duration_s=seconds,
-            volume_l=volume_l,
-            volume_source=source,
-            end_reason="power_cut",
-        )
-
-    def _fence_off(self, now: int) -> None:
-        """All that was persisted is lost: whatever was issued until now may have run already."""
-        state = self._copy()
-        state["must_fence"] = False
-        state["fence"] = max(now, state["fence"])
-        self._settle(state, [])
+        why = "power_cut"
+        return _ack(run, "failed", why, duration_s=seconds, volume_l=volume_l, volume_source=source, end_reason=why)
 
     def _reject(self, command: "Incoming", code: str, now: int, trusted: bool) -> None:
         """A rejection is final: it uses its epoch up, so that this holds even where its id finds no room."""
         ack = _ack(command, "rejected", code)
-        zone_id = command["zone_id"]
         state = self._copy()
         if trusted:
             self._forget_expired(state, now)
         # Rejections leave half of the memory to runs, so that a flood of them cannot keep the zones dry.
         if len(state["known"]) < KEPT_COMMANDS // 2:
             _remember(state, ack, command["expires_at"])
-        if zone_id in self._zones:
-            state["epochs"][zone_id] = max(command["epoch"], state["epochs"].get(zone_id, 0))
-        if state != self._state and not self._commit(state):
-            self._state = state
+        self._raise(state, command)
+        if state != self._state:
+            self._settle(state, ())
         self._emit(ack)
+
+    def _raise(self, state: "State", command: "Incoming") -> None:
+        """A greater epoch holds from now on, and ends what an earlier one has planned."""
+        for zone_id, epoch in self._wanted(command).items():
+            if zone_id in self._zones and epoch > state["epochs"].get(zone_id, 0):
+                state["epochs"][zone_id] = epoch
+                state.get("plans", {}).pop(zone_id, None)
 
     def _answer_stop(self, command: "Incoming", stuck: bool) -> None:
         code = "valve_fault" if stuck else "storage_fault" if self._unsaved else "ok"
-        self._answer(command, "done" if code == "ok" else "failed", code)
-
-    def _answer(self, command: "Incoming", state: str, code: str) -> None:
-        self._emit(_ack(command, state, code))
+        self._emit(_ack(command, "done" if code == "ok" else "failed", code))
 
     def _emit(self, ack: "Message") -> None:
         self._seq += 1
         message = dict(ack)
-        if ack["code"] == "stale_epoch":  # so that a service which lost its store goes on from here
-            message["held_epoch"] = self._state["epochs"][ack["zone_id"]]
+        if ack["code"] == "stale_epoch" and ack["zone_id"]:  # so that a service which lost its store goes on from here
+            message["held_epoch"] = self._state["epochs"].get(ack["zone_id"], 0)
         message.update({"boot_id": self._boot_id, "seq": self._seq, "at": self._at})
         self._on_ack(message)
 

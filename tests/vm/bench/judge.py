@@ -63,7 +63,10 @@ class Judge:
         zone_id, opens = self._moves.get(event.what, ("", False))
         if opens:
             handled = self._command[1] if self._command and event.ms - self._command[0] < 1000 else None
-            self.oracle.opens(zone_id, int(event.ms), handled, self._now(event.ms), self._told)
+            # What opens by itself can only be by a plan. That its probes were dry is for a test to see.
+            self.oracle.takes(None if handled else "dry")
+            by = handled or self.oracle.next_run(zone_id)
+            self.oracle.opens(zone_id, int(event.ms), by, self._now(event.ms), self._told)
         elif zone_id:
             self.oracle.closes(zone_id, int(event.ms))
 

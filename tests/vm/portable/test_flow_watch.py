@@ -16,12 +16,29 @@ class Metered(Bench):
     def told(self):
         return [(error["code"], error["text"]) for error in self.broker.of("error")]
 
+    async def pour(self, seconds, litres, step_s=30):
+        """So much passes the meter in this time, a little every few seconds."""
+        left_s = seconds
+        while left_s:
+            each_s = min(step_s, left_s)
+            self.litres += litres * each_s / seconds
+            await self.clock.advance(each_s)
+            left_s -= each_s
+        await settle()
+
+    def open_again(self, number):
+        """Another open, and what is answered."""
+        self.command(packet_id=number, command_id=f"c{number}", epoch=number)
+
+    def answer(self):
+        """State and code of the last ack."""
+        ack = self.broker.of("ack")[-1]
+        return ack["state"], ack["code"], ack["end_reason"]
+
     async def run_of(self, seconds, litres, **fields):
         self.command(duration_s=seconds, **fields)
         await settle()
-        self.litres += litres
-        await self.clock.advance(seconds)
-        await settle()
+        await self.pour(seconds, litres)
 
 
 class TheFlow(GatewayTestCase):
@@ -33,7 +50,7 @@ class TheFlow(GatewayTestCase):
         bench.litres += 450
         await bench.clock.advance(900)
         await settle()
-        self.assertEqual(bench.told(), [("flow_while_shut", "plot-1a: 450 l in 900 s")])
+        self.assertEqual(bench.told(), [("flow_while_shut", "plot-1a: 450 l in 900 s, nominal 900 l")])
         report = bench.broker.of("error")[0]
         self.assertEqual((report["zone_id"], report["volume_l"], report["duration_s"]), ("plot-1a", 450.0, 900))
         await bench.clock.advance(1800)
@@ -74,7 +91,7 @@ class TheFlow(GatewayTestCase):
         """And a litre, for a meter's last pulse: just so much is none yet."""
         self.assertEqual(await self._leak(19.0), ([], []))
         told, [sample] = await self._leak(19.0126)
-        self.assertEqual(told, [("flow_while_shut", "plot-1a: 19 l in 900 s")])
+        self.assertEqual(told, [("flow_while_shut", "plot-1a: 19 l in 900 s, nominal 900 l")])
         self.assertEqual((sample["volume_l"], sample["leak_s"]), (19.013, 900))
 
     async def test_a_leak_lasts_from_a_second_to_a_day(self):
@@ -92,22 +109,19 @@ class TheFlow(GatewayTestCase):
         self.assertEqual(bench.told(), [])
         bench.command(duration_s=3000)
         await settle()
-        for _ in range(3):
-            bench.litres += 900
-            await bench.clock.advance(900)
-        bench.litres += 300
-        await bench.clock.advance(900)
+        await bench.pour(3000, 3000)
+        await bench.clock.advance(600)
         await settle()
-        self.assertEqual([ack["volume_l"] for ack in bench.broker.of("ack") if ack["state"] == "done"], [3000])
+        self.assertEqual([round(ack["volume_l"]) for ack in bench.broker.of("ack") if ack["state"] == "done"], [3000])
         self.assertEqual(bench.told(), [])
         await bench.stop()
 
     async def test_a_run_with_an_unusual_flow_is_told(self):
         """Less than half or more than one and a half of the nominal flow: blocked, or burst."""
-        for litres, told in ((0, 1), (299.9, 1), (300, 0), (600, 0), (900, 0), (900.1, 1)):
+        for litres, told in ((0, 1), (59.9, 1), (60, 0), (120, 0), (180, 0), (180.1, 1)):
             bench = Metered()
             await bench.start()
-            await bench.run_of(600, litres)
+            await bench.run_of(120, litres)
             self.assertEqual([code for code, _ in bench.told()], ["unusual_flow"] * told, str(litres))
             await bench.stop()
 
@@ -116,7 +130,7 @@ class TheFlow(GatewayTestCase):
         bench = Metered()
         await bench.start()
         await bench.run_of(60, 0)
-        self.assertEqual(bench.told(), [("unusual_flow", "plot-1a: 0 l in 60.0 s, nominal 60 l")])
+        self.assertEqual(bench.told(), [("unusual_flow", "plot-1a: 0 l in 60 s, nominal 60 l")])
         report = bench.broker.of("error")[0]
         self.assertEqual((report["zone_id"], report["volume_l"], report["duration_s"]), ("plot-1a", 0, 60))
         await bench.stop()
@@ -141,14 +155,116 @@ class TheFlow(GatewayTestCase):
         self.assertEqual(bench.told(), [])
         await bench.stop()
 
+    async def test_a_blocked_run_is_told_while_it_goes_on(self):
+        """Three minutes without water past the first one are enough; at the run's end it is told as ever."""
+        bench = Metered()
+        await bench.start()
+        bench.command(duration_s=1800)
+        await bench.clock.advance(600)
+        await settle()
+        [(code, text)] = bench.told()
+        self.assertEqual((code, bench.board.moves), ("unusual_flow", [True]), text)
+        await bench.clock.advance(1200)
+        await settle()
+        self.assertEqual([code for code, _ in bench.told()], ["unusual_flow", "unusual_flow"])
+        self.assertEqual((bench.answer(), bench.gateway._valves.latched), (("done", "ok", "duration"), []))
+        await bench.stop()
+
     async def test_a_zone_that_is_no_more_is_not_judged(self):
         """The last run of a zone, answered for after it was taken out of the configuration, ends no start."""
         bench = Metered()
         await bench.start()
         ack = {"zone_id": "plot-9z", "volume_source": "measured", "duration_s": 600, "volume_l": 1.0}
-        bench.gateway._watch_run(ack)
+        bench.gateway._flow.heard(ack)
         await settle()
         self.assertEqual(bench.told(), [])
+        await bench.stop()
+
+
+class TheLatch(GatewayTestCase):
+    async def test_a_burst_ends_the_run_and_latches(self):
+        """Twice the nominal flow: shut within minutes, told with zone and litres, and nothing opens after that."""
+        bench = Metered()
+        await bench.start()
+        bench.command(duration_s=3600)
+        await bench.pour(900, 1800)
+        self.assertEqual((bench.board.moves, bench.answer()), ([True, False], ("done", "ok", "leak")))
+        [report] = [error for error in bench.broker.of("error") if error["code"] == "leak"]
+        self.assertEqual(report["zone_id"], "plot-1a")
+        self.assertEqual(report["volume_l"] * 60, report["duration_s"] * 120)
+        self.assertEqual(bench.broker.of("status")[-1]["latched"], ["plot-1a"])
+        bench.open_again(2)
+        await settle()
+        self.assertEqual((bench.board.moves, bench.answer()), ([True, False], ("rejected", "leak", None)))
+        await bench.stop()
+
+    async def test_a_latch_outlives_the_power_and_ends_by_a_clear(self):
+        """Only a clear with a greater epoch for every zone lets the board open again."""
+        bench = Metered()
+        await bench.start()
+        await bench.pour(1200, 1200)
+        self.assertEqual(bench.gateway._valves.latched, ["plot-1a"])
+        await bench.lose_power()
+        await bench.start()
+        bench.open_again(2)
+        await settle()
+        self.assertEqual(bench.answer(), ("rejected", "leak", None))
+        clear = {"action": "clear", "zone_id": None, "duration_s": None}
+        bench.command(packet_id=3, command_id="c3", epochs={"plot-1a": 2}, **clear)
+        await settle()
+        self.assertEqual(bench.answer(), ("rejected", "stale_epoch", None))
+        bench.command(packet_id=4, command_id="c4", epochs={"plot-1a": 4}, **clear)
+        await settle()
+        self.assertEqual(bench.answer(), ("done", "ok", None))
+        self.assertEqual(bench.broker.of("status")[-1]["latched"], [])
+        bench.open_again(5)
+        await settle()
+        self.assertEqual((bench.answer(), bench.board.moves), (("started", "ok", None), [True]))
+        await bench.stop()
+
+    async def test_how_much_latches_a_shut_zone(self):
+        """More than a tenth of the nominal flow. What is less, but more than a fiftieth, is told before a sample is."""
+        for share, codes in ((0.01, []), (0.09, ["flow_while_shut"]), (0.13, ["leak"])):
+            bench = Metered(sample_interval_s=86400, publish_interval_s=86400)
+            await bench.start()
+            await bench.pour(1800, share * 60 * 30)
+            told = [code for code, _ in bench.told()]
+            self.assertEqual((told[-1:], bool(bench.gateway._valves.latched)), (codes, "leak" in codes), str(share))
+            await bench.stop()
+
+    async def test_how_much_latches_a_run(self):
+        """More than one and a half of the nominal flow, past the first minute, in which a pipe fills."""
+        for first_l, share, is_latched in ((600, 1, False), (60, 1.45, False), (60, 1.8, True)):
+            bench = Metered()
+            await bench.start()
+            await bench.clock.advance(270)  # so that the next look is within the first minute
+            bench.command(duration_s=1800)
+            await bench.pour(60, first_l)
+            await bench.pour(1500, share * 60 * 25)
+            self.assertEqual(bool(bench.gateway._valves.latched), is_latched, str(share))
+            await bench.stop()
+
+    async def test_a_meter_with_large_pulses_latches_nothing(self):
+        """A pulse that is worth minutes of flow, in a run, at its end and while the pipe empties, is no leak."""
+        for pulse_l in (96, 250):
+            bench = Metered()
+            true = [1e6 // pulse_l * pulse_l - 1802]  # two litres after the run the last pulse comes
+            bench.board.metered_l = lambda _zone_id, true=true, pulse_l=pulse_l: true[0] // pulse_l * pulse_l
+            await bench.start()
+            bench.command(duration_s=1800)
+            await settle()
+            for second in range(0, 3600, 30):
+                true[0] += 30 if second < 1800 else 0.06
+                await bench.clock.advance(30)
+            self.assertEqual((bench.gateway._valves.latched, bench.answer()), ([], ("done", "ok", "duration")))
+            await bench.stop()
+
+    async def test_a_board_without_meters_watches_none(self):
+        """And has none of this in memory."""
+        bench = Bench()
+        await bench.start()
+        self.assertEqual(bench.gateway._flow, None)
+        self.assertEqual(bench.broker.of("status")[-1]["latched"], [])
         await bench.stop()
 
 

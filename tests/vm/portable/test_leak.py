@@ -1,0 +1,136 @@
+"""A leak latches a board, and a clear ends that, on CPython and on MicroPython."""
+
+import unittest
+
+from tests.vm.portable.test_valves import Bench
+
+ZONES = ("plot-1a", "plot-1b")
+
+
+def clear(bench, number=9, epochs=(9, 9), **fields):
+    """A clear for both zones, and what is answered."""
+    more = {"zone_id": None, "duration_s": None, "epochs": dict(zip(ZONES, epochs)), "epoch": 9}  # noqa: B905
+    more.update(fields)
+    del bench.acks[:]
+    bench.send("clear", command_id=f"clear-{number}", **more)
+    return bench.answers()
+
+
+def latched():
+    """A bench with both zones open, of which one leaks."""
+    bench = Bench()
+    bench.send(epoch=1)
+    bench.send(command_id="b", zone_id="plot-1b", duration_s=600, epoch=1)
+    bench.after(300)
+    del bench.log[:]
+    bench.valves.latch(["plot-1b"], bench.ticks_ms, bench.now)
+    return bench
+
+
+class TheLatch(unittest.TestCase):
+    def test_every_run_ends_and_every_valve_is_shut(self):
+        """Whatever leaks: all stand still, and each run is answered for with what it gave."""
+        bench = latched()
+        self.assertEqual(bench.moved()[:2], [("close", "plot-1a"), ("close", "plot-1b")])
+        self.assertEqual(bench.answers()[-2:], [("done", "ok")] * 2)
+        self.assertEqual([(ack["end_reason"], ack["duration_s"]) for ack in bench.acks[-2:]], [("leak", 300.0)] * 2)
+        self.assertEqual((bench.valves.latched, bench.valves.open_valves), (["plot-1b"], []))
+        self.assertEqual(bench.valves.next_deadline_ms(), None)
+
+    def test_it_is_written_before_it_is_said(self):
+        """A power cut between the two leaves a board that opens nothing."""
+        bench = Bench()
+        bench.send()
+        said = []
+        bench.valves._on_ack = lambda ack: said.append((ack["state"], [name for name, _ in bench.log]))
+        del bench.log[:]
+        bench.valves.latch(["plot-1a"], bench.ticks_ms, bench.now)
+        self.assertEqual(said, [("done", ["close", "close", "close", "save"])])
+
+    def test_every_later_open_is_rejected(self):
+        """Of every zone, also after a reboot; a close and a stop are obeyed as ever."""
+        bench = latched()
+        for number in (2, 3):
+            bench.send(epoch=number)
+            bench.send(command_id=f"b{number}", zone_id="plot-1b", epoch=number)
+            self.assertEqual(bench.answers()[-2:], [("rejected", "leak")] * 2)
+            self.assertEqual(bench.moved(), [])
+            bench.reboot()
+            self.assertEqual(bench.valves.latched, ["plot-1b"])
+        bench.send("close", command_id="x", epoch=7)
+        bench.send("stop_all", command_id="y", zone_id=None, duration_s=None)
+        self.assertEqual(bench.answers(), [("done", "ok")] * 2)
+        self.assertEqual(bench.valves.latched, ["plot-1b"])
+
+    def test_a_second_leak_is_latched_too(self):
+        """Both zones are named, and one clear is good for both."""
+        bench = latched()
+        bench.valves.latch(["plot-1a"], bench.ticks_ms, bench.now)
+        self.assertEqual(bench.valves.latched, ["plot-1a", "plot-1b"])
+        self.assertEqual(clear(bench), [("done", "ok")])
+        self.assertEqual(bench.valves.latched, [])
+
+    def test_it_holds_even_if_it_cannot_be_written(self):
+        """On a flash that is full the valves are shut, nothing opens, and it is tried again."""
+        bench = Bench()
+        bench.send()
+        bench.store.full = True
+        bench.valves.latch(["plot-1a"], bench.ticks_ms, bench.now)
+        self.assertEqual(bench.valves.latched, ["plot-1a"])
+        bench.store.full = False
+        bench.after(5)
+        bench.reboot()
+        self.assertEqual(bench.valves.latched, ["plot-1a"])
+
+
+class Clear(unittest.TestCase):
+    def test_a_clear_lets_the_board_open_again(self):
+        """With epochs from the clear on; its ack names no zone."""
+        bench = latched()
+        self.assertEqual(clear(bench), [("done", "ok")])
+        self.assertEqual(bench.acks[0]["zone_id"], None)
+        bench.reboot()
+        self.assertEqual((bench.valves.latched, bench.valves.epochs), ([], {"plot-1a": 9, "plot-1b": 9}))
+        bench.send(command_id="old", epoch=9)
+        bench.send(command_id="new", epoch=10)
+        self.assertEqual(bench.answers(), [("rejected", "stale_epoch"), ("started", "ok")])
+
+    def test_a_repeat_answers_as_before(self):
+        """And clears no leak that was seen since."""
+        bench = latched()
+        clear(bench)
+        bench.valves.latch(["plot-1a"], bench.ticks_ms, bench.now)
+        self.assertEqual(clear(bench), [("done", "ok")])
+        self.assertEqual(bench.valves.latched, ["plot-1a"])
+
+    def test_what_is_no_good_clear(self):
+        """Too old, on a clock without trust, fenced, an epoch that is used, a zone that is missing."""
+        for code, before, fields in (
+            ("expired", None, {"expires_at": 1591711261, "issued_at": 1591711260}),
+            ("clock_untrusted", "untrust", {}),
+            ("fenced", "stop", {}),
+            ("stale_epoch", None, {"epochs": (9, 1)}),
+            ("stale_epoch", None, {"epochs": (9,)}),
+            ("storage_fault", "fill", {}),
+        ):
+            bench = latched()
+            if before == "stop":
+                bench.send("stop_all", command_id="y", zone_id=None, duration_s=None)
+            bench.trusted = before != "untrust"
+            bench.store.full = before == "fill"
+            self.assertEqual(clear(bench, **fields), [("rejected", code)])
+            self.assertEqual(bench.valves.latched, ["plot-1b"], code)
+
+    def test_a_rejected_clear_stays_rejected(self):
+        """Its repeat too, when its epochs would do by then."""
+        bench = latched()
+        bench.trusted = False
+        self.assertEqual(clear(bench), [("rejected", "clock_untrusted")])
+        bench.trusted = True
+        self.assertEqual(clear(bench), [("rejected", "clock_untrusted")])
+        self.assertEqual(clear(bench, number=10), [("rejected", "stale_epoch")])
+        self.assertEqual("held_epoch" in bench.acks[0], False)
+
+
+if __name__ == "__main__":
+    unittest.main()
