@@ -21,6 +21,7 @@ from tests.safety.mutation_places import (
     OUTBOX,
     OUTBOX_TESTS,
     PROTOCOL_TESTS,
+    READINGS,
     REPORTS,
     SERVICE,
     SLOTS,
@@ -233,7 +234,7 @@ MUTATIONS = (
     ),
     Mutation(
         "identity check: the zone's own probe",
-        SERVICE,
+        READINGS,
         'if zone is None or message.get("zone_id") not in (None, zone.zone_id):',
         "if zone is None:",
         STRANGERS_TESTS + "test_compute_takes_no_garbage[reading-unknown zone]",
@@ -327,7 +328,7 @@ MUTATIONS = (
     Mutation(
         "a restart publishes what is pending",
         SERVICE,
-        "if commands.opens(command) and not is_late:",
+        "if self._is_to_say_again(command, bool(is_late)):",
         "if False:",
         CRASHES_TESTS + "test_a_death_at_any_moment_changes_nothing[the end is told after the run was given up]",
     ),
@@ -445,7 +446,7 @@ MUTATIONS = (
     ),
     Mutation(
         "clock trust check of samples",
-        SERVICE,
+        READINGS,
         'sample["clock"] != "synced"',
         "False",
         COMPUTE_TESTS + "test_service.py::test_unusable_samples",
