@@ -26,7 +26,9 @@ def ack(message: "Ack", command: CommandRow) -> dict[str, Any]:
 
 def no_ack(command: CommandRow) -> dict[str, Any]:
     """That nobody told how a command ended."""
-    return {"command_id": command.command_id, "state": "expired", "code": "no_ack"} | _moves_no_valve(command)
+    action = command.message["action"]
+    told_apart = {} if action == "open" else {"action": action}
+    return {"command_id": command.command_id, "state": "expired", "code": "no_ack", **told_apart}
 
 
 def _moves_no_valve(command: CommandRow) -> dict[str, str]:
