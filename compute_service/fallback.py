@@ -4,7 +4,6 @@ Everything happens inside the caller's transaction. A run under a plan becomes a
 that its acks are followed and settled as those of any other, once each.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +11,7 @@ from agronomy.units import DAY_S
 from compute_service import catch_up, commands
 from compute_service.domain import fallback
 from compute_service.domain.decide import ADVICE, FUTURE_S, Decision, Run
-from compute_service.domain.fallback import Held
+from compute_service.domain.fallback import Held, run_of
 from compute_service.domain.orders import in_force
 from compute_service.domain.ports import CommandRow, Store
 from compute_service.domain.zone import Config, Zone
@@ -22,17 +21,10 @@ from compute_service.untrusted_reports import MOST_FLOW
 if TYPE_CHECKING:
     from protocol.messages import Ack, Command
 
-RUN = re.compile(r"([0-9A-HJKMNP-TV-Z]{26})-([1-9]\d?)")  # the plan's command_id and which of its runs; a ULID has no -
 OF_A_RUN = ("started", "done", "failed")
 OLDEST_S = 40 * DAY_S  # no plan lasts so long: what a board tells of an earlier time is none of it
 UNKNOWN_A_DAY, UNKNOWN_BURST = 2, 62  # runs of a zone under plans that this store does not know
 GONE = ("failed", "rejected", "withdrawn")  # states of a plan that no board holds
-
-
-def plan_of(command_id: str) -> str | None:
-    """The plan that a run belongs to, by its name; None for a command that was given."""
-    match = RUN.fullmatch(command_id)
-    return match[1] if match else None
 
 
 def may_be_held(store: Store, plan: CommandRow | None, now: int) -> bool:
@@ -120,14 +112,14 @@ class PlanRuns:
 
     def hear(self, zones: Mapping[str, Zone], ack: "Ack", now: int) -> Heard | None:
         """The run that an ack is of; None if it can be none. A run that is new becomes a command here."""
-        match = RUN.fullmatch(ack["command_id"])
-        if match is None or ack["state"] not in OF_A_RUN:
+        run = run_of(ack["command_id"])
+        if run is None or ack["state"] not in OF_A_RUN:
             return None
-        log, plan = self._store.commands, self._store.commands.get(match[1])
+        log, plan = self._store.commands, self._store.commands.get(run.plan_id)
         row, zone = log.get(ack["command_id"]), zones.get(ack.get("zone_id") or "")
         if plan is not None:
             days = plan.message.get("days") or 0
-            if not (commands.plans(plan) and _is_of(plan, ack) and int(match[2]) <= days):
+            if not (commands.plans(plan) and _is_of(plan, ack) and run.number <= days):
                 return None
             return Heard(row or self._taken_down(plan, _bound_s(plan), ack, now), ack)
         if zone is None or zone.gateway_id != ack["gateway_id"]:
@@ -156,7 +148,7 @@ class PlanRuns:
             "expires_at": begun_at,
             "epoch": ack["epoch"],
             "decision_id": plan.message.get("decision_id") if plan else None,
-            "reason": f"a run of fallback plan {plan_of(command_id)}",
+            "reason": f"a run of fallback plan {command_id.partition('-')[0]}",
         }
         log.add(ack["gateway_id"], message, give_up_at=now + commands.ACK_GRACE_S)
         log.move(command_id, "sent", None, give_up_at=now + commands.ACK_GRACE_S)  # it is never published

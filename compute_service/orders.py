@@ -124,21 +124,22 @@ def _why_not_open(store: Store, zone: Zone, order: Order, now: int) -> str | Non
             f"{zone.gateway_id} saw water where none should flow, at {names}, and opens nothing;"
             f" look there, then `clear {zone.zone_id}`"
         )
-    return why or _why_not_heard(store, zone, "an open")
+    if why is None and (since := _away_since(store, zone)):
+        why = f"{zone.gateway_id} is offline since {since}, and an open never starts late; order it when it is back"
+    return why
 
 
 def _why_not_clear(store: Store, zone: Zone) -> str | None:
     if not latched(_status(store, zone)):
         return f"{zone.gateway_id} has told of no leak that keeps its valves shut, so there is nothing to clear"
-    return _why_not_heard(store, zone, "a clear")
+    if since := _away_since(store, zone):
+        return f"{zone.gateway_id} is offline since {since}, and a clear never starts late; order it when it is back"
+    return None
 
 
-def _why_not_heard(store: Store, zone: Zone, what: str) -> str | None:
+def _away_since(store: Store, zone: Zone) -> str | None:
     row = _row(store, zone)
-    if row is None or row["state"] != "offline":
-        return None
-    since = clock(row["heard_at"] or row["at"], zone.timezone)
-    return f"{zone.gateway_id} is offline since {since}, and {what} never starts late; order it when it is back"
+    return clock(row["heard_at"] or row["at"], zone.timezone) if row and row["state"] == "offline" else None
 
 
 def _row(store: Store, zone: Zone) -> GatewayRow | None:

@@ -17,11 +17,27 @@ from compute_service.domain.zone import Zone
 if TYPE_CHECKING:
     from protocol.messages import Command
 
+ULID_LETTERS = 26
 AGAIN_S = DAY_S  # a board that took no plan is offered the next one so long after
 MOVED_VWC = 0.01  # so far the refill point may move before the plan is another
 MOVED_L = 0.9  # and to so much of its litres a budget may shrink
 NOT_TO_GO_BY = (STUCK, DRIFTING, DEAD, PERCENT)
 NEEDED = ("fresh_reading", "believable_probes", "nothing_under_way")
+
+
+class PlanRun(NamedTuple):
+    """A run of a plan: the plan's command_id, and which of its runs, from 1 on."""
+
+    plan_id: str
+    number: int
+
+
+def run_of(command_id: str) -> PlanRun | None:
+    """The run that a board gave this name; None for a command that was given: a ULID has no hyphen."""
+    plan_id, _, number = command_id.partition("-")
+    is_ulid = len(plan_id) == ULID_LETTERS and plan_id.isascii() and plan_id.isalnum() and plan_id == plan_id.upper()
+    is_number = number.isascii() and number.isdecimal() and not number.startswith("0") and len(number) < 3
+    return PlanRun(plan_id, int(number)) if is_ulid and is_number else None
 
 
 class Bounds(NamedTuple):

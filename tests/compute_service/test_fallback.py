@@ -481,8 +481,8 @@ def test_a_lost_store_counts_a_run_once(order: tuple[str, ...]) -> None:
         if word == "ack":
             bench.hear_ack(unknown, "done", at=ended_at, duration_s=600, volume_l=2000.0)
         else:
-            watered = {"watered_24h_s": {"plot-1a": 600}, "last_end_at": {"plot-1a": ended_at}}
-            online(bench, epochs={"plot-1a": 7}, **watered)
+            ends = {"plot-1a": ended_at}
+            online(bench, epochs={"plot-1a": 7}, watered_24h_s={"plot-1a": 600}, last_end_at=ends)
         bench.now += 60
     assert litres(bench) == 2000.0
     state = bench.store.zones.zone_state(bench.zones[0], bench.now - DAY_S, bench.now - DAY_S, 0)

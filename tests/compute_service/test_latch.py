@@ -1,4 +1,4 @@
-"""A gateway that saw a leak opens nothing until a person clears it: what the service does meanwhile, and how it ends."""
+"""A gateway that saw a leak opens nothing until a person clears it: what the service does, and how it ends."""
 
 from typing import Any
 
@@ -50,8 +50,7 @@ def test_a_latched_gateway_is_told_to_open_nothing(farm: Bench) -> None:
         assert f"{GATEWAY} saw water where none should flow, at plot-1b, and opens nothing" in decision["sentence"]
     assert farm.commands() == []
     assert words(farm.store.alarms.open()[0].alarm).wrong.startswith(f"{GATEWAY} saw water where none should flow")
-    message = {"sensor_id": f"{OTHER}.soil-a", "gateway_id": OTHER, "zone_id": "plot-2a"}
-    farm.hear_reading("a", vwc=0.18, **message)
+    farm.hear_reading("a", vwc=0.18, sensor_id=f"{OTHER}.soil-a", gateway_id=OTHER, zone_id="plot-2a")
     farm.tick(10)
     assert [one["device_id"] for one in farm.commands()] == [OTHER]
 

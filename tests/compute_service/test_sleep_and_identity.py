@@ -41,7 +41,7 @@ def kinds_at(farm: Farm, at: int) -> list[str]:
 
 
 def test_nobody_misses_a_gateway_that_sleeps(farm: Farm) -> None:
-    """Not its messages, nor the readings of its zones, until it should be awake for as long as any other may be still."""
+    """Not its messages, nor the readings of its zones, until it should be awake for as long as others may be still."""
     wakes_at = asleep(farm, 12 * HOUR_S)
     assert kinds_at(farm, wakes_at) == []
     assert set(kinds_at(farm, wakes_at + 3 * HOUR_S)) == {"reading_stale"}
