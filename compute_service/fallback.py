@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 OF_A_RUN = ("started", "done", "failed")
 OLDEST_S = 40 * DAY_S  # no plan lasts so long: what a board tells of an earlier time is none of it
 UNKNOWN_A_DAY, UNKNOWN_BURST = 2, 62  # runs of a zone under plans that this store does not know
+NewId = Callable[[], str]  # of a command
 GONE = ("failed", "rejected", "withdrawn")  # states of a plan that no board holds
 
 
@@ -49,7 +50,7 @@ def forget_plans(store: Store, gateway_id: str, now: int) -> None:
 
 
 def offer(  # noqa: PLR0913, PLR0917  # a zone's decision, and what its gateway said last
-    store: Store, zone: Zone, decision: Decision, decision_id: str, status: Mapping[str, Any], command_id: str
+    store: Store, zone: Zone, decision: Decision, decision_id: str, status: Mapping[str, Any], new_id: NewId
 ) -> "Command | None":
     """The plan that a zone's board should have from now on, if it wants another one."""
     now, wanted = decision.at, fallback.bounds(zone, decision)
@@ -61,7 +62,7 @@ def offer(  # noqa: PLR0913, PLR0917  # a zone's decision, and what its gateway 
         wanted, _held(store, next(iter(store.commands.last_plans(zone.zone_id)), None), status, now), now
     ):
         return None
-    return commands.remember_plan(store.commands, zone, wanted, decision_id, now, command_id)
+    return commands.remember_plan(store.commands, zone, wanted, decision_id, now, new_id())
 
 
 def _held(store: Store, plan: CommandRow | None, status: Mapping[str, Any], now: int) -> Held | None:
@@ -77,7 +78,7 @@ def _held(store: Store, plan: CommandRow | None, status: Mapping[str, Any], now:
     )
 
 
-def end_unwanted(store: Store, config: Config, now: int, new_id: Callable[[], str]) -> list["Command"]:
+def end_unwanted(store: Store, config: Config, now: int, new_id: NewId) -> list["Command"]:
     """Closes for the plans that a board may hold, and the settings have no more."""
     gateways = {zone.gateway_id for zone in config.zones}
     wanted = {(zone.zone_id, zone.gateway_id) for zone in config.zones if zone.fallback and zone.mode != ADVICE}

@@ -355,8 +355,8 @@ class Service:
         may_command = decision.intent is not None or order is not None or zone.fallback is not None
         with self._store.transaction(durable=may_command):
             command = commands.remember(self._store.commands, zone, decision, decision_id, self._new_id(now))
-            if zone.fallback and command is None and order is None:
-                command = fallback.offer(self._store, zone, decision, decision_id, status, self._new_id(now))
+            if command is None and order is None:
+                command = fallback.offer(self._store, zone, decision, decision_id, status, lambda: self._new_id(now))
             run_id = command["command_id"] if command and decision.intent else None
             self._store.decisions.add(decision_id, row, run_id, work.inputs)
             self._zone_models.keep(work)

@@ -15,7 +15,7 @@ from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.constraints import Limits
 from compute_service.domain.fallback import Bounds, Held, is_due
 from compute_service.domain.ports import Store
-from compute_service.domain.zone import FallbackSettings, Zone
+from compute_service.domain.zone import FallbackSettings, PlacedProbe, Zone
 from compute_service.settings import Change, Document
 from compute_service.untrusted_reports import MOST_FLOW
 from tests.compute_service.bench import GATEWAY, NOON, Bench, zone
@@ -149,18 +149,19 @@ def test_no_plan_where_there_would_be_no_run(overrides: dict[str, Any]) -> None:
 
 
 def test_no_plan_while_a_probe_cannot_be_gone_by() -> None:
-    """A board goes by the mean of all that its probes tell, the bad one too."""
-    bench = begun(InMemoryStore(), planned())
-    for _ in range(4):
-        bench.now += 900
-        bench.hear_reading("a", vwc=0.01)
-        bench.tick(10)
-    count = len(plans(bench))
-    assert "dead" in bench.store.decisions.last(1)[0]["receipt"]["probes"].values()
-    for _ in range(30):
+    """A board goes by the mean of all that its probes tell, the bad one too: the service knows better, the board not."""
+    second = PlacedProbe(f"{GATEWAY}.soil-a2", 0.3)
+    bench = begun(InMemoryStore(), planned(probes=(second,)))
+    for number in range(30):
         bench.now += HOUR_S
-        bench.hear_reading("a", vwc=0.01)
+        bench.hear_reading("a", vwc=0.27)
+        bench.hear_reading("a", vwc=0.01, sensor_id=second.sensor_id)
         bench.tick(10)
+        if number == 4:
+            count = len(plans(bench))
+            online(bench, fallback_days={})  # it would be given another by and by
+    probes = bench.store.decisions.last(1)[0]["receipt"]["probes"]
+    assert sorted(probes.values()) == ["dead", "healthy"]
     assert len(plans(bench)) == count
 
 
@@ -270,6 +271,17 @@ def test_a_plan_that_nobody_answers_is_no_water_and_no_alarm(farm: Bench) -> Non
     [decision] = farm.store.decisions.last(1)
     assert opening["action"] == "open"
     assert next(check for check in decision["checks"] if check["name"] == "within_daily_cap")["value"] == 5400
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_a_plan_that_nobody_answers_is_no_run(kind: str, tmp_path: Path) -> None:
+    """Neither the rest after a run nor the cap of a day counts it, in either store."""
+    with closing(SqliteStore(tmp_path / "store")) as store:
+        bench = begun(store if kind == "sqlite" else InMemoryStore())
+        moist(bench)
+        bench.tick(1800)
+        state = bench.store.zones.zone_state(bench.zones[0], NOON, NOON, NOON)
+        assert (state.runs, state.under_way) == ((), None)
 
 
 def test_a_plan_is_repeated_unchanged_after_a_crash(farm: Bench) -> None:
@@ -389,6 +401,16 @@ def test_a_run_is_settled_once(said: list[Says], deaths: set[int], store_is_lost
     assert (delivery.ended_at, delivery.duration_s, delivery.volume_l) == (NOON + 3 * DAY_S + 600, 600, 300.0)
     assert litres(bench) == 300.0
     assert [total.litres for total in bench.store.commands.totals()] == [300.0]
+
+
+def test_a_run_that_is_settled_stays_so(farm: Bench) -> None:
+    """A `started` that comes late begins nothing anew."""
+    command = run(taken(farm))
+    farm.now += DAY_S
+    for state in ("done", "started", "done"):
+        farm.hear_ack(command, state)
+    assert farm.state_of(command) == "done"
+    assert len(farm.store.commands.deliveries()) == 1
 
 
 def test_a_run_counts_at_its_own_time(farm: Bench) -> None:

@@ -1,6 +1,7 @@
 """The safety mechanisms, one row each: where it is, the change that takes it out, and the test that must notice."""
 
 from tests.safety.mutation_alarms import ALARM_MUTATIONS
+from tests.safety.mutation_fallback import FALLBACK_MUTATIONS
 from tests.safety.mutation_gateway import GATEWAY_MUTATIONS
 from tests.safety.mutation_ground import GROUND_MUTATIONS
 from tests.safety.mutation_orders import ORDER_MUTATIONS
@@ -468,6 +469,7 @@ MUTATIONS = (
     ),
     *ORDER_MUTATIONS,
     *ALARM_MUTATIONS,
+    *FALLBACK_MUTATIONS,
     *GATEWAY_MUTATIONS,
     *STATE_MUTATIONS,
     *GROUND_MUTATIONS,
