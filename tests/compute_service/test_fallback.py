@@ -149,7 +149,7 @@ def test_no_plan_where_there_would_be_no_run(overrides: dict[str, Any]) -> None:
 
 
 def test_no_plan_while_a_probe_cannot_be_gone_by() -> None:
-    """A board goes by the mean of all that its probes tell, the bad one too: the service knows better, the board not."""
+    """A board goes by the mean of all that its probes tell, the bad one too; the service knows better."""
     second = PlacedProbe(f"{GATEWAY}.soil-a2", 0.3)
     bench = begun(InMemoryStore(), planned(probes=(second,)))
     for number in range(30):
