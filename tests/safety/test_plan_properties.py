@@ -218,6 +218,8 @@ class LifeOfAPlan(RuleBasedStateMachine):
             self.under_way |= {one["zone_id"]: one["expires_at"] + ACK_GRACE_S for one in opens}
         if action:
             self._give_order(action)
+        if away_s > HOUR_S:
+            self._end_run()  # by its own deadline
         self.now += away_s
         self._start()
         if self.is_connected:
@@ -298,8 +300,8 @@ class LifeOfAPlan(RuleBasedStateMachine):
 
 
 LifeOfAPlan.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=40,
+    max_examples=30,
+    stateful_step_count=30,
     deadline=None,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
