@@ -25,12 +25,12 @@ OF_A_RUN = ("started", "done", "failed")
 OLDEST_S = 40 * DAY_S  # no plan lasts so long: what a board tells of an earlier time is none of it
 UNKNOWN_A_DAY, UNKNOWN_BURST = 2, 62  # runs of a zone under plans that this store does not know
 NewId = Callable[[], str]  # of a command
-GONE = ("failed", "rejected", "withdrawn")  # states of a plan that no board holds
+ENDS = ("failed", "rejected", "withdrawn")  # states of a plan that no board holds
 
 
 def may_be_held(store: Store, plan: CommandRow | None, now: int) -> bool:
     """Could a board still water by this plan? Also one that no ack came for."""
-    if plan is None or plan.zone_id is None or plan.state in GONE:
+    if plan is None or plan.zone_id is None or plan.state in ENDS:
         return False
     until = plan.message["valid_until"]
     return plan.message["epoch"] == store.commands.epoch(plan.zone_id) and now < (until or 0)
@@ -38,8 +38,8 @@ def may_be_held(store: Store, plan: CommandRow | None, now: int) -> bool:
 
 def zones_with_plans(store: Store, now: int) -> set[str]:
     """The zones whose board may hold a plan, by what was sent, and by what the boards say."""
-    sent = {plan.zone_id for plan in store.commands.last_plans() if plan.zone_id and may_be_held(store, plan, now)}
-    return sent | {name for row in store.updates.gateways() for name in row["status"].get("fallback_days") or ()}
+    names = {plan.zone_id for plan in store.commands.last_plans() if plan.zone_id and may_be_held(store, plan, now)}
+    return names | {name for row in store.updates.gateways() for name in row["status"].get("fallback_days") or ()}
 
 
 def forget_plans(store: Store, gateway_id: str, now: int) -> None:
@@ -53,16 +53,16 @@ def offer(  # noqa: PLR0913, PLR0917  # a zone's decision, and what its gateway 
     store: Store, zone: Zone, decision: Decision, decision_id: str, status: Mapping[str, Any], new_id: NewId
 ) -> "Command | None":
     """The plan that a zone's board should have from now on, if it wants another one."""
-    now, wanted = decision.at, fallback.bounds(zone, decision)
-    if wanted is None or status.get("state") == "offline" or status.get("latched"):
+    now, bounds = decision.at, fallback.bounds(zone, decision)
+    if bounds is None or status.get("state") == "offline" or status.get("latched"):
         return None
     if in_force(store.orders.holds(), zone.zone_id, now) or zone.zone_id in (status.get("open_valves") or ()):
         return None
     if not fallback.is_due(
-        wanted, _held(store, next(iter(store.commands.last_plans(zone.zone_id)), None), status, now), now
+        bounds, _held(store, next(iter(store.commands.last_plans(zone.zone_id)), None), status, now), now
     ):
         return None
-    return commands.remember_plan(store.commands, zone, wanted, decision_id, now, new_id())
+    return commands.remember_plan(store.commands, zone, bounds, decision_id, now, new_id())
 
 
 def _held(store: Store, plan: CommandRow | None, status: Mapping[str, Any], now: int) -> Held | None:
@@ -81,18 +81,18 @@ def _held(store: Store, plan: CommandRow | None, status: Mapping[str, Any], now:
 def end_unwanted(store: Store, config: Config, now: int, new_id: NewId) -> list["Command"]:
     """Closes for the plans that a board may hold, and the settings have no more."""
     gateways = {zone.gateway_id for zone in config.zones}
-    wanted = {(zone.zone_id, zone.gateway_id) for zone in config.zones if zone.fallback and zone.mode != ADVICE}
+    pairs = {(zone.zone_id, zone.gateway_id) for zone in config.zones if zone.fallback and zone.mode != ADVICE}
     return [
         commands.remember_plan_end(store.commands, plan, now, new_id())
         for plan in store.commands.last_plans()
         if plan.gateway_id in gateways
-        and (plan.zone_id, plan.gateway_id) not in wanted
+        and (plan.zone_id, plan.gateway_id) not in pairs
         and may_be_held(store, plan, now)
     ]
 
 
 def is_wanted(command: CommandRow, zones: Mapping[str, Zone]) -> bool:
-    """After a crash: is a plan that was remembered still wanted?"""
+    """After a crash: is a plan that was remembered still bounds?"""
     zone = zones.get(command.zone_id or "")
     return zone is not None and zone.fallback is not None and zone.gateway_id == command.gateway_id
 

@@ -161,12 +161,12 @@ class GatewayReports:
                 own[name] = [zone_id for zone_id in own[name] if self._may_tell_of(own["gateway_id"], zone_id)]
         if own.get("fallback_days") is not None:
             days = own["fallback_days"].items()
-            own["fallback_days"] = {name: left for name, left in days if self._may_tell_of(own["gateway_id"], name)}
+            own["fallback_days"] = {name: count for name, count in days if self._may_tell_of(own["gateway_id"], name)}
         if _is_will(status):
             last = self.newest(own["gateway_id"])
             own |= {name: last[name] for name in OUTLIVES_A_WILL if own.get(name) is None and name in last}
-        kept: Status = own
-        return kept
+        outcome: Status = own
+        return outcome
 
     def _save(self, status: "Status", now: int) -> None:
         self._store.updates.save_gateway(status, now)

@@ -237,8 +237,8 @@ class Orders:
         """One command for the whole gateway of a zone, with an epoch for each zone that the board or the farm knows."""
         zone, log = self._zone(order), self.store.commands
         of_others = {one.zone_id for one in self.config.zones if one.gateway_id != zone.gateway_id}
-        told = _status(self.store, zone).get("epochs") or {}
-        epochs = {name: min(epoch, commands.MOST_EPOCH) for name, epoch in told.items() if name not in of_others}
+        by_board = _status(self.store, zone).get("epochs") or {}
+        epochs = {name: min(epoch, commands.MOST_EPOCH) for name, epoch in by_board.items() if name not in of_others}
         own = [one.zone_id for one in self.config.zones if one.gateway_id == zone.gateway_id]
         epochs = {**dict.fromkeys(own, 0), **epochs}
         return [commands.remember_clear(log, zone.gateway_id, epochs, order.by, now, self.new_id())]

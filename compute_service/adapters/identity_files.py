@@ -12,7 +12,7 @@ def read(folder: Path) -> tuple[Identity, ...]:
     """Both, of a folder as `python -m certs issue` makes it; what cannot be read is told in the log, and left out."""
     from cryptography import x509  # noqa: PLC0415  # a twentieth of a second of every command's start, for `run` alone
 
-    found = []
+    identities = []
     for name, is_ca in (("certificate.pem", False), ("root_ca.pem", True)):
         file = folder / name
         try:
@@ -21,5 +21,5 @@ def read(folder: Path) -> tuple[Identity, ...]:
             log.warning("%s: cannot be read (%s), so nobody is told when it ends", file, error)
             continue
         ends = min(int(one.not_valid_after_utc.timestamp()) for one in certificates)
-        found.append(Identity(thing=folder.name, is_ca=is_ca, expires_at=ends, file=str(file)))
-    return tuple(found)
+        identities.append(Identity(thing=folder.name, is_ca=is_ca, expires_at=ends, file=str(file)))
+    return tuple(identities)

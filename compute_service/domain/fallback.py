@@ -6,6 +6,7 @@ seconds, moisture is m3 of water per m3 of soil.
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agronomy.probes import DEAD, DRIFTING, PERCENT, STUCK
@@ -22,7 +23,7 @@ AGAIN_S = DAY_S  # a board that took no plan is offered the next one so long aft
 MOVED_VWC = 0.01  # so far the refill point may move before the plan is another
 MOVED_L = 0.9  # and to so much of its litres a budget may shrink
 NOT_TO_GO_BY = (STUCK, DRIFTING, DEAD, PERCENT)
-NEEDED = ("fresh_reading", "believable_probes", "nothing_under_way")
+CHECKS = ("fresh_reading", "believable_probes", "nothing_under_way")
 
 
 class PlanRun(NamedTuple):
@@ -40,7 +41,8 @@ def run_of(command_id: str) -> PlanRun | None:
     return PlanRun(plan_id, int(number)) if is_ulid and is_number else None
 
 
-class Bounds(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
     """What a plan allows: seconds and litres in any 24 h, on so many days, below a moisture, for so long."""
 
     duration_s: int
@@ -64,7 +66,7 @@ def bounds(zone: Zone, decision: Decision) -> Bounds | None:
     settings, receipt = zone.fallback, decision.receipt
     if settings is None or zone.mode == ADVICE or decision.intent or not receipt or receipt["day"] < 0:
         return None
-    if not {check.name for check in decision.checks if check.passed}.issuperset(NEEDED):
+    if not {check.name for check in decision.checks if check.passed}.issuperset(CHECKS):
         return None
     if any(kind in NOT_TO_GO_BY for kind in receipt["probes"].values()):
         return None
@@ -99,7 +101,8 @@ def _refill_vwc(zone: Zone, receipt: Mapping[str, Any]) -> float:
     return float(round(min(max(vwc, zone.wilting_point), zone.field_capacity), 4))
 
 
-class Held(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
     """What is known of the last plan: its state, whether nothing has deleted it since, and the days that are left.
 
     `days_left` None is not known; 0 is none left, or that its board has no such plan.
@@ -112,7 +115,7 @@ class Held(NamedTuple):
     days_left: int | None
 
 
-def is_due(wanted: Bounds, last: Held | None, now: int) -> bool:
+def is_due(plan: Bounds, last: Held | None, now: int) -> bool:
     """Is it time for another plan? None where the last one waits for its answer, or holds and is half used at most."""
     if last is None:
         return True
@@ -123,9 +126,9 @@ def is_due(wanted: Bounds, last: Held | None, now: int) -> bool:
         return age_s >= AGAIN_S
     if not last.is_newest:
         return True
-    if any(message.get(name) != getattr(wanted, name) for name in ("duration_s", "days", "after_offline_s")):
+    if any(message.get(name) != getattr(plan, name) for name in ("duration_s", "days", "after_offline_s")):
         return True
-    return age_s >= AGAIN_S and (_is_half_used(message, last.days_left, now) or _has_moved(wanted, message))
+    return age_s >= AGAIN_S and (_is_half_used(message, last.days_left, now) or _has_moved(plan, message))
 
 
 def _is_half_used(message: "Command", days_left: int | None, now: int) -> bool:
@@ -134,7 +137,7 @@ def _is_half_used(message: "Command", days_left: int | None, now: int) -> bool:
     return now >= (begin + end) / 2 or (days_left is not None and days_left <= days / 2)
 
 
-def _has_moved(wanted: Bounds, message: "Command") -> bool:
+def _has_moved(plan: Bounds, message: "Command") -> bool:
     below_vwc, volume_l = message["below_vwc"], message["max_volume_l"]
     assert below_vwc is not None and volume_l is not None
-    return abs(wanted.below_vwc - below_vwc) >= MOVED_VWC or wanted.max_volume_l < MOVED_L * volume_l
+    return abs(plan.below_vwc - below_vwc) >= MOVED_VWC or plan.max_volume_l < MOVED_L * volume_l
