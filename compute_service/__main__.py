@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from checked_yaml.checks import did_you_mean
 from compute_service import explain, replay, settings, shell
-from compute_service.adapters import update_file, zones_file
+from compute_service.adapters import identity_files, update_file, zones_file
 from compute_service.adapters.forecast_source import Forecasts
 from compute_service.adapters.mqtt import MqttConnection
 from compute_service.adapters.sqlite.sole_service import SoleService
@@ -63,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
         retention = Retention(
             journal_days=args.journal_days, orders_days=args.journal_days, history_days=args.history_days
         )
-        service = Service(farm, store, connection.publish, *surroundings, retention, time.monotonic)
+        own = lambda: identity_files.read(args.certs)  # noqa: E731  # asked again each day
+        service = Service(farm, store, connection.publish, *surroundings, retention, time.monotonic, own)
         connection.connect(service.handle, service.set_aside)
         service.start(watch.first)
         print(f"{farm.farm}: serving, zones: {len(farm.zones)}; Ctrl-C stops", flush=True)

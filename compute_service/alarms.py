@@ -5,7 +5,7 @@ one: what cannot be known yet stays as it was. Looking costs no query but the co
 message was about is looked at between two looks at everything.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from compute_service.domain.alarms import (
     FarmState,
     ForecastFacts,
     GatewayFacts,
+    Identity,
     Key,
     Standing,
     ZoneFacts,
@@ -26,6 +27,7 @@ from compute_service.domain.alarms import (
     remember,
 )
 from compute_service.domain.forecast import Forecast
+from compute_service.domain.gateway_status import wakes_at
 from compute_service.domain.model_check import ModelError
 from compute_service.domain.ports import Beat, CommandRow, JournalRow, Store
 from compute_service.domain.zone import Config, Zone
@@ -41,11 +43,14 @@ LOOK_EVERY_S = 60  # at everything; what a message was about is looked at with t
 JUDGED_S = 60  # a run shorter than this says little about the flow
 KEPT_S = 400 * DAY_S  # an alarm that has ended
 LEAK_CODE = "flow_while_shut"  # of an error report
-HOLDS = ("not_stopped", "not_paused", "not_closed")
+HOLDS = ("not_stopped", "not_paused", "not_closed", "no_leak")
 
 
 class AlarmWatch:
-    """The alarms of a farm, as its service sees them. `free_bytes` is of the disk that the store is on."""
+    """The alarms of a farm, as its service sees them. `free_bytes` is of the disk that the store is on.
+
+    `identities` are the certificates that the service itself goes by, and are looked at once a day.
+    """
 
     def __init__(
         self,
@@ -53,9 +58,13 @@ class AlarmWatch:
         store: Store,
         forecast: Callable[[], Forecast | None],
         free_bytes: Callable[[], int | None] = lambda: None,
+        identities: Callable[[], Sequence[Identity]] = tuple,
     ) -> None:
         self._config, self._store = config, store
-        self._forecast, self._free_bytes = forecast, free_bytes
+        self._forecast, self._free_bytes, self._identities = forecast, free_bytes, identities
+        self._own: tuple[Identity, ...] = ()  # the service's own, as they were on the day of `_own_on`
+        self._own_on = 0
+        self._of_boards: dict[str, tuple[Identity, ...]] = {}  # by gateway, as its last status told
         self._zones = {zone.zone_id: _zone_facts(zone) for zone in config.zones}
         self._zone_ids: dict[str, list[str]] = {}
         for zone in config.zones:
@@ -104,6 +113,10 @@ class AlarmWatch:
         gateway.heard_at = max(gateway.heard_at, heard_at)
         gateway.status_heard_at = heard_at
         gateway.open_valves = tuple(status.get("open_valves") or ())
+        gateway.wakes_at = wakes_at(status, heard_at)
+        if status.get("latched") is not None or not (status["state"] == "offline" and gateway.latched is None):
+            gateway.latched = tuple(status.get("latched") or ())
+        self._of_boards[gateway.gateway_id] = tuple(_identities_of(status))
         count = status.get("outbox_dropped")
         if count is not None:
             before = gateway.outbox_dropped
@@ -146,6 +159,8 @@ class AlarmWatch:
         self._touch(zone_id)
 
     def _hear_ack(self, zone: ZoneFacts, body: Mapping[str, Any], at: int) -> None:
+        if body.get("action"):  # of a plan, or of the end of a latch: no run
+            return
         zone.is_answered = body["state"] != "expired"
         if not zone.is_answered:
             zone.unanswered_at, zone.unanswered_id = at, body["command_id"]
@@ -208,7 +223,16 @@ class AlarmWatch:
             forecast=self._forecast_facts(now) if is_whole else None,
             disk_free_bytes=self._free_bytes() if is_whole else None,
             mistakes=self._mistakes,
+            identities=self._identities_by_place(now) if is_whole else {},
         )
+
+    def _identities_by_place(self, now: int) -> dict[str, tuple[Identity, ...]]:
+        if self._own_on != now // DAY_S:
+            self._own, self._own_on = tuple(self._identities()), now // DAY_S
+        by_place: dict[str, tuple[Identity, ...]] = {}
+        for one in (*self._own, *(one for name in sorted(self._of_boards) for one in self._of_boards[name])):
+            by_place[one.place] = (*by_place.get(one.place, ()), one)
+        return by_place
 
     def _forecast_facts(self, now: int) -> ForecastFacts | None:
         newest = self._forecast()
@@ -216,6 +240,15 @@ class AlarmWatch:
             return ForecastFacts(fetched_at=None, hours_ahead=0) if self._config.forecast else None
         ahead = [hour.at for hour in newest.hours if hour.rain_mm is not None and hour.at + HOUR_S > now]
         return ForecastFacts(fetched_at=newest.fetched_at, hours_ahead=len(ahead))
+
+
+def _identities_of(status: "Status | Mapping[str, Any]") -> Iterator[Identity]:
+    """What a board tells of the certificate that it connected with, and of the CA that it trusts."""
+    name = status["gateway_id"]
+    for key, is_ca in (("certificate_expires_at", False), ("ca_expires_at", True)):
+        expires_at: Any = status.get(key)
+        if expires_at is not None:
+            yield Identity(thing=name, is_ca=is_ca, expires_at=expires_at, gateway_id=name)
 
 
 def _zone_facts(zone: Zone) -> ZoneFacts:

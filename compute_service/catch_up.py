@@ -17,9 +17,41 @@ from compute_service.rate_limits import NOTES_BURST, NOTES_PER_S, RateLimits
 if TYPE_CHECKING:
     from protocol.messages import Status
 
+UNBOOKED, BACK = ".unbooked", ".back"  # ends of the names of water that was counted so, and of what was taken back
 NEVER_ENDED = Run(0, 0.0)  # before any cooldown or cap
 
 log = logging.getLogger(__name__)
+
+
+def take_back(store: Store, zone: Zone, command_id: str, run: Run, now: int) -> None:
+    """A gateway tells late of a run that a store which was behind had counted already: it counts once, as itself."""
+    rows = store.journal.water(zone, run.ended_at - DAY_S, now + 1)
+    covers = [row for row in rows if 0 <= _counted_at(row) - run.ended_at < DAY_S]
+    if not covers:
+        return
+    since = max(_counted_at(row) for row in covers)
+    counted_s = sum(row.duration_s for row in covers if _counted_at(row) == since)
+    left_s = counted_s - sum(row.back_s for row in rows if row.water_id.endswith(f"@{since}{BACK}"))
+    back_s = min(run.duration_s, left_s)
+    if back_s <= 0:
+        return
+    water = WaterRow(
+        water_id=f"{command_id}@{since}{BACK}",
+        zone_id=zone.zone_id,
+        at=run.ended_at,
+        litres=0.0,
+        duration_s=0,
+        source="assumed",
+        back_s=back_s,
+    )
+    store.zones.add_water(water)
+    store.zones.save_unbooked_run(zone.zone_id, Run(now, left_s - back_s))
+
+
+def _counted_at(water: WaterRow) -> int:
+    """When a store that was behind counted this water; 0 for other water."""
+    name = water.water_id.rpartition(":")[2]
+    return int(name.removesuffix(UNBOOKED)) if name.endswith(UNBOOKED) else 0
 
 
 class CatchUp:
@@ -70,7 +102,7 @@ class CatchUp:
         self._store.zones.save_unbooked_run(zone_id, Run(free_at, missing_s))
         if missing_s:
             water = WaterRow(
-                water_id=f"{zone_id}:{status['boot_id']}:{now}.unbooked",
+                water_id=f"{zone_id}:{status['boot_id']}:{now}{UNBOOKED}",
                 zone_id=zone_id,
                 at=min(max(ended_at, now - DAY_S), now),
                 litres=None,

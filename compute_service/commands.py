@@ -3,10 +3,12 @@
 Nothing here publishes; the service does, after the transaction that remembers the command is on the disk.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from compute_service.domain.decide import Decision
+from compute_service.domain.fallback import Bounds
 from compute_service.domain.ports import CommandLog, CommandRow, Delivery, WaterRow, ZoneMemory
 from compute_service.domain.zone import Zone
 
@@ -53,6 +55,7 @@ TRANSITIONS = {
     "expired": {"started": "started", "done": "done", "failed": "failed", "rejected": "rejected"},
 }
 SETTLED = ("done", "failed", "rejected")
+STOPS = ("close", "stop_all")
 
 _B32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -111,9 +114,86 @@ def remember_stop(  # noqa: PLR0913, PLR0917  # who stops what, when, and as whi
     return message
 
 
+def remember_plan(  # noqa: PLR0913, PLR0917  # whose plan, what it allows, why, when, and as which command
+    log: CommandLog, zone: Zone, bounds: Bounds, decision_id: str, now: int, command_id: str
+) -> "Command":
+    """Build and keep a fallback plan for a zone's board. Call inside a transaction."""
+    epoch = log.epoch(zone.zone_id) + 1
+    message: Command = {
+        "command_id": command_id,
+        "device_id": zone.gateway_id,
+        "zone_id": zone.zone_id,
+        "action": "fallback",
+        "duration_s": bounds.duration_s,
+        "max_volume_l": bounds.max_volume_l,
+        "days": bounds.days,
+        "after_offline_s": bounds.after_offline_s,
+        "below_vwc": bounds.below_vwc,
+        "valid_from": now,
+        "valid_until": now + bounds.valid_s,
+        "issued_at": now,
+        "expires_at": now + LIFE_S,
+        "epoch": epoch,
+        "decision_id": decision_id,
+        "reason": bounds.reason,
+    }
+    log.raise_epoch(zone.zone_id, epoch)
+    log.add(zone.gateway_id, message, give_up_at=now + LIFE_S + ACK_GRACE_S)
+    return message
+
+
+def remember_plan_end(log: CommandLog, plan: CommandRow, now: int, command_id: str) -> "Command":
+    """A close that deletes a plan which the zones file wants no more; once the plan is over nobody waits for its ack.
+
+    Call inside a transaction.
+    """
+    assert plan.zone_id is not None
+    epoch, until = log.epoch(plan.zone_id) + 1, plan.message["valid_until"]
+    assert until is not None
+    message: Command = {
+        "command_id": command_id,
+        "device_id": plan.gateway_id,
+        "zone_id": plan.zone_id,
+        "action": "close",
+        "issued_at": now,
+        "expires_at": now + LIFE_S,
+        "epoch": epoch,
+        "valid_until": until,
+        "reason": "the zones file has no fallback plan for it any more",
+    }
+    log.raise_epoch(plan.zone_id, epoch)
+    log.add(plan.gateway_id, message, give_up_at=until)
+    return message
+
+
+def remember_clear(  # noqa: PLR0913, PLR0917  # whose latch ends, by whose order, when, and as which command
+    log: CommandLog, gateway_id: str, epochs: Mapping[str, int], by: str, now: int, command_id: str
+) -> "Command":
+    """Build and keep the end of a gateway's latch: each zone of its board with an epoch that none of them has had.
+
+    `epochs` are the greatest that are known. Call inside a transaction.
+    """
+    after = {zone_id: max(epoch, log.epoch(zone_id)) + 1 for zone_id, epoch in epochs.items()}
+    message: Command = {
+        "command_id": command_id,
+        "device_id": gateway_id,
+        "zone_id": None,
+        "action": "clear",
+        "epochs": after,
+        "issued_at": now,
+        "expires_at": now + LIFE_S,
+        "epoch": max(after.values()),
+        "reason": f"{by} ordered it"[:400],
+    }
+    for zone_id, epoch in after.items():
+        log.raise_epoch(zone_id, epoch)
+    log.add(gateway_id, message, give_up_at=now + LIFE_S + ACK_GRACE_S)
+    return message
+
+
 def unanswered_stops(log: CommandLog, gateway_id: str | None = None) -> list[CommandRow]:
     """The stops that no ack has ended, of one gateway or of all, the oldest first."""
-    return [row for row in log.open() if not opens(row) and gateway_id in (None, row.gateway_id)]
+    return [row for row in log.open() if stops(row) and gateway_id in (None, row.gateway_id)]
 
 
 class StopRepeats:
@@ -128,7 +208,7 @@ class StopRepeats:
 
     def sent(self, command: "Command", now: int) -> None:
         """A command is published."""
-        if command["action"] != "open":
+        if command["action"] in STOPS:
             self._said_at.setdefault(command["device_id"], {})[command["command_id"]] = now
 
     def due(self, gateway_id: str, now: int, is_new_connection: bool) -> list[CommandRow]:
@@ -145,6 +225,16 @@ class StopRepeats:
 def opens(command: CommandRow) -> bool:
     """Is it one that opens a valve, so that there is water to settle?"""
     return command.message["action"] == "open"
+
+
+def stops(command: CommandRow) -> bool:
+    """Is it one that is said again and again until it is answered?"""
+    return command.message["action"] in STOPS
+
+
+def plans(command: CommandRow) -> bool:
+    """Is it a fallback plan?"""
+    return command.message["action"] == "fallback"
 
 
 def may_be_open(command: CommandRow, now: int) -> bool:
@@ -182,8 +272,10 @@ def acknowledge(log: CommandLog, zones: ZoneMemory, command: CommandRow, ack: "A
 
 
 def _give_up_at(command: CommandRow, started_at: int | None = None) -> int:
+    if stops(command):
+        return command.message.get("valid_until") or NEVER
     if not opens(command):
-        return NEVER
+        return command.message["expires_at"] + ACK_GRACE_S
     last_moment = command.message["expires_at"] if started_at is None else started_at + _bound_s(command)
     return last_moment + ACK_GRACE_S
 

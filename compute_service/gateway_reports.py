@@ -13,6 +13,7 @@ from agronomy.units import HOUR_S
 from compute_service import commands, events
 from compute_service.alarms import AlarmWatch
 from compute_service.catch_up import CatchUp
+from compute_service.domain.gateway_status import OUTLIVES_A_WILL
 from compute_service.domain.ports import CommandRow, Store
 from compute_service.domain.zone import Zone
 from compute_service.rate_limits import NOTES_BURST, NOTES_PER_S, RateLimits
@@ -36,6 +37,7 @@ class GatewayReports:
     def __init__(self, store: Store, record: "Callable[[Event], None]", note: Note, refuse: Refuse) -> None:
         self._store, self._record, self._note, self._refuse = store, record, note, refuse
         self._last_status: dict[str, tuple[str, str]] = {}  # of each gateway: its state, its boot
+        self._newest: dict[str, Mapping[str, Any]] = {}  # the last status of each gateway, as it is kept
         self._wills: dict[str, Status] = {}  # of the gateways of which nothing was heard since
         self._unproven_at: dict[tuple[str, str], int] = {}  # when something was last shown: of whom, of which kind
         self._notes = RateLimits(NOTES_PER_S, NOTES_BURST)
@@ -50,17 +52,34 @@ class GatewayReports:
         """Take up again what was heard before."""
         for row in self._store.updates.gateways():
             last: Any = row["status"]
+            self._newest[row["gateway_id"]] = last
             self._keep_will(last)
+
+    def newest(self, gateway_id: str) -> Mapping[str, Any]:
+        """A gateway's last status; empty if it never told one."""
+        return self._newest.get(gateway_id, {})
+
+    def hear_latch(self, command: CommandRow, ack: "Ack", now: int) -> None:
+        """A leak ended or forbade a run, or a latch has ended: the gateway's next status will say the same."""
+        last: Any = self.newest(ack["gateway_id"])
+        if not last or ack["at"] < last["at"]:
+            return
+        if command.message["action"] == "clear":
+            if ack["state"] == "done" and last.get("latched"):
+                self._save_latched(last, [], now)
+        elif "leak" in {ack["code"], ack.get("end_reason")} and not last.get("latched"):
+            self._save_latched(last, [command.zone_id or command.gateway_id], now)
+
+    def _save_latched(self, status: Mapping[str, Any], zone_ids: list[str], now: int) -> None:
+        after: Any = {**status, "latched": zone_ids}
+        self._save(after, now)
 
     def status(self, status: "Status", now: int) -> None:
         """A gateway's status on its own topic, or its last will, which is a hint."""
         gateway_id = status["gateway_id"]
         is_behind = self._hear_epochs(gateway_id, status.get("epochs") or {})
         self._catch_up.hear_status(self._zones.values(), status, is_behind, now)
-        open_valves = status.get("open_valves")
-        if open_valves is not None:  # a gateway tells of its own valves
-            status = {**status, "open_valves": [name for name in open_valves if self._may_tell_of(gateway_id, name)]}
-        self._save(status, now)
+        self._save(self._of_its_own(status), now)
         state, boot_id = status["state"], status["boot_id"]
         if self._last_status.get(gateway_id) == (state, boot_id):
             return
@@ -134,13 +153,33 @@ class GatewayReports:
         zone = self._zones.get(zone_id)
         return zone is None or zone.gateway_id == gateway_id
 
+    def _of_its_own(self, status: "Status") -> "Status":
+        """A gateway tells of its own valves; and its last will, which is older, does not undo what it told since."""
+        own: Any = dict(status)
+        for name in ("open_valves", "latched"):
+            if own.get(name) is not None:
+                own[name] = [zone_id for zone_id in own[name] if self._may_tell_of(own["gateway_id"], zone_id)]
+        if own.get("fallback_days") is not None:
+            days = own["fallback_days"].items()
+            own["fallback_days"] = {name: count for name, count in days if self._may_tell_of(own["gateway_id"], name)}
+        if _is_will(status):
+            last = self.newest(own["gateway_id"])
+            own |= {name: last[name] for name in OUTLIVES_A_WILL if own.get(name) is None and name in last}
+        outcome: Status = own
+        return outcome
+
     def _save(self, status: "Status", now: int) -> None:
         self._store.updates.save_gateway(status, now)
+        self._newest[status["gateway_id"]] = status
         self._alarms.hear_status(status, now)
         self._keep_will(status)
 
     def _keep_will(self, status: "Status") -> None:
         """A gateway that takes leave itself tells how long it has run; its will was written before it could know."""
         self._wills.pop(status["gateway_id"], None)
-        if status["state"] == "offline" and status.get("uptime_s") is None:
+        if _is_will(status):
             self._wills[status["gateway_id"]] = status
+
+
+def _is_will(status: Mapping[str, Any]) -> bool:
+    return status["state"] == "offline" and status.get("uptime_s") is None

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from compute_service.domain.decide import Decision
-from compute_service.domain.ports import Moment
+from compute_service.domain.ports import CommandRow, Moment
 from compute_service.zone_models import Work
 
 if TYPE_CHECKING:
@@ -18,10 +18,23 @@ def command(message: "Command") -> dict[str, Any]:
     return {name: message.get(name) for name in names}
 
 
-def ack(message: "Ack") -> dict[str, Any]:
+def ack(message: "Ack", command: CommandRow) -> dict[str, Any]:
     """An answer of a gateway that changed something."""
     names = ("command_id", "state", "code", "duration_s", "volume_l", "volume_source", "end_reason", "at")
-    return {name: message.get(name) for name in names}
+    return {name: message.get(name) for name in names} | _moves_no_valve(command)
+
+
+def no_ack(command: CommandRow) -> dict[str, Any]:
+    """That nobody told how a command ended."""
+    action = command.message["action"]
+    told_apart = {} if action == "open" else {"action": action}
+    return {"command_id": command.command_id, "state": "expired", "code": "no_ack", **told_apart}
+
+
+def _moves_no_valve(command: CommandRow) -> dict[str, str]:
+    """What is no news of a run or of a stop is told apart."""
+    action = command.message["action"]
+    return {"action": action} if action in {"fallback", "clear"} else {}
 
 
 def moment(work: Work) -> Moment:

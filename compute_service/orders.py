@@ -7,13 +7,15 @@ same rules, so that a person hears at once what the service would refuse.
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from checked_yaml.checks import did_you_mean
-from compute_service import commands
+from compute_service import commands, fallback
 from compute_service.domain.constraints import MIN_RUN_S
+from compute_service.domain.gateway_status import latched
 from compute_service.domain.orders import (
     ACTIONS,
+    CLEAR,
     CLOSE,
     DONE,
     PAUSE,
@@ -28,7 +30,7 @@ from compute_service.domain.orders import (
     hold_check,
     in_force,
 )
-from compute_service.domain.ports import Beat, CommandRow, Store
+from compute_service.domain.ports import Beat, CommandRow, GatewayRow, Store
 from compute_service.domain.zone import Config, Zone
 from compute_service.errors import OrderError
 
@@ -81,7 +83,7 @@ def why_not(store: Store, config: Config, order: Order, now: int) -> str | None:
             order.zone_id is not None and zone is None,
             f"this farm has no zone {order.zone_id!r}{did_you_mean(order.zone_id or '', zones)}; it has {names}",
         ),
-        (order.action in {CLOSE, "open"} and zone is None, f"{order.action} wants a zone; there are {names}"),
+        (order.action in {CLOSE, "open", CLEAR} and zone is None, f"{order.action} wants a zone; there are {names}"),
         (
             order.action == STOP and zone is not None,
             f"stop is for the whole farm; `close {order.zone_id}` ends one zone's run, and holds it",
@@ -94,6 +96,8 @@ def why_not(store: Store, config: Config, order: Order, now: int) -> str | None:
     why = next((why for is_so, why in rules if is_so), None)
     if why is None and order.action == "open" and zone is not None:
         return _why_not_open(store, zone, order, now)
+    if why is None and order.action == CLEAR and zone is not None:
+        return _why_not_clear(store, zone)
     return why
 
 
@@ -115,11 +119,36 @@ def _why_not_open(store: Store, zone: Zone, order: Order, now: int) -> str | Non
     why = next((why for is_so, why in rules if is_so), None)
     if why is None and (holds := in_force(store.orders.holds(), zone.zone_id, now)):
         why = f"{zone.zone_id} gets no water: {hold_check(holds[0], zone.timezone).why}"
-    status = next((row for row in store.updates.gateways() if row["gateway_id"] == zone.gateway_id), None)
-    if why is None and status and status["state"] == "offline":
-        since = clock(status["heard_at"] or status["at"], zone.timezone)
+    if why is None and (names := ", ".join(latched(_status(store, zone)))):
+        why = (
+            f"{zone.gateway_id} saw water where none should flow, at {names}, and opens nothing;"
+            f" look there, then `clear {zone.zone_id}`"
+        )
+    if why is None and (since := _away_since(store, zone)):
         why = f"{zone.gateway_id} is offline since {since}, and an open never starts late; order it when it is back"
     return why
+
+
+def _why_not_clear(store: Store, zone: Zone) -> str | None:
+    if not latched(_status(store, zone)):
+        return f"{zone.gateway_id} has told of no leak that keeps its valves shut, so there is nothing to clear"
+    if since := _away_since(store, zone):
+        return f"{zone.gateway_id} is offline since {since}, and a clear never starts late; order it when it is back"
+    return None
+
+
+def _away_since(store: Store, zone: Zone) -> str | None:
+    row = _row(store, zone)
+    return clock(row["heard_at"] or row["at"], zone.timezone) if row and row["state"] == "offline" else None
+
+
+def _row(store: Store, zone: Zone) -> GatewayRow | None:
+    return next((row for row in store.updates.gateways() if row["gateway_id"] == zone.gateway_id), None)
+
+
+def _status(store: Store, zone: Zone) -> Mapping[str, Any]:
+    row = _row(store, zone)
+    return row["status"] if row else {}
 
 
 @dataclass(frozen=True)
@@ -173,6 +202,8 @@ class Orders:
 
     def _stop(self, order: Order, now: int) -> list["Command"]:
         self._hold(STOP, None, None, order, now)
+        for name in {zone.gateway_id for zone in self.config.zones}:
+            fallback.forget_plans(self.store, name, now)
         under_way = {row.gateway_id: row for row in self._stops() if row.zone_id is None}
         gateways = sorted({zone.gateway_id for zone in self.config.zones})
         return [
@@ -186,10 +217,10 @@ class Orders:
         return [self._close_zone(zone, order, now)]
 
     def _pause(self, order: Order, now: int) -> list["Command"]:
-        """What runs there is closed first: people walk in."""
+        """What runs there is closed first: people walk in. So is what its board might water by without the cloud."""
         self._hold(PAUSE, order.zone_id, order.until, order, now)
         zones = self.config.zones if order.zone_id is None else (self._zone(order),)
-        running = self._running(now)
+        running = self._running(now) | fallback.zones_with_plans(self.store, now)
         return [self._close_zone(zone, order, now) for zone in zones if zone.zone_id in running]
 
     def _resume(self, order: Order, now: int) -> list["Command"]:
@@ -201,6 +232,16 @@ class Orders:
                 commands.withdraw(self.store.commands, row, now)
         self.settle(now)
         return []
+
+    def _clear(self, order: Order, now: int) -> list["Command"]:
+        """One command for the whole gateway of a zone, with an epoch for each zone that the board or the farm knows."""
+        zone, log = self._zone(order), self.store.commands
+        of_others = {one.zone_id for one in self.config.zones if one.gateway_id != zone.gateway_id}
+        by_board = _status(self.store, zone).get("epochs") or {}
+        epochs = {name: min(epoch, commands.MOST_EPOCH) for name, epoch in by_board.items() if name not in of_others}
+        own = [one.zone_id for one in self.config.zones if one.gateway_id == zone.gateway_id]
+        epochs = {**dict.fromkeys(own, 0), **epochs}
+        return [commands.remember_clear(log, zone.gateway_id, epochs, order.by, now, self.new_id())]
 
     def _waited_for_at(self, zone_id: str | None) -> set[str]:
         """The commands that the orders of a place alone wait for: a paused farm closed its zones one by one."""
@@ -244,6 +285,7 @@ _OBEY: Mapping[str, Callable[[Orders, Order, int], list["Command"]]] = {
     CLOSE: Orders._close,
     PAUSE: Orders._pause,
     "resume": Orders._resume,
+    CLEAR: Orders._clear,
 }
 
 

@@ -13,13 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agronomy.units import DAY_S
-from compute_service import commands, events, journal, settings, untrusted_reports
+from compute_service import commands, events, fallback, journal, settings
 from compute_service.alarms import AlarmWatch
+from compute_service.domain.alarms import Identity
 from compute_service.domain.decide import FUTURE_S
 from compute_service.domain.forecast import Forecast
+from compute_service.domain.gateway_status import latched
 from compute_service.domain.hourly_weather import GatewayWeather
 from compute_service.domain.inputs import config_text
 from compute_service.domain.orders import (
+    CLEAR,
     EXPIRED,
     REFUSED,
     SETTINGS,
@@ -30,14 +33,14 @@ from compute_service.domain.orders import (
     in_force,
     overtaken,
 )
-from compute_service.domain.ports import Store, UpdateRow
-from compute_service.domain.zone import Config, Zone
-from compute_service.domain.zone_model import Sample
+from compute_service.domain.ports import CommandRow, Store, UpdateRow
+from compute_service.domain.zone import Config
 from compute_service.errors import ComputeError
 from compute_service.farm_weather import FarmWeather
 from compute_service.gateway_reports import GatewayReports
 from compute_service.orders import Orders, why_not
 from compute_service.rate_limits import RATE_PER_S, RateLimits
+from compute_service.readings import Readings
 from compute_service.refusals import Refusals
 from compute_service.retention import RETENTION, Retention, shorten
 from compute_service.settings import Change
@@ -50,9 +53,7 @@ from protocol.errors import ProtocolError
 if TYPE_CHECKING:
     from protocol.events import Event
     from protocol.messages import Ack, Command, Diagnostics, ErrorReport, Reading, Status, Update
-    from protocol.messages import Sample as SampleMessage
 
-DECIDE_AFTER_S = 10  # from a reading's arrival, so that all readings of the same moment are in
 LEAP_S = 2 * DAY_S
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class Service:
     `publish(topic, payload, on_acked)` sends with QoS 1; `clock_now` is field time, in Unix s; nobody sets `elapsed` s.
 
     `forecast` gives the newest there is, at once; without one the service goes by what is measured. `free_bytes` are
-    those of the disk that the store is on.
+    those of the disk that the store is on, `identities` the certificates that the service itself goes by.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  # a service's whole surroundings
@@ -89,6 +90,7 @@ class Service:
         free_bytes: Callable[[], int | None] = lambda: None,
         retention: Retention = RETENTION,
         elapsed: Callable[[], float] | None = None,
+        identities: Callable[[], Sequence[Identity]] = tuple,
     ) -> None:
         self._store = store
         self._publish = publish
@@ -96,6 +98,8 @@ class Service:
         self._now = self._clock.now
         self._record = record
         self._forecast, self._free_bytes, self._retention = forecast, free_bytes, retention
+        self._identities = identities
+        self._plan_runs = fallback.PlanRuns(store)
         self._reports = GatewayReports(store, record, self._note, self._refuse)
         self._stops = commands.StopRepeats(store.commands)
         self._go_by(config)
@@ -110,11 +114,11 @@ class Service:
     def _go_by(self, config: Config) -> None:
         self._config = config
         self._zones = {zone.zone_id: zone for zone in config.zones}
-        self._zone_of_sensor = {sensor_id: zone for zone in config.zones for sensor_id in zone.sensor_ids}
         self._zone_models = ZoneModels(config, self._store)
         self._orders = Orders(self._store, config, lambda: self._new_id(self._now()))
         self._weather = FarmWeather(config, self._store.zones, self._forecast, self._store.updates.count, self._refuse)
-        self._alarms = AlarmWatch(config, self._store, self._forecast, self._free_bytes)
+        self._alarms = AlarmWatch(config, self._store, self._forecast, self._free_bytes, self._identities)
+        self._readings = Readings(config, self._store, self._zone_models, self._weather, self._alarms)
         self._gateways = {zone.gateway_id for zone in config.zones}
         self._reports.go_by(self._zones, self._alarms)
 
@@ -131,6 +135,8 @@ class Service:
             self._alarms.hear_settings(change.mistakes)
             self._note("settings", None, None, change.to_note())
             settings.settle(self._store, change, self._now())
+        with self._lock:
+            self._end_unwanted_plans(self._now())
 
     def start(self, first: Change | None = None) -> None:
         """Take up again after a stop or a crash: give up what is over, publish the rest again, unchanged.
@@ -154,9 +160,10 @@ class Service:
             holds = self._store.orders.holds()
             for command in self._store.commands.in_states("pending"):
                 is_late = command.message["expires_at"] <= self._now() or in_force(holds, command.zone_id, self._now())
-                if commands.opens(command) and not is_late:
+                if self._is_to_say_again(command, bool(is_late)):
                     self._tell_command(command.message)  # the crash may have come between the store and the record
                     self._send_command(command.message)
+            self._end_unwanted_plans(self._now())
             for update in self._store.updates.in_states("pending"):
                 self._send_update(update)
 
@@ -170,7 +177,7 @@ class Service:
             try:
                 self._take(topic, *messages.decode(topic, payload))
             except ProtocolError as error:
-                self._hear_percent(topic, payload, error)
+                self._readings.hear_percent(topic, payload, error, self._now())
                 self._refuse(claimed_by(topic), topic, str(error))
             except _RefusedError as refusal:
                 self._refuse(refusal.thing, refusal.what, refusal.why)
@@ -265,74 +272,12 @@ class Service:
         self._store.updates.count(f"{kind}_messages")
 
     def _reading(self, message: "Reading", now: int) -> None:
-        zone = self._zone_of_sensor.get(message["sensor_id"])
-        if zone is None and self._is_beside(message):
-            self._hear_station(message, now)
-            return
-        if zone is None or message.get("zone_id") not in (None, zone.zone_id):
-            why = f"is not the configured probe of {message.get('zone_id')}"
+        if why := self._readings.hear(message, now):
             raise _RefusedError(message["sensor_id"], "reading", why)
-        for sample in message["samples"]:
-            is_sure = sample["clock"] == "synced" and sample["measured_at"] <= now + FUTURE_S
-            self._alarms.hear_clock(message["gateway_id"], is_sure, now)
-            if self._is_usable(sample, now):
-                if sample.get("vwc") is None:
-                    self._store.updates.count("samples_without_vwc")  # the probe's verdict will tell of it
-                moisture = Sample(message["sensor_id"], sample["measured_at"], untrusted_reports.moisture(sample))
-                self._keep_sample(zone, moisture, (sample["seq"], message["boot_id"]), now + DECIDE_AFTER_S)
-
-    def _is_beside(self, message: "Reading") -> bool:
-        """Is it of no zone, or of a zone's flow meter or thermometer? Moisture of an unknown probe is neither."""
-        zone = self._zones.get(message.get("zone_id") or "")
-        of_its_own = zone is not None and zone.gateway_id == message["gateway_id"]
-        return message.get("zone_id") is None or (of_its_own and not any("vwc" in one for one in message["samples"]))
-
-    def _hear_station(self, message: "Reading", now: int) -> None:
-        """A weather station serves the whole gateway, and decides nothing by itself."""
-        is_weather = False
-        for sample in message["samples"]:
-            quantities = untrusted_reports.weather(sample)
-            if sample.get("leak_s") is not None and self._is_usable(sample, now):
-                self._hear_leak(message, sample, now)
-            elif quantities and self._is_usable(sample, now):
-                key = (sample["seq"], message["boot_id"])
-                is_weather |= self._weather.hear(message["gateway_id"], sample["measured_at"], key, quantities)
-        self._store.updates.count("weather_readings" if is_weather else "readings_without_zone")
-
-    def _hear_leak(self, message: "Reading", sample: "SampleMessage", now: int) -> None:
-        """Water that ran through a valve which should be shut is in the soil all the same."""
-        zone = self._zones.get(message.get("zone_id") or "")
-        if zone and (water := untrusted_reports.unasked_water(zone, message["boot_id"], sample)):
-            self._store.zones.add_water(water)
-            self._alarms.hear_leak(zone.zone_id, sample.get("volume_l") or 0.0, now)
-
-    def _is_usable(self, sample: "SampleMessage", now: int) -> bool:
-        flaws = {
-            "samples_of_unsure_time": sample["clock"] != "synced",
-            "samples_from_the_future": sample["measured_at"] > now + FUTURE_S,
-        }
-        flaw = next((name for name, is_so in flaws.items() if is_so), None)
-        if flaw:
-            self._store.updates.count(flaw)
-        return flaw is None
-
-    def _keep_sample(self, zone: Zone, sample: Sample, key: tuple[int, str], due_at: int | None) -> None:
-        """Keep what the zone's model has not heard; neither repeats nor the order of arrival change what is kept."""
-        is_new = sample.at > self._zone_models.heard_at(zone.zone_id, sample.sensor_id)
-        if not (is_new and self._store.zones.save_sample(zone.zone_id, sample, key, due_at)):
-            self._store.updates.count("readings_not_newer")
-
-    def _hear_percent(self, topic: str, payload: bytes, error: ProtocolError) -> None:
-        """A reading that is refused for a value above 1 still says what is wrong with its probe."""
-        sensor_id, sample = untrusted_reports.in_percent(topic, payload, error)
-        zone = self._zone_of_sensor.get(sensor_id)
-        now = self._now()
-        if zone and sample and self._is_usable(sample, now):
-            moisture = Sample(sensor_id, sample["measured_at"], sample.get("vwc"))
-            self._keep_sample(zone, moisture, (sample["seq"], untrusted_reports.NO_BOOT), now + DECIDE_AFTER_S)
 
     def _ack(self, ack: "Ack", now: int) -> None:
-        command = self._store.commands.get(ack["command_id"])
+        run = self._plan_runs.hear(self._zones, ack, now)
+        command, ack = run or (self._store.commands.get(ack["command_id"]), ack)
         if command is None or not commands.answers(ack, command):
             raise _RefusedError(ack["gateway_id"], "ack", f"answers no command of ours: {ack['command_id']}")
         self._record(events.ack(ack, now))
@@ -341,7 +286,10 @@ class Service:
         if not commands.acknowledge(self._store.commands, self._store.zones, command, ack, now):
             self._store.updates.count("acks_without_effect")
             return
-        self._note("ack", command.zone_id, command.gateway_id, journal.ack(ack))
+        if run and ack["state"] in commands.SETTLED:
+            self._plan_runs.settled(self._zones, command, ack, now)
+        self._reports.hear_latch(command, ack, now)
+        self._note("ack", command.zone_id, command.gateway_id, journal.ack(ack, command))
         self._orders.settle(now)
 
     def _status(self, status: "Status", now: int) -> None:
@@ -401,11 +349,16 @@ class Service:
             self._store.zones.forget(zone_id)
             return
         manual = ManualRun(order.order_id, order.by, order.duration_s, order.volume_l) if order else None
-        work = self._zone_models.next_decision(zone, weather[zone.gateway_id], now, manual)
+        status = self._reports.newest(zone.gateway_id)
+        work = self._zone_models.next_decision(zone, weather[zone.gateway_id], now, manual, latched(status))
         decision, row, decision_id = work.decision, work.decision.to_json(), self._new_id(now)
-        with self._store.transaction(durable=decision.intent is not None or order is not None):
+        may_command = decision.intent is not None or order is not None or zone.fallback is not None
+        with self._store.transaction(durable=may_command):
             command = commands.remember(self._store.commands, zone, decision, decision_id, self._new_id(now))
-            self._store.decisions.add(decision_id, row, command["command_id"] if command else None, work.inputs)
+            if command is None and order is None:
+                command = fallback.offer(self._store, zone, decision, decision_id, status, lambda: self._new_id(now))
+            run_id = command["command_id"] if command and decision.intent else None
+            self._store.decisions.add(decision_id, row, run_id, work.inputs)
             self._zone_models.keep(work)
             self._store.journal.add_moment(journal.moment(work))
             self._store.updates.count(f"decisions_{journal.kept_back_by(decision)}")
@@ -429,12 +382,29 @@ class Service:
         self._store.journal.add(now, kind, zone_id, gateway_id, body)
         self._alarms.hear_note(kind, zone_id, gateway_id, body, now)
 
+    def _is_to_say_again(self, command: CommandRow, is_late: bool) -> bool:
+        """After a crash: is a command that was remembered, and perhaps never published, still wanted?"""
+        if command.message["action"] == CLEAR:
+            return command.message["expires_at"] > self._now()
+        if is_late or latched(self._reports.newest(command.gateway_id)):
+            return False
+        return commands.opens(command) or (commands.plans(command) and fallback.is_wanted(command, self._zones))
+
+    def _end_unwanted_plans(self, now: int) -> None:
+        """Plans that the settings have no more are deleted on their boards."""
+        with self._store.transaction(durable=True):
+            closes = fallback.end_unwanted(self._store, self._config, now, lambda: self._new_id(now))
+            for command in closes:
+                self._note("command", command["zone_id"], command["device_id"], journal.command(command))
+        for command in closes:
+            self._tell_command(command)
+            self._send_command(command)
+
     def _give_up(self, now: int) -> None:
         with self._store.transaction():
             for command in commands.give_up(self._store.commands, self._store.zones, now):
                 log.warning("command %s for %s was never answered", command.command_id, command.zone_id)
-                body = {"command_id": command.command_id, "state": "expired", "code": "no_ack"}
-                self._note("ack", command.zone_id, command.gateway_id, body)
+                self._note("ack", command.zone_id, command.gateway_id, journal.no_ack(command))
                 self._orders.settle(now)
 
     def _tell_command(self, command: "Command") -> None:

@@ -21,6 +21,7 @@ from compute_service.domain.alarm_kinds import LANGUAGES, words
 from compute_service.domain.alarms import AlarmRow, worst
 from compute_service.domain.decide import span
 from compute_service.domain.forecast import Forecast
+from compute_service.domain.gateway_status import latched
 from compute_service.domain.orders import DONE, UNDER_WAY, WAITING, Order, OrderRow, clock, hold_check, in_force
 from compute_service.domain.plan import ZonePlan, held_until
 from compute_service.domain.ports import Store
@@ -128,6 +129,9 @@ def _status(store: Store, farm: Config, wall_s: float) -> Iterator[str]:
         yield from _while_down(store, farm, now)
     holds = store.orders.holds()
     yield from (f"! {hold_check(hold, farm.timezone).why}" for hold in in_force(holds, None, now))
+    for one in store.updates.gateways():
+        if names := ", ".join(latched(one["status"])):
+            yield f"! {one['gateway_id']} saw water where none should flow, at {names}, and opens nothing until `clear`"
     moments = {moment.zone_id: moment for moment in store.journal.newest_moments()}
     running = {row.zone_id: row for row in commands_that_open(store)}
     width = max((len(zone.zone_id) for zone in farm.zones), default=0)
@@ -256,6 +260,7 @@ def add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", stor
     end = pause.add_mutually_exclusive_group(required=True)
     end.add_argument("--until", metavar="TIME", help="as the farm's clock shows it, such as '2026-07-03 18:00'")
     end.add_argument("--hours", type=_positive)
+    verb("clear", "let the gateway of a zone, that saw a leak, open valves again").add_argument("zone")
     verb("resume", "let the farm, or a zone, be watered again").add_argument("zone", nargs="?")
     parser = verbs.add_parser("status", parents=[store], help="print how the farm stands")
     parser.set_defaults(run=status)

@@ -101,10 +101,20 @@ class ZoneModels:
                 begins[gateway_id] = min(begins.get(gateway_id, now), model.at if model else now)
         return begins
 
-    def next_decision(self, zone: Zone, weather: GatewayWeather, now: int, manual: ManualRun | None = None) -> Work:
-        """Decide about a zone, from its model and all that is new, or about a run by hand; nothing is written yet."""
+    def next_decision(  # all that a decision is made from
+        self,
+        zone: Zone,
+        weather: GatewayWeather,
+        now: int,
+        manual: ManualRun | None = None,
+        latched: tuple[str, ...] = (),
+    ) -> Work:
+        """Decide about a zone, from its model and all that is new, or about a run by hand; nothing is written yet.
+
+        `latched`: where its gateway saw a leak, so that it opens nothing.
+        """
         model = self._models[zone.zone_id]
-        state = self._state(zone, weather.conditions, now)
+        state = replace(self._state(zone, weather.conditions, now), latched=latched)
         news = self._memory.news(zone)
         hours = weather.since(model.at if model else now)
         inputs = Inputs(

@@ -10,6 +10,7 @@ from typing import Any
 from compute_service import orders
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.alarms import AlarmRow, worst
+from compute_service.domain.gateway_status import is_gone
 from compute_service.domain.orders import Hold, OrderRow, in_force
 from compute_service.domain.plan import ZonePlan
 from compute_service.domain.ports import Beat, DecisionRow, Moment
@@ -121,7 +122,7 @@ def look(
     valves = valves_of(store, config.zones)
     moments = {moment.zone_id: moment for moment in store.journal.newest_moments(chosen_ids)}
     planner = Planner(store, now, memo=plans)
-    offline = {row["gateway_id"] for row in store.updates.gateways() if row["state"] == "offline"}
+    offline = {row["gateway_id"] for row in store.updates.gateways() if is_gone(row, now)}
     return FarmNow(
         config=config,
         now=now,

@@ -6,6 +6,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Form
 from fastapi.responses import RedirectResponse, Response
 
+from compute_service.domain.orders import CLEAR
 from compute_service.errors import OrderError
 from console import translation
 from console.errors import FormError
@@ -35,10 +36,13 @@ def order(  # noqa: PLR0913, PLR0917  # a form's fields
     until: Short = "",
     why: Short = "",
     key: Short = "",
+    confirmed: Short = "",
 ) -> Response:
     """Give an order; what came of it is shown on the page that one came from."""
     farm = look(store, house.wall_clock(), (), names=house.access.names())
     try:
+        if action == CLEAR and confirmed != "yes":
+            raise FormError("clear_unconfirmed")
         wish = Wish(
             action=action[:20],
             zone_id=zone_id[:100] or None,

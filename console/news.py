@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from compute_service import alarms
-from compute_service.domain import alarm_kinds
+from compute_service.domain import alarm_kinds, fallback
 from compute_service.domain.ports import JournalRow
 from console import translation
 from views.language import Language
@@ -83,7 +83,8 @@ def _ack(row: JournalRow, body: Mapping[str, Any], language: Language) -> str:
     water = amount(body.get("duration_s"), body.get("volume_l"), language)
     code = f" ({body['code']})" if body.get("code") not in {None, "ok"} else ""
     places = {"place": row["zone_id"] or row["gateway_id"] or "", "amount": water, "code": code}
-    return _say(language, f"news_ack_{body['state']}", str(body["state"]), **places)
+    about = body.get("action") or ("planned" if fallback.run_of(str(body.get("command_id"))) else "ack")
+    return _say(language, f"news_{about}_{body['state']}", str(body["state"]), **places)
 
 
 def _status(row: JournalRow, body: Mapping[str, Any], language: Language) -> str:

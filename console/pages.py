@@ -7,7 +7,9 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse
 
 from agronomy.units import DAY_S
+from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain import alarm_kinds
+from compute_service.domain.gateway_status import latched
 from console import news, receipts, rows, timeline
 from console.errors import NotHereError
 from console.farm_now import FarmNow, ZoneNow, look
@@ -53,6 +55,7 @@ def zone_page(  # noqa: PLR0913, PLR0917  # a page's whole question
         "zone.html",
         farm,
         zone=zone,
+        latched=_latched(store, zone.zone.gateway_id),
         days=str(span_days),
         spans=SPANS,
         begin=begin,
@@ -122,9 +125,15 @@ def gateway_page(
         "gateway.html",
         farm,
         gateway=row,
+        latched=latched(row["status"]),
+        clear_zone=next(iter(_zones_by_gateway(farm).get(gateway_id, ())), ""),
         statuses=list(reversed(statuses))[:STATUSES],
         happenings=list(reversed(errors))[:NEWS],
     )
+
+
+def _latched(store: SqliteStore, gateway_id: str) -> tuple[str, ...]:
+    return next((latched(row["status"]) for row in store.updates.gateways() if row["gateway_id"] == gateway_id), ())
 
 
 def _zones_by_gateway(farm: FarmNow) -> dict[str, list[str]]:

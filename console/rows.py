@@ -5,15 +5,17 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from agronomy.units import DAY_S, HOUR_S
+from compute_service.domain.gateway_status import is_gone, wakes_at
 from compute_service.domain.orders import Hold
 from compute_service.domain.plan import ZonePlan, held_until
-from compute_service.domain.ports import DecisionRow
+from compute_service.domain.ports import DecisionRow, GatewayRow
 from compute_service.reading import OPEN, OPENING, SHUT, Valve
 from console.farm_now import FarmNow, ZoneNow
 from views import why
 from views.language import Language
 
 Cells = dict[str, str]
+ASLEEP = "asleep"
 KNOWN_FOR_SURE_S = 2 * DAY_S  # farther ahead a day is named, and no hour
 
 
@@ -139,6 +141,26 @@ def plan_notes(zone: ZoneNow, farm: FarmNow, language: Language) -> list[str]:
         then = language.say("plan_held_until", time=moment(end, farm, language))
     notes = [f"{hold_words(hold, farm, language)}: {then}" for hold in zone.plan.holds]
     return [*notes, language.say("plan_advice")] if zone.plan.is_advice else notes
+
+
+def gateway_state(row: GatewayRow, farm: FarmNow) -> str:
+    """`online`, `offline`, or `asleep` where it is neither missed nor heard."""
+    if wakes_at(row["status"], row["heard_at"]) > farm.now:
+        return ASLEEP
+    return "offline" if is_gone(row, farm.now) else "online"
+
+
+def gateway_words(row: GatewayRow, farm: FarmNow, language: Language) -> str:
+    """The same in words, with the end of its sleep."""
+    state = gateway_state(row, farm)
+    if state == ASLEEP:
+        return language.say("gateway_asleep", time=moment(wakes_at(row["status"], row["heard_at"]), farm, language))
+    return language.say("gateway_online") if state == "online" else language.say("gateway_offline")
+
+
+def day(at: int, farm: FarmNow) -> str:
+    """A day of a year to come."""
+    return f"{local_time(at, farm):%Y-%m-%d}"
 
 
 def local_time(at: int, farm: FarmNow) -> datetime:

@@ -14,7 +14,7 @@ SENTENCES: Mapping[str, str] = {
     "refused_action": r"'(?P<name>[^']*)' is no order; there are (?P<names>.*)",
     "refused_zone": r"this farm has no zone '?(?P<name>.*?)'?(?:, did you mean '(?P<near>.*)'\?)?; it has"
     r" (?P<names>.*)",
-    "refused_no_zone": r"(?P<action>close|open) wants a zone; there are (?P<names>.*)",
+    "refused_no_zone": r"(?P<action>close|open|clear) wants a zone; there are (?P<names>.*)",
     "refused_stop_zone": r"stop is for the whole farm; `close (?P<name>.*)` ends one zone's run, and holds it",
     "refused_pause": r"a pause wants the time at which it ends, and it must be to come",
     "refused_no_bound": r"an open wants minutes or litres: no valve opens without a bound",
@@ -24,6 +24,11 @@ SENTENCES: Mapping[str, str] = {
     "refused_held": r"(?P<name>\S+) gets no water: (?P<why>.*)",
     "refused_offline": r"(?P<name>\S+) is offline since (?P<since>.{16}), and an open never starts late; order it when"
     r" it is back",
+    "refused_offline_clear": r"(?P<name>\S+) is offline since (?P<since>.{16}), and a clear never starts late; order"
+    r" it when it is back",
+    "refused_latched": r"(?P<name>\S+) saw water where none should flow, at (?P<names>.*), and opens nothing; look"
+    r" there, then `clear (?P<zone>.*)`",
+    "refused_clear": r"(?P<name>\S+) has told of no leak that keeps its valves shut, so there is nothing to clear",
     "reason_nothing": r"nothing was under way",
     "reason_late": r"the service had no time for it before it was too late",
     "reason_resumed": r"(?P<name>\S+): somebody resumed before the gateway had answered",

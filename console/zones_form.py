@@ -15,11 +15,10 @@ from ruamel.yaml.error import YAMLError
 from console.errors import FormError
 
 TEXT, NUMBER, DAY, LIST = "text", "number", "date", "list"
-LIMITS = "limits."  # a field in the mapping of that name
 
 
 class Field(NamedTuple):
-    """A key of the file, and what its value is."""
+    """A key of the file, and what its value is; one with a dot is in the mapping that stands before it."""
 
     name: str
     kind: str
@@ -63,6 +62,9 @@ ZONE = (
     Field("limits.hours", LIST),
     Field("limits.frost_c", NUMBER),
     Field("limits.wind_m_s", NUMBER),
+    Field("fallback.run_s", NUMBER),
+    Field("fallback.days", NUMBER),
+    Field("fallback.after_offline_s", NUMBER),
     Field("calendar", TEXT),
     Field("gateway_id", TEXT),
     Field("sensor_id", TEXT),
@@ -133,22 +135,26 @@ def _row(document: Any, zone_id: str | None) -> MutableMapping[str, Any]:
 
 
 def _get(row: Mapping[str, Any], name: str) -> Any:
-    if not name.startswith(LIMITS):
+    outer, _, own = name.rpartition(".")
+    if not outer:
         return row.get(name)
-    limits = row.get("limits")
-    return limits.get(name.removeprefix(LIMITS)) if isinstance(limits, Mapping) else None
+    inner = row.get(outer)
+    return inner.get(own) if isinstance(inner, Mapping) else None
 
 
 def _set(row: MutableMapping[str, Any], field: Field, text: str) -> None:
-    name = field.name
-    if name.startswith(LIMITS):
-        if not isinstance(row.get("limits"), MutableMapping):
-            row["limits"] = {}
-        row, name = row["limits"], name.removeprefix(LIMITS)
+    outer, _, name = field.name.rpartition(".")
+    inner = row
+    if outer:
+        if not isinstance(row.get(outer), MutableMapping):
+            row[outer] = {}
+        inner = row[outer]
     if text:
-        row[name] = _value(field, text)
+        inner[name] = _value(field, text)
     else:
-        row.pop(name, None)
+        inner.pop(name, None)
+    if outer and not inner:
+        row.pop(outer)
 
 
 def _shown(value: Any) -> str:

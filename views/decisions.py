@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from compute_service.domain.fallback import run_of
 from views.events import Document, settling_acks
 
 USUAL_SHARE = 0.5  # of the available water that crops may use, where no receipt tells
@@ -85,12 +86,16 @@ def receipt_of(decision: Document) -> Document:
 
 
 def _attempts(events: Sequence[Document]) -> dict[str, list[Attempt]]:
-    """The commands to open, each once, however often it was told, with the ack that settled it."""
+    """The commands to open, and the runs of fallback plans, each once, with the ack that settled it; by time."""
     opens = (event for event in events if event["kind"] == "command" and event["action"] == "open")
     commands = {event["command_id"]: event for event in opens}
     acks = settling_acks(events)
     attempts: dict[str, list[Attempt]] = {}
-    for command_id, command in sorted(commands.items(), key=lambda item: int(item[1]["issued_at"])):
+    for command_id, command in commands.items():
         attempt = Attempt(command["issued_at"], command["decision_id"], acks.get(command_id))
         attempts.setdefault(command["zone_id"], []).append(attempt)
-    return attempts
+    for command_id, ack in acks.items():  # nobody commanded these: the board had no cloud
+        if run_of(command_id) and ack.get("zone_id"):
+            begun_at = int(ack["at"] - (ack.get("duration_s") or 0))
+            attempts.setdefault(ack["zone_id"], []).append(Attempt(begun_at, "", ack))
+    return {zone_id: sorted(ones, key=lambda one: one.at) for zone_id, ones in attempts.items()}

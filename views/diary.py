@@ -17,7 +17,7 @@ SPARE_MM = 0.5  # less is as good as nothing left
 FORESEEN_H = 4 * 24  # farther than that nobody knows what the sun will take
 UNTRUSTED = ("stuck", "drifting", "silent", "dead", "percent")  # an outlier is over with the next reading
 CLOCK_CODES = ("expired", "clock_untrusted", "stale_epoch", "fenced")
-CUT_SHORT = ("volume", "power_cut", "fault", "close", "stop_all")
+CUT_SHORT = ("volume", "power_cut", "fault", "close", "stop_all", "leak")
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,8 @@ def _watered(wet: Sequence[Attempt], day: _Day) -> str:
 
 def _why(attempt: Attempt, day: _Day) -> str:
     """What the roots had used when it was decided, against what they may use."""
+    if not attempt.decision_id:
+        return day.language.say("why_planned")
     return _need(day.history.by_id.get(attempt.decision_id), day.language)
 
 

@@ -149,4 +149,7 @@ CREATE TABLE unbooked_runs (  -- what a gateway gave that a store which was lost
     zone_id TEXT PRIMARY KEY, ended_at INTEGER NOT NULL, duration_s REAL NOT NULL
 ) WITHOUT ROWID
 """,
+    """
+CREATE INDEX commands_plans ON commands (zone_id, issued_at) WHERE json_extract(message, '$.action') = 'fallback'
+""",
 )

@@ -12,14 +12,14 @@ from typing import Any
 import yaml
 
 from agronomy.site import POLAR_DEG, Site
-from agronomy.units import DAY_S
+from agronomy.units import DAY_S, HOUR_S
 from checked_yaml import checks, document
 from checked_yaml.checks import Check, did_you_mean
 from checked_yaml.errors import CheckedYamlError
 from checked_yaml.mapping import Cell, Mistakes, cells
 from compute_service.adapters import crops_table, values
 from compute_service.domain.constraints import MIN_RUN_S, Limits
-from compute_service.domain.zone import Config, PlacedProbe, Zone, zone_of
+from compute_service.domain.zone import Config, FallbackSettings, PlacedProbe, Zone, zone_of
 from compute_service.errors import ConfigError
 from protocol import topics
 from protocol.messages import MAX_RUN_S
@@ -40,6 +40,7 @@ def _config(mistakes: Mistakes) -> Config:
     zones = [_zone(node, place, mistakes) for place, node in _zone_nodes(farm)]
     _check_duplicates(zones, mistakes)
     _check_pump(farm, zones, mistakes)
+    _check_shared_pump(farm, zones, mistakes)
     _check_prices(farm, mistakes)
     _check_stations(farm, zones, mistakes)
     mistakes.raise_if_any()
@@ -62,6 +63,7 @@ class _ZoneCells:
     cells: dict[str, Cell]
     probes: list[dict[str, Cell]]
     limits: dict[str, Cell]
+    fallback: dict[str, Cell]
 
     def zone(self, timezone: str, mode: str) -> Zone:
         """The zone, once no mistake was found."""
@@ -72,6 +74,8 @@ class _ZoneCells:
             limits["hours"] = values.hours_of(limits["hours"])
         settings = {"mode": mode, **row, "timezone": timezone, "sown": values.day_of(row["sown"])}
         settings |= {"probes": probes, "limits": Limits(**limits)}
+        if "fallback" in self.cells:
+            settings["fallback"] = FallbackSettings(**{name: cell.value for name, cell in self.fallback.items()})
         return zone_of(settings, crops_table.crop(row["crop"], row.get("calendar")))
 
     def sensors(self) -> list[Cell]:
@@ -127,6 +131,7 @@ _ZONE_FIELDS: dict[str, Check] = {
     "limits": checks.mapping_of("a mapping, such as {daily_l: 5000}"),
     "probes": checks.list_of("probes, each as {sensor_id: ..., depth_m: ...}"),
     "mode": _MODE,
+    "fallback": checks.mapping_of("a mapping, such as {run_s: 1200, days: 5}"),
 }
 _PROBE_FIELDS: dict[str, Check] = {"sensor_id": values.sensor, "depth_m": _DEPTH}
 _LIMIT_FIELDS: dict[str, Check] = {
@@ -136,8 +141,17 @@ _LIMIT_FIELDS: dict[str, Check] = {
     "frost_c": checks.measure(-20, 20, "degrees Celsius"),
     "wind_m_s": checks.measure(0.5, 40, "metres a second"),
 }
-_OPTIONAL_ZONE = {"calendar", "allowed_depletion", "infiltration_mm_h", "probe_depth_m", "limits", "probes", "mode"}
+_FALLBACK_FIELDS: dict[str, Check] = {
+    "run_s": checks.seconds(MIN_RUN_S, MAX_RUN_S),
+    "days": checks.whole_number(1, 31),
+    "after_offline_s": checks.seconds(HOUR_S, 30 * DAY_S),
+}
+_OPTIONAL_ZONE = {
+    *("calendar", "allowed_depletion", "infiltration_mm_h", "probe_depth_m", "limits", "probes", "mode", "fallback"),
+    "after_offline_s",
+}
 _OPTIONAL = {*_OPTIONAL_ZONE, *_LIMIT_FIELDS, "pump_l_min", "forecast", "weather_stations", *_PRICES, "currency"}
+assert set(_FALLBACK_FIELDS) == {field.name for field in fields(FallbackSettings)}
 assert set(_ZONE_FIELDS) | {"timezone", "place"} == {field.name for field in fields(Zone)}
 assert set(_LIMIT_FIELDS) <= {field.name for field in fields(Limits)}
 
@@ -164,8 +178,12 @@ def _zone(node: yaml.Node, place: str, mistakes: Mistakes) -> _ZoneCells:
     rows = enumerate(cells["probes"].value if "probes" in cells else (), 1)
     probes = [_mapping(row, _PROBE_FIELDS, f"{place}, probe {number}", mistakes) for number, row in rows]
     limits = _mapping(cells["limits"].node, _LIMIT_FIELDS, f"{place}, limits", mistakes) if "limits" in cells else {}
-    zone = _ZoneCells(place, cells, probes, limits)
+    fallback = {}
+    if "fallback" in cells:
+        fallback = _mapping(cells["fallback"].node, _FALLBACK_FIELDS, f"{place}, fallback", mistakes)
+    zone = _ZoneCells(place, cells, probes, limits, fallback)
     _check_calendar(zone, mistakes)
+    _check_fallback(zone, mistakes)
     for lesser, relation, greater, why in _ORDER:
         if zone.good(lesser, greater) and not _holds(zone.value(lesser), relation, zone.value(greater)):
             text = f"{zone.value(lesser)}: want {lesser} {relation} {greater} ({zone.value(greater)}): {why}"
@@ -189,6 +207,33 @@ def _check_calendar(zone: _ZoneCells, mistakes: Mistakes) -> None:
         if calendar not in names:
             why = f"{calendar!r}: {crop} has no such calendar{did_you_mean(calendar, names)}; known: {', '.join(names)}"
             mistakes.add(zone.cells["calendar"].node, f"{zone.place}, calendar", why)
+
+
+def _check_fallback(zone: _ZoneCells, mistakes: Mistakes) -> None:
+    """A run without the cloud is a run like others; `max_run_s` is within the day's cap already."""
+    if "run_s" in zone.fallback and zone.good("max_run_s"):
+        run, most_s = zone.fallback["run_s"], zone.value("max_run_s")
+        if run.value > most_s:
+            why = f"{run.value}: want run_s <= max_run_s ({most_s}): no run of the zone may be longer"
+            mistakes.add(run.node, f"{zone.place}, fallback, run_s", why)
+
+
+def _check_shared_pump(farm: Mapping[str, Cell], zones: list[_ZoneCells], mistakes: Mistakes) -> None:
+    """Boards cannot speak to each other without the cloud, so only one of a pump's gateways may water then."""
+    if "pump_l_min" not in farm:
+        return
+    first = ""
+    for zone in zones:
+        if not (zone.fallback and zone.good("gateway_id")):
+            continue
+        gateway_id = zone.value("gateway_id")
+        first = first or gateway_id
+        if gateway_id != first:
+            why = (
+                f"{gateway_id} and {first} share the pump, and without the cloud neither knows when the other waters;"
+                " keep the fallback plans of one gateway, or leave pump_l_min away if each has a pump of its own"
+            )
+            mistakes.add(zone.cells["fallback"].node, f"{zone.place}, fallback", why)
 
 
 def _check_pump(farm: Mapping[str, Cell], zones: list[_ZoneCells], mistakes: Mistakes) -> None:

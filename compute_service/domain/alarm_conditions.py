@@ -4,9 +4,19 @@ A condition of an alarm that already stands is laxer: here is the one place wher
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
-from agronomy.units import HOUR_S
-from compute_service.domain.alarms import UNKNOWN, Answer, Condition, FarmState, Finding, GatewayFacts, Subject
+from agronomy.units import DAY_S, HOUR_S
+from compute_service.domain.alarms import (
+    UNKNOWN,
+    Answer,
+    Condition,
+    FarmState,
+    Finding,
+    GatewayFacts,
+    Identity,
+    Subject,
+)
 from compute_service.domain.forecast import FRESH_S
 
 MINUTE_S = 60
@@ -20,6 +30,7 @@ NO_STATUS_S = HOUR_S + 5 * MINUTE_S  # a gateway says how it is once an hour, an
 LOST_STATUS_S = 25 * HOUR_S  # of one that did: it may have been told to say so once a day
 UNSURE_S = HOUR_S  # so long after the last sample of an unsure time there may come another
 USEFUL_H, USEFUL_AGAIN_H = 12, 18
+EXPIRES_S, EXPIRES_SOON_S = 60 * DAY_S, 7 * DAY_S  # before a certificate ends
 FREE_BYTES, FREE_AGAIN_BYTES = 500_000_000, 750_000_000
 
 
@@ -34,7 +45,7 @@ def silent(state: FarmState, subject: Subject, stands: bool) -> Answer:
 
 def _is_silent(state: FarmState, facts: GatewayFacts, stands: bool) -> bool:
     """Nobody could be heard before the service listened; but what stood then stands until something is heard."""
-    age_s = state.now - (facts.heard_at if stands else max(facts.heard_at, state.listening_since))
+    age_s = state.now - max(facts.heard_at, facts.wakes_at, 0 if stands else state.listening_since)
     most_s = OFFLINE_S if facts.state == "offline" else max(SILENT_S, facts.sleeps_s)
     return age_s > (most_s / 2 if stands else most_s)
 
@@ -45,7 +56,8 @@ def stale(state: FarmState, subject: Subject, stands: bool) -> Answer:
     gateway = state.gateways.get(zone.gateway_id)
     if gateway and _is_silent(state, gateway, stands=False):
         return UNKNOWN if stands else None
-    heard_at = zone.heard_at or 0 if stands else max(zone.heard_at or 0, state.listening_since)
+    woken_at = gateway.wakes_at if gateway else 0
+    heard_at = max(zone.heard_at or 0, woken_at, 0 if stands else state.listening_since)
     most_s = zone.max_reading_age_s * (1 if stands else LATE_SHARE)
     if state.now - heard_at <= most_s:
         return None
@@ -67,6 +79,9 @@ def verdict(kind: str) -> Condition:
 
 def silent_probe(state: FarmState, subject: Subject, stands: bool) -> Answer:
     """One of several: where none is heard it is the zone's reading that is stale."""
+    gateway = state.gateways.get(subject.gateway_id or "")
+    if gateway and state.now <= gateway.wakes_at + OFFLINE_S:
+        return UNKNOWN if stands else None
     verdicts = state.zones[subject.zone_id or ""].verdicts or {}
     if all(kind == "silent" for kind, _ in verdicts.values()):
         return None
@@ -120,6 +135,38 @@ def leaking(state: FarmState, subject: Subject, _stands: bool) -> Answer:
     if not zone.leak_at or state.now - zone.leak_at > HOUR_S:
         return None
     return Finding(zone.leak_at, {"leak_l": zone.leak_l})
+
+
+def latch(state: FarmState, subject: Subject, _stands: bool) -> Answer:
+    """A gateway opens nothing any more, for it saw a leak."""
+    facts = state.gateways[subject.place]
+    if facts.latched is None:
+        return UNKNOWN
+    return Finding(facts.status_at, {"zones": ", ".join(facts.latched)}) if facts.latched else None
+
+
+def expires(least_s: int, most_s: int) -> Condition:
+    """A certificate ends within so many seconds, and not within so few."""
+
+    def condition(state: FarmState, subject: Subject, _stands: bool) -> Answer:
+        ones = state.identities[subject.place]
+        left_s = ones[0].expires_at - state.now
+        if left_s > most_s or (least_s and left_s <= least_s):
+            return None
+        return Finding(state.now, _of_identities(ones))
+
+    return condition
+
+
+def _of_identities(ones: tuple[Identity, ...]) -> dict[str, str]:
+    first, more = ones[0], len(ones) - 1
+    file = f" ({first.file})" if first.file else ""
+    return {
+        "identity": "ca" if first.is_ca else "certificate",
+        "who": f"{first.thing}{file}{f' (+{more})' if more else ''}",
+        "thing": first.thing,
+        "expires_on": datetime.fromtimestamp(first.expires_at, UTC).strftime("%Y-%m-%d"),
+    }
 
 
 def flow(is_odd: Callable[[float, tuple[float, float]], bool]) -> Condition:

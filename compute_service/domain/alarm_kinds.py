@@ -34,6 +34,20 @@ def _row(  # noqa: PLR0913, PLR0917  # a row of the table
     )
 
 
+_EXPIRES = conditions.expires(conditions.EXPIRES_SOON_S, conditions.EXPIRES_S)
+_ENDS = conditions.expires(0, conditions.EXPIRES_SOON_S)
+_EXPIRY_WORDS = {
+    "en": (
+        "The {identity} of {who} ends on {expires_on}, and with it the connection",
+        "Renew it: python -m certs renew {thing}; docs/certs.md says how, also for a CA.",
+        "when a later date is told",
+    ),
+    "pt": (
+        "{identity} de {who} termina em {expires_on}, e com isso a conexão",
+        "Renove: python -m certs renew {thing}; docs/certs.md diz como, também para uma CA.",
+        "quando constar uma data posterior",
+    ),
+}
 KINDS: tuple[AlarmKind, ...] = (
     _row(
         *("gateway_silent", WARNING, "gateway", conditions.silent, 0, 2 * MINUTE_S),
@@ -192,6 +206,19 @@ KINDS: tuple[AlarmKind, ...] = (
         ),
     ),
     _row(
+        *("leak", CRITICAL, "gateway", conditions.latch, 0, 0),
+        en=(
+            "{place} saw water where none should flow, at {zones}: it has shut everything, and opens nothing",
+            "Look at valves and pipes there; when they are sound, order `clear`, on the page of the gateway or a zone.",
+            "when a status says that nothing is latched",
+        ),
+        pt=(
+            "{place} viu água onde não devia correr, em {zones}: fechou tudo e não abre nada",
+            "Verifique válvulas e canos; quando estiverem bons, ordene `clear`, na página do gateway ou de um talhão.",
+            "quando um status disser que nada está travado",
+        ),
+    ),
+    _row(
         *("flow_high", WARNING, "zone", conditions.flow(lambda share, flows: share > flows[1]), 0, 0),
         en=(
             "{place} took {flow_l_min} in its last run, far more than its {nominal_l_min}",
@@ -268,6 +295,16 @@ KINDS: tuple[AlarmKind, ...] = (
             "Atualize-o por USB: python -m firmware flash. As leituras e confirmações dele contam como antes.",
             "quando informar nos tópicos próprios",
         ),
+    ),
+    _row(
+        *("identity_expires", WARNING, "identity", _EXPIRES, 0, 0),
+        en=_EXPIRY_WORDS["en"],
+        pt=_EXPIRY_WORDS["pt"],
+    ),
+    _row(
+        *("identity_ends", CRITICAL, "identity", _ENDS, 0, 0),
+        en=_EXPIRY_WORDS["en"],
+        pt=_EXPIRY_WORDS["pt"],
     ),
     _row(
         *("forecast_stale", NOTICE, "farm", conditions.forecast_stale, 0, 0),
@@ -368,6 +405,8 @@ def _figure(name: str, value: object, language: str) -> str:
     """A value as people write it, by the end of its name."""
     if name == "budget":
         return _BUDGET_WORDS[language].get(str(value), str(value))
+    if name == "identity":
+        return _IDENTITY_WORDS[language].get(str(value), str(value))
     if not isinstance(value, (int, float)):
         return str(value)
     for ending, write in _FIGURES.items():
@@ -390,6 +429,10 @@ _FIGURES: Mapping[str, Callable[[float], str]] = {
     "_bytes": lambda value: f"{value / 1e6:.0f} MB",
     "_l": lambda value: f"{value:.0f} l",
     "_s": _span,
+}
+_IDENTITY_WORDS: Mapping[str, Mapping[str, str]] = {
+    "en": {"certificate": "certificate", "ca": "certificate authority (CA)"},
+    "pt": {"certificate": "O certificado", "ca": "A autoridade certificadora (CA)"},
 }
 _BUDGET_WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {

@@ -101,6 +101,27 @@ class GatewayFacts:
     dropped_at: int = 0
     unsure_since: int | None = None
     unsure_at: int = 0
+    wakes_at: int = 0  # it sleeps until then, so nobody misses it before
+    latched: tuple[str, ...] | None = None  # where it saw a leak, so that it opens nothing; None is not known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A certificate by which somebody connects: of a thing, or `is_ca` of the authority that it trusts.
+
+    `expires_at` in Unix s; `file` where it can be looked at, empty for one on a board.
+    """
+
+    thing: str
+    is_ca: bool
+    expires_at: int
+    file: str = ""
+    gateway_id: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Things that trust one authority share its end, which is one thing to do."""
+        return f"ca-{self.expires_at}" if self.is_ca else self.thing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +156,7 @@ class FarmState:
     forecast: ForecastFacts | None = None
     disk_free_bytes: int | None = None
     mistakes: tuple[str, ...] = ()  # of a zones file that is not gone by
+    identities: Mapping[str, tuple[Identity, ...]] = field(default_factory=dict)  # by place
 
 
 class Subject(NamedTuple):
@@ -293,6 +315,11 @@ def _settings(state: FarmState, only: Collection[str] | None) -> Iterator[Subjec
         yield Subject(f"zones-{digest(' '.join(state.mistakes))[:8]}", None, None)
 
 
+def _identities(state: FarmState, only: Collection[str] | None) -> Iterator[Subject]:
+    for place, ones in state.identities.items() if only is None else ():
+        yield Subject(place, None, ones[0].gateway_id if len(ones) == 1 else None)
+
+
 F = TypeVar("F")
 
 
@@ -308,6 +335,7 @@ _SCOPES: Mapping[str, Callable[[FarmState, Collection[str] | None], Iterator[Sub
     "stop": _stops,
     "farm": _farm,
     "settings": _settings,
+    "identity": _identities,
 }
 
 

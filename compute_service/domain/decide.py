@@ -48,7 +48,8 @@ class Run(NamedTuple):
 class ZoneState:
     """What is known about a zone. `runs` covers the farm's local day and the cooldown, in any order; None is unknown.
 
-    `pump_left_l_min` is what the valves that are open leave of the pump; `holds` are those in force, see `orders`.
+    `pump_left_l_min` is what the valves that are open leave of the pump; `holds` are those in force, see `orders`;
+    `latched` are the zones at which the gateway saw a leak, so that it opens nothing.
     """
 
     model: ZoneModel | None = None
@@ -59,6 +60,7 @@ class ZoneState:
     conditions: Conditions = NOTHING_MEASURED
     pump_left_l_min: float | None = None
     holds: tuple[Hold, ...] = ()
+    latched: tuple[str, ...] = ()
 
 
 class Open(NamedTuple):
@@ -138,7 +140,13 @@ def decide(
     case = _case(zone, state, state.model, now, forecast, manual)
     by_limits = constraints.find(zone.limits, case.surroundings, case.plan.wish)
     holds = [hold_check(hold, zone.timezone) for hold in state.holds]  # no row while nothing holds
-    checks = (*holds, *[row.check(case) for row in FIRST], *by_limits, *[row.check(case) for row in LAST])
+    checks = (
+        *holds,
+        *_latch(zone, state),
+        *[row.check(case) for row in FIRST],
+        *by_limits,
+        *[row.check(case) for row in LAST],
+    )
     if manual is None and zone.mode == ADVICE and all(check.passed for check in checks):
         checks = (*checks, _advice(case))
     overruled = OVERRULED if manual else ()
@@ -338,9 +346,19 @@ LAST = (
 )
 REMEDIES = {  # of every check, in their order
     **HOLD_REMEDIES,
+    "no_leak": "an order to clear the gateway, once somebody has looked at valves and pipes",
     **{row.name: row.remedy for row in (*FIRST, *CONSTRAINTS, *LAST)},
     "not_only_advised": "a zone whose decisions act: `mode: act` in the zones file",
 }
+
+
+def _latch(zone: Zone, state: ZoneState) -> tuple[Check, ...]:
+    """No row while the gateway is well."""
+    if not state.latched:
+        return ()
+    names = ", ".join(state.latched)
+    why = f"{zone.gateway_id} saw water where none should flow, at {names}, and opens nothing until somebody clears it"
+    return (Check("no_leak", names, None, False, why),)
 
 
 def _advice(case: _Case) -> Check:

@@ -19,7 +19,7 @@ from compute_service.domain.decide import Decision, Run, ZoneState, decide
 from compute_service.domain.forecast import Forecast, ForecastHour
 from compute_service.domain.orders import Hold, ManualRun
 from compute_service.domain.tables import columns, rows
-from compute_service.domain.zone import Config, PlacedProbe, Zone, zone_of
+from compute_service.domain.zone import Config, FallbackSettings, PlacedProbe, Zone, zone_of
 from compute_service.domain.zone_model import Sample, Water, WeatherHour, ZoneModel, advance, commanded
 
 UNKNOWN = ZoneState()
@@ -69,8 +69,10 @@ def _state_row(state: ZoneState) -> dict[str, Any]:
     holds = (
         {"holds": [asdict(hold) for hold in state.holds]} if state.holds else {}
     )  # most decisions are made while nothing holds
+    latched = {"latched": list(state.latched)} if state.latched else {}
     return {
         **holds,
+        **latched,
         "under_way": state.under_way,
         "runs": columns(state.runs),
         "used_today_l": state.used_today_l,
@@ -81,7 +83,11 @@ def _state_row(state: ZoneState) -> dict[str, Any]:
 
 
 def _state_of(row: Mapping[str, Any]) -> ZoneState:
-    lists = {"runs": rows(Run, row["runs"]), "holds": tuple(Hold(**hold) for hold in row.get("holds", ()))}
+    lists = {
+        "runs": rows(Run, row["runs"]),
+        "holds": tuple(Hold(**hold) for hold in row.get("holds", ())),
+        "latched": tuple(row.get("latched", ())),
+    }
     return ZoneState(**{**row, **lists, "conditions": Conditions(**row["conditions"])})
 
 
@@ -126,7 +132,8 @@ def zone_text(zone: Zone) -> str:
     """A zone's settings as a text, from which `zone_from` makes the same zone."""
     settings = {name: getattr(zone, name) for name in _SETTINGS}
     nested = {"limits": asdict(zone.limits), "probes": [asdict(probe) for probe in zone.probes]}
-    return json.dumps({**settings, "sown": zone.sown.isoformat(), **nested})
+    fallback = zone.fallback and asdict(zone.fallback)
+    return json.dumps({**settings, "sown": zone.sown.isoformat(), **nested, "fallback": fallback})
 
 
 def zone_from(text: str, crop_of: Callable[[str, str | None], Crop]) -> Zone:
@@ -134,7 +141,9 @@ def zone_from(text: str, crop_of: Callable[[str, str | None], Crop]) -> Zone:
     row = json.loads(text)
     limits = {**row["limits"], "hours": tuple((begin, end) for begin, end in row["limits"]["hours"])}
     probes = tuple(PlacedProbe(**probe) for probe in row["probes"])
+    fallback = FallbackSettings(**row["fallback"]) if row.get("fallback") else None
     settings = {**row, "sown": date.fromisoformat(row["sown"]), "limits": Limits(**limits), "probes": probes}
+    settings |= {"fallback": fallback}
     return zone_of(settings, crop_of(row["crop"], row.get("calendar")))
 
 

@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 
 from compute_service.domain.constraints import Check
 
-STOP, CLOSE, PAUSE = "stop", "close", "pause"
-ACTIONS = (STOP, CLOSE, "open", PAUSE, "resume")
+STOP, CLOSE, PAUSE, CLEAR = "stop", "close", "pause", "clear"
+ACTIONS = (STOP, CLOSE, "open", PAUSE, "resume", CLEAR)
+NOT_LATE = ("open", CLEAR)  # what changes what a valve may do never happens late
 SETTINGS = "settings"  # another text for the zones file: an order that `settings.edit` gives, and nobody else
-OPEN_LIFE_S = 60  # an open that the service has not taken by then never happens
+OPEN_LIFE_S = 60  # an open, or a clear, that the service has not taken by then never happens
 WAITING, UNDER_WAY, DONE, REFUSED, EXPIRED = "waiting", "under_way", "done", "refused", "expired"
 ENDS = (DONE, REFUSED, EXPIRED)
 
@@ -23,6 +24,8 @@ ENDS = (DONE, REFUSED, EXPIRED)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What somebody asks for; `zone_id` None is the farm. An `open` has `duration_s` or `volume_l`, a pause `until`.
+
+    A `clear` is for the whole gateway of its zone.
 
     `settings` asks for what stands in the zones file already, and waits for the service to go by it.
     `by` is a person or a token by its name, `via` where it came from: shell, page, bridge. `key`: a repeat with the
@@ -44,9 +47,9 @@ class Order:
     def is_late(self, now: int) -> bool:
         """It is too late to begin; for a stop it never is: it is obeyed whenever it can be.
 
-        An open of a time to come was given while the clock was ahead, nobody knows how long ago.
+        An open or clear of a time to come was given while the clock was ahead, nobody knows how long ago.
         """
-        if self.action == "open":
+        if self.action in NOT_LATE:
             return abs(now - self.at) >= OPEN_LIFE_S
         return self.action == PAUSE and self.until is not None and now >= self.until
 

@@ -220,6 +220,9 @@ class CommandLog(Protocol):
     def open(self, overdue_at: int | None = None) -> list[CommandRow]:
         """The commands whose end is not known yet; with a time, only those whose wait for an ack is over by then."""
 
+    def last_plans(self, zone_id: str | None = None) -> list[CommandRow]:
+        """The newest fallback plan of every zone that ever had one, by name; or of one zone, if it had any."""
+
     def move(
         self,
         command_id: str,

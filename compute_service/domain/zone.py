@@ -15,6 +15,7 @@ from agronomy.strategy import STRATEGY, Strategy
 from agronomy.units import DAY_S
 from compute_service.domain.constraints import NO_LIMITS, Limits
 from compute_service.errors import ComputeError
+from protocol.messages import AFTER_OFFLINE_S
 
 MOST_EVAPORABLE = 0.7  # of the surface's water, that coarse soils give off easily (FAO-56, table 19)
 
@@ -29,6 +30,18 @@ class PlacedProbe:
 
     sensor_id: str
     depth_m: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FallbackSettings:
+    """What a zone's board may do without the cloud: a run of `run_s` in any 24 h, on so many `days` in all.
+
+    It begins once the board had no cloud for `after_offline_s`.
+    """
+
+    run_s: int
+    days: int
+    after_offline_s: int = AFTER_OFFLINE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +96,7 @@ class Zone:
     limits: Limits = NO_LIMITS
     probes: tuple[PlacedProbe, ...] = ()
     mode: str = "act"  # or advice: its decisions never command
+    fallback: FallbackSettings | None = None  # None: its board waters by commands alone
     place: Place
 
     @property

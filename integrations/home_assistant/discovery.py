@@ -179,6 +179,7 @@ def _gateway_parts(base: str, farm: str) -> dict[str, Component]:
         "firmware": {**diagnostic, "name": "Firmware", "val_tpl": "{{ value_json.firmware }}"},
         "stop": {"p": "button", "name": f"Stop all of {farm}", "pl_prs": "stop", **commands},
         "resume": {"p": "button", "name": f"Resume {farm}", "pl_prs": "resume", **commands},
+        "clear": {"p": "button", "name": "Clear a leak", "pl_prs": "clear", "ent_cat": "config", **commands},
         "alarm": _alarm(base),
         "event": {"p": "event", "name": "Order", "stat_t": f"{base}/event", "evt_typ": list(EVENTS)},
     }

@@ -1,7 +1,7 @@
 """A message on a set topic, as an order or as minutes. Pure: what it cannot be is told in a sentence.
 
-`at` in a message is when it was meant (Unix s of the world's clock). It makes a repeat the same order, and an open that
-was on its way for too long none; so an open without it is refused.
+`at` in a message is when it was meant (Unix s of the world's clock). It makes a repeat the same order, and an open
+or clear that was on its way for too long none; so one without it is refused.
 """
 
 import hashlib
@@ -9,14 +9,14 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from compute_service.domain.orders import OPEN_LIFE_S, Order
+from compute_service.domain.orders import CLEAR, NOT_LATE, OPEN_LIFE_S, Order
 from compute_service.domain.zone import Config, Zone
 from integrations.errors import SetError
 from integrations.home_assistant.discovery import least_minutes, most_minutes
 from integrations.home_assistant.topics import FarmTopics
 
 VIA = "home assistant"
-OF_A_ZONE, OF_THE_FARM = ("open", "close", "resume"), ("stop", "resume")
+OF_A_ZONE, OF_A_GATEWAY = ("open", "close", "resume"), ("stop", "resume", CLEAR)  # two of the latter are the farm's
 LONGEST_BYTES = 4096
 
 
@@ -69,20 +69,25 @@ def order_of(config: Config, topics: FarmTopics, message: SetMessage, template: 
     if place is None:
         raise SetError(f"{message.topic}: this farm has no such zone or gateway")
     body = _body(message.payload)
-    action, choices = str(body.get("action")), OF_A_ZONE if isinstance(place, Zone) else OF_THE_FARM
+    action, choices = str(body.get("action")), OF_A_ZONE if isinstance(place, Zone) else OF_A_GATEWAY
     if action not in choices:
         raise SetError(f"{action[:40]!r} is no order here; there are {', '.join(choices)}")
     meant_at = body.get("at")
-    if action == "open":
-        _check_time(meant_at, message.wall_s)
+    if action in NOT_LATE:
+        _check_time(action, meant_at, message.wall_s)
     name = hashlib.sha256(message.topic.encode() + b"\0" + message.payload).hexdigest()[:32]
     return replace(
         template,
         action=action,
-        zone_id=place.zone_id if isinstance(place, Zone) else None,
+        zone_id=place.zone_id if isinstance(place, Zone) else _zone_of(config, place) if action == CLEAR else None,
         duration_s=minutes * 60 if action == "open" else None,
         key=None if meant_at is None else f"{VIA} {name}",
     )
+
+
+def _zone_of(config: Config, gateway_id: str) -> str:
+    """A zone by which an order names its gateway."""
+    return next(zone.zone_id for zone in config.zones if zone.gateway_id == gateway_id)
 
 
 def _body(payload: bytes) -> dict[str, Any]:
@@ -95,12 +100,14 @@ def _body(payload: bytes) -> dict[str, Any]:
     return body
 
 
-def _check_time(meant_at: object, wall_s: float) -> None:
+def _check_time(action: str, meant_at: object, wall_s: float) -> None:
     if not isinstance(meant_at, int | float) or isinstance(meant_at, bool):
-        raise SetError('an open says when it was meant, in Unix seconds: {"action": "open", "at": 1764252000.5}')
+        example = json.dumps({"action": action, "at": 1764252000.5})
+        raise SetError(f"an order to {action} says when it was meant, in Unix seconds: {example}")
     late_s = wall_s - meant_at
     if not -OPEN_LIFE_S <= late_s <= OPEN_LIFE_S:
         way = f"{late_s:.0f} s ago" if late_s > 0 else f"in {-late_s:.0f} s"
         raise SetError(
-            f"an open that was meant {way} opens nothing; if it was meant just now, one of the two clocks is wrong"
+            f"an order to {action} that was meant {way} does nothing; if it was meant just now, one of the two clocks"
+            " is wrong"
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 from compute_service.domain.alarm_kinds import words
 from compute_service.domain.alarms import Alarm, worst
+from compute_service.domain.gateway_status import is_gone
 from compute_service.domain.orders import hold_check
 from compute_service.domain.ports import JournalRow
 from integrations.farm_now import FarmNow, ZoneNow
@@ -51,15 +52,15 @@ def gateway_state(farm: FarmNow, gateway_id: str) -> dict[str, Any]:
 
 
 def availability(farm: FarmNow, gateway_id: str) -> str:
-    """`online` or `offline`, as the gateway's last status, or its last will, says."""
+    """`online` or `offline`, as the gateway's last status, or its last will, says; one that sleeps is not away."""
     row = farm.gateways.get(gateway_id)
-    return "online" if row and row["state"] == "online" else "offline"
+    return "offline" if row is None or is_gone(row, farm.now) else "online"
 
 
 def event(row: JournalRow) -> dict[str, Any] | None:
     """What happened, as an event of a zone; None if it is none. `seq` tells a repeat."""
     body = row["body"]
-    kind = body.get("state") if row["kind"] == "ack" else None
+    kind = body.get("state") if row["kind"] == "ack" and not body.get("action") else None  # else it moved no valve
     if row["kind"] == "order":
         kind = OF_AN_ORDER.get(str(body.get("state")))
     if kind not in EVENTS:

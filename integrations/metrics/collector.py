@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from compute_service.commands import SETTLED, TRANSITIONS
 from compute_service.domain.alarms import SEVERITIES
+from compute_service.domain.gateway_status import is_gone
 from integrations.farm_now import CLOSED, FarmNow, FarmReader, ZoneNow, litres
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -178,7 +179,9 @@ def _of_zones(farm: FarmNow) -> Iterator[Metric]:
 
 
 def _of_gateways(farm: FarmNow) -> Iterator[Metric]:
-    up = GaugeMetricFamily("pythoflow_gateway_up", "1 while the gateway says that it is online.", labels=["gateway"])
+    up = GaugeMetricFamily(
+        "pythoflow_gateway_up", "1 while the gateway says that it is online, or sleeps.", labels=["gateway"]
+    )
     last_status = GaugeMetricFamily(
         "pythoflow_gateway_last_status_timestamp_seconds", "When a status was last heard.", labels=["gateway"]
     )
@@ -189,7 +192,7 @@ def _of_gateways(farm: FarmNow) -> Iterator[Metric]:
     )
     rows = {name: row for name, row in farm.gateways.items() if row}
     for name in farm.gateways:
-        up.add_metric([name], float(name in rows and rows[name]["state"] == "online"))
+        up.add_metric([name], float(name in rows and not is_gone(rows[name], farm.now)))
     for name, row in rows.items():
         last_status.add_metric([name], row["heard_at"])
         dropped.add_metric([name], row["status"].get("outbox_dropped") or 0)

@@ -189,6 +189,31 @@ def no_leak(farm: Farm) -> None:
     farm.pass_time(8 * HOUR_S)
 
 
+def latch(farm: Farm) -> None:
+    farm.hear_status(latched=["plot-1a"])
+    farm.tick(1)
+
+
+def unlatch(farm: Farm) -> None:
+    farm.hear_status(state="offline")  # a last will says nothing of it
+    farm.tick(1)
+    assert "leak" in farm.kinds()
+    farm.hear_status(latched=[])
+    farm.tick(1)
+
+
+def expires_in(days: int) -> Callable[[Farm], None]:
+    def tell(farm: Farm) -> None:
+        farm.hear_status(certificate_expires_at=farm.now + days * 86400)
+        farm.tick(60)
+
+    return tell
+
+
+def renewed(farm: Farm) -> None:
+    expires_in(365)(farm)
+
+
 def burst(farm: Farm) -> None:
     farm.hear_ack(farm.water(), "done", duration_s=300, volume_l=2000.0)
     farm.tick(1)
@@ -311,12 +336,15 @@ STORIES: dict[str, tuple[Callable[[Farm], None], Callable[[Farm], Farm | None], 
     "stop_unanswered": (stop_in_vain, stopped, "stop-1"),
     "run_unseen": (unseen, seen, "plot-1a"),
     "water_while_shut": (leak, no_leak, "plot-1a"),
+    "leak": (latch, unlatch, GATEWAY),
     "flow_high": (burst, usual_run, "plot-1a"),
     "flow_low": (trickle, usual_run, "plot-1a"),
     "budget_used_up": (used_up, more_litres, "plot-1b"),
     "outbox_drops": (dropped, no_leak, GATEWAY),
     "clock_unsure": (unsure, sure, GATEWAY),
     "firmware_too_old": (of_old_firmware, of_new_firmware, GATEWAY),
+    "identity_expires": (expires_in(60), renewed, GATEWAY),
+    "identity_ends": (expires_in(7), renewed, GATEWAY),
     "forecast_stale": (old_forecast, new_forecast, "farm"),
     "forecast_useless": (short_forecast, longer_forecast, "farm"),
     "settings_mistaken": (mistaken, mended, "zones-3aa217a2"),

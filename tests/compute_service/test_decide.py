@@ -154,7 +154,9 @@ def test_every_check_is_a_row() -> None:
     """A decision keeps every check with its value and threshold, also those that passed, in one order."""
     for known in (state(), state(0.28)):
         assert tuple(check.name for check in decide(zone(), known, NOON).checks) == CHECKS
-    assert {*CHECKS, *HOLD_REMEDIES, "not_only_advised"} == set(REMEDIES)  # these stand there only where they refuse
+    assert {*CHECKS, *HOLD_REMEDIES, "no_leak", "not_only_advised"} == set(
+        REMEDIES
+    )  # these stand there only where they refuse
     needs = decide(zone(), lacking(60.0), NOON).checks[4]
     assert (needs.value, needs.passed) == (60.0, True)
     assert needs.threshold == pytest.approx(DUE_MM, abs=0.01)

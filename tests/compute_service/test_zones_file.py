@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 from agronomy.site import Site
-from compute_service.adapters import update_file, zones_file
+from compute_service.adapters import crops_table, update_file, zones_file
 from compute_service.domain.constraints import Limits
+from compute_service.domain.inputs import zone_from, zone_text
+from compute_service.domain.zone import FallbackSettings
 from compute_service.errors import ConfigError
 
 GOOD = """\
@@ -146,6 +148,53 @@ def test_a_zone_may_have_more_probes(tmp_path: Path) -> None:
     assert [(probe.sensor_id[-4:], probe.depth_m) for probe in zone.probes] == [("20cm", 0.2), ("40cm", 0.4)]
     assert zone.sensor_ids[0] == zone.sensor_id
     assert zones_file.load(write(tmp_path, GOOD)).zones[0].probes == ()
+
+
+FALLBACK = "    fallback: {run_s: 1200, days: 5, after_offline_s: 172800}\n"
+
+
+def test_a_zone_may_have_a_fallback_plan(tmp_path: Path) -> None:
+    """For its board, while that has no cloud; off by default, and after a day without cloud."""
+    [zone] = zones_file.load(write(tmp_path, GOOD + FALLBACK)).zones
+    assert zone.fallback == FallbackSettings(run_s=1200, days=5, after_offline_s=172800)
+    [zone] = zones_file.load(write(tmp_path, GOOD + FALLBACK.replace(", after_offline_s: 172800", ""))).zones
+    assert zone.fallback == FallbackSettings(run_s=1200, days=5, after_offline_s=86400)
+    assert zone_from(zone_text(zone), crops_table.crop) == zone
+    [zone] = zones_file.load(write(tmp_path, GOOD)).zones
+    assert zone.fallback is None
+    assert zone_from(zone_text(zone), crops_table.crop) == zone
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("run_s: 1200", "run_s: 20", ":23: zone plot-1a, fallback, run_s: 20: looks like minutes; write 1200"),
+        ("run_s: 1200", "run_s: 1801", ":23: zone plot-1a, fallback, run_s: 1801: want run_s <= max_run_s (1800)"),
+        ("days: 5", "days: 32", ":23: zone plot-1a, fallback, days: 32: want a whole number from 1 to 31"),
+        ("days: 5", "days: 1.5", ":23: zone plot-1a, fallback, days: 1.5: want a whole number from 1 to 31"),
+        ("days: 5", "day: 5", ":23: zone plot-1a, fallback: unknown key 'day', did you mean 'days'"),
+        ("run_s: 1200, ", "", ":23: zone plot-1a, fallback: run_s is missing"),
+        ("172800", "600", ":23: zone plot-1a, fallback, after_offline_s: 600: looks like minutes; write 36000"),
+        ("{run_s: 1200, days: 5, after_offline_s: 172800}", "yes", ":23: zone plot-1a, fallback: True: want a mapping"),
+    ],
+)
+def test_mistakes_of_a_fallback_plan(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    """Each with its line, and the remedy."""
+    told = mistakes_of(tmp_path, GOOD + FALLBACK.replace(old, new))
+    assert any(expected in line for line in told), told
+
+
+def test_boards_that_share_a_pump_cannot_all_have_plans(tmp_path: Path) -> None:
+    """Without the cloud they cannot agree who waters; several zones of one board can."""
+    second = (SECOND + FALLBACK).replace("plot-1a", "plot-1b").replace("soil-a", "soil-b")
+    other = second.replace("gateway-1", "gateway-2")
+    pump = GOOD.replace("zones:", "pump_l_min: 100\nzones:")
+    assert len(zones_file.load(write(tmp_path, pump + FALLBACK + second)).zones) == 2
+    assert len(zones_file.load(write(tmp_path, pump + other)).zones) == 2
+    assert len(zones_file.load(write(tmp_path, GOOD + FALLBACK + other)).zones) == 2
+    [told] = mistakes_of(tmp_path, pump + FALLBACK + other)
+    assert told.startswith("zones.yaml:41: zone plot-1b, fallback: irrigation-gateway-2 and irrigation-gateway-1 share")
+    assert "keep the fallback plans of one gateway, or leave pump_l_min away if each has a pump of its own" in told
 
 
 @pytest.mark.parametrize(

@@ -223,3 +223,39 @@ def test_the_console_may_die(farm: LivingFarm, folder: Path, browser: Browser) -
         leave(context)
     farm.bench.tick(1)
     assert [one["action"] for one in farm.new_commands()] == ["stop_all", "stop_all"]
+
+
+def test_a_leak_is_cleared_by_who_has_looked(page: Page, working: LivingFarm) -> None:
+    """The page says what happened and what a clear does; it wants a tick first, and then sends one clear, once."""
+    with working.lock:
+        working.hear_status("irrigation-gateway-1", latched=["plot-1b"], epochs={"plot-1a": 4})
+        working.bench.tick()
+    page.goto("/gateways/irrigation-gateway-1")
+    latch = page.locator("#latch")
+    expect(latch).to_contain_text("irrigation-gateway-1 saw water where none should flow: plot-1b")
+    page.get_by_role("button", name="Clear the leak").click()
+    expect(page).to_have_url(re.compile("/gateways/irrigation-gateway-1$"))  # the browser asks for the tick
+    assert working.new_commands() == []
+    visit(page, "/zones/plot-1a")
+    page.get_by_role("checkbox").check()
+    page.get_by_label("Reason").first.fill("new pipe")
+    page.get_by_role("button", name="Clear the leak").click()
+    expect(page.locator("#said")).to_contain_text("sent")
+    with working.lock:
+        [clear] = working.new_commands()
+        assert (clear["action"], clear["epochs"]) == ("clear", {"plot-1a": 5, "plot-1b": 1, "plot-1c": 1})
+        working.ack(clear, "done", duration_s=None, volume_l=None, volume_source="none", end_reason=None)
+    expect(page.locator("#said")).to_contain_text("done")
+    page.reload()
+    expect(page.locator("#latch")).to_have_count(0)
+    [order] = [row.order for row in working.store.orders.last() if row.order.action == "clear"]
+    assert (order.zone_id, order.via, order.why) == ("plot-1a", "page", "new pipe")
+
+
+def test_a_clear_without_a_tick_is_none(working: LivingFarm, site: Site) -> None:
+    """A form that somebody built without it is refused; so is who may only look."""
+    with working.lock:
+        working.hear_status("irrigation-gateway-1", latched=["plot-1b"])
+    answer = site.ask("POST", "/orders", form={"action": "clear", "zone_id": "plot-1a", "key": "k"})
+    assert answer.status == 303
+    assert working.store.orders.last() == []

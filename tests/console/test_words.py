@@ -75,15 +75,21 @@ ORDERS: tuple[tuple[str, str | None, dict[str, Any]], ...] = (
     ("open", "plot-1a", {"duration_s": 5000}),
     ("open", "plot-1b", {"duration_s": 500}),
     ("open", "plot-1e", {"duration_s": 500}),
+    ("clear", None, {}),
+    ("clear", "plot-1a", {}),
+    ("clear", "plot-1e", {}),
 )
+LATCHED: tuple[tuple[str, str | None, dict[str, Any]], ...] = (("open", "plot-1a", {"duration_s": 500}),)
 
 
 def test_every_refusal_is_said_in_portuguese(farm: LivingFarm) -> None:
     """No sentence of the service is left in English, and its names and figures stay."""
     farm.order("pause", "plot-1b", until=farm.bench.now + 3600, why="colheita")
-    farm.hear_status("irrigation-gateway-2", "offline")
+    farm.hear_status("irrigation-gateway-2", "offline", latched=["plot-1e"])
     farm.bench.tick()
-    for action, zone_id, more in ORDERS:
+    for number, (action, zone_id, more) in enumerate((*ORDERS, *LATCHED)):
+        if number == len(ORDERS):
+            farm.hear_status("irrigation-gateway-1", latched=["plot-1c"])
         with pytest.raises(OrderError) as refusal:
             farm.order(action, zone_id, **more)
         sentence = translation.sentence(str(refusal.value), PORTUGUESE)

@@ -115,7 +115,7 @@ def test_a_release_takes_every_payload_and_reads_every_state(farm: Farm, release
     rows = [row for topic in ours for row in verdicts[topic]["components"].values()]
     assert len(ours) == 4
     assert [verdicts[topic]["refused"] for topic in ours] == [""] * 4
-    assert [row["refused"] for row in rows] == [""] * (3 * 10 + 10)
+    assert [row["refused"] for row in rows] == [""] * (3 * 10 + 11)
     assert {name for row in rows for name in row["dropped"]} == set()
     a, b, gateway = (components(verdicts, name) for name in ("plot-1a", "plot-1b", GATEWAY))
     assert {name: row["value"] for name, row in a.items()} == {

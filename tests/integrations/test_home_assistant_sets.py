@@ -39,6 +39,8 @@ def test_orders_of_a_zone_and_of_the_farm() -> None:
     assert (closed.zone_id, closed.duration_s, closed.key) == ("plot-1a", None, None)
     stopped = order(f"{BOARD}/set", {"action": "stop", "at": WALL_S})
     assert (stopped.action, stopped.zone_id) == ("stop", None)
+    cleared = order(f"{BOARD}/set", {"action": "clear", "at": WALL_S})
+    assert (cleared.action, cleared.zone_id, cleared.duration_s) == ("clear", "plot-1a", None)
 
 
 def test_the_same_message_is_the_same_order() -> None:
@@ -59,7 +61,10 @@ def test_the_same_message_is_the_same_order() -> None:
         (f"{ZONE}/set", {"action": "open", "at": WALL_S - 61}, "meant 61 s ago"),
         (f"{ZONE}/set", {"action": "open", "at": WALL_S + 61}, "meant in 61 s"),
         (f"{ZONE}/set", {"action": "open", "at": None}, "says when it was meant"),
-        (f"{ZONE}/set", '{"action": "open", "at": NaN}', "opens nothing"),
+        (f"{ZONE}/set", '{"action": "open", "at": NaN}', "does nothing"),
+        (f"{BOARD}/set", {"action": "clear", "at": WALL_S - 61}, "an order to clear that was meant 61 s ago"),
+        (f"{BOARD}/set", {"action": "clear"}, "an order to clear says when it was meant"),
+        (f"{ZONE}/set", {"action": "clear", "at": WALL_S}, "'clear' is no order here"),
         (f"{ZONE}/set", {"action": "open", "at": True}, "says when it was meant"),
         (f"{ZONE}/set", {"action": "flood"}, "'flood' is no order here; there are open, close, resume"),
         (f"{ZONE}/set", {"action": "stop"}, "'stop' is no order here"),
@@ -109,7 +114,7 @@ def test_no_command_is_ever_retained() -> None:
     """Whatever Home Assistant sends goes once, to a topic that the bridge listens to, and says when it was meant."""
     payloads = devices(CONFIG, TOPICS, Origin(version="1.0.0"))
     parts = [part for payload in payloads.values() for part in payload["cmps"].values() if "cmd_t" in part]
-    assert len(parts) == 2 * 3 + 2
+    assert len(parts) == 2 * 3 + 3
     assert {(part["ret"], part["qos"]) for part in parts} == {(False, 1)}
     assert [part["cmd_t"] for part in parts if not listens_to(part["cmd_t"])] == []
     assert {"at" in part.get("cmd_tpl", "") for part in parts if part["p"] != "number"} == {True}

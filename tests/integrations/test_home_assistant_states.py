@@ -2,16 +2,18 @@
 
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from compute_service import orders
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.orders import Order
+from compute_service.domain.ports import JournalRow
 from compute_service.plans import Planner
 from integrations.farm_now import FarmReader
 from integrations.home_assistant import states
-from tests.compute_service.bench import GATEWAY
+from tests.compute_service.bench import GATEWAY, NOON
 from tests.integrations.conftest import Farm
 
 
@@ -107,3 +109,20 @@ def test_the_next_water_is_that_of_the_plan(farm: Farm) -> None:
     give(farm, "stop")
     farm.tick(1)
     assert state(farm)["next_water_at"] is None
+
+
+def test_who_sleeps_is_not_away(farm: Farm) -> None:
+    """A gateway whose broker says that it is gone is online for as long as it said that it sleeps."""
+    farm.hear_status(state="offline", wakes_at=farm.now + 3600)
+    for later_s, words in ((3600, "online"), (3600 + 601, "offline")):
+        farm.beat()
+        with closing(SqliteStore.reader(farm.path)) as store:
+            now = replace(FarmReader(store).read(time.time()), now=farm.now + later_s)
+        assert states.availability(now, GATEWAY) == words
+
+
+def test_a_plan_is_no_event_of_a_zone() -> None:
+    """An automation that waits for the end of a run hears of runs alone, those under a plan among them."""
+    row: JournalRow = {"seq": 1, "at": NOON, "kind": "ack", "zone_id": "plot-1a", "gateway_id": GATEWAY, "body": {}}
+    assert states.event({**row, "body": {"state": "done", "action": "fallback"}}) is None
+    assert states.event({**row, "body": {"state": "done", "command_id": "01JXT22EEAC54GFB1S3AEQ3XZN-1"}}) is not None

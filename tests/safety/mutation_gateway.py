@@ -9,6 +9,7 @@ from tests.safety.mutation_places import (
     MQTT,
     OUTBOX,
     OUTBOX_TESTS,
+    READINGS,
     SERVICE,
     SLOTS,
     VALVES,
@@ -78,7 +79,7 @@ GATEWAY_MUTATIONS = (
     ),
     Mutation(
         "no meter of another gateway's zone",
-        SERVICE,
+        READINGS,
         'zone is not None and zone.gateway_id == message["gateway_id"]',
         "zone is not None",
         IDENTITY_TESTS + "test_no_meter_speaks_of_another_gateways_zone",

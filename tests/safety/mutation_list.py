@@ -1,6 +1,7 @@
 """The safety mechanisms, one row each: where it is, the change that takes it out, and the test that must notice."""
 
 from tests.safety.mutation_alarms import ALARM_MUTATIONS
+from tests.safety.mutation_fallback import FALLBACK_MUTATIONS
 from tests.safety.mutation_gateway import GATEWAY_MUTATIONS
 from tests.safety.mutation_ground import GROUND_MUTATIONS
 from tests.safety.mutation_offline import OFFLINE_MUTATIONS
@@ -22,6 +23,7 @@ from tests.safety.mutation_places import (
     OUTBOX,
     OUTBOX_TESTS,
     PROTOCOL_TESTS,
+    READINGS,
     REPORTS,
     SERVICE,
     SLOTS,
@@ -235,7 +237,7 @@ MUTATIONS = (
     ),
     Mutation(
         "identity check: the zone's own probe",
-        SERVICE,
+        READINGS,
         'if zone is None or message.get("zone_id") not in (None, zone.zone_id):',
         "if zone is None:",
         STRANGERS_TESTS + "test_compute_takes_no_garbage[reading-unknown zone]",
@@ -329,7 +331,7 @@ MUTATIONS = (
     Mutation(
         "a restart publishes what is pending",
         SERVICE,
-        "if commands.opens(command) and not is_late:",
+        "if self._is_to_say_again(command, bool(is_late)):",
         "if False:",
         CRASHES_TESTS + "test_a_death_at_any_moment_changes_nothing[the end is told after the run was given up]",
     ),
@@ -447,7 +449,7 @@ MUTATIONS = (
     ),
     Mutation(
         "clock trust check of samples",
-        SERVICE,
+        READINGS,
         'sample["clock"] != "synced"',
         "False",
         COMPUTE_TESTS + "test_service.py::test_unusable_samples",
@@ -469,6 +471,7 @@ MUTATIONS = (
     ),
     *ORDER_MUTATIONS,
     *ALARM_MUTATIONS,
+    *FALLBACK_MUTATIONS,
     *GATEWAY_MUTATIONS,
     *STATE_MUTATIONS,
     *GROUND_MUTATIONS,

@@ -52,6 +52,19 @@ def test_a_day_with_water_says_how_much_and_why() -> None:
     assert said(watering(START, mm, end_reason="volume")).endswith("A run was stopped early: too much water came.")
 
 
+def test_a_day_without_the_cloud_says_by_what_it_was_watered() -> None:
+    """The acks of a fallback plan's runs come days later, and nobody had decided for them."""
+    mm = 4.0 * ZONE["area_m2"]
+    ran = {"zone_id": ZONE["zone_id"], "command_id": "01JXT22EEAC54GFB1S3AEQ3XZN-1", "state": "done", "code": "ok"}
+    at = START + 5 * HOUR
+    events = [
+        decision(ZONE, START, 20.8),
+        {"kind": "ack", "at": at, "received_at": at + 3 * DAY, "duration_s": 1200, "volume_l": mm, **ran},
+    ]
+    assert said(events) == ("watered 4.0 mm in 20 min: the board had no cloud, and watered by its fallback plan.")
+    assert "plano de reserva" in said(events, PORTUGUESE)
+
+
 def test_a_day_without_need_says_what_is_left() -> None:
     """And when the next water is likely; rain is told where it fell."""
     assert said([decision(ZONE, START, 20.8)]) == (

@@ -2,7 +2,7 @@
 
 from compute_service.adapters.sqlite.database import Database
 
-# A stop is never given up; of the rest an open lives as long as one that is given now.
+# A stop is never given up; of the rest each lives as long as one that is given now, or a plan's seconds longer.
 _REPAIRS = (
     "UPDATE zones SET due_at = :now WHERE due_at > :now + :soon",
     "DELETE FROM samples WHERE measured_at > :now + :soon",
@@ -16,7 +16,8 @@ _REPAIRS = (
     "UPDATE unbooked_runs SET ended_at = :now WHERE ended_at > :now",
     "UPDATE commands SET closed_at = :now WHERE closed_at > :now",
     """UPDATE commands SET give_up_at = :now + :life + coalesce(json_extract(message, '$.duration_s'), 0)
-        WHERE issued_at > :now AND give_up_at IS NOT NULL AND json_extract(message, '$.action') = 'open'""",
+        WHERE issued_at > :now AND give_up_at IS NOT NULL
+        AND json_extract(message, '$.action') IN ('open', 'fallback', 'clear')""",
     """UPDATE holds SET since = :now, until = CASE kind WHEN 'close' THEN :now + until - since ELSE until END
         WHERE since > :now""",
     "UPDATE orders SET ended_at = :now WHERE ended_at > :now",

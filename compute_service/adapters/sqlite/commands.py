@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _IS_BOOKED = "EXISTS (SELECT 1 FROM water WHERE water_id = command_id)"
 _ROW = f"command_id, zone_id, gateway_id, state, message, give_up_at, {_IS_BOOKED}, code"
+_IS_PLAN = "json_extract(message, '$.action') = 'fallback'"  # as the index commands_plans has it
 _DELIVERY = "command_id, zone_id, ended_at, duration_s, volume_l, source, end_reason"
 
 
@@ -41,6 +42,15 @@ class CommandTables:
     def open(self, overdue_at: int | None = None) -> list[CommandRow]:
         """The commands whose end is not known yet; with a time, only those whose wait for an ack is over by then."""
         return self._rows("give_up_at IS NOT NULL") if overdue_at is None else self._rows("give_up_at <= ?", overdue_at)
+
+    def last_plans(self, zone_id: str | None = None) -> list[CommandRow]:
+        """The newest fallback plan of every zone that ever had one, by name; or of one zone, if it had any."""
+        if zone_id is None:
+            query = f"SELECT DISTINCT zone_id FROM commands WHERE {_IS_PLAN} ORDER BY zone_id"  # noqa: S608 - our own words
+            return [plan for (name,) in self._database.all(query) for plan in self.last_plans(name)]
+        query = f"SELECT command_id FROM commands WHERE zone_id = ? AND {_IS_PLAN}"  # noqa: S608 - our own words
+        newest = self._database.one(f"{query} ORDER BY issued_at DESC, command_id DESC LIMIT 1", zone_id)
+        return self._rows("command_id = ?", newest[0]) if newest else []
 
     def _rows(self, where: str, *values: object) -> list[CommandRow]:
         rows = self._database.all(

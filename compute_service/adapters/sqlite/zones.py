@@ -75,7 +75,9 @@ class ZoneTables:
     def zone_state(self, zone: Zone, runs_since: int, today: int, season: int) -> ZoneState:
         """What `decide` wants to know of valves: a command under way, late runs, and litres since both times."""
         under_way = self._database.one(
-            "SELECT min(command_id) FROM commands WHERE zone_id = ? AND give_up_at IS NOT NULL", zone.zone_id
+            "SELECT min(command_id) FROM commands WHERE zone_id = ? AND give_up_at IS NOT NULL"
+            " AND json_extract(message, '$.action') <> 'fallback'",  # a plan that is on its way holds nothing up
+            zone.zone_id,
         )
         return ZoneState(
             under_way=under_way[0] if under_way else None,
@@ -107,8 +109,9 @@ class ZoneTables:
             " ORDER BY closed_at, command_id"
         )
         for closed_at, message in self._database.all(unknown, zone_id, since):
-            if duration_s := json.loads(message).get("duration_s"):  # else it opened nothing
-                yield Run(closed_at, duration_s)
+            command = json.loads(message)
+            if command["action"] == "open" and command.get("duration_s"):  # else it opened nothing
+                yield Run(closed_at, command["duration_s"])
         unbooked = "SELECT ended_at, duration_s FROM unbooked_runs WHERE zone_id = ? AND ended_at >= ?"
         for ended_at, duration_s in self._database.all(unbooked, zone_id, since):
             yield Run(ended_at, duration_s)

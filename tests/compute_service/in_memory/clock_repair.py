@@ -7,6 +7,8 @@ from typing import Any
 from compute_service.domain.decide import Run
 from tests.compute_service.in_memory.tables import Table, Tables
 
+_GIVEN_UP = ("open", "fallback", "clear")
+
 
 def bring_back(tables: Tables, now: int, soon: int, life: int) -> None:
     """All of it in one transaction; see `domain.ports.Store`."""
@@ -56,6 +58,6 @@ def _bring_back_commands(tables: Tables, now: int, life: int) -> None:
         if entry.closed_at is not None and entry.closed_at > now:
             entry = replace(entry, closed_at=now)  # noqa: PLW2901  # the row as it is from here on
         message = json.loads(entry.text)
-        if entry.give_up_at is not None and message["issued_at"] > now and message["action"] == "open":
+        if entry.give_up_at is not None and message["issued_at"] > now and message["action"] in _GIVEN_UP:
             entry = replace(entry, give_up_at=now + life + (message.get("duration_s") or 0))  # noqa: PLW2901  # the same
         tables.commands.put(command_id, entry)

@@ -47,6 +47,12 @@ class CommandsInMemory:
         waits = [(row, row.give_up_at) for row in rows if row.give_up_at is not None]
         return [row for row, give_up_at in waits if overdue_at is None or give_up_at <= overdue_at]
 
+    def last_plans(self, zone_id: str | None = None) -> list[CommandRow]:
+        """The newest fallback plan of every zone that ever had one, by name; or of one zone, if it had any."""
+        rows = (self._row(*item) for item in self._oldest_first())
+        newest = {row.zone_id or "": row for row in rows if row.message["action"] == "fallback"}
+        return [newest[name] for name in sorted(newest) if zone_id in {None, name}]
+
     def _oldest_first(self) -> list[tuple[str, CommandEntry]]:
         return sorted(self._tables.commands.items(), key=lambda item: (item[1].issued_at, item[0]))
 

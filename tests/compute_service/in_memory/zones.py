@@ -10,7 +10,7 @@ from compute_service.domain.hourly_weather import HourRecord
 from compute_service.domain.ports import HOURS_KEPT_S, WEATHER_KEPT_S, News, WaterRow
 from compute_service.domain.zone import Zone
 from compute_service.domain.zone_model import Sample, Water, ZoneModel
-from tests.compute_service.in_memory.tables import SampleKey, Tables, WaterEntry, WeatherKey, real
+from tests.compute_service.in_memory.tables import CommandEntry, SampleKey, Tables, WaterEntry, WeatherKey, real
 
 
 class ZonesInMemory:
@@ -65,7 +65,7 @@ class ZonesInMemory:
         commands = [
             (command_id, entry)
             for command_id, entry in self._tables.commands.items()
-            if entry.zone_id == zone.zone_id and entry.give_up_at is not None
+            if entry.zone_id == zone.zone_id and entry.give_up_at is not None and _action(entry) != "fallback"
         ]
         litres = [(entry.row.at, _litres(entry.row, zone)) for _, entry in self._water_of(zone)]
         return ZoneState(
@@ -89,6 +89,7 @@ class ZonesInMemory:
             (entry.closed_at, command_id, json.loads(entry.text).get("duration_s"))
             for command_id, entry in self._tables.commands.items()
             if entry.zone_id == zone_id and entry.state == "expired" and entry.closed_at is not None
+            if _action(entry) == "open"
         )
         return [Run(closed_at, duration_s) for closed_at, _, duration_s in rows if closed_at >= since and duration_s]
 
@@ -144,6 +145,10 @@ class ZonesInMemory:
     def hour(self, gateway_id: str, at: int) -> HourRecord | None:
         """An hour of weather that was reckoned before, or None."""
         return self._tables.hours.get((gateway_id, at))
+
+
+def _action(entry: CommandEntry) -> str:
+    return str(json.loads(entry.text)["action"])
 
 
 def _litres(water: WaterRow, zone: Zone) -> float:
