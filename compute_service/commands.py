@@ -118,11 +118,12 @@ def remember_plan(  # noqa: PLR0913, PLR0917  # whose plan, what it allows, why,
     log: CommandLog, zone: Zone, bounds: Bounds, decision_id: str, now: int, command_id: str
 ) -> "Command":
     """Build and keep a fallback plan for a zone's board. Call inside a transaction."""
-    epoch = log.epoch(zone.zone_id) + 1
+    zone_id = zone.zone_id
+    epoch = log.epoch(zone_id) + 1
     message: Command = {
         "command_id": command_id,
         "device_id": zone.gateway_id,
-        "zone_id": zone.zone_id,
+        "zone_id": zone_id,
         "action": "fallback",
         "duration_s": bounds.duration_s,
         "max_volume_l": bounds.max_volume_l,
@@ -137,7 +138,7 @@ def remember_plan(  # noqa: PLR0913, PLR0917  # whose plan, what it allows, why,
         "decision_id": decision_id,
         "reason": bounds.reason,
     }
-    log.raise_epoch(zone.zone_id, epoch)
+    log.raise_epoch(zone_id, epoch)
     log.add(zone.gateway_id, message, give_up_at=now + LIFE_S + ACK_GRACE_S)
     return message
 
