@@ -4,7 +4,8 @@ import itertools
 import math
 import random
 import string
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -80,7 +81,7 @@ class Zone:
 
     `sensor` sees the whole root zone. Each of `probe_depths_m` adds a sensor at that depth, named as `soil-a-20cm`.
     `salt_ds_m` is the soil water's conductivity: salt makes capacitive probes read wetter. The crop was sown
-    `sown_days` before the season begins.
+    `sown_days` before the season begins. `fallback` is the plan for days without a cloud, as zones.yaml has it.
     """
 
     zone_id: str
@@ -95,6 +96,7 @@ class Zone:
     probe_depths_m: tuple[float, ...] = ()
     salt_ds_m: float = 1.0
     sown_days: int = 60
+    fallback: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def probes(self) -> tuple[tuple[str, float], ...]:
@@ -294,4 +296,4 @@ def _zone_row(gateway_id: str, zone: Zone, first_day: date) -> dict[str, Any]:
         "daily_cap_s": 4 * MAX_RUN_S,
         "max_reading_age_s": 3 * 3600,
         **own_depletion,
-    } | ({"probes": probes} if probes else {})
+    } | {name: value for name, value in (("probes", probes), ("fallback", dict(zone.fallback))) if value}

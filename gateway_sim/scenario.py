@@ -15,7 +15,7 @@ from gateway_sim import farm as farms
 from gateway_sim import faults as breakage
 from gateway_sim import weather as weathers
 from gateway_sim.errors import FaultError, ScenarioError
-from gateway_sim.farm import CROPS, DRUMMONDVILLE, SOILS, Crop, Farm, FarmGateway, Place, Soil, Zone
+from gateway_sim.farm import CROPS, DRUMMONDVILLE, MAX_RUN_S, SOILS, Crop, Farm, FarmGateway, Place, Soil, Zone
 from gateway_sim.faults import Faults
 from gateway_sim.weather import Weather
 from protocol import topics
@@ -267,6 +267,7 @@ def _zone(node: Mapping, sensor: str, kinds: _Kinds) -> Zone | None:
         "salt_ds_m": node.take("salt_ds_m", checks.number(0, 20), 1.0),
     }
     driest, wettest = (soil.wilting_point, soil.saturation) if soil else (0.0, 1.0)
+    fallback = _fallback(node.inner("fallback")) if "fallback" in node else {}
     initial_vwc = node.take("initial_vwc", checks.number(driest, wettest), None)
     sown = node.take("sown", _sowing_day(kinds.first_day), None)
     node.end()
@@ -275,7 +276,18 @@ def _zone(node: Mapping, sensor: str, kinds: _Kinds) -> Zone | None:
     start = soil.field_capacity - (crop.depletion - ABOVE_THIRST) * (soil.field_capacity - soil.wilting_point)
     start_vwc = round(start, 4) if initial_vwc is None else initial_vwc
     sown_days = crop.grown_days if sown is None else (kinds.first_day - sown).days
-    return Zone(**row, soil=soil, crop=crop, initial_vwc=start_vwc, sown_days=sown_days)
+    return Zone(**row, soil=soil, crop=crop, initial_vwc=start_vwc, sown_days=sown_days, fallback=fallback)
+
+
+def _fallback(node: Mapping) -> dict[str, int]:
+    """The zone's plan for days without a cloud, as zones.yaml has it."""
+    bounds = {"run_s": (1, MAX_RUN_S), "days": (1, 31), "after_offline_s": (3600, 30 * 86400)}
+    plan = {
+        name: node.take(name, checks.whole_number(*bounds[name]), *([None] if name == "after_offline_s" else []))
+        for name in bounds
+    }
+    node.end()
+    return {name: value for name, value in plan.items() if value is not None}
 
 
 def _depths(depths: Any) -> tuple[float, ...]:

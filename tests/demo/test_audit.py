@@ -63,3 +63,45 @@ def test_edges_pair_by_zone() -> None:
         ("plot-1a", T * 1000, (T + 60) * 1000),
         ("plot-1b", (T + 30) * 1000, (T + 90) * 1000),
     ]
+
+
+DAY = 86_400
+
+
+def plan(at: int = T, **more: Any) -> list[dict[str, Any]]:
+    """A fallback plan of 600 s on two days, and the board's answer."""
+    bounds = {"duration_s": 600, "days": 2, "valid_from": at, "valid_until": at + 9 * DAY, "epoch": 1, **more}
+    return [command("fallback", at, **bounds), answer(f"c{at}", at + 1)]
+
+
+def answer(command_id: str, at: int) -> dict[str, Any]:
+    return {"kind": "ack", "command_id": command_id, "state": "done", "at": at, "zone_id": "plot-1a"}
+
+
+def test_runs_under_a_plan_are_no_violation() -> None:
+    """Once in any 24 h, on as many days as it says; a stop that the board never heard ends none of them."""
+    runs = [*run(T + DAY, 600, ms=1000), *run(T + 2 * DAY, 600)]
+    assert valve_bound_violations([*plan(), *runs, command("close", T + 9000, epoch=2)], CAPS) == []
+
+
+@pytest.mark.parametrize(
+    ("events", "why"),
+    [
+        ([*plan(), *run(T + DAY, 602)], "602000 ms, plan"),
+        ([*plan(duration_s=7200), *run(T + DAY, 3700)], "allowed 3600000"),
+        ([*plan(), *run(T + DAY, 10), *run(T + 2 * DAY - 1, 10)], "twice in 24 h"),
+        ([*plan(), *(edge for day in (1, 2, 3) for edge in run(T + day * DAY, 10))], "for the 3th time"),
+        ([*plan(), *run(T + 9 * DAY + 1, 10)], "outside of its time"),
+        ([*plan(), *run(T - 60, 10)], "without a command"),
+        ([plan()[0], *run(T + DAY, 10)], "without a command"),
+        ([*plan(), command("close", T + 60, epoch=2), answer(f"c{T + 60}", T + 61), *run(T + DAY, 10)], "without"),
+        (
+            [*plan(), command("stop_all", T + 60, None, epoch=0), answer(f"c{T + 60}", T + 61), *run(T + DAY, 10)],
+            "without",
+        ),
+    ],
+)
+def test_every_breach_of_a_plan_is_told(events: list[dict[str, Any]], why: str) -> None:
+    """Too long, beyond the hard cap, too often, on too many days, too late, before it or without it, after a stop."""
+    (violation,) = valve_bound_violations(events, CAPS)
+    assert why in violation
