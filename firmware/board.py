@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import os
 import ssl
 import time
 
@@ -62,11 +61,6 @@ def gateway_jobs(
 
     Of the two files, checked, it keeps what it needs. Raises OSError, ValueError.
     """
-    config.update(config["broker"])
-    config.setdefault("port", 8883)
-    config.setdefault("outbox_bytes", OUTBOX_BYTES[gc.mem_free() > PSRAM_BYTES])
-    if STORE[1:] not in os.listdir("/"):
-        os.mkdir(STORE)
     store = FileStore(STORE)
     clock = BoardClock(store)
     this = Board(config, pins, clock)
@@ -128,9 +122,10 @@ class Board:
         self._sensors = [Sensor(row) for row in pins.get("sensors", [])]
         self._time_servers = config["time_servers"]
         self._addresses: dict[str, str] = {}
-        self.wifi = net.Wifi(network.WLAN(network.STA_IF), config["wifi"]["ssid"], config["wifi"]["password"])
+        self.wifi = net.Wifi(network.WLAN(network.STA_IF), config["wifi"])
         self._watchdog = machine.WDT(timeout=START_WATCHDOG_MS)
         self._watches = False
+        self._identity = config["identity"]
 
     # What the gateway calls.
 
@@ -164,6 +159,7 @@ class Board:
             "reset_cause": RESET_CAUSES.get(machine.reset_cause(), "unknown"),
         }
         about["heap_free_bytes"] = gc.mem_free()
+        about["certificate"], about["certificate_expires_at"], about["ca_expires_at"] = self._identity
         rssi = self.wifi.rssi_dbm()
         if rssi is not None:
             about["rssi_dbm"] = rssi

@@ -115,7 +115,7 @@ def lay_out(order: Order, folder: Path) -> list[build.Built]:
     Raises FlashError, ConfigError, BuildError, SigningError, OSError.
     """
     entries = config.check_config(config.load(str(order.config)))
-    pins = config.check_pins(config.load(str(order.pins)), [zone["zone_id"] for zone in entries["zones"]])
+    pins = config.check_pins(config.load(str(order.pins)), *config.needs(entries))
     build.build(folder, pins, MODULES)
     (folder / MARK).write_bytes(signing.mark(order.version))
     if order.update_keys:

@@ -90,6 +90,10 @@ class Update:
             self._inbox.append((topic[len(self._prefix) :], document))
             self._wake.set()
 
+    def has_job(self) -> bool:
+        """True while one is under way."""
+        return bool(self._job_id)
+
     async def run(self) -> None:
         """Work until there is no job left, or restart."""
         try:
