@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from firmware import build, config, flash, heap, signing
+from firmware import build, config, flash, heap, signing, wifi
 from gateway.errors import GatewayError
 
 KNOWN_TROUBLE = (GatewayError, OSError)
@@ -77,6 +77,12 @@ def _flash(arguments: argparse.Namespace) -> int:
     return flash.follow(order) if arguments.follow else 0
 
 
+def _wifi(arguments: argparse.Namespace) -> int:
+    names = wifi.change(arguments.port, arguments.config)
+    print(f"the board joins {', then '.join(names)}; nothing else on it was changed")
+    return 0
+
+
 def _keygen(arguments: argparse.Namespace) -> int:
     public = signing.make_key(arguments.key)
     print(f"{arguments.key} signs updates: keep it secret, and a copy where it cannot be lost")
@@ -124,6 +130,10 @@ def _parser() -> argparse.ArgumentParser:
     row.add_argument("--version", type=int, default=0, help="of the signed update that this firmware is")
     row.add_argument("--follow", action="store_true", help="afterwards show what the board says; Ctrl-X ends that")
     row.set_defaults(run=_flash)
+    row = commands.add_parser("wifi", help="give a board that is set up the Wi-Fi of config.json, and nothing else")
+    row.add_argument("--port", required=True, help="serial port, as /dev/ttyUSB0 or COM3")
+    row.add_argument("--config", type=Path, default=Path("config.json"), help="default: %(default)s")
+    row.set_defaults(run=_wifi)
     row = commands.add_parser("keygen", help="make the key that signs updates over the air")
     _add_key(row)
     row.set_defaults(run=_keygen)

@@ -7,7 +7,7 @@ a board whose flashing was cut short starts nothing.
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -189,9 +189,9 @@ def flash(order: Order, folder: Path, files: Sequence[build.Built]) -> Iterator[
 
 def hold(order: Order, gateway_id: str) -> None:
     """Clear the board of programs and start it again, so that no watchdog ends the copying. Raises FlashError."""
-    patiently(order, "exec", "--no-follow", HOLD.format(gateway_id=gateway_id))
+    patiently(lambda: mpremote(order, "exec", "--no-follow", HOLD.format(gateway_id=gateway_id)))
     time.sleep(BETWEEN_S)  # a board that starts hears nothing, and mpremote asks once in ten seconds
-    patiently(order, "eval", "1")
+    patiently(lambda: mpremote(order, "eval", "1"))
 
 
 def takes_modules(order: Order) -> bool:
@@ -205,16 +205,14 @@ def takes_modules(order: Order) -> bool:
     return place == ["files"]
 
 
-def patiently(order: Order, *words: str) -> None:
-    """Run mpremote on a board that may be starting just now. Raises FlashError."""
+def patiently(ask: Callable[[], str]) -> str:
+    """Ask a board that may be starting just now. Raises FlashError."""
     for _ in range(ATTEMPTS - 1):
         try:
-            mpremote(order, *words)
+            return ask()
         except FlashError:
             time.sleep(BETWEEN_S)
-        else:
-            return
-    mpremote(order, *words)
+    return ask()
 
 
 def copy(order: Order, folder: Path, names: Sequence[str]) -> None:
@@ -242,15 +240,16 @@ def follow(order: Order) -> int:
 
 def esptool(order: Order, *words: str) -> str:
     """Run esptool on the port. Raises FlashError."""
-    return _run("esptool", "--chip", CHIP, "--port", order.port, "--baud", str(order.baud), *words)
+    return run("esptool", "--chip", CHIP, "--port", order.port, "--baud", str(order.baud), *words)
 
 
 def mpremote(order: Order, *words: str, folder: Path | None = None) -> str:
     """Run mpremote on the port. Raises FlashError."""
-    return _run("mpremote", "connect", order.port, *words, folder=folder)
+    return run("mpremote", "connect", order.port, *words, folder=folder)
 
 
-def _run(program: str, *words: str, folder: Path | None = None) -> str:
+def run(program: str, *words: str, folder: Path | None = None) -> str:
+    """What esptool or mpremote says. Raises FlashError."""
     command = [sys.executable, "-m", program, *words]
     try:
         process = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False)

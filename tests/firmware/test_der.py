@@ -12,13 +12,15 @@ from cryptography.x509.oid import NameOID
 from firmware import build
 from gateway import der
 
-KEYS = {"P-256": ec.generate_private_key(ec.SECP256R1()), "P-384": ec.generate_private_key(ec.SECP384R1())}
-OTHERS = {"RSA": rsa.generate_private_key(65537, 2048), "Ed25519": ed25519.Ed25519PrivateKey.generate()}
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+KEYS: dict[str, Key] = {
+    "P-256": ec.generate_private_key(ec.SECP256R1()),
+    "P-384": ec.generate_private_key(ec.SECP384R1()),
+}
+OTHERS: dict[str, Key] = {"RSA": rsa.generate_private_key(65537, 2048), "Ed25519": ed25519.Ed25519PrivateKey.generate()}
 
 
-def made(
-    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey, serial: int, ends: datetime
-) -> bytes:
+def made(key: Key, serial: int, ends: datetime) -> bytes:
     """A certificate of this key for itself."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "irrigation-gateway-1")])
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
