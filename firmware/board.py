@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import ssl
 import time
 
@@ -61,6 +62,10 @@ def gateway_jobs(
 
     Of the two files, checked, it keeps what it needs. Raises OSError, ValueError.
     """
+    config.setdefault("port", 8883)
+    config.setdefault("outbox_bytes", OUTBOX_BYTES[gc.mem_free() > PSRAM_BYTES])
+    if STORE[1:] not in os.listdir("/"):
+        os.mkdir(STORE)
     store = FileStore(STORE)
     clock = BoardClock(store)
     this = Board(config, pins, clock)

@@ -14,7 +14,12 @@ from gateway.errors import GatewayError
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRMWARE = ROOT / "firmware"
-AS_SOURCE = ("boot.py", "main.py", "slots.py")  # never updated: they must start when all else is broken
+AS_SOURCE = (
+    "boot.py",
+    "main.py",
+    "slots.py",
+    "setup_page.py",
+)  # never updated: they must start when all else is broken
 COMPILED = {  # folder of sources -> folder on the board
     FIRMWARE / "lib" / "gateway": "lib/gateway",
     ROOT / "protocol": "lib/protocol",

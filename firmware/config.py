@@ -106,6 +106,9 @@ def check_pins(pins: "Row", zone_ids: "list[str]", sleeps: bool = False) -> "Row
     if pins.get("light") is not None:
         _take("pins.json light", pins["light"], owners)
         _refuse("pins.json light", pins["light"], INPUT_ONLY, "can only read")
+    if pins.get("setup_pin") is not None:
+        _take("pins.json setup_pin", pins["setup_pin"], owners)
+        _refuse("pins.json setup_pin", pins["setup_pin"], INPUT_ONLY, "has no pull-up")
     return pins
 
 
@@ -300,6 +303,7 @@ _PINS = {
     "master": (_any, "a valve row without zone_id", False),
     "sensors": (_rows(0), "a list of sensors", False),
     "light": (_any, "a GPIO number", False),
+    "setup_pin": (_any, "a GPIO number", False),
 }
 _VALVE = {"kind": _KIND, "zone_id": _ZONE_ID}
 _VALVES = {

@@ -4,6 +4,8 @@ Both are run as the programs they are. What arrived is verified by hash, and mai
 a board whose flashing was cut short starts nothing.
 """
 
+import json
+import secrets
 import subprocess
 import sys
 import time
@@ -26,6 +28,9 @@ IMAGE_AT = "0x1000"  # where the ESP32 looks for its first program
 MODULES = "a"  # the first of the two folders between which updates over the air alternate
 MARK, UPDATE_KEYS = "mark.0", "update_keys.json"  # which of them runs, and whose updates are taken
 FOR_UPDATES = (MARK, UPDATE_KEYS)  # without keys a board with frozen modules takes none
+LABEL = "setup.json"  # for its network of the set-up; a board that has one keeps it
+LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that a person takes for another
+LABEL_LETTERS = 12
 LAST = "main.py"  # until it is there, the board starts nothing
 PATIENCE_S = 300
 ATTEMPTS = 4  # at a board that is busy starting
@@ -123,9 +128,37 @@ def lay_out(order: Order, folder: Path) -> list[build.Built]:
     (folder / "config.json").write_bytes(order.config.read_bytes())
     (folder / "pins.json").write_bytes(order.pins.read_bytes())
     (folder / "certs").mkdir()
-    for name, data in identity(order.certs, entries["gateway_id"]).items():
+    for name, data in {**identity(order.certs, entries["gateway_id"]), **spares(order.certs)}.items():
         (folder / "certs" / name).write_bytes(data)
+    (folder / LABEL).write_bytes(json.dumps(label()).encode())
     return build.listing(folder)
+
+
+def label() -> dict[str, str]:
+    """Name and password of the network that a board opens for its set-up; what is on its label."""
+    password = "".join(secrets.choice(LETTERS) for _ in range(LABEL_LETTERS))
+    return {"name": f"pythoflow-{secrets.token_hex(2)}", "password": password}
+
+
+def spares(folder: Path) -> dict[str, bytes]:
+    """The spare keys of an identity that are still here. Raises FlashError for one that a board could not use."""
+    found = {path.name: path.read_bytes() for path in sorted((folder / "spares").glob("spare_[1-5].der"))}
+    for name, data in found.items():
+        try:
+            key = serialization.load_der_private_key(data, None)
+        except (ValueError, TypeError) as error:
+            raise FlashError(
+                f"{folder}/spares/{name}: no key ({error}); make them again: python -m certs spares"
+            ) from error
+        if not (isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)):
+            raise FlashError(f"{folder}/spares/{name}: it is not on P-256; make them again: python -m certs spares")
+    return found
+
+
+def forget_spares(folder: Path) -> None:
+    """They are on their board, and need to be nowhere else."""
+    for path in (folder / "spares").glob("spare_[1-5].der"):
+        path.unlink()
 
 
 def identity(folder: Path, gateway_id: str) -> dict[str, bytes]:
@@ -175,6 +208,9 @@ def flash(order: Order, folder: Path, files: Sequence[build.Built]) -> Iterator[
     if not takes_modules(order):  # a copy in the flash would be found first, and cost the memory that freezing saves
         files = [file for file in files if not file.path.endswith(".mpy") and file.path not in FOR_UPDATES]
         yield "the modules are in the board's image"
+    if LABEL in mpremote(order, "exec", "import os; print(os.listdir('/'))"):
+        files = [file for file in files if file.path != LABEL]
+        yield "its set-up network stays as on its label"
     rest = [file for file in files if file.path != LAST]
     copy(order, folder, sorted({file.path.split("/")[0] for file in rest}))
     yield f"{len(rest)} files copied"
@@ -183,6 +219,9 @@ def flash(order: Order, folder: Path, files: Sequence[build.Built]) -> Iterator[
     copy(order, folder, [LAST])
     verify(order, files)
     yield f"{LAST} copied, everything verified"
+    if any(file.path == LABEL for file in files):
+        about = json.loads((folder / LABEL).read_bytes())
+        yield f"for its label: set-up network {about['name']}, password {about['password']}; nothing else says it again"
     mpremote(order, "reset")
     yield "board started"
 

@@ -5,6 +5,8 @@ import gc
 import os
 import sys
 
+from gateway.errors import ConfigError
+
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -14,24 +16,41 @@ if TYPE_CHECKING:
 
 
 async def gateway_jobs(watchdogs: "list[Callable[[], None]]") -> "list[Coroutine[Any, Any, None]]":
-    """The jobs of the gateway, see board.py. Raises ConfigError, OSError, ValueError."""
+    """The jobs of the gateway, see board.py, or of its set-up. Raises ConfigError, OSError, ValueError."""
+    if "setup.todo" in os.listdir("/"):
+        return _setup().finishing()
+    try:
+        entries, pins = await _files()
+    except ConfigError as error:
+        return _setup().instead_of(error)
+    await _swept()
+    entries["identity"] = await _identity()
     import board
 
-    about = await _identity()
-    entries, pins = await _files()
-    entries["identity"] = about
+    if pins.get("setup_pin") and await _is_held(board.Pin(pins["setup_pin"], board.Pin.IN, board.Pin.PULL_UP)):
+        return _setup().on_demand()
     entries.update(entries["broker"])
-    if board.STORE[1:] not in os.listdir("/"):
-        os.mkdir(board.STORE)
-    entries.setdefault("port", 8883)
-    entries.setdefault("outbox_bytes", board.OUTBOX_BYTES[gc.mem_free() > board.PSRAM_BYTES])
-    gc.collect()  # before what lives long takes its place
-    await asyncio.sleep(0)
+    await _swept()  # before what lives long takes its place
     if entries.get("sleep"):
         import sleep
 
         return [sleep.live(entries, pins, watchdogs)]
     return list(board.gateway_jobs(entries, pins, watchdogs))
+
+
+def _setup() -> "Any":
+    import setup_page
+
+    return setup_page
+
+
+async def _is_held(button: "Any") -> bool:
+    """True if the set-up button connects its pin to ground for three seconds."""
+    for _ in range(30):
+        if button.value():
+            return False
+        await asyncio.sleep(0.1)
+    return True
 
 
 async def _identity() -> "tuple[str | None, int | None, int | None]":
@@ -41,8 +60,7 @@ async def _identity() -> "tuple[str | None, int | None, int | None]":
     about = der.identity("/certs")
     delattr(sys.modules["gateway"], "der")
     del sys.modules["gateway.der"]
-    gc.collect()
-    await asyncio.sleep(0)
+    await _swept()
     return about
 
 
@@ -58,6 +76,10 @@ async def _files() -> "tuple[Row, Row]":
 
 async def _read(load: "Callable[[str], Row]", path: str) -> "Row":
     document = load(path)
-    gc.collect()  # to read as strictly as messages are read leaves much behind
-    await asyncio.sleep(0)
+    await _swept()  # to read as strictly as messages are read leaves much behind
     return document
+
+
+async def _swept() -> None:
+    gc.collect()
+    await asyncio.sleep(0)

@@ -85,7 +85,6 @@ def test_a_wrong_entry_never_gets_there(tmp_path: Path) -> None:
 def test_a_cable_that_is_pulled(tmp_path: Path, changes: int) -> None:
     """The board has its old Wi-Fi or the new one, whole."""
     put(tmp_path, json.dumps(EXAMPLE))
-    with serial_board(tmp_path, cut_after=changes) as board:
-        with contextlib.suppress(flash.FlashError):
-            wifi.change(str(board.port), own(tmp_path))
+    with serial_board(tmp_path, cut_after=changes) as board, contextlib.suppress(flash.FlashError):
+        wifi.change(str(board.port), own(tmp_path))
     assert on_board(board)["wifi"] == (TWO if changes > 2 else EXAMPLE["wifi"])
