@@ -9,7 +9,6 @@ import asyncio
 import binascii
 import json
 import os
-import time
 
 from gateway.errors import GatewayError
 
@@ -154,9 +153,9 @@ def _of_bundle(data: bytes) -> "Row":
 
 def _on_board(root: str, name: str) -> str:
     try:
-        with open(root + "/" + name) as file:
-            return file.read()
-    except OSError:
+        with open(root + "/" + name, "rb") as file:
+            return file.read().decode()
+    except (OSError, ValueError):
         return ""
 
 
@@ -169,26 +168,26 @@ def _text(form: "dict[str, bytes]", name: str) -> str:
 
 def take(files: "Row", root: str = "") -> None:
     """Write the new set-up, in one step: from then on it is the board's. Raises OSError, Mistakes."""
-    text = json.dumps(files)
+    text = json.dumps(files).encode()
     space = os.statvfs(root + "/")
     if space[0] * space[3] < 3 * len(text) + 16 * 4096:  # it has to have room beside the old one
         raise Mistakes("the board's flash is full: erase it, and flash the board anew")
-    with open(root + TAKEN + ".new", "w") as file:
+    with open(root + TAKEN + ".new", "wb") as file:
         file.write(text)
     os.rename(root + TAKEN + ".new", root + TAKEN)
 
 
 def finish(root: str = "") -> None:
     """Bring the parts of a new set-up to their places. Raises OSError, ValueError."""
-    with open(root + TAKEN) as file:
-        files = json.load(file)
+    with open(root + TAKEN, "rb") as file:
+        files = json.loads(file.read())
     if "certs" not in os.listdir(root + "/"):
         os.mkdir(root + "/certs")
     for name in files:
         if name != "store":
             path = root + "/" + name
+            data = files[name].encode()
             with open(path + ".new", "wb") as file:
-                data = files[name].encode()
                 file.write(data if name.endswith(".json") else binascii.a2b_base64(data))
             os.rename(path + ".new", path)
     for folder, is_new in (("certs", CERTS[0] in files), ("store", "store" in files)):
@@ -270,14 +269,14 @@ def parse_form(headers: "dict[str, str]", body: bytes) -> "dict[str, bytes]":
 
 
 class Server:
-    """Serves one visitor after the other. `is_done` once a set-up was taken; `ticks_ms` of the last visit in `seen`."""
+    """Serves one visitor after the other. `is_done` once a set-up was taken; `idle_s` is counted by who runs it."""
 
     def __init__(self, host: str, name: str, root: str = "") -> None:
         self._host, self._name, self._root = host, name, root
         self._token = binascii.hexlify(os.urandom(16)).decode()
         self._is_busy = False
         self.is_done = False
-        self.seen_ms = time.ticks_ms()
+        self.idle_s = 0
 
     async def visit(self, reader: "Any", writer: "Any") -> None:
         """Answer one request, within its time; who comes meanwhile is hung up on."""
@@ -296,7 +295,7 @@ class Server:
     async def _answer(self, reader: "Any", writer: "Any") -> None:
         try:
             status, text = await self._respond(reader)
-            self.seen_ms = time.ticks_ms()
+            self.idle_s = 0
         except RequestError as error:
             status, text = str(error), ""
         except MemoryError:
@@ -401,8 +400,9 @@ async def _serve() -> None:
     await asyncio.start_server(server.visit, "0.0.0.0", PORT, 2)  # noqa: S104  # nobody but who is on this network
     print("set-up: network", about["name"], "page http://" + access.ifconfig()[0])
     watchdog = machine.WDT(timeout=WATCHDOG_MS)
-    while not server.is_done and time.ticks_diff(time.ticks_ms(), server.seen_ms) < IDLE_S * 1000:
+    while not server.is_done and server.idle_s < IDLE_S:
         watchdog.feed()
+        server.idle_s += 1
         await asyncio.sleep(1)
     await asyncio.sleep(2)  # the answer is on its way
     access.active(False)
