@@ -70,9 +70,13 @@ def gateway_jobs(
     clock = BoardClock(store)
     this = Board(config, pins, clock)
     watchdogs.append(this.feed)
-    gateway = Gateway(config, this, clock, store, tls_context("/certs"), _print_event)
+    gateway = Gateway(config, this, clock, store, tls_context(config["certs"]), _print_event)
     jobs = [this.wifi.keep(), this.keep_time(gateway.online), this.keep_measuring(), gateway.run()]
     jobs.append(this.keep_reachable(gateway.online))
+    if config["certs"] != "/certs":  # another identity is on trial
+        from gateway.renewal import watch
+
+        jobs.append(watch(this, gateway, clock))
     if pins.get("light") is not None:
         jobs.append(this.keep_light(Pin(pins["light"], Pin.OUT, value=0), gateway.online))
     return jobs

@@ -191,17 +191,19 @@ def finish(root: str = "") -> None:
                 file.write(data if name.endswith(".json") else binascii.a2b_base64(data))
             os.rename(path + ".new", path)
     for folder, is_new in (("certs", CERTS[0] in files), ("store", "store" in files)):
-        if is_new:
+        if is_new and folder in os.listdir(root + "/"):
             _prune(root, folder, files)
     os.remove(root + TAKEN)
 
 
 def _prune(root: str, folder: str, files: "Row") -> None:
     """What was of the set-up before."""
-    if folder in os.listdir(root + "/"):
-        for name in os.listdir(root + "/" + folder):
-            if folder + "/" + name not in files:
-                os.remove(root + "/" + folder + "/" + name)
+    for name in os.listdir(root + "/" + folder):
+        path = folder + "/" + name
+        if os.stat(root + "/" + path)[0] & 0x4000:
+            _prune(root, path, files)
+        elif path not in files:
+            os.remove(root + "/" + path)
 
 
 # The page.

@@ -145,9 +145,10 @@ async def _wake(config: "Row", pins: "Row", watchdogs: "list[Callable[[], None]]
     this = board.Board(config, pins, clock)
     watchdogs.append(this.feed)
     config["zones"], config["boot_id"] = [], kept.get("boot")
-    node = Node(config, this, clock, store, board.tls_context("/certs"))
+    node = Node(config, this, clock, store, board.tls_context(config["certs"]))
     node._seqs, node.kept = kept.get("seqs", {}), kept
-    reach_s = TRIAL_S if "slots" in sys.modules else REACH_S  # where boot.py has left it for a trial
+    on_trial = "slots" in sys.modules or config["certs"] != "/certs"  # boot.py has left it for one
+    reach_s = TRIAL_S if on_trial else REACH_S
     node.ends_ms = clock.ticks_ms() + (len(this._sensors) * board.MEASURE_WITHIN_S + reach_s + UPDATE_S) * 1000
     await node.wake(this, reach_s)
     due, doubt = node.due()[0], clock.floor._doubt

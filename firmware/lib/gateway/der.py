@@ -1,5 +1,7 @@
 """What certificates say of themselves (X.509 in DER, RFC 5280). It reads, and verifies nothing: TLS does that."""
 
+import os
+
 from protocol.messages import EARLIEST, LATEST
 
 _UTC_TIME = 0x17  # with two digits for the year
@@ -20,6 +22,16 @@ def facts(der: bytes) -> "tuple[str, int, bytes]":
         return "%X" % int.from_bytes(serial, "big"), _unix_s(der[ends], _body(der, ends).decode()), bits[1:]
     except IndexError as error:
         raise ValueError("cut short") from error
+
+
+def own(root: str) -> "tuple[str, tuple[str | None, int | None, int | None]]":
+    """The folder of this start's identity, another one than usual while that is on trial, and what is told of it."""
+    folder = root + "/certs"
+    if "renewal.0" in os.listdir(folder):
+        from gateway.renewal import Renewal  # noqa: PLC0415  # few starts have to choose
+
+        folder = Renewal(root).chosen()
+    return folder, identity(folder)
 
 
 def identity(folder: str) -> "tuple[str | None, int | None, int | None]":

@@ -66,7 +66,7 @@ class Update:
     """All updates that wait, one after the other. An open valve puts the restart off; `board` is an UpdatableBoard."""
 
     def __init__(self, thing: str, client: "Client", board: "Any", clock: "Clock", valves: "Valves") -> None:
-        self._prefix = f"$aws/things/{thing}/"
+        self._prefix, self._thing = f"$aws/things/{thing}/", thing
         self._client = client
         self._board = board
         self._clock = clock
@@ -171,6 +171,10 @@ class Update:
     async def _do(self, execution: "Document") -> None:
         self._job_id, version = str(execution.get("jobId")), ""
         try:
+            job = execution.get("jobDocument")
+            if isinstance(job, dict) and job.get("operation") == "renew":
+                await self._renew(job)
+                return
             document = _document(execution)
             version = str(document["version"])
             if not self._is_there(document):
@@ -189,6 +193,21 @@ class Update:
             raise
         except Exception:  # a defect in here must not end what waters, nor come again at each start
             self._tell("FAILED", reason="error", version=version)
+
+    async def _renew(self, document: "Document") -> None:
+        """A certificate for a spare key of this board: tried after a restart."""
+        from gateway.renewal import Renewal  # noqa: PLC0415  # in memory for this moment only
+
+        spare: Any = document.get("spare")
+        why: str | None = "document"
+        if _is_whole(spare, 5):
+            why = Renewal(self._root).prepare(self._thing, spare, _decoded(document.get("certificate")))
+        if why:
+            raise RefusalError(why)
+        if why is not None:
+            self._tell("IN_PROGRESS", step="restart")
+            await self._restart()
+        self._tell("SUCCEEDED")
 
     def _is_there(self, document: "Document") -> bool:
         """True if this very version runs, or will after a restart. Raises RefusalError for one that never will."""
@@ -407,6 +426,6 @@ def _nothing() -> None:
 def _forget() -> None:
     """Nothing of this stays in memory."""
     package = sys.modules["gateway"]
-    for name in ("signature", "update"):
+    for name in ("signature", "der", "renewal", "update"):
         if sys.modules.pop("gateway." + name, None):
             delattr(package, name)
