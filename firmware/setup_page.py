@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-TAKEN = "/setup.todo"
+NEW_SETUP = "/setup.todo"
 IDLE_S = 900  # without a visitor
 WATCHDOG_MS = 60_000
 PORT = 80
@@ -118,8 +118,8 @@ def _with_networks(config: "Any", files: "Row", networks: "list[Row]") -> "Row":
     if networks and isinstance(entries, dict):
         entries["wifi"] = networks
         files["config.json"] = json.dumps(entries)
-    checked: Row = config.check_config(entries)
-    return checked
+    complete: Row = config.check_config(entries)
+    return complete
 
 
 def _pins(config: "Any", files: "Row", entries: "Row") -> None:
@@ -172,14 +172,14 @@ def take(files: "Row", root: str = "") -> None:
     space = os.statvfs(root + "/")
     if space[0] * space[3] < 3 * len(text) + 16 * 4096:  # it has to have room beside the old one
         raise Mistakes("the board's flash is full: erase it, and flash the board anew")
-    with open(root + TAKEN + ".new", "wb") as file:
+    with open(root + NEW_SETUP + ".new", "wb") as file:
         file.write(text)
-    os.rename(root + TAKEN + ".new", root + TAKEN)
+    os.rename(root + NEW_SETUP + ".new", root + NEW_SETUP)
 
 
 def finish(root: str = "") -> None:
     """Bring the parts of a new set-up to their places. Raises OSError, ValueError."""
-    with open(root + TAKEN, "rb") as file:
+    with open(root + NEW_SETUP, "rb") as file:
         files = json.loads(file.read())
     if "certs" not in os.listdir(root + "/"):
         os.mkdir(root + "/certs")
@@ -193,7 +193,7 @@ def finish(root: str = "") -> None:
     for folder, is_new in (("certs", CERTS[0] in files), ("store", "store" in files)):
         if is_new and folder in os.listdir(root + "/"):
             _prune(root, folder, files)
-    os.remove(root + TAKEN)
+    os.remove(root + NEW_SETUP)
 
 
 def _prune(root: str, folder: str, files: "Row") -> None:

@@ -5,7 +5,9 @@ What the next waking needs is in the memory of the chip's clock, which only a po
 """
 
 import asyncio
+import gc
 import json
+import os
 import sys
 
 import board
@@ -33,18 +35,18 @@ LATEST_S = 2 * 86400  # what is planned for later was planned by another clock
 
 
 class Node(Gateway):
-    """The gateway in one waking: it works when told to, and has no schedule. `kept` is from the waking before."""
+    """The gateway in one waking: it works when told to, without a schedule. `past` is what the one before has left."""
 
     ends_ms = 0  # no waking is longer
-    kept: "Row"
+    past: "Row"
     _clock: board.BoardClock
 
     def due(self) -> "tuple[int, int]":
         """When the next sample is due, and the first one after the next publish interval has begun; Unix s."""
         every, publish = [self._settings[name + "_interval_s"] for name in ("sample", "publish")]
         now = self._clock.now() + self._early_s()
-        sample, heard = now // every * every + every, now // publish * publish + publish
-        return sample, max(sample, -(-heard // every) * every)
+        sample, contact = now // every * every + every, now // publish * publish + publish
+        return sample, max(sample, -(-contact // every) * every)
 
     def _early_s(self) -> int:
         return min(EARLY_S, self._settings["sample_interval_s"] // 4)
@@ -55,7 +57,7 @@ class Node(Gateway):
         for sensor in this._sensors:
             await sensor.measure(self._clock)
         ends_ms = self._clock.ticks_ms() + reach_s * 1000
-        connects = reach_s == TRIAL_S or not self._early_s() < self.kept.get("heard", 0) - self._clock.now() <= LATEST_S
+        connects = reach_s == TRIAL_S or not self._early_s() < self.past.get("heard", 0) - self._clock.now() <= LATEST_S
         if connects:
             self._start("wifi", this.wifi.keep)
         if connects and not self._clock.trusted():  # a sample with the time is worth a few seconds
@@ -64,7 +66,7 @@ class Node(Gateway):
         if connects:
             await self._join(this, ends_ms)
             await self._hand_over(ends_ms)
-            self.kept["heard"] = self.due()[1]
+            self.past["heard"] = self.due()[1]
         await self._cancel_all()
         self._outbox.flush()
 
@@ -77,9 +79,9 @@ class Node(Gateway):
     async def _joined(self, this: board.Board) -> None:
         """Wait for Wi-Fi, and have the time if what is known of it is old."""
         await this.wifi.joined.wait()
-        while self._clock.now() - self.kept.get("told", 0) >= TIME_EVERY_S:
+        while self._clock.now() - self.past.get("told", 0) >= TIME_EVERY_S:
             if await this._ask_time(False):
-                self.kept["told"] = self._clock.now()
+                self.past["told"] = self._clock.now()
             elif self._clock.trusted():
                 return
             await asyncio.sleep(1)
@@ -125,35 +127,39 @@ async def live(config: "Row", pins: "Row", watchdogs: "list[Callable[[], None]]"
     every, clock = config.get("sample_interval_s", 900), SystemClock()
     due = clock.now() // every * every + every
     try:
-        kept = json.loads(memory()) if cause == machine.DEEPSLEEP_RESET else {}
+        past = json.loads(memory()) if cause == machine.DEEPSLEEP_RESET else {}
         memory(b"{}")  # of a life that does not end asleep nothing is taken over
         if cause != machine.WDT_RESET:  # else it has hung: begun again at once, it would never sleep
-            due = await _wake(config, pins, watchdogs, kept)
-            memory(json.dumps(kept).encode())
+            due = await _wake(config, pins, watchdogs, past)
+            memory(json.dumps(past).encode())
     except Exception as error:  # a restart every half minute empties a battery
         sys.print_exception(error)
     print("sleep until", due)
     machine.deepsleep(max(1, due - clock.now()) * 1000)
 
 
-async def _wake(config: "Row", pins: "Row", watchdogs: "list[Callable[[], None]]", kept: "Row") -> int:
-    """Gives when to wake next (Unix s), and changes what is `kept` until then."""
+async def _wake(config: "Row", pins: "Row", watchdogs: "list[Callable[[], None]]", past: "Row") -> int:
+    """Gives when to wake next (Unix s), and changes `past` for then."""
+    config.setdefault("port", 8883)
+    config.setdefault("outbox_bytes", board.OUTBOX_BYTES[gc.mem_free() > board.PSRAM_BYTES])
+    if board.STORE[1:] not in os.listdir("/"):
+        os.mkdir(board.STORE)
     store = board.FileStore(board.STORE)
     clock = board.BoardClock(store)
-    clock._heard = 0 <= clock.now() - kept.get("told", 0) < TIME_HOLDS_S
-    clock.floor._doubt = kept.get("doubt")
+    clock._heard = 0 <= clock.now() - past.get("told", 0) < TIME_HOLDS_S
+    clock.floor._doubt = past.get("doubt")
     this = board.Board(config, pins, clock)
     watchdogs.append(this.feed)
-    config["zones"], config["boot_id"] = [], kept.get("boot")
+    config["zones"], config["boot_id"] = [], past.get("boot")
     node = Node(config, this, clock, store, board.tls_context(config["certs"]))
-    node._seqs, node.kept = kept.get("seqs", {}), kept
+    node._seqs, node.past = past.get("seqs", {}), past
     on_trial = "slots" in sys.modules or config["certs"] != "/certs"  # boot.py has left it for one
     reach_s = TRIAL_S if on_trial else REACH_S
     node.ends_ms = clock.ticks_ms() + (len(this._sensors) * board.MEASURE_WITHIN_S + reach_s + UPDATE_S) * 1000
     await node.wake(this, reach_s)
     due, doubt = node.due()[0], clock.floor._doubt
-    kept["boot"], kept["seqs"] = node.boot_id, node._seqs
+    past["boot"], past["seqs"] = node.boot_id, node._seqs
     if doubt:  # counted from the next life's start
         doubt = [doubt[0] - clock.ticks_ms() - (due - clock.now()) * 1000, doubt[1]]
-    kept["doubt"] = doubt
+    past["doubt"] = doubt
     return due

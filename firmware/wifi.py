@@ -7,7 +7,7 @@ from typing import Any
 
 from firmware import config, flash
 
-READ = "print(open('/config.json').read())"
+SHOW = "print(open('/config.json').read())"
 # A power cut leaves the file as it was, or as it is to be.
 WRITE = """
 import os
@@ -26,14 +26,14 @@ def change(port: str, own: Path) -> list[str]:
 
     Raises ConfigError, FlashError, OSError.
     """
-    wanted = config.load(str(own))
-    networks = config.check_wifi(wanted.get("wifi"))
-    text = flash.patiently(lambda: flash.run("mpremote", "connect", port, "exec", READ))
+    mine = config.load(str(own))
+    networks = config.check_wifi(mine.get("wifi"))
+    text = flash.patiently(lambda: flash.run("mpremote", "connect", port, "exec", SHOW))
     entries = _entries(port, text)
-    its, meant = entries["gateway_id"], wanted.get("gateway_id")
-    if its != meant:
-        raise flash.FlashError(f"{port}: this board is {its}, {own} is for {meant}; name the right one")
-    entries["wifi"] = wanted["wifi"]
+    name, right_name = entries["gateway_id"], mine.get("gateway_id")
+    if name != right_name:
+        raise flash.FlashError(f"{port}: this board is {name}, {own} is for {right_name}; name the right one")
+    entries["wifi"] = mine["wifi"]
     config.check_config(entries)
     with tempfile.TemporaryDirectory() as folder:  # a password in a command line is everybody's on this computer
         script = Path(folder) / "write.py"

@@ -57,7 +57,7 @@ def test_the_manifest_freezes_every_module() -> None:
     manifest = Manifest(FIRMWARE / "manifest.py")
     assert manifest.included == ["$(PORT_DIR)/boards/manifest.py"]
     assert manifest.frozen == MODULES
-    assert manifest.opts == {2}
+    assert manifest.opts == {3}
 
 
 def test_mip_fetches_every_module(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The safety mechanisms, one row each: where it is, the change that takes it out, and the test that must notice."""
 
 from tests.safety.mutation_alarms import ALARM_MUTATIONS
+from tests.safety.mutation_board import BOARD_MUTATIONS
 from tests.safety.mutation_gateway import GATEWAY_MUTATIONS
 from tests.safety.mutation_ground import GROUND_MUTATIONS
 from tests.safety.mutation_orders import ORDER_MUTATIONS
@@ -471,4 +472,5 @@ MUTATIONS = (
     *STATE_MUTATIONS,
     *GROUND_MUTATIONS,
     *UPDATE_MUTATIONS,
+    *BOARD_MUTATIONS,
 )

@@ -188,7 +188,7 @@ class APowerCut(SetUp):
         self.flash.cut = cut
         self.survived(lambda: setup_page.take(taken))
         for _ in range(3):
-            if setup_page.TAKEN in self.flash.files:
+            if setup_page.NEW_SETUP in self.flash.files:
                 self.survived(setup_page.finish)
         return before, {path: data for path, data in self.flash.files.items() if ".new" not in path}
 
@@ -321,7 +321,7 @@ class Requests(SetUp):
         """Then the page says so, and the board's next start does the rest."""
         _, body = await self.asked(self.post({"ssid1": "barn", "password1": "of-the-barn", "file": bundle()}))
         self.assertTrue("is written" in body, body)
-        self.assertTrue(self.server.is_done and setup_page.TAKEN in self.flash.files)
+        self.assertTrue(self.server.is_done and setup_page.NEW_SETUP in self.flash.files)
 
 
 class Boundaries(unittest.TestCase):
