@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import os
 import ssl
 import time
@@ -134,7 +135,6 @@ class Board:
         self.wifi = net.Wifi(network.WLAN(network.STA_IF), config["wifi"])
         self._watchdog = machine.WDT(timeout=START_WATCHDOG_MS)
         self._watches = False
-        self._identity = config["identity"]
 
     # What the gateway calls.
 
@@ -168,7 +168,11 @@ class Board:
             "reset_cause": RESET_CAUSES.get(machine.reset_cause(), "unknown"),
         }
         about["heap_free_bytes"] = gc.mem_free()
-        about["certificate"], about["certificate_expires_at"], about["ca_expires_at"] = self._identity
+        try:
+            with open("/certs/identity.json", "rb") as file:  # start.py has it written
+                about.update(json.loads(file.read()))
+        except (OSError, ValueError):  # a full flash, say
+            pass
         rssi = self.wifi.rssi_dbm()
         if rssi is not None:
             about["rssi_dbm"] = rssi

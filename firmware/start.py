@@ -24,7 +24,7 @@ async def gateway_jobs(watchdogs: "list[Callable[[], None]]") -> "list[Coroutine
     except ConfigError as error:
         return _setup().instead_of(error)
     await _swept()
-    entries["certs"], entries["identity"] = await _identity()
+    entries["certs"] = await _identity()
     import board
 
     if pins.get("setup_pin") and await _is_held(board.Pin(pins["setup_pin"], board.Pin.IN, board.Pin.PULL_UP)):
@@ -53,16 +53,16 @@ async def _is_held(button: "Any") -> bool:
     return True
 
 
-async def _identity() -> "tuple[str, Any]":
-    """The folder of this start's identity, and what a status says of it."""
+async def _identity() -> str:
+    """The folder of this start's identity; what a status says of it is written down beside it."""
     from gateway import der
 
-    about = der.own("")
+    folder = der.own("")
     for name in ("der", "renewal"):
         if sys.modules.pop("gateway." + name, None):
             delattr(sys.modules["gateway"], name)
     await _swept()
-    return about
+    return folder
 
 
 async def _files() -> "tuple[Row, Row]":

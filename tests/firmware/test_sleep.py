@@ -88,12 +88,15 @@ def test_a_status_says_when_it_is_heard_next(sleep: Any) -> None:
 def test_after_the_watchdog_it_sleeps_at_once(sleep: Any, chip: Chip) -> None:
     """What has hung would hang again; the next sample is due in ten minutes, and nothing is taken over until then."""
 
+    seen = []
+
     async def wake(*_words: Any) -> int:
-        raise AssertionError("awake")
+        seen.append("awake")
+        return NOON + 1800
 
     chip.cause, chip.memory = HANG, b'{"told": 1}'
     live(sleep, wake)
-    assert (chip.naps_ms, chip.memory) == ([599_000], b"{}")
+    assert (seen, chip.naps_ms, chip.memory) == ([], [599_000], b"{}")
 
 
 def test_an_error_ends_in_sleep(sleep: Any, chip: Chip) -> None:

@@ -1,7 +1,10 @@
 """What certificates say of themselves (X.509 in DER, RFC 5280). It reads, and verifies nothing: TLS does that."""
 
+import json
 import os
 
+from gateway.errors import StorageError
+from gateway.store import FileStore
 from protocol.messages import EARLIEST, LATEST
 
 _UTC_TIME = 0x17  # with two digits for the year
@@ -24,14 +27,25 @@ def facts(der: bytes) -> "tuple[str, int, bytes]":
         raise ValueError("cut short") from error
 
 
-def own(root: str) -> "tuple[str, tuple[str | None, int | None, int | None]]":
-    """The folder of this start's identity, another one than usual while that is on trial, and what is told of it."""
-    folder = root + "/certs"
-    if "renewal.0" in os.listdir(folder):
+def own(root: str) -> str:
+    """The folder of this start's identity, another one than usual while that is on trial.
+
+    What a status says of it is written to /certs/identity.json, if it is not there yet: in memory it would take room.
+    """
+    folder = certs = root + "/certs"
+    if "renewal.0" in os.listdir(certs):
         from gateway.renewal import Renewal  # noqa: PLC0415  # few starts have to choose
 
         folder = Renewal(root).chosen()
-    return folder, identity(folder)
+    files = FileStore(certs)
+    serial, ends, ca_ends = identity(folder)
+    about = json.dumps({"certificate": serial, "certificate_expires_at": ends, "ca_expires_at": ca_ends}).encode()
+    if files.load("identity.json") != about:
+        try:
+            files.save("identity.json", about)
+        except StorageError:
+            pass  # a full flash: the status says less
+    return folder
 
 
 def identity(folder: str) -> "tuple[str | None, int | None, int | None]":
