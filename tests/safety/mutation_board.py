@@ -56,7 +56,7 @@ BOARD_MUTATIONS = (
         SETUP_PAGE,
         'if len(about["password"]) < 8:',
         "if False:",
-        "tests/vm/test_setup_page.py::test_without_its_label_no_network_opens",
+        "tests/vm/test_setup_without_a_cable.py::test_without_its_label_no_network_opens",
     ),
     Mutation(
         "set-up page: checked before it is written",

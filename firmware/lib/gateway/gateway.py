@@ -128,10 +128,6 @@ class Gateway:
         """True while connected and subscribed."""
         return self._client.online
 
-    def failures(self) -> int:
-        """Attempts to connect since the broker last answered."""
-        return self._client.attempts
-
     async def run(self) -> None:
         """Work until `stop`. Every valve is closed on the way in and on the way out, whatever ends it."""
         self._valves.boot(self._clock.now(), self._clock.trusted())

@@ -108,7 +108,7 @@ async def watch(this: "Any", gateway: "Any", clock: "Any") -> None:
         if gateway.online():
             renewal.keep()
             return
-        attempts = gateway.failures()
+        attempts = gateway._client.attempts
         if this.wifi.joined.is_set() and clock.trusted():
             tries, seconds = tries + max(0, attempts - before), seconds + 1
         before = attempts

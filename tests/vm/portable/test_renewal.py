@@ -183,6 +183,7 @@ class Trial(Renewing):
         super().setUp()
         self.asyncio = renewal.asyncio
         self.seconds = 0
+        self._client = self
         renewal.asyncio = self
         self.tries = lambda: 0
         self.is_online = lambda: False
@@ -199,7 +200,8 @@ class Trial(Renewing):
     def online(self):
         return self.is_online()
 
-    def failures(self):
+    @property
+    def attempts(self):
         return self.tries()
 
     async def watched(self, joined=True):
