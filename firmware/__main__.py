@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from firmware import build, config, flash, heap, signing
+from firmware import build, bundle, config, flash, heap, signing, wifi
 from gateway.errors import GatewayError
 
 KNOWN_TROUBLE = (GatewayError, OSError)
@@ -43,7 +43,7 @@ def _build(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     entries = config.check_config(config.load(str(arguments.config)))
-    pins = config.check_pins(config.load(str(arguments.pins)), [zone["zone_id"] for zone in entries["zones"]])
+    pins = config.check_pins(config.load(str(arguments.pins)), *config.needs(entries))
     print(f"{entries['gateway_id']}: {len(pins['valves'])} valves, {len(pins.get('sensors', []))} sensors, all well")
     print(*_wiring(pins), sep="\n")
     return 0
@@ -74,7 +74,20 @@ def _flash(arguments: argparse.Namespace) -> int:
         files = flash.lay_out(order, Path(folder) / "flash")
         for step in flash.flash(order, Path(folder) / "flash", files):
             print(step, flush=True)
+    flash.forget_spares(order.certs)
     return flash.follow(order) if arguments.follow else 0
+
+
+def _bundle(arguments: argparse.Namespace) -> int:
+    size = bundle.write(arguments.config, arguments.pins, arguments.certs, arguments.out)
+    print(f"{arguments.out}: {size} bytes for a board's set-up page. It holds the private key: delete it afterwards")
+    return 0
+
+
+def _wifi(arguments: argparse.Namespace) -> int:
+    names = wifi.change(arguments.port, arguments.config)
+    print(f"the board joins {', then '.join(names)}; nothing else on it was changed")
+    return 0
 
 
 def _keygen(arguments: argparse.Namespace) -> int:
@@ -127,6 +140,15 @@ def _parser() -> argparse.ArgumentParser:
     row.add_argument("--version", type=int, default=0, help="of the signed update that this firmware is")
     row.add_argument("--follow", action="store_true", help="afterwards show what the board says; Ctrl-X ends that")
     row.set_defaults(run=_flash)
+    row = commands.add_parser("bundle", help="write a set-up file for a board's own page, where no cable is")
+    _add_files(row)
+    row.add_argument("--certs", type=Path, required=True, help="one gateway's folder with its three .pem files")
+    row.add_argument("--out", type=Path, required=True, help="a new file, for its owner's eyes only")
+    row.set_defaults(run=_bundle)
+    row = commands.add_parser("wifi", help="give a board that is set up the Wi-Fi of config.json, and nothing else")
+    row.add_argument("--port", required=True, help="serial port, as /dev/ttyUSB0 or COM3")
+    row.add_argument("--config", type=Path, default=Path("config.json"), help="default: %(default)s")
+    row.set_defaults(run=_wifi)
     row = commands.add_parser("keygen", help="make the key that signs updates over the air")
     _add_key(row)
     row.set_defaults(run=_keygen)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import os
 import ssl
 import time
@@ -62,7 +63,6 @@ def gateway_jobs(
 
     Of the two files, checked, it keeps what it needs. Raises OSError, ValueError.
     """
-    config.update(config["broker"])
     config.setdefault("port", 8883)
     config.setdefault("outbox_bytes", OUTBOX_BYTES[gc.mem_free() > PSRAM_BYTES])
     if STORE[1:] not in os.listdir("/"):
@@ -71,9 +71,13 @@ def gateway_jobs(
     clock = BoardClock(store)
     this = Board(config, pins, clock)
     watchdogs.append(this.feed)
-    gateway = Gateway(config, this, clock, store, tls_context("/certs"), _print_event)
+    gateway = Gateway(config, this, clock, store, tls_context(config["certs"]), _print_event)
     jobs = [this.wifi.keep(), this.keep_time(gateway.online), this.keep_measuring(), gateway.run()]
     jobs.append(this.keep_reachable(gateway.online))
+    if config["certs"] != "/certs":  # another identity is on trial
+        from gateway.renewal import watch
+
+        jobs.append(watch(this, gateway, clock))
     if pins.get("light") is not None:
         jobs.append(this.keep_light(Pin(pins["light"], Pin.OUT, value=0), gateway.online))
     return jobs
@@ -128,7 +132,7 @@ class Board:
         self._sensors = [Sensor(row) for row in pins.get("sensors", [])]
         self._time_servers = config["time_servers"]
         self._addresses: dict[str, str] = {}
-        self.wifi = net.Wifi(network.WLAN(network.STA_IF), config["wifi"]["ssid"], config["wifi"]["password"])
+        self.wifi = net.Wifi(network.WLAN(network.STA_IF), config["wifi"])
         self._watchdog = machine.WDT(timeout=START_WATCHDOG_MS)
         self._watches = False
 
@@ -164,6 +168,11 @@ class Board:
             "reset_cause": RESET_CAUSES.get(machine.reset_cause(), "unknown"),
         }
         about["heap_free_bytes"] = gc.mem_free()
+        try:
+            with open("/certs/identity.json", "rb") as file:  # start.py has it written
+                about.update(json.loads(file.read()))
+        except (OSError, ValueError):  # a full flash, say
+            pass
         rssi = self.wifi.rssi_dbm()
         if rssi is not None:
             about["rssi_dbm"] = rssi

@@ -14,13 +14,18 @@ from gateway.errors import GatewayError
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRMWARE = ROOT / "firmware"
-AS_SOURCE = ("boot.py", "main.py", "slots.py")  # never updated: they must start when all else is broken
+AS_SOURCE = (
+    "boot.py",
+    "main.py",
+    "slots.py",
+    "setup_page.py",
+)  # never updated: they must start when all else is broken
 COMPILED = {  # folder of sources -> folder on the board
     FIRMWARE / "lib" / "gateway": "lib/gateway",
     ROOT / "protocol": "lib/protocol",
     FIRMWARE / "drivers": "drivers",
 }
-ALONE = ("board.py", "config.py", "net.py", "start.py")
+ALONE = ("board.py", "config.py", "net.py", "sleep.py", "start.py")
 PINS_LINE = 'PINS = {"valves": []}'
 MPY_TOTAL_BYTES = 80 * 1024
 MPY_MODULE_BYTES = 10 * 1024
@@ -76,7 +81,7 @@ def with_pins(boot: str, pins: dict[str, Any] | None) -> str:
     """boot.py with the valves of `pins` in place of none. Raises BuildError."""
     if boot.count(PINS_LINE) != 1:
         raise BuildError(f"boot.py has no line {PINS_LINE}, where the board's own valves go")
-    valves = {name: (pins or {}).get(name) for name in ("valves", "master")}
+    valves = pins and {"valves": pins.get("valves") or [], "master": pins.get("master")}
     return boot.replace(PINS_LINE, f"PINS = {valves!r}") if pins else boot
 
 

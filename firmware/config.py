@@ -27,6 +27,7 @@ INPUT_ONLY = (34, 35, 36, 37, 38, 39)
 ADC_PINS = (32, 33, 34, 35, 36, 37, 38, 39)  # those of ADC1; ADC2 stops while Wi-Fi is on
 BOOT_PINS = (2, 5, 14, 15)  # they pulse while the chip starts
 PULLED_LOW = (4,)  # while the chip starts; the others float
+MOST_NETWORKS = 3
 FALSE_EDGES = (36, 39)  # pulled low for 80 ns whenever the converter is switched on: a fault of the chip
 
 
@@ -47,20 +48,37 @@ def load(path: str) -> "Row":
 def check_config(config: "Row") -> "Row":
     """The configuration, complete with its defaults. Raises ConfigError."""
     _walk("config.json", config, _CONFIG)
-    _walk("config.json wifi", config["wifi"], _WIFI)
+    complete = dict(DEFAULTS)
+    complete.update(config)
+    complete["wifi"] = check_wifi(config["wifi"])
     _walk("config.json broker", config["broker"], _BROKER)
     zones = config["zones"]
     for place, zone in _numbered("config.json zones", zones):
-        _walk(place, zone, _ZONE)
+        _walk(place, zone, _ZONE if not config.get("sleep") else _ZONE_ASLEEP)
     _no_twins("config.json zones", [zone["zone_id"] for zone in zones])
-    complete = dict(DEFAULTS)
-    complete.update(config)
     return complete
 
 
-def check_pins(pins: "Row", zone_ids: "list[str]") -> "Row":
-    """The pins, complete: a valve for every zone, no pin twice. Raises ConfigError."""
-    _walk("pins.json", pins, _PINS)
+def check_wifi(wifi: "Any") -> "list[Row]":
+    """The networks of config.json, as a list. Raises ConfigError."""
+    rows = wifi if isinstance(wifi, list) else [wifi]
+    if not 0 < len(rows) <= MOST_NETWORKS:
+        raise ConfigError(f"config.json wifi: {len(rows)} networks; it must be {_CONFIG['wifi'][1]}")
+    for place, row in _numbered("config.json wifi", rows):
+        _walk(place if isinstance(wifi, list) else "config.json wifi", row, _WIFI)
+    return rows
+
+
+def needs(config: "Row") -> "tuple[list[str], bool]":
+    """What `check_pins` wants of a checked configuration: its zones, and whether it sleeps."""
+    return [zone["zone_id"] for zone in config["zones"]], bool(config.get("sleep"))
+
+
+def check_pins(pins: "Row", zone_ids: "list[str]", sleeps: bool = False) -> "Row":
+    """The pins, complete: a valve for every zone, none on a board that sleeps; no pin twice. Raises ConfigError."""
+    _walk("pins.json", pins, dict(_PINS, valves=_NONE_ASLEEP, master=_NONE_ASLEEP) if sleeps else _PINS)
+    if sleeps:
+        pins["valves"] = []
     owners: Row = {}
     for place, row in _numbered("pins.json valves", pins["valves"]):
         _check_valve(place, row, owners)
@@ -69,19 +87,28 @@ def check_pins(pins: "Row", zone_ids: "list[str]") -> "Row":
                 f"{place}: zone_id {_short(row.get('zone_id'))} is no zone of config.json; zones: {zone_ids}"
             )
     _no_twins("pins.json valves", [row["zone_id"] for row in pins["valves"]])
-    missing = [zone_id for zone_id in zone_ids if zone_id not in [row["zone_id"] for row in pins["valves"]]]
+    missing = [
+        zone_id for zone_id in zone_ids if not sleeps and zone_id not in [row["zone_id"] for row in pins["valves"]]
+    ]
     if missing:
         raise ConfigError(f"pins.json valves: no valve for {missing[0]}; add a row with this zone_id")
     if pins.get("master"):
         _check_valve("pins.json master", pins["master"], owners)
     for place, row in _numbered("pins.json sensors", pins.get("sensors") or []):
         _check_sensor(place, row, zone_ids, owners)
+        if sleeps and row["kind"] in ("flow", "rain"):
+            raise ConfigError(
+                f"{place}: a board that sleeps misses its pulses; take out this row, or sleep of config.json"
+            )
     rows = pins.get("sensors") or []
     _no_twins("pins.json sensors", [f"{row['sensor']} of kind {row['kind']}" for row in rows])
     _check_thermometers(rows)
     if pins.get("light") is not None:
         _take("pins.json light", pins["light"], owners)
         _refuse("pins.json light", pins["light"], INPUT_ONLY, "can only read")
+    if pins.get("setup_pin") is not None:
+        _take("pins.json setup_pin", pins["setup_pin"], owners)
+        _refuse("pins.json setup_pin", pins["setup_pin"], INPUT_ONLY, "has no pull-up")
     return pins
 
 
@@ -214,6 +241,10 @@ def _points(value: "Any") -> bool:
     return pairs and len({pair[0] for pair in value}) == len(value)
 
 
+def _flag(value: "Any") -> bool:
+    return isinstance(value, bool)
+
+
 def _any(_value: "Any") -> bool:
     return True
 
@@ -226,7 +257,7 @@ _SECONDS = _whole(10, 86400)
 
 _CONFIG = {
     "gateway_id": (is_word, "the thing's name, as irrigation-gateway-1", True),
-    "wifi": (_any, "an object with ssid and password", True),
+    "wifi": (_any, "an object with ssid and password, or a list of up to 3", True),
     "broker": (_any, "an object with host and port", True),
     "zones": (_rows(1), "a list with at least one zone", True),
     "time_servers": (
@@ -238,11 +269,8 @@ _CONFIG = {
     "publish_interval_s": (_SECONDS, "seconds from 10 to 86400", False),
     "status_interval_s": (_whole(60, 86400), "seconds from 60 to 86400", False),
     "keepalive_s": (_whole(30, 1200), "seconds from 30 to 1200", False),
-    "updates": (
-        lambda value: isinstance(value, bool),
-        "true or false: whether updates over the air are asked for",
-        False,
-    ),
+    "updates": (_flag, "true or false: whether updates over the air are asked for", False),
+    "sleep": (_flag, "true or false: whether it sleeps between its samples, for a board without valves", False),
     "outbox_messages": (_whole(10, 5000), "messages from 10 to 5000", False),
     "outbox_bytes": (_whole(4000, 250_000), "bytes from 4000 to 250000", False),
 }
@@ -264,11 +292,18 @@ _ZONE = {
     "hard_cap_s": (_whole(1, 24 * 3600), "the longest run ever, seconds from 1 to 86400", True),
     "litres_per_minute": (_number(0.01, 100_000), "the nominal flow, more than 0", True),
 }
+_ZONE_ASLEEP = {name: (good, what, name == "zone_id") for name, (good, what, _) in _ZONE.items()}
+_NONE_ASLEEP = (
+    lambda value: not value,
+    "left out: a board that sleeps shuts no valve; or take out sleep of config.json",
+    False,
+)
 _PINS = {
     "valves": (_rows(1), "a list with at least one valve", True),
     "master": (_any, "a valve row without zone_id", False),
     "sensors": (_rows(0), "a list of sensors", False),
     "light": (_any, "a GPIO number", False),
+    "setup_pin": (_any, "a GPIO number", False),
 }
 _VALVE = {"kind": _KIND, "zone_id": _ZONE_ID}
 _VALVES = {

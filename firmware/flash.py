@@ -4,10 +4,12 @@ Both are run as the programs they are. What arrived is verified by hash, and mai
 a board whose flashing was cut short starts nothing.
 """
 
+import json
+import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,11 +27,14 @@ CHIP = "esp32"  # other chips of the family have other pins, and start their pro
 IMAGE_AT = "0x1000"  # where the ESP32 looks for its first program
 MODULES = "a"  # the first of the two folders between which updates over the air alternate
 MARK, UPDATE_KEYS = "mark.0", "update_keys.json"  # which of them runs, and whose updates are taken
+LABEL = "setup.json"  # for its network of the set-up; a board that has one keeps it
+LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that a person takes for another
+LABEL_LETTERS = 12
 LAST = "main.py"  # until it is there, the board starts nothing
 PATIENCE_S = 300
 ATTEMPTS = 4  # at a board that is busy starting
 BETWEEN_S = 2
-# Without main.py nothing starts that a watchdog would end while we copy. Modules of a release before would be found
+# Without main.py nothing starts that a watchdog would end while we copy. Modules of a release before would be keys
 # first, and what another gateway has stored is none of this one's business.
 HOLD = """
 import json, machine, os
@@ -114,7 +119,7 @@ def lay_out(order: Order, folder: Path) -> list[build.Built]:
     Raises FlashError, ConfigError, BuildError, SigningError, OSError.
     """
     entries = config.check_config(config.load(str(order.config)))
-    pins = config.check_pins(config.load(str(order.pins)), [zone["zone_id"] for zone in entries["zones"]])
+    pins = config.check_pins(config.load(str(order.pins)), *config.needs(entries))
     build.build(folder, pins, MODULES)
     (folder / MARK).write_bytes(signing.mark(order.version))
     if order.update_keys:
@@ -122,9 +127,37 @@ def lay_out(order: Order, folder: Path) -> list[build.Built]:
     (folder / "config.json").write_bytes(order.config.read_bytes())
     (folder / "pins.json").write_bytes(order.pins.read_bytes())
     (folder / "certs").mkdir()
-    for name, data in identity(order.certs, entries["gateway_id"]).items():
+    for name, data in {**identity(order.certs, entries["gateway_id"]), **spares(order.certs)}.items():
         (folder / "certs" / name).write_bytes(data)
+    (folder / LABEL).write_bytes(json.dumps(label()).encode())
     return build.listing(folder)
+
+
+def label() -> dict[str, str]:
+    """Name and password of the network that a board opens for its set-up; what is on its label."""
+    password = "".join(secrets.choice(LETTERS) for _ in range(LABEL_LETTERS))
+    return {"name": f"pythoflow-{secrets.token_hex(2)}", "password": password}
+
+
+def spares(folder: Path) -> dict[str, bytes]:
+    """The spare keys of an identity that are still here. Raises FlashError for one that a board could not use."""
+    keys = {path.name: path.read_bytes() for path in sorted((folder / "spares").glob("spare_[1-5].der"))}
+    for name, data in keys.items():
+        try:
+            key = serialization.load_der_private_key(data, None)
+        except (ValueError, TypeError) as error:
+            raise FlashError(
+                f"{folder}/spares/{name}: no key ({error}); make them again: python -m certs spares"
+            ) from error
+        if not (isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)):
+            raise FlashError(f"{folder}/spares/{name}: it is not on P-256; make them again: python -m certs spares")
+    return keys
+
+
+def forget_spares(folder: Path) -> None:
+    """They are on their board, and need to be nowhere else."""
+    for path in (folder / "spares").glob("spare_[1-5].der"):
+        path.unlink()
 
 
 def identity(folder: Path, gateway_id: str) -> dict[str, bytes]:
@@ -175,6 +208,9 @@ def flash(order: Order, folder: Path, files: Sequence[build.Built]) -> Iterator[
         (folder / MARK).write_bytes(signing.mark(order.version, ""))
         files = [file for file in build.listing(folder) if not file.path.endswith(".mpy")]
         yield "the modules are in the board's image"
+    if LABEL in mpremote(order, "exec", "import os; print(os.listdir('/'))"):
+        files = [file for file in files if file.path != LABEL]
+        yield "its set-up network stays as on its label"
     rest = [file for file in files if file.path != LAST]
     copy(order, folder, sorted({file.path.split("/")[0] for file in rest}))
     yield f"{len(rest)} files copied"
@@ -183,15 +219,18 @@ def flash(order: Order, folder: Path, files: Sequence[build.Built]) -> Iterator[
     copy(order, folder, [LAST])
     verify(order, files)
     yield f"{LAST} copied, everything verified"
+    if any(file.path == LABEL for file in files):
+        about = json.loads((folder / LABEL).read_bytes())
+        yield f"for its label: set-up network {about['name']}, password {about['password']}; nothing else says it again"
     mpremote(order, "reset")
     yield "board started"
 
 
 def hold(order: Order, gateway_id: str) -> None:
     """Clear the board of programs and start it again, so that no watchdog ends the copying. Raises FlashError."""
-    patiently(order, "exec", "--no-follow", HOLD.format(gateway_id=gateway_id))
+    patiently(lambda: mpremote(order, "exec", "--no-follow", HOLD.format(gateway_id=gateway_id)))
     time.sleep(BETWEEN_S)  # a board that starts hears nothing, and mpremote asks once in ten seconds
-    patiently(order, "eval", "1")
+    patiently(lambda: mpremote(order, "eval", "1"))
 
 
 def takes_modules(order: Order) -> bool:
@@ -205,16 +244,14 @@ def takes_modules(order: Order) -> bool:
     return place == ["files"]
 
 
-def patiently(order: Order, *words: str) -> None:
-    """Run mpremote on a board that may be starting just now. Raises FlashError."""
+def patiently(ask: Callable[[], str]) -> str:
+    """Ask a board that may be starting just now. Raises FlashError."""
     for _ in range(ATTEMPTS - 1):
         try:
-            mpremote(order, *words)
+            return ask()
         except FlashError:
             time.sleep(BETWEEN_S)
-        else:
-            return
-    mpremote(order, *words)
+    return ask()
 
 
 def copy(order: Order, folder: Path, names: Sequence[str]) -> None:
@@ -242,15 +279,16 @@ def follow(order: Order) -> int:
 
 def esptool(order: Order, *words: str) -> str:
     """Run esptool on the port. Raises FlashError."""
-    return _run("esptool", "--chip", CHIP, "--port", order.port, "--baud", str(order.baud), *words)
+    return run("esptool", "--chip", CHIP, "--port", order.port, "--baud", str(order.baud), *words)
 
 
 def mpremote(order: Order, *words: str, folder: Path | None = None) -> str:
     """Run mpremote on the port. Raises FlashError."""
-    return _run("mpremote", "connect", order.port, *words, folder=folder)
+    return run("mpremote", "connect", order.port, *words, folder=folder)
 
 
-def _run(program: str, *words: str, folder: Path | None = None) -> str:
+def run(program: str, *words: str, folder: Path | None = None) -> str:
+    """What esptool or mpremote says. Raises FlashError."""
     command = [sys.executable, "-m", program, *words]
     try:
         process = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False)

@@ -13,5 +13,5 @@ package(
     "protocol", files=("__init__.py", "errors.py", "json_text.py", "messages.py", "topics.py"), base_path="..", opt=3
 )
 package("drivers", opt=3)
-for name in ("board.py", "config.py", "net.py", "start.py"):
+for name in ("board.py", "config.py", "net.py", "sleep.py", "start.py"):
     module(name, opt=3)

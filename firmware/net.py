@@ -28,12 +28,15 @@ class NetError(OSError):
 
 
 class Wifi:
-    """Joins a network and joins it again, with a backoff that is jittered so that a farm does not wake as one."""
+    """Joins a network and joins it again, with a backoff that is jittered so that a farm does not wake as one.
 
-    def __init__(self, wlan: "WLAN", ssid: str, password: str) -> None:
+    `networks`: rows of ssid and password, the preferred one first. Each failure is the next one's turn, each loss of a
+    joined one the first one's.
+    """
+
+    def __init__(self, wlan: "WLAN", networks: "list[dict[str, str]]") -> None:
         self._wlan = wlan
-        self._ssid = ssid
-        self._password = password
+        self._networks = tuple([(row["ssid"], row["password"]) for row in networks])
         self.joined = asyncio.Event()
 
     async def keep(self) -> None:
@@ -47,10 +50,11 @@ class Wifi:
                 await asyncio.sleep(LOOK_S)
                 continue
             self.joined.clear()
-            if attempt:
-                await asyncio.sleep(_backoff_ms(attempt) / 1000)
+            rounds, turn = divmod(attempt, len(self._networks))
+            if rounds and not turn:
+                await asyncio.sleep(_backoff_ms(rounds) / 1000)
             attempt += 1
-            await self._join()
+            await self._join(*self._networks[turn])
 
     def check(self) -> None:
         """Raise NetError while there is no network."""
@@ -69,19 +73,16 @@ class Wifi:
         address: str = self._wlan.ifconfig()[3]
         return address if address not in ("", "0.0.0.0") else FALLBACK_DNS  # noqa: S104  # "none", as lwIP writes it
 
-    async def _join(self) -> None:
-        for act in (self._wlan.disconnect, self._connect):
+    async def _join(self, ssid: str, password: str) -> None:
+        for act, words in ((self._wlan.disconnect, ()), (self._wlan.connect, (ssid, password or None))):
             try:
-                act()
+                act(*words)
             except OSError:  # the radio is busy with the attempt before: wait for that one
                 pass
         for _ in range(JOIN_MS // 500):
             await asyncio.sleep(0.5)
             if self._wlan.isconnected():
                 return
-
-    def _connect(self) -> None:
-        self._wlan.connect(self._ssid, self._password or None)
 
 
 def _backoff_ms(attempt: int) -> int:

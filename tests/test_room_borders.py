@@ -36,7 +36,17 @@ OURS = {
     "scripts",
     "tests",
 }
-ON_A_BOARD = {"board", "boot", "config", "drivers", "net", "slots", "start"}  # what is in firmware/ stands alone there
+ON_A_BOARD = {
+    "board",
+    "boot",
+    "config",
+    "drivers",
+    "net",
+    "setup_page",
+    "sleep",
+    "slots",
+    "start",
+}  # what is in firmware/ stands alone there
 OURS |= ON_A_BOARD
 NOT_OURS = {"node_modules", "build", "dist", "demo-output", "live-output", "deploy-output", "benchmark-output"}
 
@@ -88,7 +98,9 @@ ROWS = (
     row("firmware/lib/gateway/*", "protocol gateway", BOARD),
     row("firmware/boot.py", "slots", BOARD | {"machine"}),
     row("firmware/slots.py", "", BOARD | {"machine"}),
-    row("firmware/start.py", "board config", BOARD),
+    row("firmware/start.py", "gateway board config setup_page sleep", BOARD),
+    row("firmware/sleep.py", "gateway board", BOARD | {"machine"}),
+    row("firmware/setup_page.py", "protocol gateway config", BOARD | {"machine", "network"}),
     row("firmware/board.py", "gateway drivers net", HARDWARE),
     row("firmware/main.py", "boot start", BOARD),
     row("firmware/net.py", "", BOARD | {"socket", "network"}),

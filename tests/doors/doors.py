@@ -206,9 +206,12 @@ def _map(path: Path, table: str) -> Numbers:
 def _board(path: Path) -> Numbers:
     written = board_config.load(str(path))
     entries = board_config.check_config(written.get("config", {}))
-    zone_ids = [zone["zone_id"] for zone in entries["zones"]]
-    pins = board_config.check_pins(written.get("pins", {}), zone_ids)
+    zone_ids, sleeps = board_config.needs(entries)
+    pins = board_config.check_pins(written.get("pins", {}), zone_ids, sleeps)
     assert WORD.fullmatch(entries["gateway_id"]) and len(set(zone_ids)) == len(zone_ids)
+    if sleeps:
+        assert pins["valves"] == [] and not pins.get("master")
+        return ()
     assert all(type(zone["hard_cap_s"]) is int and 1 <= zone["hard_cap_s"] <= A_DAY_S for zone in entries["zones"])
     assert all(is_amount(zone["litres_per_minute"], 0.01, 1e5) for zone in entries["zones"])
     assert sorted(row["zone_id"] for row in pins["valves"]) == sorted(zone_ids)

@@ -3,13 +3,17 @@
 import fcntl
 import json
 import os
+import re
 import select
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from firmware import __main__ as command_line
 from firmware import build, flash
@@ -91,7 +95,9 @@ def test_a_new_board_gets_it_all(tmp_path: Path, identity: Path, capsys: pytest.
         assert board.boots[-1] == "reset"
         assert board.pins == SHUT
     flash.lay_out(order(board.port, identity), tmp_path / "out")
-    assert board.files() == contents(tmp_path / "out")
+    label = json.loads(board.files()["setup.json"])
+    assert board.files().keys() == contents(tmp_path / "out").keys()
+    assert {**board.files(), "setup.json": b""} == {**contents(tmp_path / "out"), "setup.json": b""}
     assert {
         "boot.py",
         "main.py",
@@ -103,7 +109,38 @@ def test_a_new_board_gets_it_all(tmp_path: Path, identity: Path, capsys: pytest.
     } <= board.files().keys()
     steps = capsys.readouterr().out.splitlines()
     assert steps[0] == "board held"
-    assert steps[-2:] == ["main.py copied, everything verified", "board started"]
+    assert (steps[-3], steps[-1]) == ("main.py copied, everything verified", "board started")
+    assert re.fullmatch(r"pythoflow-[0-9a-f]{4}", label["name"]) and len(label["password"]) == 12
+    assert f"set-up network {label['name']}, password {label['password']};" in steps[-2]
+
+
+def test_a_label_that_is_stuck_on_stays_true(tmp_path: Path, identity: Path) -> None:
+    """A board that is flashed again keeps its network of the set-up, and its password is not said."""
+    mine = json.dumps({"name": "pythoflow-1a2b", "password": "on-its-label"}).encode()
+    used(tmp_path)
+    put(tmp_path / "flash", {"setup.json": mine})
+    put(tmp_path / "out", {"setup.json": b"another one"})
+    with serial_board(tmp_path) as board:
+        steps = flashed(order(board.port, identity), tmp_path / "out")
+    assert board.files()["setup.json"] == mine
+    assert "its set-up network stays as on its label" in steps and not [step for step in steps if "password" in step]
+
+
+def test_spares_go_to_the_board(tmp_path: Path, identity: Path) -> None:
+    """The spare keys that lie in an identity's folder are copied with it, and leave; a broken one is refused."""
+    mine = shutil.copytree(identity, tmp_path / NAME)
+    (mine / "spares").mkdir()
+    der, form = serialization.Encoding.DER, serialization.PrivateFormat.TraditionalOpenSSL
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(der, form, serialization.NoEncryption())
+    (mine / "spares" / "spare_2.der").write_bytes(key)
+    (mine / "spares" / "spare_2.pem").write_bytes(b"public")
+    flash.lay_out(order(tmp_path / "tty", mine), tmp_path / "out")
+    assert (tmp_path / "out" / "certs" / "spare_2.der").read_bytes() == key
+    flash.forget_spares(mine)
+    assert [path.name for path in (mine / "spares").iterdir()] == ["spare_2.pem"]
+    (mine / "spares" / "spare_3.der").write_bytes(key[:50])
+    with pytest.raises(flash.FlashError, match=r"spare_3.der: no key .* python -m certs spares"):
+        flash.lay_out(order(tmp_path / "tty", mine), tmp_path / "out")
 
 
 def test_a_mistake_is_one_line(tmp_path: Path, identity: Path, capsys: pytest.CaptureFixture[str]) -> None:

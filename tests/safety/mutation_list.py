@@ -2,6 +2,7 @@
 
 from tests.safety.mutation_alarms import ALARM_MUTATIONS
 from tests.safety.mutation_fallback import FALLBACK_MUTATIONS
+from tests.safety.mutation_board import BOARD_MUTATIONS
 from tests.safety.mutation_gateway import GATEWAY_MUTATIONS
 from tests.safety.mutation_ground import GROUND_MUTATIONS
 from tests.safety.mutation_offline import OFFLINE_MUTATIONS
@@ -478,4 +479,5 @@ MUTATIONS = (
     *UPDATE_MUTATIONS,
     *RENEWAL_MUTATIONS,
     *OFFLINE_MUTATIONS,
+    *BOARD_MUTATIONS,
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from certs.authority import Authority
 from tests.gateway.conftest import Broker
@@ -42,6 +43,10 @@ async def test_it_reports_and_obeys(mosquitto: Broker, commander: Commander, ide
         assert {sample["vwc"] for reading in commander.of("/data", NAME) for sample in reading["samples"]} == {0.25}
         status = commander.of("/status", NAME)[0]
         assert (status["state"], status["reset_cause"]) == ("online", "power_on")
+        certificate = x509.load_der_x509_certificate((identities.issue(NAME) / "certificate.der").read_bytes())
+        assert status["certificate"] == f"{certificate.serial_number:X}"
+        assert status["certificate_expires_at"] == int(certificate.not_valid_after_utc.timestamp())
+        assert status["ca_expires_at"] > status["at"]
 
 
 async def test_the_last_will_tells_of_its_death(

@@ -178,7 +178,7 @@ class Client:
         self._leaving = False
         self._packet_id = 0
         self._more = 0  # filters of the last `subscribe`
-        self._attempt = 0
+        self.attempts = 0
         self.online = False
         self.connects = 0
         self.last_error: BaseException | None = None
@@ -315,7 +315,7 @@ class Client:
     def _on_puback(self, _link: Connection, _head: int, body: bytes) -> None:
         if len(body) != 2:
             raise MqttPacketError("a malformed PUBACK")
-        self._attempt = 0
+        self.attempts = 0
         packet_id = int.from_bytes(body, "big")
         for entry in self._in_flight:
             if entry[0] == packet_id:
@@ -335,7 +335,7 @@ class Client:
         self._go_online(link)
 
     def _on_pingresp(self, _link: Connection, _head: int, _body: bytes) -> None:
-        self._attempt = 0
+        self.attempts = 0
 
     def _go_online(self, link: Connection) -> None:
         for packet_id, topic, payload, _ in self._in_flight:
@@ -353,9 +353,9 @@ class Client:
 
     def _backoff_s(self) -> float:
         least, most = BACKOFF_S
-        self._attempt += 1
+        self.attempts += 1
         # Full jitter: a fleet that lost its broker together must not come back together.
-        return max(least, self._random.random() * min(most, 1 << min(self._attempt, 10)))
+        return max(least, self._random.random() * min(most, 1 << min(self.attempts, 10)))
 
 
 async def _soon(job: "Coroutine[Any, Any, Any]") -> "Any":

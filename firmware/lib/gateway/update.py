@@ -69,7 +69,7 @@ class Update:
     """All updates that wait, one after the other. An open valve puts the restart off; `board` is an UpdatableBoard."""
 
     def __init__(self, thing: str, client: "Client", board: "Any", clock: "Clock", valves: "Valves") -> None:
-        self._prefix = f"$aws/things/{thing}/"
+        self._prefix, self._thing = f"$aws/things/{thing}/", thing
         self._client = client
         self._board = board
         self._clock = clock
@@ -92,6 +92,10 @@ class Update:
         if isinstance(document, dict) and len(self._inbox) < MOST_WAITING:
             self._inbox.append((topic[len(self._prefix) :], document))
             self._wake.set()
+
+    def has_job(self) -> bool:
+        """True while one is under way."""
+        return bool(self._job_id)
 
     async def run(self) -> None:
         """Work until there is no job left, or restart."""
@@ -187,6 +191,10 @@ class Update:
     async def _do(self, execution: "Document") -> None:
         self._job_id, version = str(execution.get("jobId")), ""
         try:
+            job = execution.get("jobDocument")
+            if isinstance(job, dict) and job.get("operation") == "renew":
+                await self._renew(job)
+                return
             document = _document(execution)
             version = str(document["version"])
             if not self._is_there(document):
@@ -205,6 +213,21 @@ class Update:
             raise
         except Exception:  # a defect in here must not end what waters, nor come again at each start
             self._tell("FAILED", reason="error", version=version)
+
+    async def _renew(self, document: "Document") -> None:
+        """A certificate for a spare key of this board: tried after a restart."""
+        from gateway.renewal import Renewal  # noqa: PLC0415  # in memory for this moment only
+
+        spare: Any = document.get("spare")
+        why: str | None = "document"
+        if _is_whole(spare, 5):
+            why = Renewal(self._root).prepare(self._thing, spare, _decoded(document.get("certificate")))
+        if why:
+            raise RefusalError(why)
+        if why is not None:
+            self._tell("IN_PROGRESS", step="restart")
+            await self._restart()
+        self._tell("SUCCEEDED")
 
     def _is_there(self, document: "Document") -> bool:
         """True if this very version runs, or will after a restart. Raises RefusalError for one that never will."""
@@ -450,6 +473,6 @@ def _nothing() -> None:
 def _forget() -> None:
     """Nothing of this stays in memory."""
     package = sys.modules["gateway"]
-    for name in ("signature", "image", "update"):
+    for name in ("signature", "image", "der", "renewal", "update"):
         if sys.modules.pop("gateway." + name, None):
             delattr(package, name)

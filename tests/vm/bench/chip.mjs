@@ -40,9 +40,9 @@ const hardware = new Hardware({ clock, world, memory, tell });
 let flash;
 
 // The end of this life, in the middle of whatever runs.
-function end(cause) {
+function end(cause, more = {}) {
   keeper?.note(clock.us, 'dark');
-  say({ end: cause, us: clock.us, rtc: clock.rtc, counts });
+  say({ ...more, end: cause, us: clock.us, rtc: clock.rtc, counts });
   vanish();
 }
 
@@ -56,6 +56,12 @@ const chip = {
   log: (line) => tell('log', line),
   reset: () => end('reset'),
   reset_cause: () => life.cause,
+  deepsleep: (ms) => end('deep sleep', { sleepUs: ms * 1000 }),
+  memory: () => life.memory,
+  set_memory: (memory) => {
+    life.memory = memory;
+    say({ memory });
+  },
   watch: (ms) => clock.guard(ms * 1000),
   feed: () => clock.guard(clock.watchdog.timeoutUs),
   spend_us: (us) => clock.spend(us),

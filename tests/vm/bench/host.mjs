@@ -10,7 +10,7 @@ const inherited = descriptors.map(Number);
 const CHIP = fileURLToPath(new URL('./chip.mjs', import.meta.url));
 const RESET_US = 400_000; // from a reset to the first line of boot.py
 const shims = Object.entries(JSON.parse(shimsText));
-const CAUSES = { 'power on': 1, reset: 2, watchdog: 3, 'soft reset': 5 };
+const CAUSES = { 'power on': 1, reset: 2, watchdog: 3, 'deep sleep': 4, 'soft reset': 5 };
 const RESETS = ['reset', 'watchdog'];
 const MOST_RESETS = 20; // without any success
 const NEVER_SET = { wallUs: 0, setUs: 0 };
@@ -29,6 +29,8 @@ class Board {
     this.image = new Map();
     this.us = 0;
     this.rtc = null;
+    this.memory = ''; // of the chip's clock, in base64
+    this.wakesUs = Infinity; // from a deep sleep
     this.events = [];
     this.told = null; // how many of them came before the answer: what comes after it is told with the next one
     this.life = null;
@@ -44,13 +46,14 @@ class Board {
     await this.dying;
     if (this.life || this.hung) throw new Error('it is on already');
     this.rtc = { wallUs: 0, setUs: this.us };
+    [this.memory, this.wakesUs] = ['', Infinity];
     await this.#start('power on', cut);
     return {};
   }
 
   async powerOff() {
     await this.dying;
-    this.again = null;
+    [this.again, this.wakesUs] = [null, Infinity];
     if (this.hung) this.#note('end', 'power off');
     else if (this.life) await this.#end('power off', this.us);
     this.hung = false;
@@ -66,11 +69,14 @@ class Board {
     return answer.ended ? { off: !this.life } : answer;
   }
 
-  // Time passes; a board that resets starts again on the way, one without power stays dark.
+  // Time passes; a board that resets starts again on the way, and so does one whose sleep is over; one without power
+  // stays dark.
   async runTo(request) {
     let answer;
-    do answer = await this.have({ ...request, do: 'run_to' });
-    while (this.life && this.us < request.us && !answer.stopped);
+    do {
+      if (this.wakesUs <= request.us) await this.#wake();
+      answer = await this.have({ ...request, do: 'run_to' });
+    } while ((this.life || this.wakesUs <= request.us) && this.us < request.us && !answer.stopped);
     if (!this.life) this.us = Math.max(this.us, request.us);
     return answer;
   }
@@ -82,6 +88,11 @@ class Board {
       this.asked.set(id, resolve);
       this.life.tell({ ...request, id });
     });
+  }
+
+  #wake() {
+    [this.us, this.wakesUs] = [Math.max(this.us, this.wakesUs), Infinity];
+    return this.#start('deep sleep');
   }
 
   // Boots; again if the board resets before it has come so far.
@@ -101,18 +112,20 @@ class Board {
     this.life = new Life({ script: CHIP, inherited, hear: (message) => this.#hear(message), breaks: (why) => this.#break(why) });
     this.life.tell({
       micropython, shims, rom: this.rom, options: this.options, world: this.world, image: coded(this.image),
-      life: { us: this.us, rtc: this.rtc, cause: CAUSES[cause], cut },
+      life: { us: this.us, rtc: this.rtc, memory: this.memory, cause: CAUSES[cause], cut },
     });
     this.life.watch(() => this.asked.size > 0, (biteUs) => this.#hang(biteUs));
     return started;
   }
 
-  #hear({ id, answer, event, change, end, us, rtc, started, counts }) {
+  #hear({ id, answer, event, change, memory, end, sleepUs, us, rtc, started, counts }) {
     if (event) this.events.push(event);
     if (change) {
       apply(this.image, { ...change, data: Buffer.from(change.data ?? '', 'base64') });
       this.events.push([us, 'flash', change.do, change.path]);
     }
+    if (memory !== undefined) this.memory = memory;
+    if (sleepUs) this.wakesUs = us + sleepUs;
     if (started) this.#resolve(0, {});
     if (id) this.#resolve(id, answer);
     if (answer) [this.us, this.rtc] = [answer.us, rtc];

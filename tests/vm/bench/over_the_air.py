@@ -79,7 +79,10 @@ class JobsCloud:
         self._files[f"stream-{job_id}"] = [manifest, *(path.read_bytes() for path in paths)]
         document = {"operation": "update", "version": rows["version"], "stream": f"stream-{job_id}"}
         signature = base64.b64encode((folder / signing.SIGNATURE).read_bytes()).decode()
-        document |= {"manifest_bytes": len(manifest), "signature": signature}
+        self.offer_document(job_id, document | {"manifest_bytes": len(manifest), "signature": signature})
+
+    def offer_document(self, job_id: str, document: dict[str, Any]) -> None:
+        """A job with this document."""
         self._jobs[job_id] = document
         self._say("jobs/notify-next", self._next())
 

@@ -19,6 +19,7 @@ class NativeBoard:
 
     def __init__(self, folder: Path, files: Mapping[str, bytes], time_port: int, heap: str = "2m") -> None:
         self.folder, self._time_port, self._heap = folder, time_port, heap
+        self.page_port = free_port()
         self.lines: list[str] = []
         self._process: subprocess.Popen[str] | None = None
         for path, content in files.items():
@@ -35,7 +36,7 @@ class NativeBoard:
     def start(self) -> None:
         """Power: boot.py, then main.py."""
         words = [*micropython(), "-X", f"heapsize={self._heap}", str(HERE / "run_board.py")]
-        words += [str(self.folder), str(HERE / "chip"), str(self._time_port)]
+        words += [str(self.folder), str(HERE / "chip"), str(self._time_port), str(self.page_port)]
         self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self._listener = threading.Thread(target=self._listen, args=[self._process], daemon=True)
         self._listener.start()
@@ -60,6 +61,14 @@ class NativeBoard:
         since = len(self.lines) - self.lines[::-1].index("power")
         words = [line.split() for line in self.lines[since:]]
         return [int(row[2]) for row in words if row[:2] == ["pin", str(pin)]]
+
+
+def free_port() -> int:
+    """One of this machine that nobody has."""
+    with socket.socket() as channel:
+        channel.bind(("127.0.0.1", 0))
+        port: int = channel.getsockname()[1]
+        return port
 
 
 def micropython() -> list[str]:

@@ -1,19 +1,23 @@
-"""Runs a flash in a native MicroPython as a board does: `micropython run_board.py FOLDER CHIP TIME_PORT`.
+"""Runs a flash in a native MicroPython as a board does: `micropython run_board.py FOLDER CHIP TIME_PORT PAGE_PORT`.
 
-FOLDER becomes the root of all files, CHIP has the chip's modules, every time server is at TIME_PORT of this machine.
+FOLDER becomes the root of all files, CHIP has the chip's modules, every time server is at TIME_PORT of this machine,
+and what the board serves is at PAGE_PORT.
 """
 
+import asyncio
 import os
 import socket as sockets
 import sys
 import vfs
 
-folder, chip, time_port = sys.argv[1:4]
+folder, chip, time_port, page_port = sys.argv[1:5]
 sys.path[:] = [chip]
 for name in ("esp32", "machine", "network"):
     __import__(name)  # before their folder is out of sight
 
 NTP_PORT = 123
+start_server = asyncio.start_server
+asyncio.start_server = lambda visit, _host, _port, backlog: start_server(visit, "127.0.0.1", int(page_port), backlog)
 
 
 class Sockets:

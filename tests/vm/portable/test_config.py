@@ -19,6 +19,7 @@ except ImportError:  # the VM's file system is thrown away with it
 
 FIRMWARE = __file__.rsplit("/tests/", 1)[0] + "/firmware/"
 LONG = "x" * 65
+WIFI = {"ssid": "farm", "password": "change-me-please"}
 
 # What is changed (a path, a value; DROP removes it) -> words that the message has to have.
 DROP = object()
@@ -35,6 +36,10 @@ CONFIG_MISTAKES = (
     (("wifi", "password"), "short", ("wifi password", "'short'", "8 to 63 letters")),
     (("wifi", "password"), 12345678, ("wifi password", "12345678", "8 to 63 letters")),
     (("wifi", "passwort"), "change-me-please", ("config.json wifi", "passwort is not known", "'password'")),
+    (("wifi",), [], ("config.json wifi", "0 networks", "up to 3")),
+    (("wifi",), [WIFI, WIFI, WIFI, WIFI], ("config.json wifi", "4 networks", "up to 3")),
+    (("wifi",), [WIFI, {"ssid": "barn"}], ("config.json wifi[1]", "password is missing", "8 to 63 letters")),
+    (("sleep",), 1, ("config.json sleep", "1", "true or false", "without valves")),
     (("broker", "host"), DROP, ("broker", "host is missing", "mqtt_endpoint")),
     (("broker", "port"), "8883", ("broker port", "'8883'", "8883 on AWS IoT Core")),
     (("broker", "port"), True, ("broker port", "True")),
@@ -192,6 +197,46 @@ class Examples(unittest.TestCase):
             )
             pins["sensors"] += list(rows)
         config.check_pins(pins, ["plot-1a", "plot-1b"])
+
+
+class ABoardThatSleeps(unittest.TestCase):
+    def entries(self):
+        return config.check_config(dict(example("config"), sleep=True, zones=[{"zone_id": "plot-1a"}]))
+
+    def test_its_zones_need_a_name_only(self):
+        """It waters none of them; a board that does not sleep needs each zone's cap and flow."""
+        self.assertEqual(config.needs(self.entries()), (["plot-1a"], True))
+        with self.assertRaises(config.ConfigError):
+            config.check_config(dict(self.entries(), sleep=False))
+
+    def test_it_has_no_valve(self):
+        """A valve or a master beside `sleep` is refused with the remedy, so is what counts pulses; probes are taken."""
+        rows = example("pins")["sensors"]
+        soil = {"sensors": [rows[0]]}
+        self.assertEqual(config.check_pins(soil, *config.needs(self.entries()))["valves"], [])
+        for name in ("valves", "master"):
+            self.refused(dict(soil, **{name: example("pins")[name]}), f"pins.json {name}", "shuts no valve", "take out")
+        for row in rows:
+            if row["kind"] in ("flow", "rain"):
+                row["zone_id"] = "plot-1a"
+                self.refused({"sensors": [row]}, "sensors[0]", "misses its pulses", "take out")
+
+    def refused(self, pins, *words):
+        try:
+            config.check_pins(pins, *config.needs(self.entries()))
+        except config.ConfigError as error:
+            for word in words:
+                self.assertTrue(word in str(error), str(error))
+            return
+        raise AssertionError("taken")
+
+
+class Networks(unittest.TestCase):
+    def test_one_or_up_to_three(self):
+        """One network is an object, several are a list, the preferred one first; a board gets a list."""
+        for wifi in (WIFI, [WIFI], [WIFI, dict(WIFI, ssid="barn")]):
+            entries = config.check_config(changed(example("config"), ("wifi",), wifi))
+            self.assertEqual(entries["wifi"], wifi if isinstance(wifi, list) else [wifi])
 
 
 class Mistakes(unittest.TestCase):

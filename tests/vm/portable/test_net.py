@@ -292,10 +292,11 @@ class Radio:
 
 
 class WifiLink(NetTestCase):
-    def wifi(self, joins, busy=(), password="of-the-farm"):
+    def wifi(self, joins, busy=(), password="of-the-farm", others=()):
         self.radio = Radio(joins, busy)
         self.radio.time = self.time
-        return net.Wifi(self.radio, "farm", password)
+        rows = [("farm", password)] + list(others)  # noqa: RUF005  # no `*` in a list here
+        return net.Wifi(self.radio, [{"ssid": ssid, "password": word} for ssid, word in rows])
 
     async def test_it_joins_and_says_so(self):
         """Whoever waits for the network goes on; an open one is joined without a password."""
@@ -335,6 +336,22 @@ class WifiLink(NetTestCase):
         self.assertTrue(min(gaps) >= 2000 and max(gaps) <= 123_000, (min(gaps), max(gaps)))
         self.assertTrue(len(set(gaps)) > len(gaps) // 2)
         self.assertTrue(len(times) > 600, len(times))
+
+    async def test_each_failure_is_the_next_network_s_turn(self):
+        """All of them are tried before it waits; after the loss of the second one the first is tried first again."""
+        wifi = self.wifi(lambda attempt: attempt == 2, others=[("barn", "of-the-barn"), ("road", "")])
+        await self.keep(wifi, 3 * net.JOIN_MS + 2000)
+        self.assertEqual(
+            [words for _, *words in self.radio.attempts], [["farm", "of-the-farm"], ["barn", "of-the-barn"]]
+        )
+        self.assertTrue(wifi.joined.is_set())
+        self.radio.connected = False
+        begin = self.time.ms
+        await self.keep(wifi, begin + 4 * net.JOIN_MS + 8000)
+        names = [ssid for _, ssid, _ in self.radio.attempts[2:]]
+        self.assertEqual(names[:4], ["farm", "barn", "road", "farm"])
+        times = [at for at, _, _ in self.radio.attempts[2:]]
+        self.assertTrue(times[2] - times[0] < 2 * net.JOIN_MS + 2000 <= times[3] - times[1], times)
 
     async def test_a_busy_radio_is_asked_all_the_same(self):
         """A call that fails ends nothing: the next one is made, and the next attempt comes."""

@@ -1,5 +1,7 @@
 """Simulated for the bench, never upload it to a board: the chip, with pins and buses that live in hardware.mjs."""
 
+import binascii
+
 import utime
 
 import _chip
@@ -10,6 +12,7 @@ PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 EPOCH_2000 = 946684800
 reset = _chip.reset
 reset_cause = _chip.reset_cause
+deepsleep = _chip.deepsleep
 
 
 def soft_reset():
@@ -142,6 +145,14 @@ class WDT:
 
 
 class RTC:
+    def memory(self, data=None):
+        if data is None:
+            return binascii.a2b_base64(_chip.memory().encode())
+        if len(data) > 2048:
+            raise ValueError("buffer too long")
+        _chip.set_memory(binascii.b2a_base64(data).decode().strip())
+        return None
+
     def datetime(self, parts=None):
         if parts is None:
             year, month, day, hour, minute, second, weekday, _ = utime.gmtime(_chip.wall_s() + EPOCH_2000)
