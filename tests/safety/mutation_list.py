@@ -1,8 +1,8 @@
 """The safety mechanisms, one row each: where it is, the change that takes it out, and the test that must notice."""
 
 from tests.safety.mutation_alarms import ALARM_MUTATIONS
-from tests.safety.mutation_fallback import FALLBACK_MUTATIONS
 from tests.safety.mutation_board import BOARD_MUTATIONS
+from tests.safety.mutation_fallback import FALLBACK_MUTATIONS
 from tests.safety.mutation_gateway import GATEWAY_MUTATIONS
 from tests.safety.mutation_ground import GROUND_MUTATIONS
 from tests.safety.mutation_offline import OFFLINE_MUTATIONS

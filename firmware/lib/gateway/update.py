@@ -226,7 +226,7 @@ class Update:
             raise RefusalError(why)
         if why is not None:
             self._tell("IN_PROGRESS", step="restart")
-            await self._restart()
+            await self._restart({})
         self._tell("SUCCEEDED")
 
     def _is_there(self, document: "Document") -> bool:
