@@ -8,7 +8,9 @@ import asyncio
 import sys
 import time
 
-if "shut_all" not in globals():  # what boot.py has left: the chip has one name space for both files
+if "shut_all" in globals():  # boot.py has left it here: the chip has one name space for both files
+    shut_all, restart = globals()["shut_all"], globals()["restart"]
+else:
     from boot import restart, shut_all
 
 RESTART_AFTER_S = 30
