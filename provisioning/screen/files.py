@@ -10,8 +10,8 @@ from provisioning.screen.modules import Scope, SourceFile
 from provisioning.screen.refusal import Refusal
 from provisioning.screen.template import template
 from provisioning.screen.tree import Body, Expr
-from provisioning.screen.types import FILE_FUNCTIONS, PROVIDERS, REFUSED_FUNCTIONS
-from provisioning.screen.values import files_like, for_scope, inside, path_texts
+from provisioning.screen.types import FILE_FUNCTIONS, MEANT, PROVIDERS, REFUSED_FUNCTIONS
+from provisioning.screen.values import ANY_PART, files_like, for_scope, inside, path_texts
 
 MOST_TEMPLATE_BYTES = 1_000_000
 _INSIDE = (
@@ -29,7 +29,9 @@ class Calls:
 
     def within(self, expr: Expr, scope: Scope) -> Iterator[Refusal]:
         """What stands against an expression and all in it."""
-        inner = for_scope(expr, scope) if expr.kind == "for" else scope
+        inner = for_scope(expr, scope) if expr.kind in {"for", "template"} else scope
+        for name in MEANT & set(expr.text.split() if expr.kind in {"for", "template"} else ()):
+            yield self._say(expr.line, f"a loop binds {name}, which means something else", "give the loop another name")
         if expr.kind == "call":
             yield from self._call(expr, scope)
         for part in expr.parts:
@@ -78,9 +80,11 @@ class Calls:
                 texts = [text for text in path_texts(part, scope) if text]
             except UnresolvedError:
                 continue
-            if any((self._root / text).exists() for text in texts):
+            if any(ANY_PART in text or (self._root / text).exists() for text in texts):
                 yield self._say(
-                    part.line, "a file of credentials in the archive", "leave it out; a job gets those of its farm"
+                    part.line,
+                    "credentials that are, or may be, in the archive",
+                    "leave it out; a job gets those of its farm",
                 )
 
     def _templates(self, expr: Expr, scope: Scope) -> Iterator[Refusal]:

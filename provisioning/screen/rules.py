@@ -15,6 +15,7 @@ from provisioning.screen.types import (
     BUILT_IN,
     FILE_ARGUMENTS,
     FILE_NAMES,
+    MEANT,
     OTHER_SETTINGS,
     OTHER_SOURCES,
     PROVIDER_ARGUMENTS,
@@ -58,7 +59,42 @@ class _Judge:
             name, _, why = str(error).partition(": ")
             yield Refusal(name, error.line, why, "write plain values as NAME = VALUE")
             return
+        yield from self._tests()
         yield from self._folder(self._root, partial(Module, folder=self._root, path=".", values=values), 0)
+
+    def _tests(self) -> Iterator[Refusal]:
+        """`init` also fetches the modules that files of tests name; nothing else of them is run."""
+        for path in sorted(self._root.rglob("*.tftest.*")):
+            name = path.relative_to(self._root).as_posix()
+            say = partial(Refusal, name)
+            if path.name.endswith(".json"):
+                yield say(1, "a file of tests in JSON", "leave it out of the archive")
+                continue
+            try:
+                body = modules.source_file(path, self._root).body
+            except (UnreadableError, RecursionError) as error:
+                yield say(getattr(error, "line", 1), f"a file of tests: {error}", "leave it out of the archive")
+                continue
+            for block in (inner for top in body.blocks for inner in top.within() if inner.kind == "module"):
+                yield from self._unvalued(block, self._root, say, 0)
+
+    def _unvalued(self, block: Block, caller: Path, say: Say, depth: int) -> Iterator[Refusal]:
+        """A module that tests call: its blocks are judged, and its paths are not, since no job evaluates them."""
+        place, refusal = self._place(block, caller, say, depth)
+        if place is None:
+            yield from refusal
+            return
+        for path in modules.code_files(place):
+            try:
+                file = self._file(path)
+            except (UnreadableError, RecursionError) as error:
+                yield Refusal(path.relative_to(self._root).as_posix(), getattr(error, "line", 1), str(error), _PLAIN)
+                continue
+            inner_say = partial(Refusal, file.name)
+            for inner in file.body.blocks:
+                yield from of_block(inner, inner_say)
+                if inner.kind == "module":
+                    yield from self._unvalued(inner, place, inner_say, depth + 1)
 
     def _folder(self, place: Path, make: Callable[..., Module], depth: int) -> Iterator[Refusal]:
         sources: list[SourceFile] = []
@@ -70,7 +106,7 @@ class _Judge:
                 sources.append(self._file(path))
             except (UnreadableError, RecursionError) as error:
                 why = str(error) if isinstance(error, UnreadableError) else "nested too deep"
-                yield Refusal(name, getattr(error, "line", 1), why, "write it as Terraform's own fmt does")
+                yield Refusal(name, getattr(error, "line", 1), why, _PLAIN)
                 return
         if not sources:
             yield Refusal(modules.module_path(self._root, place), 1, "no .tf file in it", "put the code there")
@@ -107,8 +143,10 @@ class _Judge:
         yield from calls.unseen()
 
     def _expressions(self, block: Block, scope: Scope, calls: "files.Calls") -> Iterator[Refusal]:
-        for expr in block.body.attributes.values():
+        for name, expr in block.body.attributes.items():
             yield from calls.within(expr, scope)
+            if name in FILE_NAMES:
+                yield from calls.path(expr, scope, name)
         if not block.body.is_json:  # there every nested block is an attribute, too
             for inner in block.body.blocks:
                 yield from self._expressions(inner, _dynamic(inner, scope), calls)
@@ -116,33 +154,36 @@ class _Judge:
     def _file_arguments(self, block: Block, scope: Scope, calls: "files.Calls") -> Iterator[Refusal]:
         table = FILE_ARGUMENTS.get(block.labels[0] if block.labels else "", {})
         for name, expr in block.body.attributes.items():
-            if name in table or name in FILE_NAMES:
+            if name in table:
                 yield from calls.path(expr, scope, f"{name} of {block.labels[0]}")
 
     def _call(self, block: Block, scope: Scope, say: Say, depth: int) -> Iterator[Refusal]:
+        place, refusal = self._place(block, scope.module.folder, say, depth)
+        yield from refusal
+        if place is not None:
+            path = modules.module_path(self._root, place)
+            make = partial(Module, folder=place, path=path, arguments=block.body.attributes, caller=scope)
+            yield from self._folder(place, make, depth + 1)
+
+    def _place(self, block: Block, caller: Path, say: Say, depth: int) -> tuple[Path | None, list[Refusal]]:
+        """The folder that a call of a module leads to, or what stands against it."""
         source = block.body.attributes.get("source")
         text = source.text if source and source.kind == "text" else ""
         self._calls += 1
         line = source.line if source else block.line
         if not text.startswith(("./", "../")) or "\\" in text:
-            yield say(
-                line, f"the module's source {text or 'that is no plain text'!r} is no folder of this root", _SOURCE
-            )
-            return
-        place = Path(os.path.realpath(scope.module.folder / text))
+            why = f"the module's source {text or 'that is no plain text'!r} is no folder of this root"
+            return None, [say(line, why, _SOURCE)]
+        place = Path(os.path.realpath(caller / text))
         if not inside(self._root, str(place)) or not place.is_dir():
-            yield say(line, f"the module's source {text!r} leads out of the root, or to no folder", _SOURCE)
-        elif depth >= MOST_MODULE_DEPTH or self._calls > MOST_CALLS:
-            yield say(
-                line, f"more than {MOST_CALLS} calls of modules, or {MOST_MODULE_DEPTH} within another", "call fewer"
-            )
-        else:
-            path = modules.module_path(self._root, place)
-            arguments = block.body.attributes
-            make = partial(Module, folder=place, path=path, arguments=arguments, caller=scope)
-            yield from self._folder(place, make, depth + 1)
+            return None, [say(line, f"the module's source {text!r} leads out of the root, or to no folder", _SOURCE)]
+        if depth >= MOST_MODULE_DEPTH or self._calls > MOST_CALLS:
+            why = f"more than {MOST_CALLS} calls of modules, or {MOST_MODULE_DEPTH} within another"
+            return None, [say(line, why, "call fewer")]
+        return place, []
 
 
+_PLAIN = "write it as Terraform's own fmt does"
 _SOURCE = "copy the module into the root, and name it by a path as ./modules/NAME"
 
 
@@ -173,7 +214,19 @@ def of_block(block: Block, say: Say) -> Iterator[Refusal]:
             yield say(
                 inner.body.names().get(name, inner.line), why, "leave it out; do such work in a function or an image"
             )
+        if inner.kind == "dynamic":
+            yield from _of_dynamic(inner, say)
     yield from _OF_KIND.get(block.kind, _nothing)(block, say)
+
+
+def _of_dynamic(block: Block, say: Say) -> Iterator[Refusal]:
+    """Its iterator's name; in JSON the name is a key."""
+    names = {*block.labels, *(inner.kind for inner in block.body.blocks)}
+    for body in (block.body, *(inner.body for inner in block.body.blocks)):
+        iterator = body.attributes.get("iterator")
+        names |= {iterator.text} if iterator else set()
+    for name in sorted(names & MEANT):
+        yield say(block.line, f"a loop binds {name}, which means something else", "give it an iterator of another name")
 
 
 def _nothing(_block: Block, _say: Say) -> Iterator[Refusal]:

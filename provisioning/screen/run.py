@@ -33,11 +33,17 @@ def screen(
     `variables` are the values that the job gives; `own` the names of files that the service itself put into the top.
     A root that takes the reader more than its limits is refused.
     """
-    question = {"root": str(root), "variables": dict(variables), "own": sorted(own)}
+    question = {"root": str(root), "variables": dict(variables), "own": sorted(own)} | limits._asdict()
+    try:
+        text = json.dumps(question)
+    except (RecursionError, TypeError, ValueError):
+        return [
+            Refusal(".", 1, "the variables are no plain values, or nested too deep", "give texts, numbers and lists")
+        ]
     try:
         ended = subprocess.run(
             [sys.executable, "-m", "provisioning.screen"],
-            input=json.dumps(question | limits._asdict()),
+            input=text,
             capture_output=True,
             text=True,
             cwd=_TOP,

@@ -157,10 +157,12 @@ def _of(kind: str) -> "Reader":
 
 def _string(tree: Tree[Token], line: int, shift: int) -> Expr:
     parts = [_string_part(child.children[0], line, shift) for child in _trees(tree)]
+    loops = [inner for loop in tree.find_data("template_for_start") for inner in _trees(loop)]
+    names = " ".join(_word(name) for name in loops if name.data == "identifier")
     pieces = [part for part in parts if part]
     if all(part.kind == "text" for part in pieces):
         return Expr("text", line, "".join(part.text for part in pieces))
-    return Expr("template", line, "", tuple(pieces))
+    return Expr("template", line, names, tuple(pieces))
 
 
 def _string_part(node: Node, line: int, shift: int) -> Expr | None:

@@ -73,7 +73,7 @@ def _template_texts(expr: Expr, scope: Scope, steps: int) -> list[str | None]:
 def _reference_texts(expr: Expr, scope: Scope, steps: int) -> list[str | None] | None:
     """The texts of path.x, var.x and local.x; None if it is none of them."""
     names = dotted(expr)
-    if names[:1] == ("path",):
+    if names[:1] == ("path",) and "path" not in scope.names:
         if names not in {("path", "root"), ("path", "module")}:
             raise UnresolvedError(f"{'.'.join(names)} is not the root's folder")
         return ["." if names[1] == "root" else scope.module.path]
@@ -107,6 +107,8 @@ def _variable(
     body = module.variables.get(name)
     if body is None:
         raise UnresolvedError(f"var.{name} is not declared")
+    if _gives_defaults(body.attributes.get("type")):
+        raise UnresolvedError(f"the type of var.{name} gives defaults of its own")
     default = body.attributes.get("default")
     texts: list[str | None] = []
     if module.arguments is not None and module.caller is not None:
@@ -124,6 +126,14 @@ def _variable(
     return texts
 
 
+def _gives_defaults(expr: Expr | None) -> bool:
+    """Whether `optional(TYPE, DEFAULT)` stands in a type."""
+    if expr is None:
+        return False
+    is_one = expr.kind == "call" and expr.text == "optional" and len(expr.parts) > 1
+    return is_one or any(_gives_defaults(part) for part in expr.parts)
+
+
 def check_part(expr: Expr, scope: Scope, steps: int = 0, *, is_number: bool = False) -> None:
     """Raises UnresolvedError unless everything that a value is made of is known, and leads nowhere."""
     if steps > MOST_STEPS:
@@ -135,6 +145,8 @@ def check_part(expr: Expr, scope: Scope, steps: int = 0, *, is_number: bool = Fa
 
 
 def _all_parts(expr: Expr, scope: Scope, steps: int, is_number: bool) -> None:
+    if expr.kind == "template" and expr.text.strip():
+        raise UnresolvedError("a loop stands in it")
     for part in expr.parts:
         check_part(part, scope, steps, is_number=is_number)
 
@@ -175,12 +187,12 @@ def _check_name(expr: Expr, scope: Scope, steps: int, is_number: bool) -> None:
 
 def _check_attr(expr: Expr, scope: Scope, steps: int, is_number: bool) -> None:
     names = _base_names(expr)
-    if not names or names[0] in {"path", "terraform", "module", "data"}:
-        raise UnresolvedError(f"{'.'.join(names) or 'a part of it'} cannot be known before the plan")
-    if names[:2] == ("count", "index"):
-        return
-    if names[0] in scope.names:
+    if names and names[0] in scope.names:
         _check_bound(names, scope.names[names[0]], steps, is_number)
+    elif not names or names[0] in {"path", "terraform", "module", "data"}:
+        raise UnresolvedError(f"{'.'.join(names) or 'a part of it'} cannot be known before the plan")
+    elif names == ("count", "index"):
+        return
     elif names[0] == "local":
         check_part(_local(names[1], scope), Scope(scope.module), steps, is_number=is_number)
     elif names[0] == "var":
@@ -251,7 +263,10 @@ def _check_for(expr: Expr, scope: Scope, steps: int, is_number: bool) -> None:
 
 
 def for_scope(expr: Expr, scope: Scope) -> Scope:
-    """The scope of what a `for` gives."""
+    """The scope of what a `for` gives; what a loop of a template binds is known to nobody."""
+    if expr.kind == "template":
+        unknown = Binding(Expr("name", expr.line, "what a loop binds"), Scope(scope.module))
+        return scope.with_names(**dict.fromkeys(expr.text.split(), unknown))
     return scope.with_names(**{name: Binding(expr.parts[0], scope) for name in expr.text.split()})
 
 

@@ -304,7 +304,7 @@ VALUES = st.dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(st.tuples(TYPES, VALUES), max_size=8))
 def test_nothing_is_passed_over(rows: list[tuple[str, dict[str, Any]]]) -> None:
     """Every resource of a plan is in a row of a price, free, or unpriced: in one of them, whatever its values are."""
