@@ -5,6 +5,7 @@ backslash or tilde: such a part cannot lead out of its folder. What cannot be fo
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
@@ -44,9 +45,30 @@ def path_texts(expr: Expr, scope: Scope, steps: int = 0) -> list[str | None]:
     if choices:
         return [text for part in choices for text in path_texts(part, scope, steps + 1)]
     texts = _reference_texts(expr, scope, steps + 1)
-    if texts is None:
+    if texts is None and not _is_listed(expr, scope):
         check_part(expr, scope, steps + 1)
     return [ANY_PART] if texts is None else texts
+
+
+def _is_listed(expr: Expr, scope: Scope) -> bool:
+    """Whether it is, as it stands, one of the names that a `fileset` gives: they lie below its folder."""
+    names = dotted(expr)
+    binding = scope.names.get(names[0]) if names and names[1:] in {(), ("key",), ("value",)} else None
+    return binding is not None and _is_listing(binding.collection, binding.scope)
+
+
+def _is_listing(expr: Expr, scope: Scope, steps: int = 0) -> bool:
+    names = dotted(expr)
+    if len(names) == 2 and names[0] == "local" and names[1] in scope.module.locals and steps < MOST_STEPS:
+        return _is_listing(scope.module.locals[names[1]], Scope(scope.module), steps + 1)
+    if expr.kind == "call" and expr.text in {"toset", "tolist", "sort"} and len(expr.parts) == 1:
+        return _is_listing(expr.parts[0], scope, steps)
+    if expr.kind == "for":
+        results = [part for part in expr.parts[1:] if not (part.kind == "op" and part.text == "if")]
+        words = expr.text.split()
+        are_names = len(words) == 1 and all(part.kind == "name" and part.text == words[0] for part in results)
+        return are_names and _is_listing(expr.parts[0], scope, steps)
+    return expr.kind == "call" and expr.text == "fileset"
 
 
 def _is_choice(expr: Expr) -> bool:
@@ -302,10 +324,7 @@ def files_like(root: Path, text: str) -> Iterator[Path]:
     if ANY_PART not in text:
         yield from [path] if path.is_file() else []
         return
-    pattern = path.relative_to(os.path.realpath(root)).as_posix()
-    yield from (match for match in sorted(root.glob(_glob(pattern))) if match.is_file())
-
-
-def _glob(text: str) -> str:
-    quoted = "".join(f"[{char}]" if char in "*?[" else char for char in text)
-    return quoted.replace(ANY_PART, "*")
+    pattern = ".*".join(re.escape(part) for part in path.relative_to(os.path.realpath(root)).as_posix().split(ANY_PART))
+    for match in sorted(root.rglob("*")):
+        if match.is_file() and re.fullmatch(pattern, match.relative_to(root).as_posix()):
+            yield match

@@ -79,6 +79,32 @@ def test_files_of_the_service_are_left_alone(tmp_path: Path) -> None:
     assert judge(root, {}, own=["backend.tf.json"]) == []
 
 
+LISTED = """\
+locals {
+  listed = fileset("${path.module}/files", "**")
+}
+resource "aws_s3_object" "listed" {
+  for_each = local.listed
+  source   = "${path.module}/files/${each.value}"
+}
+resource "aws_s3_object" "mapped" {
+  for_each = { for name in fileset("files", "*.txt") : name => name if name != "x" }
+  content  = templatefile("files/${each.key}", {})
+}
+"""
+
+
+def test_names_of_a_listing_may_be_parts_of_a_path(tmp_path: Path) -> None:
+    """As they stand, and not in pieces; and each template among them is read."""
+    root = write(good(tmp_path), {"extra.tf": LISTED})
+    assert judge(root, {}) == []
+    write(root, {"extra.tf": LISTED.replace("/${each.value}", "/${substr(each.value, 0, 1)}")})
+    [refused] = judge(root, {})
+    assert (refused.file, refused.line) == ("extra.tf", 6)
+    write(root, {"extra.tf": LISTED, "files/deep/bad.txt": '${file("/etc/passwd")}'})
+    assert [each.file for each in judge(root, {})] == ["files/deep/bad.txt"]
+
+
 def test_a_local_may_be_a_path(tmp_path: Path) -> None:
     """Locals, conditions and repeated blocks are followed to what they are made of."""
     text = """\
