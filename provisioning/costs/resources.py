@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from provisioning.costs.errors import CostsError
 
-_GONE, _COMES = -1, 1
+_GOES, _COMES = -1, 1
 _CHANGES = {  # what each list of actions takes away, and what it brings
     ("create",): (False, True),
     ("delete",): (True, False),
@@ -64,7 +64,7 @@ def _of_change(row: Mapping[str, Any]) -> Iterator[Resource]:
     change = row["change"]
     goes, comes = _CHANGES.get(tuple(change["actions"]), (False, False))
     if row.get("mode") == "managed" and goes:
-        yield _resource(row["address"], row["type"], change.get("before"), _GONE)
+        yield _resource(row["address"], row["type"], change.get("before"), _GOES)
     if row.get("mode") == "managed" and comes:
         yield _resource(row["address"], row["type"], change.get("after"), _COMES)
 

@@ -50,10 +50,10 @@ class Item:
         """Note what had to be assumed."""
         self._usage.assumptions.add(f"{self.resource.type}: {text}")
 
-    def is_(self, name: str, expected: str, default: str, otherwise: str) -> None:
-        """Raise UnpricedError unless a value is the expected one."""
+    def is_(self, name: str, wish: str, default: str, otherwise: str) -> None:
+        """Raise UnpricedError unless a value is the one that has a price."""
         value = str(self.value(name, default))
-        if value.lower() != expected.lower():
+        if value.lower() != wish.lower():
             raise UnpricedError(f"{name} {value}: {otherwise}")
 
 

@@ -10,7 +10,7 @@ from provisioning.screen.modules import Scope, SourceFile
 from provisioning.screen.refusal import Refusal
 from provisioning.screen.template import template
 from provisioning.screen.tree import Body, Expr
-from provisioning.screen.types import FILE_FUNCTIONS, MEANT, PROVIDERS, REFUSED_FUNCTIONS
+from provisioning.screen.types import FILE_FUNCTIONS, FIXED_NAMES, PROVIDERS, REFUSED_FUNCTIONS
 from provisioning.screen.values import ANY_PART, files_like, for_scope, inside, path_texts
 
 MOST_TEMPLATE_BYTES = 1_000_000
@@ -30,7 +30,7 @@ class Calls:
     def within(self, expr: Expr, scope: Scope) -> Iterator[Refusal]:
         """What stands against an expression and all in it."""
         inner = for_scope(expr, scope) if expr.kind in {"for", "template"} else scope
-        for name in MEANT & set(expr.text.split() if expr.kind in {"for", "template"} else ()):
+        for name in FIXED_NAMES & set(expr.text.split() if expr.kind in {"for", "template"} else ()):
             yield self._say(expr.line, f"a loop binds {name}, which means something else", "give the loop another name")
         if expr.kind == "call":
             yield from self._call(expr, scope)

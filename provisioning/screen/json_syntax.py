@@ -91,7 +91,11 @@ def _labelled(kind: str, labels: tuple[str, ...], value: Value, missing: int) ->
     elif value.kind != "object":
         raise UnreadableError(f"{kind} wants an object", value.line)
     elif not missing:
-        yield Block(kind, labels, value.line, _body(value))
+        body = _body(value)
+        for name, member in value.members if kind == "variable" else ():
+            if name == "default":  # Terraform takes it as it stands, templates too
+                body.attributes[name] = expr(member, is_literal=True)
+        yield Block(kind, labels, value.line, body)
     else:
         for name, each in value.members:
             if name == "//":
@@ -113,20 +117,24 @@ def _body(value: Value) -> Body:
     return body
 
 
-def expr(value: Value) -> Expr:
-    """A value as an expression: every text is a template."""
+def expr(value: Value, *, is_literal: bool = False) -> Expr:
+    """A value as an expression: every text is a template, unless it is literal."""
+    if value.kind == "text" and is_literal:
+        return Expr("text", value.line, value.text)
     if value.kind == "text":
         whole = template(value.text, value.line, expression)
         if all(part.kind == "text" for part in whole.parts):
             return Expr("text", value.line, value.text)
         return whole
     if value.kind == "object":
-        parts = [part for name, member in value.members for part in (_key(name, value.line), expr(member))]
+        parts: list[Expr] = []
+        for name, member in value.members:
+            parts += [_key(name, value.line, is_literal), expr(member, is_literal=is_literal)]
         return Expr("object", value.line, "", tuple(parts))
     if value.kind == "list":
-        return Expr("list", value.line, "", tuple(expr(member) for _, member in value.members))
+        return Expr("list", value.line, "", tuple(expr(member, is_literal=is_literal) for _, member in value.members))
     return Expr(value.kind, value.line, value.text)
 
 
-def _key(name: str, line: int) -> Expr:
-    return expr(Value("text", line, name))
+def _key(name: str, line: int, is_literal: bool) -> Expr:
+    return expr(Value("text", line, name), is_literal=is_literal)

@@ -15,7 +15,7 @@ from provisioning.screen.types import (
     BUILT_IN,
     FILE_ARGUMENTS,
     FILE_NAMES,
-    MEANT,
+    FIXED_NAMES,
     OTHER_SETTINGS,
     OTHER_SOURCES,
     PROVIDER_ARGUMENTS,
@@ -225,7 +225,7 @@ def _of_dynamic(block: Block, say: Say) -> Iterator[Refusal]:
     for body in (block.body, *(inner.body for inner in block.body.blocks)):
         iterator = body.attributes.get("iterator")
         names |= {iterator.text} if iterator else set()
-    for name in sorted(names & MEANT):
+    for name in sorted(names & FIXED_NAMES):
         yield say(block.line, f"a loop binds {name}, which means something else", "give it an iterator of another name")
 
 

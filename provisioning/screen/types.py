@@ -1,7 +1,7 @@
 """Which types and functions the screen knows, as tables; each row with its reason."""
 
 # Names that mean something everywhere: a loop that binds one would have a path mean another file than it says.
-MEANT = frozenset({"path", "var", "local", "each", "count", "self", "module", "data", "terraform", "ephemeral"})
+FIXED_NAMES = frozenset({"path", "var", "local", "each", "count", "self", "module", "data", "terraform", "ephemeral"})
 
 PROVIDERS = {"hashicorp/aws": "aws", "hashicorp/google": "google"}  # by source, the local name that it must have
 BUILT_IN = {"terraform_data"}  # Terraform's own: it holds a value, and what it could run is a provisioner

@@ -479,6 +479,17 @@ HOSTILE = (
         "root",
     ),
     in_json("a list at the top", [{"resource": {}}], 1, "no object", "fmt"),
+    in_json(
+        "a default that is no template",
+        {
+            "locals": {"deep": "files/deep"},
+            "variable": {"p": {"default": "${local.deep}/../../x"}},
+            "output": {"x": {"value": "${file(var.p)}"}},
+        },
+        12,
+        "lies outside",
+        "path.root",
+    ),
     Hostile("a name twice", {"extra.tf.json": '{"locals": {},\n"locals": {}}'}, "extra.tf.json", 2, "twice", "fmt"),
     Hostile("broken JSON", {"extra.tf.json": '{"locals":\n}'}, "extra.tf.json", 2, "not JSON", "fmt"),
 )
