@@ -1,14 +1,17 @@
 """What a deployment costs a month on AWS: prints the two tables of docs/deploy.md. `python3 scripts/monthly_cost.py`
 
-Prices are of us-east-1 in US dollars, without tax, free tier or discounts; quantities follow from the product's own
-defaults, and from what was measured where the text says so. Standard library only.
+Prices are those of provisioning/costs/prices.toml that make these tables: of us-east-1 in US dollars, without tax, free
+tier or discounts; quantities follow from the product's own defaults, and from what was measured where the text says so.
+Standard library only.
 """
 
 import sys
+import tomllib
 from decimal import Decimal
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
-READ_ON = "2026-11-21"
+TABLE = Path(__file__).resolve().parent.parent / "provisioning" / "costs" / "prices.toml"
 FLEETS = (2, 100, 10_000)
 
 HOURS = 730  # a month
@@ -41,34 +44,14 @@ class Measured(NamedTuple):
     memory_gb: int
 
 
+def _rows() -> list[dict[str, Any]]:
+    with TABLE.open("rb") as file:
+        return [row for row in tomllib.load(file)["price"] if row.get("deploy")]
+
+
 # No price was read from AWS itself: neither its site nor its price list was in reach.
-AWS_2026 = "AWS's price page in a copy of 2026-09-20, as an example for Ireland; for us-east-1 in a guide by AWS"
-AWS_GUIDE = "a guide by AWS of 2025-01-16"
-INFRACOST = "Infracost's published figures for us-east-1; not confirmed on AWS's page"
-COPIES = "several public repositories; not confirmed on AWS's page"
-ONE_COPY = "one public repository; not confirmed on AWS's page"
-PRICES = {
-    "IoT connection": Price(Decimal("0.08"), 1_000_000, "minutes", AWS_2026),
-    "IoT messages": Price(Decimal("1.00"), 1_000_000, "messages of 5 KB", AWS_2026),
-    "IoT rules": Price(Decimal("0.15"), 1_000_000, "rules or actions", COPIES),
-    "Firehose": Price(Decimal("0.029"), 1, "GB, in steps of 5 KB a record", COPIES),
-    "Interface endpoint": Price(Decimal("0.01"), 1, "hour and zone", INFRACOST),
-    "Endpoint data": Price(Decimal("0.01"), 1, "GB", "AWS's price page in a copy without a date"),
-    "Network load balancer": Price(Decimal("0.0225"), 1, "hour", INFRACOST),
-    "Private DNS zone": Price(Decimal("0.50"), 1, "zone", COPIES),
-    "Secrets": Price(Decimal("0.40"), 1, "secret", INFRACOST),
-    "Lambda time (arm64)": Price(Decimal("0.0000133334"), 1, "GB-second", INFRACOST),
-    "Lambda requests": Price(Decimal("0.20"), 1_000_000, "requests", AWS_GUIDE),
-    "Scheduler": Price(Decimal("1.00"), 1_000_000, "starts", ONE_COPY),
-    "S3 storage": Price(Decimal("0.023"), 1, "GB", INFRACOST),
-    "S3 writes": Price(Decimal("0.005"), 1_000, "PUT and LIST", INFRACOST),
-    "S3 reads": Price(Decimal("0.0004"), 1_000, "GET", INFRACOST),
-    "Glue crawler": Price(Decimal("0.44"), 1, "DPU-hour", INFRACOST),
-    "Alarms": Price(Decimal("0.10"), 1, "alarm", INFRACOST),
-    "Metric of our own": Price(Decimal("0.30"), 1, "metric", COPIES),
-    "Logs": Price(Decimal("0.50"), 1, "GB", AWS_GUIDE),
-    "Image storage": Price(Decimal("0.10"), 1, "GB", INFRACOST),
-}
+PRICES = {row["name"]: Price(Decimal(row["usd"]), row["per"], row["unit"], row["source"]) for row in _rows()}
+READ_ON = max(row["read_on"] for row in _rows())
 MEASURED = {  # python -m benchmarks fleet_day; seconds and memory rounded up, for a processor that is shared
     2: Measured(19_720, 51_274, 2, 1),
     100: Measured(459_034, 1_266_294, 2, 1),

@@ -31,6 +31,7 @@ OURS = {
     "views",
     "notices",
     "updates",
+    "provisioning",
     "demo",
     "benchmarks",
     "scripts",
@@ -125,6 +126,7 @@ ROWS = (
     row("console/metrics.py", "console integrations"),  # Prometheus is told the same there as by a process of its own
     row("console/*", "console web views agronomy compute_service"),
     row("updates/*", "protocol updates"),
+    row("provisioning/*", "web notices checked_yaml certs protocol provisioning"),
     row("local_cloud/*", "protocol certs field_time updates local_cloud"),
     row("integrations/*", f"{DOMAIN} compute_service web integrations"),
     row("views/*", f"{DOMAIN} views"),
