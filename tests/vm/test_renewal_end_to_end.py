@@ -1,4 +1,4 @@
-"""A board's next certificate by the commands of the pages, from its spares to the settle: every part the shipped one."""
+"""A board's next certificate, by the commands of the pages, from the spares to the settle; every part is shipped."""
 
 import asyncio
 import shutil
