@@ -1,0 +1,1 @@
+"""Farms' infrastructure as durable Terraform jobs: registry, child, recovery, costs, screen."""
