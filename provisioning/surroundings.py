@@ -137,7 +137,7 @@ def environment(setup: Setup, farm: str, project_id: str, phase: Path, aws: Mapp
 def init(setup: Setup, root: Path) -> dict[str, Any]:
     """The step that fetches providers; without a mirror one at a time, as Terraform's cache of them wants it."""
     lock = {} if setup.mirror else {"lock": str(setup.data / "providers.lock")}
-    return {**step("init", setup.program(), root, "init", "-input=false", "-json"), **lock}
+    return {**step("init", setup.program(), root, "init", "-input=false", "-json", "-no-color"), **lock}
 
 
 def step(
