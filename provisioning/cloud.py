@@ -1,6 +1,7 @@
 """What the service itself asks AWS: a farm's role, what carries a project's tags, and who stands under an IAM name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import boto3
@@ -13,6 +14,7 @@ from provisioning.surroundings import Setup
 
 FARM_TAG, PROJECT_TAG = "provisioning_farm", "provisioning_project"
 ROLE_S = 3600  # how long an assumed role holds
+CLOCKS_DIFFER_S = 60.0
 QUICK = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 3})
 
 
@@ -51,8 +53,8 @@ class Cloud:
         try:
             account = _client(variables, "sts", self._setup.region).get_caller_identity()["Account"]
             owner = Owner(account, self._setup.region)
-            iam = _client(variables, "iam", self._setup.region)
-            return Look(owner, set(self._tagged(variables)), self._tags, iam)
+            client = partial(_client, variables, region=self._setup.region)
+            return Look(owner, set(self._tagged(variables)), self._tags, client)
         except (BotoCoreError, ClientError) as error:
             raise CloudError(f"AWS cannot be asked what project {self._project_id} has: {error}") from error
 
@@ -64,30 +66,43 @@ class Cloud:
 
 
 class Look:
-    """What the tagging API told at one moment, and a way to ask IAM by name, whose things it leaves out."""
+    """What the tagging API told at one moment, and a way to ask by name for what it may leave out."""
 
-    def __init__(self, owner: Owner, arns: set[str], tags: Mapping[str, str], iam: Any) -> None:
+    def __init__(self, owner: Owner, arns: set[str], tags: Mapping[str, str], client: Callable[[str], Any]) -> None:
         self.owner = owner
         self.arns = arns
         self._tags = tags
-        self._iam = iam
+        self._client = client
 
-    def has_named(self, type_: str, name: str, arn: str) -> bool:
-        """True if IAM has one of this name that carries the project's tags. Raises CloudError."""
-        questions = {
-            "aws_iam_role": lambda: self._iam.get_role(RoleName=name)["Role"],
-            "aws_iam_policy": lambda: self._iam.get_policy(PolicyArn=arn)["Policy"],
-            "aws_iam_user": lambda: self._iam.get_user(UserName=name)["User"],
-        }
+    def has_named(self, type_: str, arn: str, since: float) -> bool:
+        """True if there is one of this ARN that is the project's: by its tags, or untagged and made since then.
+
+        Raises CloudError.
+        """
+        name = arn.rpartition("/")[2]
         try:
+            if type_ == "aws_s3_bucket":
+                return self._has_bucket(arn.rpartition(":")[2], since)
+            iam = self._client("iam")
+            questions = {
+                "aws_iam_role": lambda: iam.get_role(RoleName=name)["Role"],
+                "aws_iam_policy": lambda: iam.get_policy(PolicyArn=arn)["Policy"],
+                "aws_iam_user": lambda: iam.get_user(UserName=name)["User"],
+            }
             rows = questions[type_]().get("Tags", [])
         except ClientError as error:
             if error.response["Error"]["Code"] == "NoSuchEntity":
                 return False
-            raise CloudError(f"IAM cannot be asked for {arn}: {error}") from error
+            raise CloudError(f"AWS cannot be asked for {arn}: {error}") from error
         except BotoCoreError as error:
-            raise CloudError(f"IAM cannot be asked for {arn}: {error}") from error
+            raise CloudError(f"AWS cannot be asked for {arn}: {error}") from error
         return self._tags.items() <= {row["Key"]: row["Value"] for row in rows}.items()
+
+    def _has_bucket(self, name: str, since: float) -> bool:
+        """One of this account's that was made since then; whose tags are ours, the tagging API has told."""
+        rows = self._client("s3").list_buckets()["Buckets"]
+        made_at = {row["Name"]: row["CreationDate"].timestamp() for row in rows}.get(name)
+        return made_at is not None and made_at >= since - CLOCKS_DIFFER_S
 
 
 def _client(variables: Mapping[str, str], service: str, region: str) -> Any:

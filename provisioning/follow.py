@@ -118,6 +118,8 @@ class Follower:
                 self._ladder.climb()
             ending = self._ending()
             if ending is not None:
+                if self._process is not None:
+                    self._process.wait()
                 self._hear(hear)
                 return ending
         return None

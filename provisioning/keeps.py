@@ -55,8 +55,9 @@ def _arn(service: str, kind: str, name: str = "name", separator: str = "/") -> R
         if not values.get(name):
             return None
         region = "" if service == "iam" else owner.region
-        path = values.get("path") or "/" if service == "iam" else ""
-        return f"arn:aws:{service}:{region}:{owner.account}:{kind}{path or separator}{values[name]}"
+        path = values.get("path") or "/" if service == "iam" else separator
+        named = str(values[name]).removeprefix("/") if path == "/" else values[name]
+        return f"arn:aws:{service}:{region}:{owner.account}:{kind}{path}{named}"
 
     return rule
 
@@ -90,4 +91,5 @@ IDENTITIES: Mapping[str, Identity] = {
         _arn("secretsmanager", "secret", separator=":"), lambda _values, _owner: None
     ),
 }
-NAMED_ONLY = ("aws_iam_role", "aws_iam_policy", "aws_iam_user")  # the tagging API knows none of them
+# The tagging API knows nothing of IAM; a bucket gets its tags only after it was made, and may never have got them.
+NAMED_ONLY = ("aws_iam_role", "aws_iam_policy", "aws_iam_user", "aws_s3_bucket")

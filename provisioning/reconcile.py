@@ -30,8 +30,7 @@ def outside(job: Job, state: Mapping[str, Any], known: Sequence[Orphan], look: L
         type_, import_id = candidates.get(arn, ("", arn))
         found[arn] = Orphan(project_id=job.project_id, type=type_, import_id=import_id, arn=arn, job_id=job.id)
     for one in known:
-        name = one.arn.rpartition("/")[2]
-        if one.type in NAMED_ONLY and one.arn not in inside and look.has_named(one.type, name, one.arn):
+        if one.type in NAMED_ONLY and one.arn not in inside and look.has_named(one.type, one.arn, 0.0):
             found[one.arn] = one
     return [found[arn] for arn in sorted(found)]
 
@@ -43,7 +42,7 @@ def _candidates(job: Job, look: Look) -> Iterator[tuple[str, str, str]]:
         arn = identity.arn(naming["values"], look.owner)
         if arn is None:
             continue
-        if naming["type"] in NAMED_ONLY and look.has_named(naming["type"], naming["values"]["name"], arn):
+        if naming["type"] in NAMED_ONLY and look.has_named(naming["type"], arn, job.started_at or 0.0):
             look.arns.add(arn)
         yield naming["type"], arn, identity.import_id(naming["values"], look.owner) or arn
 

@@ -115,9 +115,11 @@ class Work:
         destroy = ["-destroy"] if self.job.kind == "destroy" else []
         options = ("-input=false", "-json", "-detailed-exitcode", f"-out={file}", *destroy)
         root = self._root
+        # What is destroyed was valid once, and what is planned once more has just been read.
+        validate = [step("validate", program, root, "validate", "-json", out="validate.json")]
         return [
-            surroundings.init(self._setup, root),
-            step("validate", program, root, "validate", "-json", out="validate.json"),
+            *([surroundings.init(self._setup, root)] if phase == "plan" else []),
+            *(validate if phase == "plan" and not destroy else []),
             step("plan", program, root, "plan", *options, fine=(0, CHANGED)),
             step("show", program, root, "show", "-json", file, out="plan.json"),
         ]

@@ -100,4 +100,12 @@ class House:
 
     def session(self, project: str, job_id: str, phase: str = "apply") -> list[Process]:
         """Who lives of a child."""
-        return session_of(self.data / "projects" / project / "jobs" / job_id / phase)
+        return session_of(self.phase(project, job_id, phase))
+
+    def phase(self, project: str, job_id: str, phase: str = "apply") -> Path:
+        """A child's folder."""
+        return self.data / "projects" / project / "jobs" / job_id / phase
+
+    def log(self, project: str, job_id: str) -> str:
+        """What a child has said so far."""
+        return (self.phase(project, job_id) / "job.jsonl").read_text()
