@@ -37,7 +37,8 @@ class Client:
             with self._opener.open(request, timeout=LIMIT_S) as response:
                 return dict(json.load(response))
         except urllib.error.HTTPError as error:
-            raise CallError(f"{error.code}: {_sentence(error)}") from error
+            with error:
+                raise CallError(f"{error.code}: {_sentence(error)}") from error
         except (OSError, ValueError) as error:
             raise CallError(f"{self._url} does not answer ({error}); is the service running?") from error
 

@@ -1,7 +1,6 @@
 """What somebody posts as a root module, written into a folder: text or an archive, and variables; judged before."""
 
 import base64
-import binascii
 import hashlib
 import io
 import json
@@ -125,7 +124,7 @@ def _unpack(archive: str) -> Iterator[tuple[str, bytes]]:
         packed = base64.b64decode(archive, validate=True)
         with tarfile.open(fileobj=_Bounded(packed), mode="r|") as tar:
             yield from _members(tar)
-    except (tarfile.TarError, binascii.Error, zlib.error, EOFError, UnicodeError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:  # of base64, too
         raise InputError(f"archive is no base64 of a tar.gz: {error}") from error
 
 

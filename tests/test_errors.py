@@ -25,6 +25,7 @@ BASES = {
     "checked_yaml": "checked_yaml.errors.CheckedYamlError",
     "notices": "notices.errors.NoticesError",
     "updates": "updates.errors.UpdatesError",
+    "provisioning": "provisioning.errors.ProvisioningError",
     "web": "web.errors.WebError",
     "console": "console.errors.ConsoleError",
     "integrations": "integrations.errors.IntegrationsError",

@@ -28,6 +28,7 @@ ROOMS = (
     "views",
     "notices",
     "updates",
+    "provisioning",
     "demo",
     "benchmarks",
     "scripts",

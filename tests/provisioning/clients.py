@@ -15,6 +15,7 @@ from provisioning.app import make_app
 from provisioning.service import Service
 from provisioning.surroundings import setup_of
 from tests.provisioning.conftest import short_folder
+from tests.provisioning.house import seldom
 from tests.waiting import until_true
 
 
@@ -52,5 +53,5 @@ def ended(client: Client, job_id: str, headers: dict[str, str] | None = None) ->
     def job() -> Any:
         return client.get(f"/api/deploy/status/{job_id}", headers=headers).json()
 
-    until_true(lambda: job()["endTime"] is not None, f"the end of {job_id}")
+    until_true(lambda: seldom(job()["endTime"] is not None), f"the end of {job_id}")
     return job()

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from provisioning.service import Service
+from provisioning import plans
 
 from provisioning.stream import JobEvents
 from provisioning.surroundings import Setup
 from tests.provisioning.clients import Client, ended, in_process
+from tests.provisioning.house import seldom
 from tests.provisioning.roots import SMALL
 from tests.waiting import until_true
 
@@ -248,6 +249,32 @@ def test_a_plan_whose_files_changed_is_stale(client: Client) -> None:
     assert client.get("/api/deploy/infrastructure/stale").json()["deploymentStatus"] == "not_deployed"
 
 
+def test_what_keeps_data_is_not_replaced_without_a_word(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deploy waits and names it; its digest lets it go on, another digest does not."""
+    monkeypatch.setattr(plans, "KEEPS", {"terraform_data": "its word"})
+    code = 'resource "terraform_data" "one" { triggers_replace = "%s" }'
+    body = {"projectId": "kept", "iacCode": code % "a"}
+    assert ended(client, client.post("/api/deploy", json=body).json()["jobId"])["status"] == "completed"
+    job_id = client.post("/api/deploy", json={**body, "iacCode": code % "b"}).json()["jobId"]
+    job = until(client, job_id, lambda job: job["detail"] == "planned")
+    assert "terraform_data.one (its word)" in job["plan"]["holds"][0]
+    assert client.post(f"/api/deploy/confirm/{job_id}", json={"digest": "another"}).status_code == 409
+    assert client.post(f"/api/deploy/confirm/{job_id}", json={"digest": job["plan"]["digest"]}).status_code == 202
+    assert ended(client, job_id)["status"] == "completed"
+
+
+def test_a_protected_project_is_destroyed_on_a_second_word(client: Client) -> None:
+    """`protect: true` lets its destroy wait; cancelled there, nothing has changed."""
+    body = {"projectId": "guarded", "iacCode": SMALL, "protect": True}
+    assert ended(client, client.post("/api/deploy", json=body).json()["jobId"])["status"] == "completed"
+    job_id = client.post("/api/deploy/destroy", json={"projectId": "guarded"}).json()["jobId"]
+    until(client, job_id, lambda job: job["detail"] == "planned")
+    assert client.post(f"/api/deploy/cancel/{job_id}").status_code == 202
+    assert ended(client, job_id)["detail"] == "cancelled"
+    assert client.get("/api/deploy/infrastructure/guarded").json()["deploymentStatus"] == "deployed"
+    assert client.post(f"/api/deploy/cancel/{job_id}").status_code == 409
+
+
 def test_code_that_cannot_be_planned_changes_nothing(client: Client) -> None:
     """The job fails with Terraform's own sentence and its place, and the project stays as it was."""
     body = {"projectId": "broken", "iacCode": SMALL}
@@ -283,12 +310,12 @@ def patient(client: Client, path: str) -> Any:
     if first.status_code == 202:
         assert {"projectId", "status", "message", "retryAfter"} == set(first.json())
         assert first.headers["Retry-After"]
-        until_true(lambda: client.get(path).status_code != 202, path)
+        until_true(lambda: seldom(client.get(path).status_code != 202), path)
     return client.get(path).json()
 
 
 def until(client: Client, job_id: str, is_there: Callable[[Any], bool]) -> Any:
     """The job, once it is so."""
 
-    until_true(lambda: is_there(client.get(f"/api/deploy/status/{job_id}").json()), job_id)
+    until_true(lambda: seldom(is_there(client.get(f"/api/deploy/status/{job_id}").json())), job_id)
     return client.get(f"/api/deploy/status/{job_id}").json()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioning.errors import FolderError, KeyNameError
@@ -70,6 +70,7 @@ def farms(mirror: Path) -> Iterator[Farms]:
         yield Farms(client)
 
 
+@settings(max_examples=60)
 @given(row=st.sampled_from(ROUTES), name=st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True), number=st.integers(2, 10**13))
 def test_a_key_of_one_farm_sees_nothing_of_another(farms: Farms, row: Any, name: str, number: int) -> None:
     """Each route answers alike for what is another farm's and for what does not exist, but for the name asked for."""

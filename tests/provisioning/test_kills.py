@@ -77,20 +77,6 @@ def test_the_plan_after_it_is_empty(house: House, door: Door) -> None:
     assert list(house.data.rglob("plan.json")) == []
 
 
-def test_what_keeps_data_is_not_replaced_without_a_word(house: House, door: Door) -> None:
-    """A bucket of another name is another bucket: the deploy waits, and cancelled it has changed nothing."""
-    before = cloud.arns(door.endpoint)
-    job_id = house.deploy(PROJECT, TWELVE.replace('"twelve-bucket"', '"thirteen-bucket"'))
-    until_true(lambda: house.job(job_id)["detail"] == "planned", "the plan that waits")
-    job = house.job(job_id)
-    assert "aws_s3_bucket.bucket (its objects and their versions)" in job["plan"]["holds"][0]
-    code, answer = house.call("POST", f"/api/deploy/confirm/{job_id}", {"digest": "another"})
-    assert code == 409, answer
-    assert house.call("POST", f"/api/deploy/cancel/{job_id}")[0] == 202
-    assert house.end(job_id)["detail"] == "cancelled"
-    assert cloud.arns(door.endpoint) == before
-
-
 def test_a_destroy_leaves_nothing(house: House, door: Door) -> None:
     """It is itself the consent, and lists what kept data."""
     job = house.end(house.destroy(PROJECT))
