@@ -1,4 +1,4 @@
-"""Validation, costs of code, and drift: each is made once in a folder of its own and kept by the digest of what it is of.
+"""Validation, costs of code, and drift: each is made once in a folder of its own, and kept by the digest of its object.
 
 Nothing is written to the project: Terraform gets a copy of the code and of the last snapshot. A check that a kill
 interrupts is simply made again.

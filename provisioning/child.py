@@ -1,7 +1,7 @@
 """The wrapper of a Terraform child: runs the steps of one phase of a job, and outlives the service that started it.
 
 `python child.py FOLDER`, as a session of its own. It writes `job.pid` first, and stops if there is one: a phase is run
-once. Output of the steps is appended to `job.jsonl`, never to a pipe; the exit code of the last step goes into `job.rc`.
+once. Output of the steps is appended to `job.jsonl`, never to a pipe; how they ended goes into `job.rc`.
 It stands alone: only what Python brings, and no import of ours.
 """
 

@@ -78,9 +78,7 @@ class Service:
         """A project that has code. Raises UnknownError."""
         project = self.project(key, project_id, scope)
         if not project.code_digest:
-            raise UnknownError(
-                f"project {project_id} has no code yet; deploy it, or PUT /api/deploy/projects/{project_id}"
-            )
+            raise UnknownError(f"project {project_id} has no code yet; deploy it, or PUT it to /api/deploy/projects")
         return project
 
     # jobs
@@ -208,25 +206,19 @@ class Service:
 
 
 def deployment(service: Service, project: Project) -> tuple[str, str | None]:
-    """What a project is: the seed's five words, and a word more. From the state and the last jobs, never set by hand."""
+    """What a project is: the seed's five words, and a word more; from the state and the last jobs alone."""
     current = service.store.current(project.id)
     if current is not None:
         return "pending", "destroying" if current.kind == "destroy" else None
-    state = states.newest(service.setup.place(project.id))
-    if any(states.instances(state)):
-        last = service.store.job(project.applied_job) if project.applied_job else None
-        if last is not None and last.status == store.COMPLETED and last.kind == "deploy":
-            drift = service.checks.last_drift(project)
-            return "deployed", "drifted" if drift else None
+    last = service.store.job(project.applied_job) if project.applied_job else None
+    ending = (last.kind, last.status) if last else ("", "")
+    if any(states.instances(states.newest(service.setup.place(project.id)))):
+        if ending == ("deploy", store.COMPLETED):
+            return "deployed", "drifted" if service.checks.last_drift(project) else None
         return "failed", "partially_deployed"
-    if project.applied_job is None:
-        return "not_deployed", None
-    last = service.store.job(project.applied_job)
-    if last.kind == "destroy" and last.status == store.COMPLETED:
-        return "destroyed", None
-    if last.status == store.FAILED and service.store.orphans(project.id):
+    if service.store.orphans(project.id):
         return "failed", "partially_deployed"
-    return "not_deployed", None
+    return ("destroyed" if ending == ("destroy", store.COMPLETED) else "not_deployed"), None
 
 
 def _code(body: Any) -> Code:

@@ -31,9 +31,9 @@ def read(path: Path) -> dict[str, Any]:
         text = path.read_text()
     except FileNotFoundError:
         return dict(EMPTY)
-    state = json.loads(text) if text.strip() else dict(EMPTY)
+    state = json.loads(text)
     if not isinstance(state, dict):
-        raise ValueError(f"{path}: no state")  # noqa: TRY004
+        raise ValueError(f"{path}: no state")
     return state
 
 

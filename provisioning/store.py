@@ -283,7 +283,8 @@ class Store:
                     jobId=current.id,
                 )
             self.database.run(
-                "INSERT INTO jobs (id, project_id, kind, status, detail, is_asking, by_key, max_monthly_usd, created_at)"
+                "INSERT INTO jobs"
+                " (id, project_id, kind, status, detail, is_asking, by_key, max_monthly_usd, created_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 *(wanted.id, wanted.project_id, wanted.kind, PENDING, QUEUED, wanted.is_asking, wanted.by_key),
                 *(wanted.max_monthly_usd, self.now()),

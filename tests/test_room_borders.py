@@ -114,7 +114,9 @@ ROWS = (
     row("console/metrics.py", "console integrations"),  # Prometheus is told the same there as by a process of its own
     row("console/*", "console web views agronomy compute_service"),
     row("updates/*", "protocol updates"),
-    row("provisioning/child.py", "", frozenset({"fcntl", "json", "os", "pathlib", "subprocess", "sys"})),  # it stands alone
+    row(
+        "provisioning/child.py", "", frozenset({"fcntl", "json", "os", "pathlib", "subprocess", "sys"})
+    ),  # it stands alone
     row("provisioning/*", "provisioning web notices checked_yaml certs protocol"),
     row("local_cloud/*", "protocol certs field_time updates local_cloud"),
     row("integrations/*", f"{DOMAIN} compute_service web integrations"),

@@ -28,7 +28,9 @@ def arns(endpoint: str) -> set[str]:
     found |= {tables.describe_table(TableName=name)["Table"]["TableArn"] for name in tables.list_tables()["TableNames"]}
     found |= {row["arn"].removesuffix(":*") for row in logs.describe_log_groups()["logGroups"]}
     found |= {f"arn:aws:s3:::{row['Name']}" for row in s3.list_buckets()["Buckets"]}
-    found |= {f"arn:aws:ssm:us-east-1:123456789012:parameter{row['Name']}" for row in ssm.describe_parameters()["Parameters"]}
+    found |= {
+        f"arn:aws:ssm:us-east-1:123456789012:parameter{row['Name']}" for row in ssm.describe_parameters()["Parameters"]
+    }
     return found
 
 

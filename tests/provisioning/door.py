@@ -21,6 +21,7 @@ class Door:
         self.is_shut = False
         self.created = 0  # creations whose answers have gone out
         self.held = 0
+        self.calls = 0  # of any kind, since the begin
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -51,6 +52,8 @@ class Door:
 
     def pass_on(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         """The API's answer, once it may go out."""
+        with self._lock:
+            self.calls += 1
         connection = http.client.HTTPConnection(self._to, timeout=120)
         connection.request(method, path, body, {**dict(headers), "Connection": "close"})
         response = connection.getresponse()

@@ -29,7 +29,8 @@ resource "aws_iam_role" "role" {
 resource "aws_iam_policy" "policy" {
   count  = 2
   name   = "twelve-${count.index}"
-  policy = jsonencode({ Version = "2012-10-17", Statement = [{ Effect = "Allow", Action = "s3:GetObject", Resource = "*" }] })
+  policy = jsonencode({ Version = "2012-10-17", Statement = [{
+    Effect = "Allow", Action = "s3:GetObject", Resource = "*" }] })
 }
 resource "aws_dynamodb_table" "table" {
   count        = 2

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings, strategies
 
 from tests.provisioning.clients import in_process
 
-EXAMPLES = 150
+EXAMPLES = 60
 MANY = 6000  # some ten minutes
 
 

@@ -48,7 +48,15 @@ def test_text_is_main_tf_and_json_is_json(tmp_path: Path) -> None:
 def test_a_folder_comes_through_as_it_is(tmp_path: Path) -> None:
     """What `deploy FOLDER` packs is what the job gets, without state, credentials and what Terraform left."""
     root = tmp_path / "root"
-    for name in ("main.tf", "modules/a/main.tf", "files/x.bin", "terraform.tfstate", "credentials", ".terraform/x", "a.tfvars"):
+    for name in (
+        "main.tf",
+        "modules/a/main.tf",
+        "files/x.bin",
+        "terraform.tfstate",
+        "credentials",
+        ".terraform/x",
+        "a.tfvars",
+    ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(name.encode())
     (root / "link.tf").symlink_to("main.tf")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from provisioning import plans
 
+from provisioning import plans
 from provisioning.stream import JobEvents
 from provisioning.surroundings import Setup
 from tests.provisioning.clients import Client, ended, in_process
@@ -83,7 +83,7 @@ def test_validate(client: Client, first: Any) -> None:
 
 
 def test_costs(client: Client, first: Any) -> None:
-    """GET /api/deploy/costs/:projectId, where there is a judge of costs; without one it says so, and invents nothing."""
+    """GET /api/deploy/costs/:projectId, where there is a judge of costs; else it says so, and invents nothing."""
     del first
     answer = patient(client, "/api/deploy/costs/project-123")
     assert list(answer) == ["projectId", "estimated", "costs", "message"]
@@ -154,8 +154,7 @@ def test_events_from_the_begin_and_from_a_number(client: Client, first: Any) -> 
     """The stream of a job begins with its begin, and after `Last-Event-ID` with what comes next."""
 
     answer, _ = first
-    service: Service = client.service
-    source = JobEvents(service.store, answer["jobId"])
+    source = JobEvents(client.service.store, answer["jobId"])
     events = source.after(0, 1000)
     assert events[0].kind == "queued"
     assert events[-1].kind == "done"

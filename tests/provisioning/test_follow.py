@@ -43,7 +43,11 @@ def follow(folder: Path, process: Any, *, is_ending: bool = False) -> Ending | N
 
 def test_steps_run_until_one_fails(folder: Path) -> None:
     """A code that is fine goes on; each is told."""
-    steps = [step("sh", "-c", "exit 2", fine=(0, 2)), {**step("sh", "-c", "exit 3"), "name": "b"}, step("touch", str(folder / "x"))]
+    steps = [
+        step("sh", "-c", "exit 2", fine=(0, 2)),
+        {**step("sh", "-c", "exit 3"), "name": "b"},
+        step("touch", str(folder / "x")),
+    ]
     assert follow(folder, begin(folder, *steps)) == Ending(3, {"a": 2, "b": 3})
     assert not (folder / "x").exists()
 

@@ -71,7 +71,11 @@ def farms(mirror: Path) -> Iterator[Farms]:
 
 
 @settings(max_examples=60)
-@given(row=st.sampled_from(ROUTES), name=st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True), number=st.integers(2, 10**13))
+@given(
+    row=st.sampled_from(ROUTES),
+    name=st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True),
+    number=st.integers(2, 10**13),
+)
 def test_a_key_of_one_farm_sees_nothing_of_another(farms: Farms, row: Any, name: str, number: int) -> None:
     """Each route answers alike for what is another farm's and for what does not exist, but for the name asked for."""
     unknown = f"x{name}"
@@ -185,7 +189,13 @@ def test_a_second_service_is_refused(mirror: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "scopes", "of"),
-    [("Bad Name", ["read"], ["a"]), ("open", ["read"], ["a"]), ("a", ["rule"], ["a"]), ("a", [], ["a"]), ("a", ["read"], [])],
+    [
+        ("Bad Name", ["read"], ["a"]),
+        ("open", ["read"], ["a"]),
+        ("a", ["rule"], ["a"]),
+        ("a", [], ["a"]),
+        ("a", ["read"], []),
+    ],
 )
 def test_keys_that_cannot_be(farms: Farms, name: str, scopes: list[str], of: list[str]) -> None:
     """Each mistake is one sentence."""

@@ -47,7 +47,7 @@ def test_a_terraform_that_is_killed_leaves_named_orphans(house: House, door: Doo
 
 
 def test_orphans_come_in_though_the_service_is_killed(house: House, door: Door) -> None:
-    """The next deploy imports them; a service killed within its apply is followed by one that sees the same child end."""
+    """The next deploy imports them; after a service killed within its apply, another sees the same child end."""
     there = len(cloud.arns(door.endpoint))
     assert there < ALL, "nothing is left to be made, and the test would hold nothing back"
     job_id = begin(house, door, 0)

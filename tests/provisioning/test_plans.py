@@ -61,10 +61,19 @@ def test_progress_never_falls_and_is_100_for_nobody(lines: list[str]) -> None:
 
 def test_what_is_sensitive_in_a_plan_is_masked_in_the_state() -> None:
     """By the plan's marks, by the state's own, and by the sound of a name, at any depth."""
-    plan = {"resource_changes": [change("aws_x.a", "create", after_sensitive={"code": True, "tags": {}, "rows": [{"b": True}]})]}
+    plan = {
+        "resource_changes": [
+            change("aws_x.a", "create", after_sensitive={"code": True, "tags": {}, "rows": [{"b": True}]})
+        ]
+    }
     assert plans.masks(plan) == {"aws_x": ["code", "rows"]}
     instance = {
-        "attributes": {"id": "i", "code": "hidden", "own": "hidden", "env": [{"DB_PASSWORD": "hidden", "MODE": "fast"}]},
+        "attributes": {
+            "id": "i",
+            "code": "hidden",
+            "own": "hidden",
+            "env": [{"DB_PASSWORD": "hidden", "MODE": "fast"}],
+        },
         "sensitive_attributes": [[{"type": "get_attr", "value": "own"}]],
         "private": "hidden",
     }
@@ -101,7 +110,12 @@ def test_addresses_of_a_state() -> None:
         ("aws_cloudwatch_log_group", {"name": "/a/b"}, "arn:aws:logs:us-east-1:123456789012:log-group:/a/b", "/a/b"),
         ("aws_ssm_parameter", {"name": "/a/b"}, "arn:aws:ssm:us-east-1:123456789012:parameter/a/b", "/a/b"),
         ("aws_ssm_parameter", {"name": "a"}, "arn:aws:ssm:us-east-1:123456789012:parameter/a", "a"),
-        ("aws_sns_topic", {"name": "t"}, "arn:aws:sns:us-east-1:123456789012:t", "arn:aws:sns:us-east-1:123456789012:t"),
+        (
+            "aws_sns_topic",
+            {"name": "t"},
+            "arn:aws:sns:us-east-1:123456789012:t",
+            "arn:aws:sns:us-east-1:123456789012:t",
+        ),
     ],
 )
 def test_identities(type_: str, values: dict[str, str], arn: str, import_id: str) -> None:
@@ -111,13 +125,14 @@ def test_identities(type_: str, values: dict[str, str], arn: str, import_id: str
     assert identity.arn({}, OWNER) is None
 
 
-def test_a_state_that_was_cut_off_is_put_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rest", ['{"version": 4, "ser', ""])
+def test_a_state_that_was_cut_off_is_put_back(tmp_path: Path, rest: str) -> None:
     """Terraform writes it in place; a kill in the middle of that leaves half of it."""
     place = Place(tmp_path)
     place.state.parent.mkdir()
     place.state.write_text(json.dumps({**states.EMPTY, "serial": 3}))
     states.snapshot(place, 1)
-    place.state.write_text('{"version": 4, "ser')
+    place.state.write_text(rest)
     assert "put back to 000000001.tfstate" in states.mend(place)
     assert states.read(place.state)["serial"] == 3
     assert states.mend(place) == ""
