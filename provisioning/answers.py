@@ -14,7 +14,7 @@ MOST_LOG_LINES = 200
 def job_answer(service: Service, job: Job) -> JobAnswer:
     """A job as it stands."""
     plan = job.plan
-    shown: dict[str, Any] = {name: plan[name] for name in ("digest", "changes", "outputs", "costs") if name in plan}
+    document: dict[str, Any] = {name: plan[name] for name in ("digest", "changes", "outputs", "costs") if name in plan}
     return JobAnswer(
         jobId=job.id,
         projectId=job.project_id,
@@ -22,7 +22,7 @@ def job_answer(service: Service, job: Job) -> JobAnswer:
         detail=job.detail,
         progress=job.progress,
         workingOn=job.working_on or None,
-        plan={**shown, "holds": plan.get("holds", [])} if shown else None,
+        plan={**document, "holds": plan.get("holds", [])} if document else None,
         result=_result(service, job) if job.has_ended else None,
         error=job.error,
         startTime=moment(job.created_at),
@@ -39,7 +39,7 @@ def _result(service: Service, job: Job) -> Result:
         sensitive=report.get("sensitive", []),
         orphans=report.get("orphans", []),
         tainted=report.get("tainted", []),
-        lost=report.get("lost", []),
+        losses=report.get("losses", []),
     )
 
 

@@ -183,8 +183,8 @@ def state(service: ServiceDep, key: KeyDep, project_id: ProjectPath) -> StateAns
     """Terraform's state after the last job; what is sensitive only for keys with `state-sensitive`."""
     may_see_all = Scope.STATE_SENSITIVE in key.scopes
     project = service.project(key, project_id, Scope.STATE_SENSITIVE if may_see_all else Scope.STATE)
-    shown = shown_state(service, key, project)
-    return StateAnswer(projectId=project.id, state=shown, message="Terraform state retrieved successfully")
+    document = shown_state(service, key, project)
+    return StateAnswer(projectId=project.id, state=document, message="Terraform state retrieved successfully")
 
 
 @router.get("/drift/{projectId}", response_model=DriftAnswer, responses=WAITING)

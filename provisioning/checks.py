@@ -25,7 +25,7 @@ log = logging.getLogger("provisioning")
 RETRY_AFTER_S = 2
 DRIFT_HOLDS_S = 300.0  # the cloud may change without us
 VALIDATE, PLAN, DRIFT = "validate", "plan", "drift"
-CHANGED = 2
+HAS_CHANGES = 2
 
 
 class Checks:
@@ -154,7 +154,7 @@ class Checks:
             show = step("show", program, root, "show", "-json", plan_file, out="plan.json")
             return [init, step("plan", program, root, *words), show]
         options = ("plan", "-refresh-only", "-input=false", "-json", "-detailed-exitcode")
-        return [init, step("plan", program, root, *options, fine=(0, CHANGED))]
+        return [init, step("plan", program, root, *options, fine=(0, HAS_CHANGES))]
 
 
 def _result(kind: str, run: Path, ending: Ending, messages: list[Message], region: str) -> dict[str, Any]:

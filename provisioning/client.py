@@ -51,13 +51,13 @@ class Client:
 
     def wait(self, job_id: str, tell: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> int:
         """Follow a job to its end, or to a plan that waits; 0 completed, 1 failed, 3 it waits. It outlives this."""
-        shown = ""
+        last_line = ""
         while True:
             job = self._patient(f"/api/deploy/status/{job_id}", tell, sleep)
             line = f"{job['progress']:3d} %  {job['detail']}  {job['workingOn'] or ''}".rstrip()
-            if line != shown:
+            if line != last_line:
                 tell(line)
-                shown = line
+                last_line = line
             if job["status"] in {"completed", "failed"}:
                 tell(job.get("error") or job["result"]["message"])
                 return 0 if job["status"] == "completed" else 1
@@ -70,13 +70,13 @@ class Client:
 
     def _patient(self, path: str, tell: Callable[[str], None], sleep: Callable[[float], None]) -> dict[str, Any]:
         """A service that is away for a while is waited for: the job goes on."""
-        for left in range(30, -1, -1):
+        for tries_left in range(30, -1, -1):
             try:
                 return self.call("GET", path)
             except CallError as error:
                 if not isinstance(error.__cause__, OSError) or isinstance(error.__cause__, urllib.error.HTTPError):
                     raise
-                if not left:
+                if not tries_left:
                     raise
                 tell(f"{error}; the job goes on, asking again")
                 sleep(POLL_S)

@@ -121,8 +121,8 @@ def _unpack(archive: str) -> Iterator[tuple[str, bytes]]:
     if len(archive) > MOST_ARCHIVE_BYTES * 4 // 3 + 4:
         raise TooLargeError(f"the archive has more than {MOST_ARCHIVE_BYTES} bytes")
     try:
-        packed = base64.b64decode(archive, validate=True)
-        with tarfile.open(fileobj=_Bounded(packed), mode="r|") as tar:
+        gz_bytes = base64.b64decode(archive, validate=True)
+        with tarfile.open(fileobj=_Bounded(gz_bytes), mode="r|") as tar:
             yield from _members(tar)
     except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:  # of base64, too
         raise InputError(f"archive is no base64 of a tar.gz: {error}") from error
@@ -149,21 +149,21 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
 
 def _name(member: tarfile.TarInfo) -> str:
     path = PurePosixPath(member.name)
-    shown = member.name[:80]
+    label = member.name[:80]
     if not member.isreg():
-        raise InputError(f"archive: {shown!r} is no regular file; send no links and no devices")
+        raise InputError(f"archive: {label!r} is no regular file; send no links and no devices")
     if path.is_absolute() or ".." in path.parts or not all(PART.fullmatch(part) for part in path.parts):
-        raise InputError(f"archive: {shown!r} is no plain relative path")
+        raise InputError(f"archive: {label!r} is no plain relative path")
     if not path.parts or path.parts[0] in OURS or "credentials" in path.parts or path.name.endswith(".auto.tfvars"):
-        raise InputError(f"archive: {shown!r} is the service's own to write, or no part of a root module; leave it out")
+        raise InputError(f"archive: {label!r} is the service's own to write, or no part of a root module; leave it out")
     return path.as_posix()
 
 
 class _Bounded(io.RawIOBase):
     """The unpacked bytes of a gzip, which end with an error where the limit is: never more than a piece in memory."""
 
-    def __init__(self, packed: bytes) -> None:
-        self._packed = packed
+    def __init__(self, gz_bytes: bytes) -> None:
+        self._rest = gz_bytes
         self._stream = zlib.decompressobj(wbits=31)
         self._count = 0
 
@@ -174,8 +174,8 @@ class _Bounded(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         """The next bytes, at most `size`."""
         want = size if size > 0 else 64 * 1024
-        piece = self._stream.decompress(self._packed, want)
-        self._packed = self._stream.unconsumed_tail
+        piece = self._stream.decompress(self._rest, want)
+        self._rest = self._stream.unconsumed_tail
         self._count += len(piece)
         if self._count > MOST_UNPACKED_BYTES + MOST_FILES * 2048:
             raise TooLargeError(f"the archive unpacks to more than {MOST_UNPACKED_BYTES} bytes")

@@ -32,7 +32,7 @@ class Engine:
     def start(self) -> None:
         """Follow the children that live, settle those that ended, and go on with what waits."""
         for job in self._store.of_status(store.PROCESSING):
-            if job.detail != store.PLANNED:
+            if job.detail != store.AT_PLAN:
                 log.info("%s: taken up again at %s", job.id, job.detail)
                 # It is at work already, whatever the number of children at once.
                 self._begin(job, has_slot=self.slots.acquire(blocking=False))
@@ -102,7 +102,7 @@ class Engine:
 
     def _expire(self) -> None:
         for job in self._store.of_status(store.PROCESSING):
-            if job.detail == store.PLANNED and self._store.now() - (job.planned_at or 0.0) > DAY_S:
+            if job.detail == store.AT_PLAN and self._store.now() - (job.planned_at or 0.0) > DAY_S:
                 end_planned(self._setup, self._store, job, store.EXPIRED, "the plan was not confirmed within a day")
 
 

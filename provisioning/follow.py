@@ -19,7 +19,6 @@ TICK_S = 0.1
 LOOK_EVERY = 5  # ticks between two looks at the machine's processes
 LAST_BREATH_S = 30.0  # what is left of a session whose steps have ended is ended after this
 NOBODY = -1
-LOST = None
 
 Message = Mapping[str, Any]
 

@@ -56,8 +56,8 @@ def _arn(service: str, kind: str, name: str = "name", separator: str = "/") -> R
             return None
         region = "" if service == "iam" else owner.region
         path = values.get("path") or "/" if service == "iam" else separator
-        named = str(values[name]).removeprefix("/") if path == "/" else values[name]
-        return f"arn:aws:{service}:{region}:{owner.account}:{kind}{path}{named}"
+        tail = str(values[name]).removeprefix("/") if path == "/" else values[name]
+        return f"arn:aws:{service}:{region}:{owner.account}:{kind}{path}{tail}"
 
     return rule
 

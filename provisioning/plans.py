@@ -82,7 +82,7 @@ class Progress:
     def __init__(self, lines: Mapping[str, int]) -> None:
         """`lines`: how many lines each address has."""
         self._lines = {address: count for address, count in lines.items() if count}
-        self._left = dict(self._lines)
+        self._open_lines = dict(self._lines)
         self.working_on = ""
 
     def hear(self, message: Mapping[str, Any]) -> None:
@@ -92,8 +92,8 @@ class Progress:
         kind = message.get("type")
         if kind == "apply_start":
             self.working_on = address
-        elif kind == "apply_complete" and self._left.get(address):
-            self._left[address] -= 1
+        elif kind == "apply_complete" and self._open_lines.get(address):
+            self._open_lines[address] -= 1
 
     @property
     def total(self) -> int:
@@ -103,7 +103,7 @@ class Progress:
     @property
     def done(self) -> int:
         """Addresses of which every line was told."""
-        return sum(not left for left in self._left.values())
+        return sum(not lines_open for lines_open in self._open_lines.values())
 
     @property
     def percent(self) -> int:

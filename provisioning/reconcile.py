@@ -21,18 +21,18 @@ def namings(changes: Sequence[Change]) -> list[dict[str, Any]]:
     ]
 
 
-def outside(job: Job, state: Mapping[str, Any], known: Sequence[Orphan], look: Look) -> list[Orphan]:
+def outside(job: Job, state: Mapping[str, Any], earlier: Sequence[Orphan], look: Look) -> list[Orphan]:
     """What carries the project's tags, or has a planned name where its type has no tags there, and is in no state."""
     inside = states.arns(state)
     candidates = {arn: (type_, import_id) for type_, arn, import_id in _candidates(job, look)}
-    found: dict[str, Orphan] = {}
+    orphans: dict[str, Orphan] = {}
     for arn in sorted({_plain(one) for one in look.arns} - inside):
         type_, import_id = candidates.get(arn, ("", arn))
-        found[arn] = Orphan(project_id=job.project_id, type=type_, import_id=import_id, arn=arn, job_id=job.id)
-    for one in known:
+        orphans[arn] = Orphan(project_id=job.project_id, type=type_, import_id=import_id, arn=arn, job_id=job.id)
+    for one in earlier:
         if one.type in NAMED_ONLY and one.arn not in inside and look.has_named(one.type, one.arn, 0.0):
-            found[one.arn] = one
-    return [found[arn] for arn in sorted(found)]
+            orphans[one.arn] = one
+    return [orphans[arn] for arn in sorted(orphans)]
 
 
 def _candidates(job: Job, look: Look) -> Iterator[tuple[str, str, str]]:
@@ -49,14 +49,14 @@ def _candidates(job: Job, look: Look) -> Iterator[tuple[str, str, str]]:
 
 def imports(changes: Sequence[Change], orphans: Sequence[Orphan], look: Look) -> list[dict[str, str]]:
     """Import blocks for what a plan would create although an orphan has its name."""
-    known = {one.arn for one in orphans} | look.arns
+    earlier = {one.arn for one in orphans} | look.arns
     blocks = []
     for one in changes:
         if one.type not in IDENTITIES or one.actions != ("create",):
             continue
         identity, owner = IDENTITIES[one.type], look.owner
         arn = identity.arn(one.values, owner)
-        if arn in known:
+        if arn in earlier:
             blocks.append({"to": one.address, "id": _import_id(identity.import_id(one.values, owner), arn)})
     return blocks
 

@@ -128,18 +128,18 @@ class Service:
         key.need(Scope.READ)
         if project_id is not None:
             return self.store.jobs((self.project(key, project_id).id,), before, limit)
-        seen = tuple(project.id for project in self.store.projects() if key.sees(project))
-        return self.store.jobs(seen, before, limit)
+        visible = tuple(project.id for project in self.store.projects() if key.sees(project))
+        return self.store.jobs(visible, before, limit)
 
     def cancel(self, key: Key, job_id: str) -> Job:
         """Ask a job to end. Raises ConflictError if it has."""
-        known = self.job(key, job_id)
-        key.need(Scope.DESTROY if known.kind == "destroy" else Scope.APPLY)
+        before = self.job(key, job_id)
+        key.need(Scope.DESTROY if before.kind == "destroy" else Scope.APPLY)
         with self.store.transaction():
             job = self.store.job(job_id)
             if job.has_ended:
                 raise ConflictError(f"{job.id} has ended: {job.status}", jobId=job.id)
-            if job.status == store.PENDING or job.detail == store.PLANNED:
+            if job.status == store.PENDING or job.detail == store.AT_PLAN:
                 end_planned(self.setup, self.store, job, store.CANCELLED, "cancelled before anything was changed")
             elif job.detail != store.RECONCILING and not job.cancelled_at:
                 self.store.change_job(job.id, detail=store.CANCELLING, cancelled_at=self.store.now())
@@ -148,11 +148,11 @@ class Service:
 
     def confirm(self, key: Key, job_id: str, word: str) -> Job:
         """Let the plan with this digest be applied. Raises ConflictError, ForbiddenError."""
-        known = self.job(key, job_id)
-        key.need(Scope.DESTROY if known.kind == "destroy" else Scope.APPLY)
+        before = self.job(key, job_id)
+        key.need(Scope.DESTROY if before.kind == "destroy" else Scope.APPLY)
         with self.store.transaction():
             job = self.store.job(job_id)
-            if job.detail != store.PLANNED:
+            if job.detail != store.AT_PLAN:
                 raise ConflictError(f"{job.id} is not at a plan that waits; it is {job.detail}", jobId=job.id)
             if word != job.plan["digest"]:
                 raise ConflictError(f"{job.id} has another plan, of digest {job.plan['digest']}", jobId=job.id)

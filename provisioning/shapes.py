@@ -75,7 +75,7 @@ class Result(BaseModel):
     sensitive: list[str]
     orphans: list[str]
     tainted: list[str]
-    lost: list[str]
+    losses: list[str]
 
 
 class JobAnswer(BaseModel):

@@ -87,8 +87,8 @@ def instances(state: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str,
 
 def arns(state: Mapping[str, Any]) -> set[str]:
     """The ARNs of everything in it."""
-    found = {str(instance.get("attributes", {}).get("arn") or "") for _, _, instance in instances(state)}
-    return {arn.removesuffix(":*") for arn in found if arn}
+    rows = {str(instance.get("attributes", {}).get("arn") or "") for _, _, instance in instances(state)}
+    return {arn.removesuffix(":*") for arn in rows if arn}
 
 
 def tainted(state: Mapping[str, Any]) -> list[str]:
@@ -107,8 +107,8 @@ def outputs(state: Mapping[str, Any]) -> dict[str, Any]:
 
 def masked(state: Mapping[str, Any], masks: Mapping[str, list[str]]) -> dict[str, Any]:
     """A state without what is sensitive: by Terraform's marks, by the plan's, and by the sound of a name."""
-    shown = outputs(state)["values"]
-    rows = {name: {**row, "value": shown[name]} for name, row in state.get("outputs", {}).items()}
+    values = outputs(state)["values"]
+    rows = {name: {**row, "value": values[name]} for name, row in state.get("outputs", {}).items()}
     resources = [
         {**resource, "instances": [_masked(one, masks.get(resource["type"], ())) for one in resource["instances"]]}
         for resource in state.get("resources", [])
@@ -118,9 +118,9 @@ def masked(state: Mapping[str, Any], masks: Mapping[str, list[str]]) -> dict[str
 
 def _masked(instance: Mapping[str, Any], names: Any) -> dict[str, Any]:
     marked = {path[0]["value"] for path in instance.get("sensitive_attributes", []) if path and "value" in path[0]}
-    hidden = marked | set(names)
+    secret_names = marked | set(names)
     attributes = {
-        name: None if name in hidden else _without_secrets(name, value)
+        name: None if name in secret_names else _without_secrets(name, value)
         for name, value in instance.get("attributes", {}).items()
     }
     return {**{key: value for key, value in instance.items() if key != "private"}, "attributes": attributes}

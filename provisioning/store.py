@@ -17,9 +17,9 @@ from web.database import Database
 
 PENDING, PROCESSING, COMPLETED, FAILED = "pending", "processing", "completed", "failed"
 # What a job is at: its `detail`.
-QUEUED, SCREENING, PLANNING, PLANNED, CONFIRMED = "queued", "screening", "planning", "planned", "confirmed"
+QUEUED, SCREENING, PLANNING, AT_PLAN, CONFIRMED = "queued", "screening", "planning", "planned", "confirmed"
 APPLYING, DESTROYING, CANCELLING, RECONCILING = "applying", "destroying", "cancelling", "reconciling"
-CANCELLED, WORKER_LOST, STALE_PLAN, EXPIRED, DONE = "cancelled", "worker_lost", "stale_plan", "expired", "done"
+CANCELLED, WORKER_LOST, STALE_PLAN, EXPIRED, FINISHED = "cancelled", "worker_lost", "stale_plan", "expired", "done"
 
 SCHEMA = """
 CREATE TABLE projects (
@@ -273,24 +273,24 @@ class Store:
         suffix = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz0123456789") for _ in range(6))
         return f"{kind}-{int(self.now() * 1000)}-{suffix}"
 
-    def add_job(self, wanted: Wanted) -> Job:
+    def add_job(self, order: Wanted) -> Job:
         """A new job. Raises ConflictError with the one that is in the way, unless this one waits."""
         with self.transaction():
-            current = self.current(wanted.project_id)
-            if current is not None and not wanted.is_waiting:
+            current = self.current(order.project_id)
+            if current is not None and not order.is_waiting:
                 raise ConflictError(
-                    f"{current.id} is at work on {wanted.project_id}; wait for it, cancel it, or send wait: true",
+                    f"{current.id} is at work on {order.project_id}; wait for it, cancel it, or send wait: true",
                     jobId=current.id,
                 )
             self.database.run(
                 "INSERT INTO jobs"
                 " (id, project_id, kind, status, detail, is_asking, by_key, max_monthly_usd, created_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                *(wanted.id, wanted.project_id, wanted.kind, PENDING, QUEUED, wanted.is_asking, wanted.by_key),
-                *(wanted.max_monthly_usd, self.now()),
+                *(order.id, order.project_id, order.kind, PENDING, QUEUED, order.is_asking, order.by_key),
+                *(order.max_monthly_usd, self.now()),
             )
-            self.tell(wanted.id, QUEUED, {"status": PENDING})
-            return self.job(wanted.id)
+            self.tell(order.id, QUEUED, {"status": PENDING})
+            return self.job(order.id)
 
     def begin(self, job_id: str) -> bool:
         """Make a pending job the one at work; False if another one of the project is, or it no longer waits."""
@@ -344,8 +344,8 @@ class Store:
 
     def _change(self, table: str, key: str, values: dict[str, Any]) -> None:
         pairs = ", ".join(f"{name} = ?" for name in values)
-        written = [json.dumps(value) if name in DOCUMENTS else value for name, value in values.items()]
-        self.database.run(f"UPDATE {table} SET {pairs} WHERE id = ?", *written, key)
+        columns = [json.dumps(value) if name in DOCUMENTS else value for name, value in values.items()]
+        self.database.run(f"UPDATE {table} SET {pairs} WHERE id = ?", *columns, key)
 
 
 def _record(kind: Any, row: tuple[Any, ...]) -> dict[str, Any]:

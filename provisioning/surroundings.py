@@ -144,8 +144,8 @@ def step(
     name: str, program: str, root: Path, *words: str, out: str | None = None, fine: tuple[int, ...] = (0,)
 ) -> dict[str, Any]:
     """One step of a phase, as the child reads it; `out`: a file of the phase for what it prints; `fine`: its codes."""
-    written = {"name": name, "command": [program, *words], "cwd": str(root), "fine": fine}
-    return written if out is None else {**written, "out": out}
+    document = {"name": name, "command": [program, *words], "cwd": str(root), "fine": fine}
+    return document if out is None else {**document, "out": out}
 
 
 def write_cli(setup: Setup) -> None:

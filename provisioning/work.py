@@ -27,7 +27,7 @@ PLAN_FILE = "job.tfplan"
 STALE = "Saved plan is stale"
 DONE_WORDS = {"deploy": "Infrastructure deployed successfully", "destroy": "Infrastructure destroyed successfully"}
 NOTHING = "No infrastructure found to destroy"
-CHANGED = 2  # of -detailed-exitcode
+HAS_CHANGES = 2  # of -detailed-exitcode
 QUIET = {"version", "refresh_start", "refresh_complete", "provision_progress"}
 
 
@@ -76,7 +76,7 @@ class Work:
         path = self._folder() / "plan.json"
         if path.exists():  # else a service before this one has read it
             plan = json.loads(path.read_text())
-            self._keep_plan(plan, has_changes=ending.codes.get("plan") == CHANGED)
+            self._keep_plan(plan, has_changes=ending.codes.get("plan") == HAS_CHANGES)
             if self.job.phase == "plan" and self._adopt(plan):
                 return self._planned()
             path.unlink()  # it holds secrets in clear
@@ -120,7 +120,7 @@ class Work:
         return [
             *([surroundings.init(self._setup, root)] if phase == "plan" else []),
             *(validate if phase == "plan" and not destroy else []),
-            step("plan", program, root, "plan", *options, fine=(0, CHANGED)),
+            step("plan", program, root, "plan", *options, fine=(0, HAS_CHANGES)),
             step("show", program, root, "show", "-json", file, out="plan.json"),
         ]
 
@@ -168,7 +168,7 @@ class Work:
         if not holds:
             return True
         self._store.change_job(
-            self._id, detail=store.PLANNED, plan={**job.plan, "holds": holds}, message="; ".join(holds)
+            self._id, detail=store.AT_PLAN, plan={**job.plan, "holds": holds}, message="; ".join(holds)
         )
         return False
 
@@ -176,12 +176,12 @@ class Work:
         """Why this plan waits for somebody's word."""
         project = self._store.project(job.project_id)
         loses = job.plan["loses"]
-        named = ", ".join(f"{address} ({what})" for address, what in loses.items())
+        names = ", ".join(f"{address} ({what})" for address, what in loses.items())
         holds = ["the plan waits to be approved"] if job.is_asking else []
         if job.kind == "deploy" and loses:
-            holds.append(f"it would replace or destroy what keeps data: {named}; confirm it with its digest")
+            holds.append(f"it would replace or destroy what keeps data: {names}; confirm it with its digest")
         if job.kind == "destroy" and project.is_protected:
-            holds.append(f"the project is protected: {named or 'nothing in it keeps data'}; confirm it with its digest")
+            holds.append(f"the project is protected: {names or 'nothing in it keeps data'}; confirm it with its digest")
         total = (job.plan["costs"] or {}).get("total")
         if job.max_monthly_usd is not None and (total is None or total > job.max_monthly_usd):
             holds.append(f"its costs, {total} USD a month, are not within the key's {job.max_monthly_usd}")
@@ -224,14 +224,14 @@ class Work:
         if STALE in complaint:
             self._end(store.FAILED, store.STALE_PLAN, error=f"{complaint}; the state has changed since: deploy again")
             return True
-        done, total = self._count()
+        count, total = self._count()
         if ending.code is None:
             fate = store.WORKER_LOST
-            complaint = f"worker_lost: nobody saw how the apply ended; its log tells {done} of {total} addresses done"
+            complaint = f"worker_lost: nobody saw how the apply ended; its log tells {count} of {total} addresses done"
         else:
             fate = store.CANCELLED if job.cancelled_at else "failed"
             word = "cancelled" if job.cancelled_at else complaint
-            complaint = f"{word} ({done} of {total} addresses done)"
+            complaint = f"{word} ({count} of {total} addresses done)"
         self._store.change_job(self._id, fate=fate, error=complaint)
         return False
 
@@ -249,7 +249,8 @@ class Work:
         if self.job.phase == "apply":
             notes += filter(None, [states.mend(self._place)])
             (self._root / ADOPT).unlink(missing_ok=True)
-            self._spawn("refresh", store.RECONCILING, [self._refresh_step()])
+            if any(states.instances(states.read(self._place.state))):  # Terraform refuses to refresh nothing
+                self._spawn("refresh", store.RECONCILING, [self._refresh_step()])
         if self.job.phase == "refresh":
             if self._follow(can_be_cancelled=False).code != 0:
                 notes.append("the state could not be refreshed")
@@ -353,11 +354,11 @@ class Work:
 
     def _write_down(self, messages: list[tuple[int, Message]], progress: plans.Progress) -> None:
         """Each message once, whoever followed before."""
-        written = self.job.log_bytes
+        bytes_before = self.job.log_bytes
         with self._store.transaction():
             for end, message in messages:
                 line = _line(message)
-                if end > written and line:
+                if end > bytes_before and line:
                     self._store.tell(self._id, "log", {"line": line, "progress": progress.percent})
             self._store.change_job(
                 self._id, log_bytes=messages[-1][0], progress=progress.percent, working_on=progress.working_on
@@ -368,18 +369,18 @@ class Work:
     def _complete(self, message: str) -> None:
         job = self.job
         state = states.snapshot(self._place, job.seq)
-        known = states.arns(state)
-        left = [one for one in self._store.orphans(job.project_id) if one.arn not in known]
-        shown = states.outputs(state)
+        inside = states.arns(state)
+        orphans = [one for one in self._store.orphans(job.project_id) if one.arn not in inside]
+        outputs = states.outputs(state)
         loses = job.plan.get("loses", {}) if job.kind == "destroy" else {}
-        report = {"orphans": [one.arn for one in left], "tainted": [], "lost": sorted(loses)}
+        report = {"orphans": [one.arn for one in orphans], "tainted": [], "losses": sorted(loses)}
         with self._store.transaction():
-            self._store.put_orphans(job.project_id, left)
-            values: dict[str, Any] = {"outputs": shown, "applied_job": job.id}
+            self._store.put_orphans(job.project_id, orphans)
+            values: dict[str, Any] = {"outputs": outputs, "applied_job": job.id}
             if job.kind == "deploy":
                 values["deployed_job"] = job.id
             self._store.change_project(job.project_id, **values)
-            self._end(store.COMPLETED, store.DONE, message=message, report={**report, **shown}, progress=100)
+            self._end(store.COMPLETED, store.FINISHED, message=message, report={**report, **outputs}, progress=100)
 
     def _end(self, status: str, detail: str, **values: Any) -> None:
         """The end, in one transaction; then what may not stay goes."""

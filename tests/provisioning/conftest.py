@@ -65,7 +65,7 @@ def provider(door: Door, mirror: Path) -> Iterator[dict[str, str]]:
     with short_folder() as folder:
         (folder / "main.tf").write_text(TWELVE)
         variables = {**os.environ, "TF_DATA_DIR": str(folder / "data"), "TF_MIRROR": str(mirror)}
-        command = [ROOT / "scripts" / "terraform", f"-chdir={folder}", "init", "-input=false"]
+        command = [str(ROOT / "scripts" / "terraform"), f"-chdir={folder}", "init", "-input=false"]
         subprocess.run(command, env=variables, check=True, capture_output=True)
         own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         with running(folder / "data", {**own, **environment(door.endpoint), **TAGS}) as provider:

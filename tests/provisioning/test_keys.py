@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from provisioning.errors import FolderError, KeyNameError
 from provisioning.keys import Keys, Scope
 from provisioning.service import Service
-from provisioning.store import COMPLETED, DONE, Wanted
+from provisioning.store import COMPLETED, FINISHED, Wanted
 from provisioning.surroundings import setup_of
 from tests.provisioning.clients import Client, ended, in_process
 from tests.provisioning.conftest import short_folder
@@ -52,7 +52,7 @@ class Farms:
         store = client.service.store
         store.add_project("of-b", B)
         self.job_id = store.add_job(Wanted(id="deploy-1-abcdef", project_id="of-b", kind="deploy", by_key=B)).id
-        store.change_job(self.job_id, status=COMPLETED, detail=DONE, ended_at=1.0)
+        store.change_job(self.job_id, status=COMPLETED, detail=FINISHED, ended_at=1.0)
 
     def ask(self, farm: str, row: Any, project: str, job_id: str) -> Any:
         """One call with a farm's key."""

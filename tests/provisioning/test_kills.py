@@ -81,7 +81,7 @@ def test_a_destroy_leaves_nothing(house: House, door: Door) -> None:
     """It is itself the consent, and lists what kept data."""
     job = house.end(house.destroy(PROJECT))
     assert job["status"] == "completed", job["error"]
-    assert "aws_s3_bucket.bucket" in job["result"]["lost"]
+    assert "aws_s3_bucket.bucket" in job["result"]["losses"]
     assert cloud.arns(door.endpoint) == set()
     assert house.project(PROJECT)["deploymentStatus"] == "destroyed"
 
@@ -90,7 +90,7 @@ def test_a_deploy_that_is_cancelled_leaves_nothing_unnamed(house: House, door: D
     """Terraform hears SIGINT, ends what is under way, and what is whole is not marked to be replaced."""
     job_id = begin(house, door, 4)
     assert house.call("POST", f"/api/deploy/cancel/{job_id}")[0] == 202
-    until_true(lambda: (house.phase(PROJECT, job_id) / "cancel").exists(), "the cancel")
+    until_true((house.phase(PROJECT, job_id) / "cancel").exists, "the cancel")
     until_true(lambda: "Interrupt received" in house.log(PROJECT, job_id), "Terraform's word that it heard")
     door.release()
     job = house.end(job_id)
