@@ -13,7 +13,7 @@ LINES = {"create", "update", "delete"}  # each of these actions is told by one l
 
 
 class Change(NamedTuple):
-    """What a plan would do with one address."""
+    """What a plan would do with one address; `values` are those after it, or before it where nothing is after it."""
 
     address: str
     type: str
@@ -44,7 +44,7 @@ def changes(plan: Mapping[str, Any]) -> list[Change]:
             address=row["address"],
             type=row["type"],
             actions=tuple(row["change"]["actions"]),
-            values=row["change"].get("after") or {},
+            values=row["change"].get("after") or row["change"].get("before") or {},
             is_import="importing" in row["change"] or row.get("previous_address", row["address"]) != row["address"],
         )
         for row in plan.get("resource_changes", [])

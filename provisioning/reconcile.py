@@ -13,11 +13,11 @@ NAMES = ("name", "bucket", "path")  # of the planned values, what an identity is
 
 
 def namings(changes: Sequence[Change]) -> list[dict[str, Any]]:
-    """Type and names of everything that a plan would create: enough to find it again, and no value beside."""
+    """Type and names of what a plan would create or destroy: enough to find it again, and no value beside."""
     return [
         {"type": one.type, "values": {name: one.values[name] for name in NAMES if one.values.get(name)}}
         for one in changes
-        if "create" in one.actions and one.type in IDENTITIES
+        if one.lines and one.type in IDENTITIES
     ]
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from provisioning import plans, states
 from provisioning.keeps import IDENTITIES, Owner
+from provisioning.reconcile import namings
 from provisioning.surroundings import Place
 
 OWNER = Owner("123456789012", "us-east-1")
@@ -57,6 +58,18 @@ def test_progress_never_falls_and_is_100_for_nobody(lines: list[str]) -> None:
         percents.append(progress.percent)
     assert percents == sorted(percents)
     assert percents[-1] < 100
+
+
+def test_names_are_kept_of_what_is_made_and_of_what_goes() -> None:
+    """A destroy whose state was lost in a kill has to find the rest again; no other value is kept."""
+    values = {"name": "r", "assume_role_policy": "{}"}
+    rows = [
+        change("aws_iam_role.a", "create", after=values),
+        change("aws_iam_role.b", "delete", before=values, after=None),
+        change("aws_iam_role.c", "no-op", after=values),
+    ]
+    kept = namings(plans.changes({"resource_changes": rows}))
+    assert kept == [{"type": "aws_iam_role", "values": {"name": "r"}}] * 2
 
 
 def test_what_is_sensitive_in_a_plan_is_masked_in_the_state() -> None:
