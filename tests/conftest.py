@@ -12,6 +12,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that runs us in
 
 SLOWEST_FIRST = (
     "end_to_end/test_deploy_local.py",
+    "provisioning/test_kills.py",
     "safety/test_explorer.py",
     "safety/test_compute_crashes.py",
     "safety/test_kills.py",

@@ -25,6 +25,7 @@ ROOMS = (
         "notices",
         "integrations",
         "updates",
+        "provisioning",
     ),
     "benchmarks",
 )

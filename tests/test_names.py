@@ -52,6 +52,7 @@ ALLOWED = {
     "local_cloud/topic_rule.py: received": "a count, beside `rejected` and `delivered`",
     "agronomy/fusion.py: used": "a key of the belief on disk, written by the name of its field",
     "agronomy/probes.py: STUCK": "a verdict's name on disk and in the report's words",
+    "provisioning/keys.py: READ": "a scope, by the name that keys are given",
     "agronomy/strategy.py: counted": "a share, as docs/water.md names it",
 }
 # Words of a theatre, and words that no reader of another project would look for.

@@ -126,7 +126,10 @@ ROWS = (
     row("console/metrics.py", "console integrations"),  # Prometheus is told the same there as by a process of its own
     row("console/*", "console web views agronomy compute_service"),
     row("updates/*", "protocol updates"),
-    row("provisioning/*", "web notices checked_yaml certs protocol provisioning"),
+    row(
+        "provisioning/child.py", "", frozenset({"fcntl", "json", "os", "pathlib", "subprocess", "sys"})
+    ),  # it stands alone
+    row("provisioning/*", "provisioning web notices checked_yaml certs protocol"),
     row("local_cloud/*", "protocol certs field_time updates local_cloud"),
     row("integrations/*", f"{DOMAIN} compute_service web integrations"),
     row("views/*", f"{DOMAIN} views"),
@@ -156,6 +159,7 @@ CLOCK_READERS = {
     "compute_service/shell.py": "a person's command line, and the service's beat is by the world's time",
     "firmware/board.py": "sets the chip's clock",
     "firmware/flash.py": "an identity that has ended is not put on a board",
+    "provisioning/main.py": "an entry point: uvicorn starts it",
     "web/shell.py": "a person's command line: sessions and tokens live by the world's time",
     "firmware/lib/gateway/clock.py": "the device's clock itself; everything else on the board asks it",
 }

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,15 +52,16 @@ CREATE TABLE devices (
 CREATE INDEX devices_of_users ON devices (user_id);
 """
 STEPS = (SCHEMA, DEVICES)  # each leads from a version to the next
-VERSION = len(STEPS)
 BUSY_S = 30.0
 
 
 class Database:
     """One connection behind one lock; whatever is wrong with the file is a FileError."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, steps: Sequence[str] = STEPS) -> None:
+        """`steps`: the schema, each from a version to the next; users, sessions and tokens if nothing is said."""
         self.path = path
+        self._steps = steps
         self._lock = threading.RLock()
         with self._translated():
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -119,13 +120,14 @@ class Database:
     def _create(self) -> None:
         with self.transaction():
             [[version]] = self.all("PRAGMA user_version")
-            if not 0 <= version <= VERSION:
-                raise FileError(f"{self.path}: is of version {version}, this program knows {VERSION}; update it")
-            for step in STEPS[version:]:
+            newest = len(self._steps)
+            if not 0 <= version <= newest:
+                raise FileError(f"{self.path}: is of version {version}, this program knows {newest}; update it")
+            for step in self._steps[version:]:
                 for statement in step.split(";\n"):
                     self._connection.execute(statement)
-            if version < VERSION:
-                self._connection.execute(f"PRAGMA user_version={VERSION}")
+            if version < newest:
+                self._connection.execute(f"PRAGMA user_version={newest}")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -98,12 +98,15 @@ class Hub:
         self._base = 0  # the ring holds what comes after this number
         self._top = UNREAD  # and ends with this one
 
-    def response(self, request: Request, still: Callable[[], bool] = lambda: True) -> EventSourceResponse:
-        """The answer to `GET /events`: after the browser's Last-Event-ID, or `?after=`, or from now on.
+    def response(
+        self, request: Request, still: Callable[[], bool] = lambda: True, begin: int | None = None
+    ) -> EventSourceResponse:
+        """The answer to `GET /events`: after the browser's Last-Event-ID, or `?after=`, or `begin` (None: from now on).
 
         `still` is asked (in a thread) before each batch and each ping: False ends the stream.
         """
         place = _number(request.headers.get("last-event-id")) or _number(request.query_params.get("after"))
+        place = begin if place is None else place
         return _Response(
             self.stream(place, still),
             ping=PING_S,

@@ -47,19 +47,19 @@ def protect(app: ASGIApp, site: Site, access: Access, rights: Rights) -> ASGIApp
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        sender = _with_headers(send, site)
+        sender = with_headers(send, site)
         request = Request(scope)
         try:
-            _check_host(request.headers, site)
+            check_host(request.headers, site)
             _check_origin(scope, request.headers, site)
-            _check_length(request.headers, site)
+            check_length(request.headers, site)
             person = await _who(scope, request.headers, site, access)
             rights.check(scope["method"], scope["path"], person)
         except WebError as error:
             await answer(request, site, error.status, str(error), error.headers)(scope, receive, sender)
             return
         scope.setdefault("state", {})["person"] = person
-        await app(scope, _limited(receive, site.most_body_bytes), sender)
+        await app(scope, limited(receive, site.most_body_bytes), sender)
 
     return protected
 
@@ -96,7 +96,8 @@ def still_may(request: Request, site: Site, access: Access) -> bool:
     return _known(request.scope, request.headers, site, access, is_use=False) is not None
 
 
-def _check_host(headers: Headers, site: Site) -> None:
+def check_host(headers: Headers, site: Site) -> None:
+    """Raise RequestError for a Host that is not this server's."""
     hosts = headers.getlist("host")
     if len(hosts) != 1 or not site.knows_host(hosts[0]):
         raise RequestError(421, "this server has another name; open it by its own address")
@@ -104,7 +105,7 @@ def _check_host(headers: Headers, site: Site) -> None:
 
 def _check_origin(scope: Scope, headers: Headers, site: Site) -> None:
     """A form of another site brings this browser's cookie, but never this site's Origin."""
-    if scope["method"] in SAFE or _bearer(headers) is not None:
+    if scope["method"] in SAFE or bearer(headers) is not None:
         return
     origin, fetch_site = headers.get("origin"), headers.get("sec-fetch-site", "same-origin")
     if origin is None:
@@ -113,7 +114,8 @@ def _check_origin(scope: Scope, headers: Headers, site: Site) -> None:
         raise RequestError(403, "the request comes from another site's page; nothing was changed")
 
 
-def _check_length(headers: Headers, site: Site) -> None:
+def check_length(headers: Headers, site: Site) -> None:
+    """Raise RequestError for a body that says it is longer than the site takes."""
     length = headers.get("content-length", "0")
     if not (length.isascii() and length.isdecimal()) or int(length[:20]) > site.most_body_bytes:
         raise RequestError(413, _too_large(site.most_body_bytes))
@@ -125,7 +127,7 @@ async def _who(scope: Scope, headers: Headers, site: Site, access: Access) -> Pe
 
 def _known(scope: Scope, headers: Headers, site: Site, access: Access, *, is_use: bool) -> Person | None:
     if "authorization" in headers:  # then a cookie counts nothing: it came without the check of Origin
-        secret = _bearer(headers)
+        secret = bearer(headers)
         return access.of_token(secret) if secret else None
     secret = cookies.read(site, headers.get("cookie"), site.cookie)
     if secret is not None and (person := access.of_session(secret, is_use=is_use)) is not None:
@@ -139,12 +141,15 @@ def _is_local(scope: Scope, headers: Headers, site: Site) -> bool:
     return site.is_loopback and client is not None and is_loopback_name(client[0]) and not is_forwarded
 
 
-def _bearer(headers: Headers) -> str | None:
+def bearer(headers: Headers) -> str | None:
+    """The secret behind `Authorization: Bearer`, or None."""
     value = headers.get("authorization", "")
     return value[len(BEARER) :].strip() if value.lower().startswith(BEARER) else None
 
 
-def _with_headers(send: Send, site: Site) -> Send:
+def with_headers(send: Send, site: Site) -> Send:
+    """A `send` that adds the headers of every answer."""
+
     async def sender(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
@@ -156,7 +161,7 @@ def _with_headers(send: Send, site: Site) -> Send:
     return sender
 
 
-def _limited(receive: Receive, most_bytes: int) -> Receive:
+def limited(receive: Receive, most_bytes: int) -> Receive:
     """A body without a length, or with a wrong one, ends where the limit is."""
     count = 0
 

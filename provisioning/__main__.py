@@ -1,0 +1,179 @@
+"""Farms' infrastructure as durable Terraform jobs: `python -m provisioning --help`."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from provisioning.client import Client, to_stdout
+from provisioning.errors import ProvisioningError
+from provisioning.keys import Keys, Scope
+from provisioning.store import Store
+from provisioning.surroundings import DEFAULT_FARM, roles_of, setup_of
+from web.errors import WebError
+
+DATA = Path("provisioning-data")
+URL = "http://localhost:8000"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m provisioning", description=__doc__)
+    verbs = parser.add_subparsers(dest="command", required=True)
+    serve = verbs.add_parser("serve", help="serve jobs on this machine, until Ctrl-C; jobs at work go on")
+    serve.add_argument("--data", type=Path, default=DATA, help="folder (default: %(default)s)")
+    serve.add_argument("--port", type=int, default=8000, help="0 takes any that is free (default: %(default)s)")
+    serve.add_argument("--open", action="store_true", help="ask for no key: whoever is on this machine may everything")
+    serve.add_argument("--children", type=int, default=2, help="at most so many at once (default: %(default)s)")
+    serve.add_argument("--role", action="append", default=[], metavar="FARM=ARN", help="what a farm's jobs assume")
+    key = verbs.add_parser("key", help="keys of programs and people").add_subparsers(dest="verb", required=True)
+    add = key.add_parser("add", help="make one; it is printed this once")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("--scopes", nargs="+", default=[Scope.ADMIN], metavar="SCOPE", help=f"of {', '.join(Scope)}")
+    add.add_argument("--farms", nargs="+", default=[DEFAULT_FARM], metavar="FARM", help="default: %(default)s")
+    add.add_argument("--max-monthly-usd", type=float, metavar="USD", help="a plan above it waits")
+    revoke = key.add_parser("revoke", help="end one")
+    revoke.add_argument("name", metavar="NAME")
+    for verb in (add, revoke, key.add_parser("list", help="every one, without its secret")):
+        verb.add_argument("--data", type=Path, default=DATA, help="folder (default: %(default)s)")
+    _add_calls(verbs)
+    return parser
+
+
+def _add_calls(verbs: Any) -> None:
+    deploy = verbs.add_parser("deploy", help="deploy the root module in a folder")
+    deploy.add_argument("folder", type=Path, metavar="FOLDER")
+    deploy.add_argument("--variables", type=Path, metavar="FILE", help="a JSON file of variables")
+    deploy.add_argument("--approve", action="store_true", help="stop at the plan, until somebody confirms it")
+    deploy.add_argument("--protect", action="store_true", default=None, help="its destroy waits to be confirmed")
+    deploy.add_argument("--farm", help="if the key is of several")
+    destroy = verbs.add_parser("destroy", help="destroy what a project has")
+    for verb in (deploy, destroy):
+        verb.add_argument("--project", required=True, metavar="NAME")
+        verb.add_argument("--wait", action="store_true", help="until it has ended; the job goes on without us, too")
+        verb.add_argument("--queue", action="store_true", help="behind a job of this project that is at work")
+    status = verbs.add_parser("status", help="a job, or a project")
+    status.add_argument("name", metavar="JOB|PROJECT")
+    cancel = verbs.add_parser("cancel", help="ask a job to end")
+    cancel.add_argument("job", metavar="JOB")
+    confirm = verbs.add_parser("confirm", help="let exactly this plan be applied")
+    confirm.add_argument("job", metavar="JOB")
+    confirm.add_argument("digest", metavar="DIGEST", help="of the plan: `status` has it")
+    for verb in (deploy, destroy, status, cancel, confirm):
+        url = os.environ.get("TERRAFORM_RUNNER_URL", URL)
+        verb.add_argument("--url", default=url, help="of the service; also TERRAFORM_RUNNER_URL (default: %(default)s)")
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    # Only a service needs them, and they take a second.
+    from provisioning.app import make_app  # noqa: PLC0415
+    from provisioning.logs import write_logs  # noqa: PLC0415
+    from provisioning.service import Service  # noqa: PLC0415
+    from web.serve import Listen, address_of, bind, serve  # noqa: PLC0415
+
+    setup = setup_of(
+        arguments.data,
+        os.environ,
+        is_open=arguments.open,
+        children=max(1, arguments.children),
+        roles=roles_of(arguments.role),
+    )
+    listen = Listen(port=arguments.port)
+    listener = bind(listen, has_users=not arguments.open)
+    service = Service(setup, time.time)
+    write_logs(setup.data)
+    address = address_of(listener, listen)
+    serve(make_app(lambda: service), listener, listen, lambda: to_stdout(f"READY {address}"))
+    to_stdout("stopped; jobs at work go on")
+    return 0
+
+
+def _key(arguments: argparse.Namespace) -> int:
+    arguments.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with closing(Store(arguments.data / "provisioning.db", time.time)) as store:
+        keys = Keys(store)
+        if arguments.verb == "add":
+            print(keys.add(arguments.name, arguments.scopes, arguments.farms, arguments.max_monthly_usd))
+        elif arguments.verb == "revoke":
+            keys.revoke(arguments.name)
+        else:
+            for name, scopes, farms, is_revoked in keys.all():
+                print(f"{name}  {scopes}  {farms}{'  revoked' if is_revoked else ''}")
+    return 0
+
+
+def _deploy(arguments: argparse.Namespace) -> int:
+    client = _client(arguments)
+    variables = json.loads(arguments.variables.read_text()) if arguments.variables else None
+    job_id = client.deploy(
+        arguments.folder,
+        arguments.project,
+        variables=variables,
+        approve=arguments.approve or None,
+        protect=arguments.protect,
+        farm=arguments.farm,
+        wait=arguments.queue or None,
+    )
+    return _follow(client, arguments, job_id)
+
+
+def _destroy(arguments: argparse.Namespace) -> int:
+    client = _client(arguments)
+    body = {"projectId": arguments.project, "wait": arguments.queue}
+    return _follow(client, arguments, str(client.call("POST", "/api/deploy/destroy", body)["jobId"]))
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    is_job = arguments.name.startswith(("deploy-", "destroy-")) and arguments.name.count("-") == 2
+    path = "status" if is_job else "infrastructure"
+    print(json.dumps(_client(arguments).call("GET", f"/api/deploy/{path}/{arguments.name}"), indent=1))
+    return 0
+
+
+def _cancel(arguments: argparse.Namespace) -> int:
+    print(_client(arguments).call("POST", f"/api/deploy/cancel/{arguments.job}")["detail"])
+    return 0
+
+
+def _confirm(arguments: argparse.Namespace) -> int:
+    body = {"digest": arguments.digest}
+    print(_client(arguments).call("POST", f"/api/deploy/confirm/{arguments.job}", body)["detail"])
+    return 0
+
+
+def _client(arguments: argparse.Namespace) -> Client:
+    return Client(arguments.url, os.environ.get("PROVISIONING_KEY"))
+
+
+def _follow(client: Client, arguments: argparse.Namespace, job_id: str) -> int:
+    print(job_id, flush=True)
+    return client.wait(job_id, to_stdout) if arguments.wait else 0
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "serve": _serve,
+    "key": _key,
+    "deploy": _deploy,
+    "destroy": _destroy,
+    "status": _status,
+    "cancel": _cancel,
+    "confirm": _confirm,
+}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command; a mistake of the user's is one line on stderr and code 2."""
+    arguments = _parser().parse_args(words)
+    try:
+        return _COMMANDS[arguments.command](arguments)
+    except (ProvisioningError, WebError, OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

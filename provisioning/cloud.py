@@ -1,0 +1,115 @@
+"""What the service itself asks AWS: a farm's role, what carries a project's tags, and who stands under an IAM name."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from provisioning.errors import CloudError
+from provisioning.keeps import Owner
+from provisioning.surroundings import Setup
+
+FARM_TAG, PROJECT_TAG = "provisioning_farm", "provisioning_project"
+ROLE_S = 3600  # how long an assumed role holds
+CLOCKS_DIFFER_S = 60.0
+QUICK = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 3})
+
+
+class Cloud:
+    """AWS as one farm's children see it. Every method raises CloudError."""
+
+    def __init__(self, setup: Setup, farm: str, project_id: str) -> None:
+        self._setup = setup
+        self._farm = farm
+        self._project_id = project_id
+        self._tags = {FARM_TAG: farm, PROJECT_TAG: project_id}
+
+    def variables(self) -> dict[str, str]:
+        """The `AWS_*` variables of a child: those of the farm's role, else the service's own."""
+        role, own = self._setup.roles.get(self._farm), dict(self._setup.aws)
+        if role is None:
+            return own
+        try:
+            session = f"provisioning-{self._project_id}"[:64]
+            answer = _client(own, "sts", self._setup.region).assume_role(
+                RoleArn=role, RoleSessionName=session, DurationSeconds=ROLE_S
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise CloudError(f"the role {role} of farm {self._farm} cannot be assumed: {error}") from error
+        keys = answer["Credentials"]
+        profile = {"AWS_PROFILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"}
+        return {name: value for name, value in own.items() if name not in profile} | {
+            "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": keys["SessionToken"],
+        }
+
+    def look(self) -> "Look":
+        """What is there now."""
+        variables = self.variables()
+        try:
+            account = _client(variables, "sts", self._setup.region).get_caller_identity()["Account"]
+            owner = Owner(account, self._setup.region)
+            client = partial(_client, variables, region=self._setup.region)
+            return Look(owner, set(self._tagged(variables)), self._tags, client)
+        except (BotoCoreError, ClientError) as error:
+            raise CloudError(f"AWS cannot be asked what project {self._project_id} has: {error}") from error
+
+    def _tagged(self, variables: Mapping[str, str]) -> Iterator[str]:
+        client = _client(variables, "resourcegroupstaggingapi", self._setup.region)
+        filters = [{"Key": name, "Values": [value]} for name, value in self._tags.items()]
+        for page in client.get_paginator("get_resources").paginate(TagFilters=filters):
+            yield from (row["ResourceARN"] for row in page["ResourceTagMappingList"])
+
+
+class Look:
+    """What the tagging API told at one moment, and a way to ask by name for what it may leave out."""
+
+    def __init__(self, owner: Owner, arns: set[str], tags: Mapping[str, str], client: Callable[[str], Any]) -> None:
+        self.owner = owner
+        self.arns = arns
+        self._tags = tags
+        self._client = client
+
+    def has_named(self, type_: str, arn: str, since: float) -> bool:
+        """True if there is one of this ARN that is the project's: by its tags, or untagged and made since then.
+
+        Raises CloudError.
+        """
+        name = arn.rpartition("/")[2]
+        try:
+            if type_ == "aws_s3_bucket":
+                return self._has_bucket(arn.rpartition(":")[2], since)
+            iam = self._client("iam")
+            questions = {
+                "aws_iam_role": lambda: iam.get_role(RoleName=name)["Role"],
+                "aws_iam_policy": lambda: iam.get_policy(PolicyArn=arn)["Policy"],
+                "aws_iam_user": lambda: iam.get_user(UserName=name)["User"],
+            }
+            rows = questions[type_]().get("Tags", [])
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchEntity":
+                return False
+            raise CloudError(f"AWS cannot be asked for {arn}: {error}") from error
+        except BotoCoreError as error:
+            raise CloudError(f"AWS cannot be asked for {arn}: {error}") from error
+        return self._tags.items() <= {row["Key"]: row["Value"] for row in rows}.items()
+
+    def _has_bucket(self, name: str, since: float) -> bool:
+        """One of this account's that was made since then; whose tags are ours, the tagging API has told."""
+        rows = self._client("s3").list_buckets()["Buckets"]
+        made_at = {row["Name"]: row["CreationDate"].timestamp() for row in rows}.get(name)
+        return made_at is not None and made_at >= since - CLOCKS_DIFFER_S
+
+
+def _client(variables: Mapping[str, str], service: str, region: str) -> Any:
+    """A client by these variables alone, whatever this process's environment says."""
+    return boto3.Session(
+        aws_access_key_id=variables.get("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=variables.get("AWS_SECRET_ACCESS_KEY"),
+        aws_session_token=variables.get("AWS_SESSION_TOKEN"),
+        region_name=region,
+    ).client(service, endpoint_url=variables.get("AWS_ENDPOINT_URL"), config=QUICK)  # type: ignore[call-overload]

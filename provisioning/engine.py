@@ -1,0 +1,112 @@
+"""The engine: which job runs next, how many children at once, and what is taken up again after a start."""
+
+import logging
+import threading
+from contextlib import suppress
+from typing import Any
+
+from provisioning import store
+from provisioning.processes import session_of
+from provisioning.store import Job, Store
+from provisioning.surroundings import Setup
+from provisioning.work import HaltedError, Work, clear
+
+log = logging.getLogger("provisioning")
+DAY_S = 86_400.0
+LOOK_S = 1.0  # between two looks at what waits, if nobody says that there is something
+PATIENCE_S = 10.0
+
+
+class Engine:
+    """Threads that follow children. `start` takes up what an earlier service left."""
+
+    def __init__(self, setup: Setup, store_: Store) -> None:
+        self.slots = threading.Semaphore(setup.children)
+        self.halt = threading.Event()
+        self._setup = setup
+        self._store = store_
+        self._news = threading.Event()
+        self._threads: dict[str, threading.Thread] = {}
+        self._dispatcher = threading.Thread(target=self._dispatch, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        """Follow the children that live, settle those that ended, and go on with what waits."""
+        for job in self._store.of_status(store.PROCESSING):
+            if job.detail != store.AT_PLAN:
+                log.info("%s: taken up again at %s", job.id, job.detail)
+                # It is at work already, whatever the number of children at once.
+                self._begin(job, has_slot=self.slots.acquire(blocking=False))
+        self._dispatcher.start()
+
+    def wake(self) -> None:
+        """There is something to do."""
+        self._news.set()
+
+    def close(self) -> None:
+        """Stop following; children go on."""
+        self.halt.set()
+        self._news.set()
+        for thread in (self._dispatcher, *self._threads.values()):
+            with suppress(RuntimeError):  # one that never started
+                thread.join(PATIENCE_S)
+
+    def _dispatch(self) -> None:
+        while not self.halt.is_set():
+            try:
+                self._expire()
+                self._begin_some()
+            except Exception:  # whatever it is, the next look may find it gone
+                log.exception("the jobs cannot be looked at")
+            self._news.wait(LOOK_S)
+            self._news.clear()
+
+    def _begin_some(self) -> None:
+        for job in self._store.of_status(store.PENDING, store.PROCESSING):
+            if job.id in self._threads or not (job.status == store.PENDING or job.detail == store.CONFIRMED):
+                continue
+            if not self.slots.acquire(blocking=False):
+                return
+            if job.status == store.PENDING and not self._store.begin(job.id):
+                self.slots.release()
+                continue
+            self._begin(job, has_slot=True)
+
+    def _begin(self, job: Job, *, has_slot: bool) -> None:
+        thread = threading.Thread(target=self._run, args=(job.id, has_slot), name=job.id, daemon=True)
+        self._threads[job.id] = thread
+        thread.start()
+
+    def _run(self, job_id: str, has_slot: bool) -> None:
+        try:
+            Work(self._setup, self._store, job_id, self.halt).run()
+        except HaltedError:
+            pass
+        except Exception as error:  # a thread that ends without a word would leave its job at work for ever
+            log.exception("%s: cannot be gone on with", job_id)
+            self._give_up(job_id, error)
+        finally:
+            self._threads.pop(job_id, None)
+            if has_slot:
+                self.slots.release()
+            self._news.set()
+
+    def _give_up(self, job_id: str, error: Exception) -> None:
+        """Unless its child lives: then the next start takes it up."""
+        job = self._store.job(job_id)
+        place = self._setup.place(job.project_id)
+        if any(session_of(folder) for folder in place.job(job_id).iterdir()):
+            return
+        values: dict[str, Any] = {"status": store.FAILED, "detail": job.fate or "failed", "ended_at": self._store.now()}
+        self._store.change_job(job_id, **values, error="; ".join(filter(None, [job.error, str(error)])))
+        clear(self._store, place, job_id)
+
+    def _expire(self) -> None:
+        for job in self._store.of_status(store.PROCESSING):
+            if job.detail == store.AT_PLAN and self._store.now() - (job.planned_at or 0.0) > DAY_S:
+                end_planned(self._setup, self._store, job, store.EXPIRED, "the plan was not confirmed within a day")
+
+
+def end_planned(setup: Setup, store_: Store, job: Job, detail: str, error: str) -> None:
+    """End a job that waits at its plan, or in the queue; its plan goes."""
+    store_.change_job(job.id, status=store.FAILED, detail=detail, error=error, ended_at=store_.now())
+    clear(store_, setup.place(job.project_id), job.id)

@@ -1,0 +1,442 @@
+"""One job from its first step to its end; begun anew after a restart, it goes on where the file says that it was.
+
+`plan` (init, validate, plan, show), perhaps `adopt` (the same with orphans brought in), then `apply` of that very plan.
+Whatever ends an apply but success leads to `reconcile`. Each phase is a child of its own, recorded before it starts.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from provisioning import judges, plans, states, store, surroundings
+from provisioning.cloud import Cloud
+from provisioning.code import ADOPT, digest, write_file
+from provisioning.errors import ProvisioningError
+from provisioning.follow import Ending, Follower, Ladder, Message, start
+from provisioning.reconcile import imports, namings, outside
+from provisioning.store import Job, Store
+from provisioning.surroundings import Place, Setup, step
+
+log = logging.getLogger("provisioning")
+PLAN_FILE = "job.tfplan"
+STALE = "Saved plan is stale"
+DONE_WORDS = {"deploy": "Infrastructure deployed successfully", "destroy": "Infrastructure destroyed successfully"}
+NOTHING = "No infrastructure found to destroy"
+HAS_CHANGES = 2  # of -detailed-exitcode
+QUIET = {"version", "refresh_start", "refresh_complete", "provision_progress"}
+
+
+class HaltedError(ProvisioningError):
+    """The service stops; the child goes on, and the next service follows it."""
+
+
+class Work:
+    """The work on one job, in a thread of its own."""
+
+    def __init__(self, setup: Setup, store_: Store, job_id: str, halt: threading.Event) -> None:
+        self._setup = setup
+        self._store = store_
+        self._id = job_id
+        self._halt = halt
+        self._process: Any = None
+        self._messages: list[Message] = []
+        self._place: Place = setup.place(self.job.project_id)
+        self._root = self._place.root(job_id)
+
+    @property
+    def job(self) -> Job:
+        """The job as it stands."""
+        return self._store.job(self._id)
+
+    def run(self) -> None:
+        """Go on with the job until it ends, holds at its plan, or the service stops (HaltedError)."""
+        if self.job.detail != store.CONFIRMED and self.job.phase in {"", "plan", "adopt"} and not self._planned():
+            return
+        if self.job.phase in {"plan", "adopt"} and not self._begin_apply():
+            return
+        if self.job.phase == "apply" and self._applied():
+            return
+        self._reconcile()
+
+    # planning
+
+    def _planned(self) -> bool:
+        """Get to a plan that may be applied at once; False if the job ended, or holds."""
+        if not self.job.phase and not self._screened():
+            return False
+        ending = self._follow()
+        if ending.code != 0:
+            self._fail_early(ending)
+            return False
+        path = self._folder() / "plan.json"
+        if path.exists():  # else a service before this one has read it
+            plan = json.loads(path.read_text())
+            self._keep_plan(plan, has_changes=ending.codes.get("plan") == HAS_CHANGES)
+            if self.job.phase == "plan" and self._adopt(plan):
+                return self._planned()
+            path.unlink()  # it holds secrets in clear
+        return self._may_apply()
+
+    def _screened(self) -> bool:
+        """Begin the plan; False if the job ended before."""
+        if self.job.kind == "destroy" and not self._has_something():
+            return False
+        variables = self._root / "terraform.tfvars.json"
+        values = json.loads(variables.read_text()) if variables.exists() else {}
+        surroundings.prepare(self._setup, self._place, self._root)
+        # What was applied once can be destroyed, whatever the rules are now.
+        refusals = judges.judge_code(self._root, values) if self.job.kind == "deploy" else []
+        if refusals:
+            self._end(store.FAILED, "refused", error="; ".join(refusals))
+            return False
+        self._spawn("plan", store.PLANNING, self._plan_steps("plan"))
+        return True
+
+    def _has_something(self) -> bool:
+        """Take the root that was applied last, and True; if the state is empty, that is the end."""
+        project = self._store.project(self.job.project_id)
+        source = self._place.root(project.applied_job or "")
+        if not any(states.instances(states.read(self._place.state))):
+            self._complete(NOTHING)
+            return False
+        if not self._root.exists():
+            shutil.copytree(source if source.exists() else self._place.code, self._root, symlinks=True)
+        return True
+
+    def _plan_steps(self, phase: str) -> list[dict[str, Any]]:
+        program, file = self._setup.program(), str(self._folder(phase) / PLAN_FILE)
+        destroy = ["-destroy"] if self.job.kind == "destroy" else []
+        options = ("-input=false", "-json", "-detailed-exitcode", f"-out={file}", *destroy)
+        root = self._root
+        # What is destroyed was valid once, and what is planned once more has just been read.
+        validate = [step("validate", program, root, "validate", "-json", out="validate.json")]
+        return [
+            *([surroundings.init(self._setup, root)] if phase == "plan" else []),
+            *(validate if phase == "plan" and not destroy else []),
+            step("plan", program, root, "plan", *options, fine=(0, HAS_CHANGES)),
+            step("show", program, root, "show", "-json", file, out="plan.json"),
+        ]
+
+    def _keep_plan(self, plan: Mapping[str, Any], *, has_changes: bool) -> None:
+        """Keep what may be kept of a plan's JSON."""
+        changes = plans.changes(plan)
+        region = self._setup.region
+        project = self._store.project(self.job.project_id)
+        document = {
+            "digest": self._digest(),
+            "changes": [{"address": one.address, "actions": one.actions} for one in changes if not one.is_idle],
+            "outputs": plans.changed_outputs(plan),
+            "lines": {one.address: one.lines for one in changes if one.lines},
+            "names": namings(changes),
+            "loses": {one.address: one.loses for one in changes if one.loses},
+            "costs": judges.judge_costs(plan, "plan", region),
+            "changeCosts": judges.judge_costs(plan, "change", region),
+            "has_changes": has_changes,
+        }
+        self._store.change_job(self._id, plan=document, planned_at=self._store.now())
+        masks = {**project.masks, **plans.masks(plan)}
+        self._store.change_project(project.id, masks=masks)
+
+    def _adopt(self, plan: Mapping[str, Any]) -> bool:
+        """Plan once more, with what an earlier job left outside the state brought in; False if there is nothing."""
+        orphans = self._store.orphans(self.job.project_id)
+        if self.job.kind == "destroy" or not orphans:
+            return False
+        blocks = imports(plans.changes(plan), orphans, self._cloud().look())
+        if not blocks:
+            return False
+        write_file(self._root / ADOPT, json.dumps({"import": blocks}).encode())
+        self._spawn("adopt", store.PLANNING, self._plan_steps("adopt"))
+        return True
+
+    def _may_apply(self) -> bool:
+        job = self.job
+        if job.cancelled_at:
+            self._end(store.FAILED, store.CANCELLED, error="cancelled before anything was changed")
+            return False
+        if not job.plan["has_changes"]:
+            self._complete("No changes: the infrastructure is as the code says")
+            return False
+        holds = self._holds(job)
+        if not holds:
+            return True
+        self._store.change_job(
+            self._id, detail=store.AT_PLAN, plan={**job.plan, "holds": holds}, message="; ".join(holds)
+        )
+        return False
+
+    def _holds(self, job: Job) -> list[str]:
+        """Why this plan waits for somebody's word."""
+        project = self._store.project(job.project_id)
+        loses = job.plan["loses"]
+        names = ", ".join(f"{address} ({what})" for address, what in loses.items())
+        holds = ["the plan waits to be approved"] if job.is_asking else []
+        if job.kind == "deploy" and loses:
+            holds.append(f"it would replace or destroy what keeps data: {names}; confirm it with its digest")
+        if job.kind == "destroy" and project.is_protected:
+            holds.append(f"the project is protected: {names or 'nothing in it keeps data'}; confirm it with its digest")
+        total = (job.plan["costs"] or {}).get("total")
+        if job.max_monthly_usd is not None and (total is None or total > job.max_monthly_usd):
+            holds.append(f"its costs, {total} USD a month, are not within the key's {job.max_monthly_usd}")
+        return holds
+
+    def _fail_early(self, ending: Ending) -> None:
+        """Nothing was changed: there was no apply."""
+        if self.job.cancelled_at:
+            self._end(store.FAILED, store.CANCELLED, error="cancelled before anything was changed")
+        elif ending.code is None:
+            self._end(
+                store.FAILED, store.WORKER_LOST, error="worker_lost: the plan's process was lost; nothing changed"
+            )
+        else:
+            self._end(store.FAILED, "refused", error=self._complaint(ending))
+
+    # applying
+
+    def _begin_apply(self) -> bool:
+        job, phase = self.job, self._folder()
+        if self._digest() != job.plan["digest"]:
+            self._end(store.FAILED, store.STALE_PLAN, error="the files of the plan are not those that were planned")
+            return False
+        detail = store.DESTROYING if job.kind == "destroy" else store.APPLYING
+        command = ("apply", "-input=false", "-json", str(phase / PLAN_FILE))
+        with self._store.transaction():
+            self._store.change_project(job.project_id, applied_job=job.id)
+            self._record("apply", detail)
+        self._launch("apply", [step("apply", self._setup.program(), self._root, *command)])
+        return True
+
+    def _applied(self) -> bool:
+        """Follow the apply; True if that ended the job."""
+        ending = self._follow()
+        job = self.job
+        if ending.code == 0:
+            self._complete(DONE_WORDS[job.kind])
+            return True
+        complaint = self._complaint(ending)
+        if STALE in complaint:
+            self._end(store.FAILED, store.STALE_PLAN, error=f"{complaint}; the state has changed since: deploy again")
+            return True
+        count, total = self._count()
+        if ending.code is None:
+            fate = store.WORKER_LOST
+            complaint = f"worker_lost: nobody saw how the apply ended; its log tells {count} of {total} addresses done"
+        else:
+            fate = store.CANCELLED if job.cancelled_at else "failed"
+            word = "cancelled" if job.cancelled_at else complaint
+            complaint = f"{word} ({count} of {total} addresses done)"
+        self._store.change_job(self._id, fate=fate, error=complaint)
+        return False
+
+    def _count(self) -> tuple[int, int]:
+        progress = plans.Progress(self.job.plan["lines"])
+        for message in self._messages:
+            progress.hear(message)
+        return progress.done, progress.total
+
+    # after a loss
+
+    def _reconcile(self) -> None:
+        """Reading the cloud alone: make the state true, find what is outside it, and untaint what is whole."""
+        notes: list[str] = []
+        if self.job.phase == "apply":
+            notes += filter(None, [states.mend(self._place)])
+            (self._root / ADOPT).unlink(missing_ok=True)
+            if any(states.instances(states.read(self._place.state))):  # Terraform refuses to refresh nothing
+                self._spawn("refresh", store.RECONCILING, [self._refresh_step()])
+        if self.job.phase == "refresh":
+            if self._follow(can_be_cancelled=False).code != 0:
+                notes.append("the state could not be refreshed")
+            tainted = states.tainted(states.read(self._place.state))
+            if tainted and self.job.kind == "deploy":
+                self._spawn("mend", store.RECONCILING, self._mend_steps(tainted))
+        if self.job.phase == "mend":
+            self._taint_again(is_planned=self._follow(can_be_cancelled=False).code == 0)
+        elif self.job.phase == "taint":
+            self._follow(can_be_cancelled=False)
+        self._find_orphans(notes)
+
+    def _refresh_step(self) -> dict[str, Any]:
+        words = ("apply", "-refresh-only", "-auto-approve", "-input=false", "-json")
+        return step("refresh", self._setup.program(), self._root, *words)
+
+    def _mend_steps(self, tainted: list[str]) -> list[dict[str, Any]]:
+        program, root = self._setup.program(), self._root
+        file = str(self._folder("mend") / PLAN_FILE)
+        return [
+            *(step(f"untaint {one}", program, root, "untaint", one) for one in tainted),
+            step("plan", program, root, "plan", "-input=false", "-json", "-refresh=false", f"-out={file}"),
+            step("show", program, root, "show", "-json", file, out="plan.json"),
+        ]
+
+    def _taint_again(self, *, is_planned: bool) -> None:
+        """What was half made is replaced after all: what the plan would replace, or all if there is none."""
+        folder = self._folder()
+        names = [one["name"] for one in json.loads((folder / "steps.json").read_text())]
+        addresses = {name.removeprefix("untaint ") for name in names if name.startswith("untaint ")}
+        if is_planned:
+            changes = plans.changes(json.loads((folder / "plan.json").read_text()))
+            addresses &= {one.address for one in changes if "delete" in one.actions}
+        if addresses:
+            program = self._setup.program()
+            steps = [step(f"taint {one}", program, self._root, "taint", one) for one in sorted(addresses)]
+            self._spawn("taint", store.RECONCILING, steps)
+            self._follow(can_be_cancelled=False)
+
+    def _find_orphans(self, notes: list[str]) -> None:
+        job = self.job
+        state = states.snapshot(self._place, job.seq)
+        try:
+            look = self._cloud().look()
+            orphans = outside(job, state, self._store.orphans(job.project_id), look)
+            self._store.put_orphans(job.project_id, orphans)
+        except ProvisioningError as error:
+            notes.append(f"what is outside the state could not be looked for: {error}")
+            orphans = self._store.orphans(job.project_id)
+        tainted = states.tainted(state)
+        if orphans:
+            notes.append(f"outside the state: {', '.join(one.arn for one in orphans)}; the next deploy brings them in")
+        if tainted:
+            notes.append(f"half made, to be replaced by the next deploy: {', '.join(tainted)}")
+        report = {"orphans": [one.arn for one in orphans], "tainted": tainted}
+        self._end(
+            store.FAILED, job.fate or store.WORKER_LOST, error="; ".join([job.error or "", *notes]), report=report
+        )
+
+    # children
+
+    def _spawn(self, phase: str, detail: str, steps: list[dict[str, Any]]) -> None:
+        self._record(phase, detail)
+        self._launch(phase, steps)
+
+    def _record(self, phase: str, detail: str) -> None:
+        """Write the attempt down, before there is one."""
+        self._folder(phase).mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._store.change_job(self._id, phase=phase, detail=detail, log_bytes=0)
+
+    def _launch(self, phase: str, steps: list[dict[str, Any]]) -> None:
+        self._messages = []
+        folder = self._folder(phase)
+        project = self._store.project(self.job.project_id)
+        variables = surroundings.environment(self._setup, project.farm, project.id, folder, self._cloud().variables())
+        self._process = start(folder, steps, variables)
+        log.info("%s: %s begins, process %d", self._id, phase, self._process.pid)
+
+    def _follow(self, *, can_be_cancelled: bool = True) -> Ending:
+        """Follow the phase that was recorded last. Raises HaltedError."""
+        job = self.job
+        folder, progress = self._folder(), plans.Progress(job.plan.get("lines", {}) if job.phase == "apply" else {})
+        self._messages = []
+
+        def hear(messages: list[tuple[int, Message]]) -> None:
+            self._messages += [message for _, message in messages]
+            for _, message in messages:
+                progress.hear(message)
+            self._write_down(messages, progress)
+
+        def wants_end() -> bool:
+            return can_be_cancelled and self.job.cancelled_at is not None
+
+        ladder = Ladder(folder, self._setup.patience_s)
+        ending = Follower(folder, self._process, ladder).run(hear, wants_end, self._halt)
+        if ending is None:
+            raise HaltedError("the service stops")
+        self._process = None
+        log.info("%s: %s ended with %s", self._id, job.phase, ending.code)
+        return ending
+
+    def _write_down(self, messages: list[tuple[int, Message]], progress: plans.Progress) -> None:
+        """Each message once, whoever followed before."""
+        bytes_before = self.job.log_bytes
+        with self._store.transaction():
+            for end, message in messages:
+                line = _line(message)
+                if end > bytes_before and line:
+                    self._store.tell(self._id, "log", {"line": line, "progress": progress.percent})
+            self._store.change_job(
+                self._id, log_bytes=messages[-1][0], progress=progress.percent, working_on=progress.working_on
+            )
+
+    # ends
+
+    def _complete(self, message: str) -> None:
+        job = self.job
+        state = states.snapshot(self._place, job.seq)
+        inside = states.arns(state)
+        orphans = [one for one in self._store.orphans(job.project_id) if one.arn not in inside]
+        outputs = states.outputs(state)
+        loses = job.plan.get("loses", {}) if job.kind == "destroy" else {}
+        report = {"orphans": [one.arn for one in orphans], "tainted": [], "losses": sorted(loses)}
+        with self._store.transaction():
+            self._store.put_orphans(job.project_id, orphans)
+            values: dict[str, Any] = {"outputs": outputs, "applied_job": job.id}
+            if job.kind == "deploy":
+                values["deployed_job"] = job.id
+            self._store.change_project(job.project_id, **values)
+            self._end(store.COMPLETED, store.FINISHED, message=message, report={**report, **outputs}, progress=100)
+
+    def _end(self, status: str, detail: str, **values: Any) -> None:
+        """The end, in one transaction; then what may not stay goes."""
+        now = self._store.now()
+        self._store.change_job(self._id, status=status, detail=detail, ended_at=now, working_on="", **values)
+        log.info("%s: %s (%s) %s", self._id, status, detail, values.get("error") or "")
+        clear(self._store, self._place, self._id)
+
+    # small ones
+
+    def _folder(self, phase: str | None = None) -> Path:
+        return self._place.job(self._id) / (phase or self.job.phase)
+
+    def _cloud(self) -> Cloud:
+        project = self._store.project(self.job.project_id)
+        return Cloud(self._setup, project.farm, project.id)
+
+    def _digest(self) -> str:
+        plan = (self._folder() / PLAN_FILE).read_bytes()
+        return hashlib.sha256(digest(self._root).encode() + plan).hexdigest()
+
+    def _complaint(self, ending: Ending) -> str:
+        lines = list(plans.complaints(self._messages)) or _validate_complaints(self._folder() / "validate.json")
+        if lines:
+            return "; ".join(lines[:5])
+        if ending.code == 127:
+            return "terraform could not be started; is it still installed?"
+        if ending.code is not None and ending.code < 0:
+            return f"terraform was ended by signal {-ending.code}"
+        texts = [str(one["@message"]) for one in self._messages if one.get("type") == "text" and one.get("@message")]
+        return " ".join(texts[-3:]) or f"terraform ended with {ending.code}"
+
+
+def clear(store_: Store, place: Place, job_id: str) -> None:
+    """After a job's end: plans hold secrets in clear, and only the root that was applied last is needed again."""
+    folder = place.job(job_id)
+    for path in (*folder.rglob(PLAN_FILE), *folder.rglob("plan.json"), folder / "root" / ADOPT):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(folder / "data", ignore_errors=True)
+    project = store_.project(place.folder.name)
+    for root in place.folder.glob("jobs/*/root"):
+        other = root.parent.name
+        if other != project.applied_job and store_.job(other).has_ended:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+def _validate_complaints(path: Path) -> list[str]:
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return []
+    return [plans.sentence(one) for one in document.get("diagnostics", []) if one["severity"] == "error"]
+
+
+def _line(message: Message) -> str:
+    if message.get("type") in QUIET:
+        return ""
+    if message.get("type") == "step":
+        return f"terraform {message['step']}"
+    diagnostic = message.get("diagnostic")
+    return plans.sentence(diagnostic) if diagnostic else str(message.get("@message", ""))

@@ -1,0 +1,116 @@
+"""A door before the AWS API: it can hold back the answers to creations that were made, or be shut altogether."""
+
+import http.client
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+CREATES = ("CreateTable", "CreateLogGroup", "PutParameter")
+
+
+class Door:
+    """Stands before `endpoint`. Everything passes, until it is told otherwise."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._to = urlsplit(endpoint).netloc
+        self._free = threading.Event()
+        self._free.set()
+        self._lock = threading.Lock()
+        self._most: int | None = None
+        self.is_shut = False
+        self.created = 0  # creations whose answers have gone out
+        self.held = 0
+        self.calls = 0  # of any kind, since the begin
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    @property
+    def endpoint(self) -> str:
+        """Its own URL."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def hold_after(self, count: int) -> None:
+        """Of the creations from now on, so many are answered; those behind them are made, and their answers held."""
+        with self._lock:
+            self._most, self.created, self.held = count, 0, 0
+            self._free.clear()
+
+    def release(self) -> None:
+        """Every answer goes out, also those to come."""
+        with self._lock:
+            self._most = None
+            self._free.set()
+
+    def close(self) -> None:
+        """Gone."""
+        self.release()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def pass_on(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        """The API's answer, once it may go out."""
+        with self._lock:
+            self.calls += 1
+        connection = http.client.HTTPConnection(self._to, timeout=120)
+        connection.request(method, path, body, {**dict(headers), "Connection": "close"})
+        response = connection.getresponse()
+        answer = response.status, response.getheaders(), response.read()
+        connection.close()
+        if is_creation(method, path, headers, body):
+            with self._lock:
+                is_held = self._most is not None and self.created >= self._most
+                self.created += not is_held
+                self.held += is_held
+            if is_held:
+                self._free.wait()
+        return answer
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        door = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                """One request."""
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if door.is_shut:
+                    self.close_connection = True
+                    return
+                status, headers, content = door.pass_on(self.command, self.path, self.headers, body)
+                self.send_response_only(status)
+                for name, value in headers:
+                    if name.lower() not in {"content-length", "connection", "transfer-encoding"}:
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(content)
+
+            do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                """Nobody reads it."""
+
+            def handle_one_request(self) -> None:
+                """Whoever was killed while it waited hears nothing."""
+                try:
+                    super().handle_one_request()
+                except OSError:
+                    self.close_connection = True
+
+        return Handler
+
+
+def is_creation(method: str, path: str, headers: Any, body: bytes) -> bool:
+    """True for a call that makes one of the twelve."""
+    target = headers.get("X-Amz-Target") or ""
+    return (
+        target.endswith(CREATES)
+        or body.startswith((b"Action=CreateRole", b"Action=CreatePolicy&"))
+        or (b"Action=CreateRole&" in body or b"Action=CreatePolicy&" in body)
+        or (method == "PUT" and path.rstrip("/") == "/twelve-bucket")
+    )

@@ -1,0 +1,159 @@
+"""What is read of Terraform's own documents: progress that never falls, what is sensitive, what keeps data."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provisioning import plans, states
+from provisioning.keeps import IDENTITIES, Owner
+from provisioning.reconcile import namings
+from provisioning.surroundings import Place
+
+OWNER = Owner("123456789012", "us-east-1")
+
+
+def change(address: str, *actions: str, **more: Any) -> dict[str, Any]:
+    """A row of `resource_changes`."""
+    type_ = address.partition(".")[0]
+    return {"address": address, "type": type_, "mode": "managed", "change": {"actions": list(actions), **more}}
+
+
+def done(address: str) -> dict[str, Any]:
+    """A line of the apply."""
+    return {"type": "apply_complete", "hook": {"resource": {"addr": address}}}
+
+
+def test_a_replacement_is_done_with_its_second_line() -> None:
+    """And an import, which has no line of its own, is not waited for."""
+    plan = {
+        "resource_changes": [
+            change("aws_s3_bucket.a", "delete", "create"),
+            change("aws_sqs_queue.b", "create"),
+            change("aws_sqs_queue.c", "no-op", importing={"id": "c"}),
+            change("aws_sqs_queue.d", "no-op"),
+        ]
+    }
+    rows = plans.changes(plan)
+    progress = plans.Progress({row.address: row.lines for row in rows})
+    heard = []
+    for address in ("aws_s3_bucket.a", "aws_sqs_queue.b", "aws_s3_bucket.a"):
+        progress.hear(done(address))
+        heard.append(progress.percent)
+    assert heard == [0, 50, 99]
+    assert [row.is_idle for row in rows] == [False, False, False, True]
+    assert [row.loses is not None for row in rows] == [True, False, False, False]
+
+
+@given(st.lists(st.sampled_from(["a.x", "b.x", "c.x", "unknown.x"]), max_size=20))
+def test_progress_never_falls_and_is_100_for_nobody(lines: list[str]) -> None:
+    """Whatever lines come, doubled or unknown: 100 is for the job that is completed."""
+    progress = plans.Progress({"a.x": 1, "b.x": 2, "c.x": 1})
+    percents = [0]
+    for line in lines:
+        progress.hear(done(line))
+        percents.append(progress.percent)
+    assert percents == sorted(percents)
+    assert percents[-1] < 100
+
+
+def test_names_are_kept_of_what_is_made_and_of_what_goes() -> None:
+    """A destroy whose state was lost in a kill has to find the rest again; no other value is kept."""
+    values = {"name": "r", "assume_role_policy": "{}"}
+    rows = [
+        change("aws_iam_role.a", "create", after=values),
+        change("aws_iam_role.b", "delete", before=values, after=None),
+        change("aws_iam_role.c", "no-op", after=values),
+    ]
+    kept = namings(plans.changes({"resource_changes": rows}))
+    assert kept == [{"type": "aws_iam_role", "values": {"name": "r"}}] * 2
+
+
+def test_what_is_sensitive_in_a_plan_is_masked_in_the_state() -> None:
+    """By the plan's marks, by the state's own, and by the sound of a name, at any depth."""
+    plan = {
+        "resource_changes": [
+            change("aws_x.a", "create", after_sensitive={"code": True, "tags": {}, "rows": [{"b": True}]})
+        ]
+    }
+    assert plans.masks(plan) == {"aws_x": ["code", "rows"]}
+    instance = {
+        "attributes": {
+            "id": "i",
+            "code": "hidden",
+            "own": "hidden",
+            "env": [{"DB_PASSWORD": "hidden", "MODE": "fast"}],
+        },
+        "sensitive_attributes": [[{"type": "get_attr", "value": "own"}]],
+        "private": "hidden",
+    }
+    state = {
+        **states.EMPTY,
+        "outputs": {"a": {"value": "hidden", "sensitive": True}, "b": {"value": 1}},
+        "resources": [{"mode": "managed", "type": "aws_x", "name": "a", "instances": [instance]}],
+    }
+    shown = json.dumps(states.masked(state, plans.masks(plan)))
+    assert "hidden" not in shown
+    assert '"MODE": "fast"' in shown
+    assert states.outputs(state) == {"values": {"a": None, "b": 1}, "sensitive": ["a"]}
+
+
+def test_addresses_of_a_state() -> None:
+    """Modules, counts and keys as Terraform writes them; what is only read is no resource."""
+    rows: list[dict[str, Any]] = [
+        {"mode": "managed", "module": 'module.m["k"]', "type": "t", "name": "n", "instances": [{"index_key": 0}]},
+        {"mode": "managed", "type": "t", "name": "n", "instances": [{"index_key": 'a"b', "status": "tainted"}]},
+        {"mode": "data", "type": "t", "name": "d", "instances": [{}]},
+    ]
+    state = {**states.EMPTY, "resources": rows}
+    assert [address for address, _, _ in states.instances(state)] == ['module.m["k"].t.n[0]', 't.n["a\\"b"]']
+    assert states.tainted(state) == ['t.n["a\\"b"]']
+
+
+@pytest.mark.parametrize(
+    ("type_", "values", "arn", "import_id"),
+    [
+        ("aws_iam_role", {"name": "r"}, "arn:aws:iam::123456789012:role/r", "r"),
+        ("aws_iam_role", {"name": "r", "path": "/p/"}, "arn:aws:iam::123456789012:role/p/r", "r"),
+        ("aws_dynamodb_table", {"name": "t"}, "arn:aws:dynamodb:us-east-1:123456789012:table/t", "t"),
+        ("aws_s3_bucket", {"bucket": "b"}, "arn:aws:s3:::b", "b"),
+        ("aws_cloudwatch_log_group", {"name": "/a/b"}, "arn:aws:logs:us-east-1:123456789012:log-group:/a/b", "/a/b"),
+        ("aws_ssm_parameter", {"name": "/a/b"}, "arn:aws:ssm:us-east-1:123456789012:parameter/a/b", "/a/b"),
+        ("aws_ssm_parameter", {"name": "a"}, "arn:aws:ssm:us-east-1:123456789012:parameter/a", "a"),
+        (
+            "aws_sns_topic",
+            {"name": "t"},
+            "arn:aws:sns:us-east-1:123456789012:t",
+            "arn:aws:sns:us-east-1:123456789012:t",
+        ),
+    ],
+)
+def test_identities(type_: str, values: dict[str, str], arn: str, import_id: str) -> None:
+    """The ARN and the id of an import, of planned values."""
+    identity = IDENTITIES[type_]
+    assert (identity.arn(values, OWNER), identity.import_id(values, OWNER)) == (arn, import_id)
+    assert identity.arn({}, OWNER) is None
+
+
+@pytest.mark.parametrize("rest", ['{"version": 4, "ser', ""])
+def test_a_state_that_was_cut_off_is_put_back(tmp_path: Path, rest: str) -> None:
+    """Terraform writes it in place; a kill in the middle of that leaves half of it."""
+    place = Place(tmp_path)
+    place.state.parent.mkdir()
+    place.state.write_text(json.dumps({**states.EMPTY, "serial": 3}))
+    states.snapshot(place, 1)
+    place.state.write_text(rest)
+    assert "put back to 000000001.tfstate" in states.mend(place)
+    assert states.read(place.state)["serial"] == 3
+    assert states.mend(place) == ""
+
+
+def test_thirty_snapshots_stay(tmp_path: Path) -> None:
+    """The last thirty."""
+    place = Place(tmp_path)
+    for number in range(1, 34):
+        states.snapshot(place, number)
+    assert [int(path.stem) for path in states.numbered(place)] == list(range(4, 34))
