@@ -13,13 +13,13 @@ Status = Literal["pending", "processing", "completed", "failed"]
 DeploymentStatus = Literal["not_deployed", "pending", "deployed", "failed", "destroyed"]
 
 
-class Body(BaseModel):
+class Posted(BaseModel):
     """What comes in; a name that nobody knows is a mistake."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class CodeBody(Body):
+class CodeBody(Posted):
     """A root module: `iacCode` is main.tf, or `archive` the base64 of a tar.gz whose top is the root."""
 
     iacCode: str | None = None
@@ -37,14 +37,14 @@ class DeployBody(CodeBody):
     wait: bool = False
 
 
-class DestroyBody(Body):
+class DestroyBody(Posted):
     """A destroy."""
 
     projectId: ProjectId
     wait: bool = False
 
 
-class ConfirmBody(Body):
+class ConfirmBody(Posted):
     """Somebody's word for the plan with this digest."""
 
     digest: str

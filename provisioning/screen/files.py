@@ -6,7 +6,7 @@ from pathlib import Path
 
 from provisioning.screen import syntax
 from provisioning.screen.errors import UnreadableError, UnresolvedError
-from provisioning.screen.modules import Scope, SourceFile
+from provisioning.screen.modules import Names, SourceFile
 from provisioning.screen.refusal import Refusal
 from provisioning.screen.template import template
 from provisioning.screen.tree import Body, Expr
@@ -27,7 +27,7 @@ class Calls:
         self._root, self._file = root, file
         self._count = 0
 
-    def within(self, expr: Expr, scope: Scope) -> Iterator[Refusal]:
+    def within(self, expr: Expr, scope: Names) -> Iterator[Refusal]:
         """What stands against an expression and all in it."""
         inner = for_scope(expr, scope) if expr.kind in {"for", "template"} else scope
         for name in FIXED_NAMES & set(expr.text.split() if expr.kind in {"for", "template"} else ()):
@@ -37,7 +37,7 @@ class Calls:
         for part in expr.parts:
             yield from self.within(part, inner)
 
-    def _call(self, expr: Expr, scope: Scope) -> Iterator[Refusal]:
+    def _call(self, expr: Expr, scope: Names) -> Iterator[Refusal]:
         name = expr.text
         if "::" in name and name.split("::")[:2] not in [["provider", local] for local in PROVIDERS.values()]:
             yield self._say(
@@ -59,7 +59,7 @@ class Calls:
         if name == "templatefile" and expr.parts:
             yield from self._templates(expr.parts[0], scope)
 
-    def path(self, expr: Expr, scope: Scope, what: str) -> Iterator[Refusal]:
+    def path(self, expr: Expr, scope: Names, what: str) -> Iterator[Refusal]:
         """What stands against a path; `what` it is of."""
         try:
             texts = path_texts(expr, scope)
@@ -71,7 +71,7 @@ class Calls:
                 brief = text.replace("\ue000", "*")[:80]
                 yield self._say(expr.line, f"{what}: {brief} lies outside of the root", _INSIDE)
 
-    def credentials(self, body: Body, scope: Scope) -> Iterator[Refusal]:
+    def credentials(self, body: Body, scope: Names) -> Iterator[Refusal]:
         """What stands against shared_credentials_files: each must lie in the root, where no archive may put one."""
         expr = body.attributes.get("shared_credentials_files")
         for part in _choices(expr) if expr else ():
@@ -87,7 +87,7 @@ class Calls:
                     "leave it out; a job gets those of its farm",
                 )
 
-    def _templates(self, expr: Expr, scope: Scope) -> Iterator[Refusal]:
+    def _templates(self, expr: Expr, scope: Names) -> Iterator[Refusal]:
         """A template may call functions, too: with paths that are written out, and no further template."""
         try:
             texts = [text for text in path_texts(expr, scope) if text and inside(self._root, text)]

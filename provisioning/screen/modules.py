@@ -35,7 +35,7 @@ class Binding:
     """What a name stands for within a `for`, a `dynamic` or a block that repeats: any of a collection."""
 
     collection: Expr
-    scope: "Scope"
+    scope: "Names"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Module:
     files: list[SourceFile]
     values: Mapping[str, list[Any]] | None = None
     arguments: "dict[str, Expr] | None" = None
-    caller: "Scope | None" = None
+    caller: "Names | None" = None
     locals: dict[str, Expr] = field(default_factory=dict)
     variables: dict[str, Body] = field(default_factory=dict)
     resources: dict[tuple[str, str], Block] = field(default_factory=dict)
@@ -72,15 +72,15 @@ class Module:
 
 
 @dataclass(slots=True)
-class Scope:
+class Names:
     """Where an expression stands: its module, and what the names around it stand for."""
 
     module: Module
     names: dict[str, Binding] = field(default_factory=dict)
 
-    def with_names(self, **names: Binding) -> "Scope":
+    def with_names(self, **names: Binding) -> "Names":
         """The same with more names."""
-        return Scope(self.module, {**self.names, **names})
+        return Names(self.module, {**self.names, **names})
 
 
 def source_file(path: Path, root: Path) -> SourceFile:

@@ -8,7 +8,7 @@ from typing import Any
 
 from provisioning.screen import files, folder, modules
 from provisioning.screen.errors import UnreadableError
-from provisioning.screen.modules import Binding, Module, Scope, SourceFile
+from provisioning.screen.modules import Binding, Module, Names, SourceFile
 from provisioning.screen.refusal import Refusal
 from provisioning.screen.tree import Block, Expr, dotted
 from provisioning.screen.types import (
@@ -117,7 +117,7 @@ class _Judge:
             yield Refusal(sources[0].name, error.line, str(error), "keep one of the two")
             return
         for file in sources:
-            yield from self._of_file(file, Scope(module), depth)
+            yield from self._of_file(file, Names(module), depth)
 
     def _file(self, path: Path) -> SourceFile:
         cache = self._sources.setdefault(path, [])
@@ -125,7 +125,7 @@ class _Judge:
             cache.append(modules.source_file(path, self._root))
         return cache[0]
 
-    def _of_file(self, file: SourceFile, scope: Scope, depth: int) -> Iterator[Refusal]:
+    def _of_file(self, file: SourceFile, scope: Names, depth: int) -> Iterator[Refusal]:
         calls = files.Calls(self._root, file)
         for block in file.body.blocks:
             say = partial(Refusal, file.name)
@@ -142,7 +142,7 @@ class _Judge:
             yield Refusal(file.name, expr.line, f"{name} stands outside of any block", "put it into its block")
         yield from calls.unseen()
 
-    def _expressions(self, block: Block, scope: Scope, calls: "files.Calls") -> Iterator[Refusal]:
+    def _expressions(self, block: Block, scope: Names, calls: "files.Calls") -> Iterator[Refusal]:
         for name, expr in block.body.attributes.items():
             yield from calls.within(expr, scope)
             if name in FILE_NAMES:
@@ -151,13 +151,13 @@ class _Judge:
             for inner in block.body.blocks:
                 yield from self._expressions(inner, _dynamic(inner, scope), calls)
 
-    def _file_arguments(self, block: Block, scope: Scope, calls: "files.Calls") -> Iterator[Refusal]:
+    def _file_arguments(self, block: Block, scope: Names, calls: "files.Calls") -> Iterator[Refusal]:
         table = FILE_ARGUMENTS.get(block.labels[0] if block.labels else "", {})
         for name, expr in block.body.attributes.items():
             if name in table:
                 yield from calls.path(expr, scope, f"{name} of {block.labels[0]}")
 
-    def _call(self, block: Block, scope: Scope, say: Say, depth: int) -> Iterator[Refusal]:
+    def _call(self, block: Block, scope: Names, say: Say, depth: int) -> Iterator[Refusal]:
         place, refusal = self._place(block, scope.module.folder, say, depth)
         yield from refusal
         if place is not None:
@@ -187,13 +187,13 @@ _PLAIN = "write it as Terraform's own fmt does"
 _SOURCE = "copy the module into the root, and name it by a path as ./modules/NAME"
 
 
-def _repeated(block: Block, scope: Scope) -> Scope:
+def _repeated(block: Block, scope: Names) -> Names:
     """The scope within a block that `for_each` repeats."""
     over = block.body.attributes.get("for_each")
     return scope.with_names(each=Binding(over, scope)) if over else scope
 
 
-def _dynamic(block: Block, scope: Scope) -> Scope:
+def _dynamic(block: Block, scope: Names) -> Names:
     """The scope within `dynamic NAME`, whose iterator is NAME unless it says another."""
     over = block.body.attributes.get("for_each")
     if block.kind != "dynamic" or not over or not block.labels:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioning.screen.errors import UnresolvedError
-from provisioning.screen.modules import Binding, Scope
+from provisioning.screen.modules import Binding, Names
 from provisioning.screen.tree import Expr, dotted
 from provisioning.screen.types import COUNTING_FUNCTIONS, PLAIN_FUNCTIONS, WHOLE_FUNCTIONS
 
@@ -31,7 +31,7 @@ def inside(root: Path, text: str) -> bool:
     return real == top or real.startswith(top + os.sep)
 
 
-def path_texts(expr: Expr, scope: Scope, steps: int = 0) -> list[str | None]:
+def path_texts(expr: Expr, scope: Names, steps: int = 0) -> list[str | None]:
     """Every text that a path can be, and None if it can be null. Raises UnresolvedError."""
     if steps > MOST_STEPS:
         raise UnresolvedError("it leads in a circle")
@@ -50,17 +50,17 @@ def path_texts(expr: Expr, scope: Scope, steps: int = 0) -> list[str | None]:
     return [ANY_PART] if texts is None else texts
 
 
-def _is_listed(expr: Expr, scope: Scope) -> bool:
+def _is_listed(expr: Expr, scope: Names) -> bool:
     """Whether it is, as it stands, one of the names that a `fileset` gives: they lie below its folder."""
     names = dotted(expr)
     binding = scope.names.get(names[0]) if names and names[1:] in {(), ("key",), ("value",)} else None
     return binding is not None and _is_listing(binding.collection, binding.scope)
 
 
-def _is_listing(expr: Expr, scope: Scope, steps: int = 0) -> bool:
+def _is_listing(expr: Expr, scope: Names, steps: int = 0) -> bool:
     names = dotted(expr)
     if len(names) == 2 and names[0] == "local" and names[1] in scope.module.locals and steps < MOST_STEPS:
-        return _is_listing(scope.module.locals[names[1]], Scope(scope.module), steps + 1)
+        return _is_listing(scope.module.locals[names[1]], Names(scope.module), steps + 1)
     if expr.kind == "call" and expr.text in {"toset", "tolist", "sort"} and len(expr.parts) == 1:
         return _is_listing(expr.parts[0], scope, steps)
     if expr.kind == "for":
@@ -76,7 +76,7 @@ def _is_choice(expr: Expr) -> bool:
     return expr.kind == "call" and expr.text in {"coalesce", "try", "nonsensitive", "tostring", "abspath"}
 
 
-def _template_texts(expr: Expr, scope: Scope, steps: int) -> list[str | None]:
+def _template_texts(expr: Expr, scope: Names, steps: int) -> list[str | None]:
     if expr.text.strip():
         raise UnresolvedError("a loop stands in the path")
     choices = []
@@ -92,7 +92,7 @@ def _template_texts(expr: Expr, scope: Scope, steps: int) -> list[str | None]:
     return texts
 
 
-def _reference_texts(expr: Expr, scope: Scope, steps: int) -> list[str | None] | None:
+def _reference_texts(expr: Expr, scope: Names, steps: int) -> list[str | None] | None:
     """The texts of path.x, var.x and local.x; None if it is none of them."""
     names = dotted(expr)
     if names[:1] == ("path",) and "path" not in scope.names:
@@ -100,7 +100,7 @@ def _reference_texts(expr: Expr, scope: Scope, steps: int) -> list[str | None] |
             raise UnresolvedError(f"{'.'.join(names)} is not the root's folder")
         return ["." if names[1] == "root" else scope.module.path]
     if len(names) == 2 and names[0] == "local" and "local" not in scope.names:
-        return path_texts(_local(names[1], scope), Scope(scope.module), steps)
+        return path_texts(_local(names[1], scope), Names(scope.module), steps)
     if len(names) == 2 and names[0] == "var" and "var" not in scope.names:
         return _variable(names[1], scope, lambda part, where: path_texts(part, where, steps), _value_text)
     return None
@@ -112,7 +112,7 @@ def _value_text(value: Any) -> list[str | None]:
     raise UnresolvedError("its value is no text")
 
 
-def _local(name: str, scope: Scope) -> Expr:
+def _local(name: str, scope: Names) -> Expr:
     if name not in scope.module.locals:
         raise UnresolvedError(f"local.{name} is not written anywhere")
     return scope.module.locals[name]
@@ -120,8 +120,8 @@ def _local(name: str, scope: Scope) -> Expr:
 
 def _variable(
     name: str,
-    scope: Scope,
-    of_expr: Callable[[Expr, Scope], list[str | None]],
+    scope: Names,
+    of_expr: Callable[[Expr, Names], list[str | None]],
     of_value: Callable[[Any], list[str | None]],
 ) -> list[str | None]:
     """What a variable can be: values that are given, or the argument of the module's call, or its default."""
@@ -144,7 +144,7 @@ def _variable(
         raise UnresolvedError(f"var.{name} has no value that is given with the job")
     nullable = body.attributes.get("nullable")
     if default is not None and (not is_given or (None in texts and nullable is not None and nullable.text == "false")):
-        texts += of_expr(default, Scope(module))
+        texts += of_expr(default, Names(module))
     return texts
 
 
@@ -156,7 +156,7 @@ def _gives_defaults(expr: Expr | None) -> bool:
     return is_one or any(_gives_defaults(part) for part in expr.parts)
 
 
-def check_part(expr: Expr, scope: Scope, steps: int = 0, *, is_number: bool = False) -> None:
+def check_part(expr: Expr, scope: Names, steps: int = 0, *, is_number: bool = False) -> None:
     """Raises UnresolvedError unless everything that a value is made of is known, and leads nowhere."""
     if steps > MOST_STEPS:
         raise UnresolvedError("it leads in a circle")
@@ -166,18 +166,18 @@ def check_part(expr: Expr, scope: Scope, steps: int = 0, *, is_number: bool = Fa
     how(expr, scope, steps + 1, is_number)
 
 
-def _all_parts(expr: Expr, scope: Scope, steps: int, is_number: bool) -> None:
+def _all_parts(expr: Expr, scope: Names, steps: int, is_number: bool) -> None:
     if expr.kind == "template" and expr.text.strip():
         raise UnresolvedError("a loop stands in it")
     for part in expr.parts:
         check_part(part, scope, steps, is_number=is_number)
 
 
-def _check_text(expr: Expr, _scope: Scope, _steps: int, is_number: bool) -> None:
+def _check_text(expr: Expr, _scope: Names, _steps: int, is_number: bool) -> None:
     _check_value(expr.text, is_number)
 
 
-def _check_number(expr: Expr, _scope: Scope, _steps: int, _is_number: bool) -> None:
+def _check_number(expr: Expr, _scope: Names, _steps: int, _is_number: bool) -> None:
     if not expr.text.lstrip("-").isdigit():
         raise UnresolvedError(f"{expr.text} is no whole number")
 
@@ -200,14 +200,14 @@ def _check_value(value: Any, is_number: bool) -> None:
         raise UnresolvedError(f"{value} in it is no whole number")
 
 
-def _check_name(expr: Expr, scope: Scope, steps: int, is_number: bool) -> None:
+def _check_name(expr: Expr, scope: Names, steps: int, is_number: bool) -> None:
     binding = scope.names.get(expr.text)
     if binding is None:
         raise UnresolvedError(f"{expr.text} cannot be known before the plan")
     check_part(binding.collection, binding.scope, steps, is_number=is_number)
 
 
-def _check_attr(expr: Expr, scope: Scope, steps: int, is_number: bool) -> None:
+def _check_attr(expr: Expr, scope: Names, steps: int, is_number: bool) -> None:
     names = _base_names(expr)
     if names and names[0] in scope.names:
         _check_bound(names, scope.names[names[0]], steps, is_number)
@@ -216,17 +216,17 @@ def _check_attr(expr: Expr, scope: Scope, steps: int, is_number: bool) -> None:
     elif names == ("count", "index"):
         return
     elif names[0] == "local":
-        check_part(_local(names[1], scope), Scope(scope.module), steps, is_number=is_number)
+        check_part(_local(names[1], scope), Names(scope.module), steps, is_number=is_number)
     elif names[0] == "var":
         _check_variable(names[1], scope, steps, is_number)
     else:
         raise UnresolvedError(f"{'.'.join(names[:2])} cannot be known before the plan")
 
 
-def _check_variable(name: str, scope: Scope, steps: int, is_number: bool) -> None:
+def _check_variable(name: str, scope: Names, steps: int, is_number: bool) -> None:
     """Every value of a variable; each counts as one that may be null."""
 
-    def of_expr(expr: Expr, where: Scope) -> list[str | None]:
+    def of_expr(expr: Expr, where: Names) -> list[str | None]:
         check_part(expr, where, steps, is_number=is_number)
         return [None]
 
@@ -247,7 +247,7 @@ def _check_bound(names: tuple[str, ...], binding: Binding, steps: int, is_number
     over = resource.body.attributes.get("for_each")
     if names[1:] != ("key",) or over is None:
         raise UnresolvedError(f"{'.'.join(names)} is of a resource, and cannot be known before the plan")
-    check_part(over, Scope(binding.scope.module), steps, is_number=is_number)
+    check_part(over, Names(binding.scope.module), steps, is_number=is_number)
 
 
 def _base_names(expr: Expr) -> tuple[str, ...]:
@@ -257,7 +257,7 @@ def _base_names(expr: Expr) -> tuple[str, ...]:
     return dotted(expr)
 
 
-def _check_call(expr: Expr, scope: Scope, steps: int, is_number: bool) -> None:
+def _check_call(expr: Expr, scope: Names, steps: int, is_number: bool) -> None:
     if expr.text in COUNTING_FUNCTIONS:
         return
     if expr.text in WHOLE_FUNCTIONS:
@@ -272,34 +272,34 @@ def _check_call(expr: Expr, scope: Scope, steps: int, is_number: bool) -> None:
     _all_parts(expr, scope, steps, numbers)
 
 
-def _check_if(expr: Expr, scope: Scope, steps: int, is_number: bool) -> None:
+def _check_if(expr: Expr, scope: Names, steps: int, is_number: bool) -> None:
     for part in expr.parts[1:]:
         check_part(part, scope, steps, is_number=is_number)
 
 
-def _check_for(expr: Expr, scope: Scope, steps: int, is_number: bool) -> None:
+def _check_for(expr: Expr, scope: Names, steps: int, is_number: bool) -> None:
     inner = for_scope(expr, scope)
     for part in expr.parts[1:]:
         if not (part.kind == "op" and part.text == "if"):
             check_part(part, inner, steps, is_number=is_number)
 
 
-def for_scope(expr: Expr, scope: Scope) -> Scope:
+def for_scope(expr: Expr, scope: Names) -> Names:
     """The scope of what a `for` gives; what a loop of a template binds is known to nobody."""
     if expr.kind == "template":
-        unknown = Binding(Expr("name", expr.line, "what a loop binds"), Scope(scope.module))
+        unknown = Binding(Expr("name", expr.line, "what a loop binds"), Names(scope.module))
         return scope.with_names(**dict.fromkeys(expr.text.split(), unknown))
     return scope.with_names(**{name: Binding(expr.parts[0], scope) for name in expr.text.split()})
 
 
-def _check_operation(expr: Expr, scope: Scope, steps: int, _is_number: bool) -> None:
+def _check_operation(expr: Expr, scope: Names, steps: int, _is_number: bool) -> None:
     if expr.text in _ARITHMETIC:
         _all_parts(expr, scope, steps, True)
     elif expr.text == "/":
         raise UnresolvedError("a division may give a point")
 
 
-_PARTS: dict[str, Callable[[Expr, Scope, int, bool], None]] = {
+_PARTS: dict[str, Callable[[Expr, Names, int, bool], None]] = {
     "text": _check_text,
     "number": _check_number,
     "word": lambda *_: None,

@@ -78,8 +78,8 @@ def test_the_pins_are_the_codes_own() -> None:
 
 def test_the_messages_are_the_gateways_own() -> None:
     """The table of what stands on `irrigation/errors/{gateway_id}`."""
-    source = (build.FIRMWARE / "lib" / "gateway" / "gateway.py").read_text()
-    said = set(re.findall(r"_report\(\s*\"(\w+)\"", source))
+    gateway, flow = [(build.FIRMWARE / "lib" / "gateway" / f"{name}.py").read_text() for name in ("gateway", "flow")]
+    said = {*re.findall(r"_report\(\s*\"(\w+)\"", gateway), *re.findall(r"(?:return |_tell\()\"(\w+)\"", flow)}
     told = set(re.findall(r"^\| `(\w+)` \| [^|]+ \|$", TEXT, re.MULTILINE))
     assert told == said
 

@@ -82,11 +82,20 @@ def _reading(message: dict[str, Any]) -> None:
 
 
 def _command(message: dict[str, Any]) -> None:
-    assert message["action"] in {"open", "close", "stop_all"}
+    action = message["action"]
+    assert action in {"open", "close", "stop_all", "fallback", "clear"}
     duration_s = message.get("duration_s")
     assert duration_s is None or (type(duration_s) is int and 1 <= duration_s <= A_DAY_S), duration_s
-    assert message["action"] != "open" or duration_s, "an open without a bound"
-    assert message["action"] == "stop_all" or message["zone_id"]
+    assert action not in {"open", "fallback"} or duration_s, "an open or a plan without a bound"
+    assert action in {"stop_all", "clear"} or message["zone_id"]
+    assert action not in {"fallback", "clear"} or message["device_id"] != "all"
+    if action == "clear":
+        assert message["epochs"], "a clear of nothing"
+    if action == "fallback":
+        assert message["max_volume_l"] is not None and 1 <= message["days"] <= 31
+        assert is_amount(message["below_vwc"], 0, 1) and message["valid_from"] < message["valid_until"]
+        assert message.get("after_offline_s") is None or 3600 <= message["after_offline_s"] <= 30 * A_DAY_S
+    assert all(WORD.fullmatch(zone) and is_count(epoch) for zone, epoch in (message.get("epochs") or {}).items())
     assert message["expires_at"] >= message["issued_at"]
     assert message.get("max_volume_l") is None or is_amount(message["max_volume_l"], 0, 1e9)
     assert message.get("reason") is None or len(message["reason"]) <= 400
@@ -103,10 +112,11 @@ def _status(message: dict[str, Any]) -> None:
     assert message["state"] in {"online", "offline"}
     rssi = message.get("rssi_dbm")
     assert rssi is None or (type(rssi) is int and -200 <= rssi <= 0)
-    assert all(WORD.fullmatch(zone) for zone in message.get("open_valves") or ())
-    for name in ("epochs", "watered_24h_s", "last_end_at"):
+    for name in ("open_valves", "latched"):
+        assert all(WORD.fullmatch(zone) for zone in message.get(name) or ())
+    for name in ("epochs", "fallback_days", "watered_24h_s", "last_end_at"):
         assert all(WORD.fullmatch(zone) and is_count(count) for zone, count in (message.get(name) or {}).items())
-    for name in ("firmware", "reset_cause"):
+    for name in ("firmware", "reset_cause", "certificate"):
         assert message.get(name) is None or len(message[name]) <= 40
 
 

@@ -1,113 +1,113 @@
 """The mechanisms of fallback plans and of a leak's latch, one row each."""
 
-from tests.safety.mutation_places import FALLBACK, FALLBACK_TESTS, FLOW, FLOW_TESTS, LEAK_TESTS, VALVES, Mutation
+from tests.safety.mutation_places import BOARD_PLANS, BOARD_PLANS_TESTS, FLOW, FLOW_TESTS, LEAK_TESTS, VALVES, Mutation
 
-RUNS = FALLBACK_TESTS + "Runs::"
-ENDS = FALLBACK_TESTS + "ItsEnd::"
-CUTS = FALLBACK_TESTS + "PowerCuts::"
+RUNS = BOARD_PLANS_TESTS + "Runs::"
+ENDS = BOARD_PLANS_TESTS + "ItsEnd::"
+CUTS = BOARD_PLANS_TESTS + "PowerCuts::"
 
 OFFLINE_MUTATIONS = (
     Mutation(
         "a plan waits for hours without the broker",
-        FALLBACK,
+        BOARD_PLANS,
         'ticks_ms - self._zero_ms[""] >= after_ms',
         "True",
         RUNS + "test_a_run_a_day_while_the_broker_is_away",
     ),
     Mutation(
         "a word of the broker begins these hours anew",
-        FALLBACK,
+        BOARD_PLANS,
         '        self._zero_ms[""] = ticks_ms\n        if',
         "        if",
         RUNS + "test_a_plan_says_how_long_it_waits",
     ),
     Mutation(
         "a plan wants a trusted clock",
-        FALLBACK,
+        BOARD_PLANS,
         "sorted(plans) if trusted else ()",
         "sorted(plans)",
         RUNS + "test_what_keeps_a_run_back",
     ),
     Mutation(
         "a plan wants a reading of this moment",
-        FALLBACK,
+        BOARD_PLANS,
         'sum(vwc) < plan["below_vwc"] * len(vwc)',
         'sum(vwc) < plan["below_vwc"] * max(1, len(vwc))',
         RUNS + "test_what_keeps_a_run_back",
     ),
     Mutation(
         "a plan wants the zone's own reading",
-        FALLBACK,
+        BOARD_PLANS,
         "if where == zone_id]",
         "]",
         RUNS + "test_what_keeps_a_run_back",
     ),
     Mutation(
         "a plan waters what is dry",
-        FALLBACK,
+        BOARD_PLANS,
         'sum(vwc) < plan["below_vwc"]',
         'sum(vwc) > plan["below_vwc"]',
         RUNS + "test_a_run_a_day_while_the_broker_is_away",
     ),
     Mutation(
         "a plan keeps its day's length",
-        FALLBACK,
+        BOARD_PLANS,
         'ticks_ms, state, plan["valid_until"] - now)',
         "ticks_ms, state, 86400)",
         RUNS + "test_within_its_dates_only",
     ),
     Mutation(
         "a plan keeps its day's litres",
-        FALLBACK,
+        BOARD_PLANS,
         'order = self._valves, plan["zone_id"], dict(plan)',
         'order = self._valves, plan["zone_id"], dict(plan, max_volume_l=None)',
         RUNS + "test_the_volume_of_a_day_bounds_a_run",
     ),
     Mutation(
         "a plan's runs are 24 h apart",
-        FALLBACK,
+        BOARD_PLANS,
         "self._zero_ms.get(zone_id, -DAY_MS) >= DAY_MS",
         "self._zero_ms.get(zone_id, -DAY_MS) >= 0",
         CUTS + "test_a_rest_is_kept_for_the_next_plan",
     ),
     Mutation(
         "a plan waits a day after any water",
-        FALLBACK,
+        BOARD_PLANS,
         "and valves.given(now)[0].get(zone_id) == 0",
         "and True",
         RUNS + "test_what_keeps_a_run_back",
     ),
     Mutation(
         "a plan's days are counted",
-        FALLBACK,
+        BOARD_PLANS,
         '        plan["days"] -= 1\n',
         "",
         RUNS + "test_a_run_a_day_while_the_broker_is_away",
     ),
     Mutation(
         "a plan has its dates",
-        FALLBACK,
+        BOARD_PLANS,
         'and plan["valid_from"] <= now < plan["valid_until"]',
         "and True",
         RUNS + "test_within_its_dates_only",
     ),
     Mutation(
         "no plan beside another valve",
-        FALLBACK,
+        BOARD_PLANS,
         "not (valves.open_valves or valves.latched)",
         "not valves.latched",
         RUNS + "test_what_keeps_a_run_back",
     ),
     Mutation(
         "no plan while a leak is latched",
-        FALLBACK,
+        BOARD_PLANS,
         "not (valves.open_valves or valves.latched)",
         "not valves.open_valves",
         RUNS + "test_what_keeps_a_run_back",
     ),
     Mutation(
         "a plan that older firmware left behind is dead",
-        FALLBACK,
+        BOARD_PLANS,
         'and plan["epoch"] == valves.epochs[zone_id]',
         "and True",
         ENDS + "test_a_plan_that_older_firmware_left_behind_runs_no_more",
@@ -117,7 +117,7 @@ OFFLINE_MUTATIONS = (
         VALVES,
         "record = dict(state)",
         "record = dict(state, plans={})",
-        FALLBACK_TESTS + "TakingAPlan::test_it_is_written_down_and_answered",
+        BOARD_PLANS_TESTS + "TakingAPlan::test_it_is_written_down_and_answered",
     ),
     Mutation(
         "no plan survives a close",
@@ -142,21 +142,21 @@ OFFLINE_MUTATIONS = (
     ),
     Mutation(
         "no hour counts over a power cut",
-        FALLBACK,
+        BOARD_PLANS,
         "{name: ticks_ms - counts[name] * 1000 for name in counts}",
         "{name: -(10**9) for name in counts}",
         CUTS + "test_hours_without_the_broker_are_kept",
     ),
     Mutation(
         "a word of the broker is written down",
-        FALLBACK,
+        BOARD_PLANS,
         '            del state["counts"][""]\n',
         "",
         CUTS + "test_a_puback_is_not_forgotten",
     ),
     Mutation(
         "a rest counts from the boot after a power cut",
-        FALLBACK,
+        BOARD_PLANS,
         '        state["counts"][zone_id] = 0  #',
         '        state["counts"].pop(zone_id, 0)  #',
         CUTS + "test_a_run_that_the_power_cut_is_answered_and_counted",

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 VALVES = "firmware/lib/gateway/valves.py"
-FALLBACK = "firmware/lib/gateway/fallback.py"
+BOARD_PLANS = "firmware/lib/gateway/fallback.py"
 FLOW = "firmware/lib/gateway/flow.py"
 GATEWAY = "firmware/lib/gateway/gateway.py"
 MQTT = "firmware/lib/gateway/mqtt.py"
@@ -44,7 +44,7 @@ UPDATE_RENEWAL = "updates/renewal.py"
 
 VALVES_TESTS = "tests/vm/portable/test_valves.py::"
 VALVES_STORAGE_TESTS = "tests/vm/portable/test_valves_storage.py::"
-FALLBACK_TESTS = "tests/vm/portable/test_fallback.py::"
+BOARD_PLANS_TESTS = "tests/vm/portable/test_fallback.py::"
 FLOW_TESTS = "tests/vm/portable/test_flow_watch.py::"
 LEAK_TESTS = "tests/vm/portable/test_leak.py::"
 PROTOCOL_TESTS = "tests/vm/portable/test_protocol.py::Garbage::"

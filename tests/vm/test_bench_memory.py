@@ -11,14 +11,12 @@ from firmware import heap
 from tests.gateway.conftest import Broker
 from tests.vm.bench import live_heap
 from tests.vm.bench.board import compile_module, running
-from tests.vm.bench.field import AT_EACH_EVENT, SMALL_BOARD, Commander, Identities, field
+from tests.vm.bench.field import AT_EACH_EVENT, SMALL_BOARD, Commander, Identities, field, flash
 from tests.vm.bench.live_heap import MESSAGES, constant_bytes, measure
 from tests.waiting import eventually
 
 Record = Callable[[str, object], None]
 NAME = "irrigation-gateway-1"
-# What a chip without PSRAM begins with, and 33 KB: 21 for the bench, 12 for what a frozen build has in ROM.
-CAPPED = {**SMALL_BOARD, **AT_EACH_EVENT, "heap_bytes": live_heap.CHIP_HEAP_BYTES + 33 * 1024}
 
 
 @pytest.mark.parametrize("count", [2000, pytest.param(MESSAGES, marks=pytest.mark.soak)])
@@ -94,10 +92,14 @@ async def test_what_a_frozen_build_spares_is_counted_as_the_loader_takes_it(tmp_
 async def test_a_heap_that_cannot_grow_is_enough(
     mosquitto: Broker, commander: Commander, identities: Identities
 ) -> None:
-    """Start, mutual TLS, readings and a command, in a heap of so many bytes and no more; nothing restarts."""
+    """Start, mutual TLS, readings and a command, in what a chip without PSRAM begins with; nothing restarts."""
+    identity = identities.issue(NAME)
+    async with running() as bench:
+        spared = await live_heap.spared_of(bench, flash(identity, mosquitto.port))
+    capped = {**SMALL_BOARD, **AT_EACH_EVENT, "heap_bytes": live_heap.CHIP_HEAP_BYTES + spared.bytes}
     async with (
         running() as bench,
-        field(bench, commander, identities.issue(NAME), mosquitto.port, NAME, options=CAPPED) as farm,
+        field(bench, commander, identity, mosquitto.port, NAME, options=capped) as farm,
     ):
         await farm.start()
         command = await farm.command("open", duration_s=60)

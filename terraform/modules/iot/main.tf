@@ -15,20 +15,29 @@ locals {
 
   # A certificate for a board's own key (python -m certs renew, settle) goes by its file's hash, so that it keeps its
   # address from next to settled: the same certificate is never registered twice, and never gone in between.
-  files     = { for thing in keys(local.things) : thing => "${var.certs_dir}/${thing}/certificate.pem" }
-  renewals  = { for thing in keys(local.things) : thing => "${var.certs_dir}/${thing}/next/certificate.pem" if fileexists("${var.certs_dir}/${thing}/next/certificate.pem") }
-  own_keys  = { for thing in keys(local.things) : thing => "${thing}/${substr(filesha256(local.files[thing]), 0, 16)}" }
-  next_keys = { for thing, file in local.renewals : thing => "${thing}/${substr(filesha256(file), 0, 16)}" }
+  own_keys = { for thing in keys(local.things) : thing => "${thing}/${substr(filesha256("${var.certs_dir}/${thing}/certificate.pem"), 0, 16)}" }
+  next_keys = {
+    for thing in keys(local.things) : thing =>
+    "${thing}/${substr(filesha256("${var.certs_dir}/${thing}/next/certificate.pem"), 0, 16)}"
+    if fileexists("${var.certs_dir}/${thing}/next/certificate.pem")
+  }
 
   # A board that has renewed its identity is the only one with its private key.
-  on_board = { for thing in keys(local.things) : thing => length(fileset(var.certs_dir, "${thing}/spares/used/*.pem")) > 0 }
+  on_board = { for thing in keys(local.things) : thing => length(fileset("${var.certs_dir}/${thing}/spares/used", "*.pem")) > 0 }
   current_keys = {
     for thing, key in local.own_keys : thing =>
     local.on_board[thing] || key == lookup(local.next_keys, thing, "") ? key : thing
   }
   certificates = merge(
-    { for thing, key in local.next_keys : key => { thing = thing, file = local.renewals[thing] } },
-    { for thing, key in local.current_keys : key => { thing = thing, file = local.files[thing] } },
+    {
+      for thing in keys(local.things) : local.next_keys[thing] =>
+      { thing = thing, pem = file("${var.certs_dir}/${thing}/next/certificate.pem") }
+      if fileexists("${var.certs_dir}/${thing}/next/certificate.pem")
+    },
+    {
+      for thing in keys(local.things) : local.current_keys[thing] =>
+      { thing = thing, pem = file("${var.certs_dir}/${thing}/certificate.pem") }
+    },
   )
 
   # IoT Core takes 2,048 characters a policy and ten policies a certificate: what does not fit into one is in another.
@@ -91,7 +100,7 @@ resource "aws_iot_thing_group_membership" "this" {
 resource "aws_iot_certificate" "this" {
   for_each = local.certificates
 
-  certificate_pem = file(each.value.file)
+  certificate_pem = each.value.pem
   active          = true
 
   lifecycle {

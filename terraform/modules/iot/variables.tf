@@ -16,7 +16,7 @@ variable "gateway_ids" {
     condition = alltrue([
       for thing in concat(var.gateway_ids, ["irrigation-compute"]) :
       fileexists("${var.certs_dir}/${thing}/certificate.pem")
-      && (!var.keys_in_secrets_manager || fileexists("${var.certs_dir}/${thing}/private_key.pem") || length(fileset(var.certs_dir, "${thing}/spares/used/*.pem")) > 0)
+      && (!var.keys_in_secrets_manager || fileexists("${var.certs_dir}/${thing}/private_key.pem") || length(fileset("${var.certs_dir}/${thing}/spares/used", "*.pem")) > 0)
     ])
     error_message = format(
       "No certificate or no key in %s for: %s. Issue them first: python -m certs issue --gateways %d",
@@ -24,7 +24,7 @@ variable "gateway_ids" {
       join(", ", [
         for thing in concat(var.gateway_ids, ["irrigation-compute"]) : thing
         if !(fileexists("${var.certs_dir}/${thing}/certificate.pem")
-        && (!var.keys_in_secrets_manager || fileexists("${var.certs_dir}/${thing}/private_key.pem") || length(fileset(var.certs_dir, "${thing}/spares/used/*.pem")) > 0))
+        && (!var.keys_in_secrets_manager || fileexists("${var.certs_dir}/${thing}/private_key.pem") || length(fileset("${var.certs_dir}/${thing}/spares/used", "*.pem")) > 0))
       ]),
       length(var.gateway_ids),
     )

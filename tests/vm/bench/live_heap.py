@@ -122,7 +122,7 @@ async def measure(count: int = MESSAGES) -> dict[str, Any]:
         async with running() as bench, answering(identities) as broker:
             identity = identities.issue(NAME)
             files = flash(identity, broker.port, EVERYTHING)
-            spared = await _spared(bench, files)
+            spared = await spared_of(bench, files)
             live = {"heap_capped_at": CHIP_HEAP_BYTES, **await layouts(bench, files, broker, spared)}
             if count:
                 often = flash(identity, broker.port, **OFTEN)
@@ -143,8 +143,8 @@ class Spared:
         return (self.bench + self.in_rom) * 33 // 32
 
 
-async def _spared(bench: Bench, files: Mapping[str, bytes]) -> Spared:
-    """Measured in a heap with room for anything."""
+async def spared_of(bench: Bench, files: Mapping[str, bytes]) -> Spared:
+    """What a board with these files is spared, measured in a heap with room for anything. Raises BenchError."""
     async with _board(bench, _without_firmware(files), in_rom=True) as board:
         held, names = await board.live_bytes(), await _table_of_names(board)
     async with _board(bench, files, in_rom=True) as board:

@@ -4,7 +4,7 @@ import gc
 import sys
 import unittest
 
-from gateway import image, store, update
+from gateway import store, update
 from tests.vm.portable.bench import AsyncTestCase
 from tests.vm.portable.fake_partition import SECTOR_BYTES, Chip
 from tests.vm.portable.update_world import NEW, Bundle, Cloud, World, slots
@@ -14,7 +14,6 @@ LIVES = 12
 SIZE = 6 * SECTOR_BYTES
 OLD_IMAGE = b"\xe9 the image that was flashed"
 NEW_IMAGE = b"\xe9" + bytes(range(256)) * 4 * 19 + b"the end"  # of sectors one is begun, and of blocks one is short
-SAVED_BYTES = image.SAVED_BYTES
 
 
 def bundle(version=2, content=NEW_IMAGE):
@@ -45,11 +44,13 @@ class Frozen(World):
 
 class AnImage(AsyncTestCase):
     def setUp(self):
-        self.first = None
+        from gateway import image  # noqa: PLC0415  # another test may have let it go
+
+        self.first, self.image, self.saved_bytes = None, image, image.SAVED_BYTES
         image.SAVED_BYTES = 2 * SECTOR_BYTES
 
     def tearDown(self):
-        image.SAVED_BYTES = SAVED_BYTES
+        self.image.SAVED_BYTES = self.saved_bytes
         self.first.leave()
 
     def world(self, cloud):
