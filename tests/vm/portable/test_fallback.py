@@ -205,6 +205,33 @@ class Runs(unittest.TestCase):
         for before, after in zip(starts, starts[1:]):  # noqa: B905, RUF007  # MicroPython
             self.assertTrue(DAY_S + 1200 <= after - before < DAY_S + 1200 + 900)
 
+    def test_the_rest_is_kept_to_the_second_though_the_clock_leaps(self):
+        """24 h of the board's own time from the end of the bound: what the clock says brings no run sooner."""
+        bench = Offline()
+        bench.pass_by(DAY_S)
+        bench.after(1200)
+        bench.now += 2 * DAY_S
+        bench.after(DAY_S - 1)
+        bench.look()
+        self.assertEqual((bench.runs(), bench.days()), ([1200], {"plot-1a": 2}))
+        bench.after(1)
+        bench.look()
+        self.assertEqual(bench.days(), {"plot-1a": 1})
+
+    def test_a_rest_that_had_not_begun_begins_with_the_boot(self):
+        """An hour within a long run is saved as no rest at all; after a power cut 24 h follow, to the second."""
+        bench = Offline(duration_s=3900, max_volume_l=1e6)
+        bench.pass_by(DAY_S + HOUR_S)
+        bench.reboot()
+        bench.now += 2 * DAY_S
+        self.assertEqual(bench.days(), {"plot-1a": 2})
+        bench.after(DAY_S - 1)
+        bench.look()
+        self.assertEqual(bench.days(), {"plot-1a": 2})
+        bench.after(1)
+        bench.look()
+        self.assertEqual(bench.days(), {"plot-1a": 1})
+
     def test_a_plan_says_how_long_it_waits(self):
         """Without a PUBACK, and a PUBACK begins it anew."""
         bench = Offline(after_offline_s=2 * HOUR_S)

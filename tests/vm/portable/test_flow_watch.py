@@ -170,6 +170,41 @@ class TheFlow(GatewayTestCase):
         self.assertEqual((bench.answer(), bench.gateway._valves.latched), (("done", "ok", "duration"), []))
         await bench.stop()
 
+    async def test_a_meter_that_is_slow_to_move_is_waited_for(self):
+        """Three minutes past the first one: until then a run without a pulse is nothing to tell."""
+        bench = Metered()
+        await bench.start()
+        bench.command(duration_s=1800)
+        await bench.clock.advance(230)
+        await settle()
+        self.assertEqual(bench.told(), [])
+        await bench.stop()
+
+    async def test_large_pulses_of_a_good_flow_are_no_blocked_line(self):
+        """One of 100 l in three minutes of 60 l a minute: the next may be about to come."""
+        bench = Metered()
+        await bench.start()
+        bench.command(duration_s=1200)
+        for _ in range(12):
+            await bench.clock.advance(95)
+            bench.litres += 100
+            await bench.clock.advance(5)
+        await settle()
+        self.assertEqual((bench.told(), bench.answer()), ([], ("done", "ok", "duration")))
+        await bench.stop()
+
+    async def test_one_meter_that_moves_is_looked_at_each_minute(self):
+        """Whatever the others do; all at rest are looked at each five."""
+        bench = Metered()
+        await bench.start()
+        flow = bench.gateway._flow
+        flow._marks = {"plot-1a": [0, 0.0, 0.0, 0, None], "plot-1b": [0, 0.0, 0.0, 0, None]}
+        self.assertEqual(flow.every_s(), 300)
+        flow._marks["plot-1b"][3] = 10.0
+        self.assertEqual(flow.every_s(), 60)
+        flow._marks = {}
+        await bench.stop()
+
     async def test_a_zone_that_is_no_more_is_not_judged(self):
         """The last run of a zone, answered for after it was taken out of the configuration, ends no start."""
         bench = Metered()
