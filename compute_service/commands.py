@@ -168,19 +168,27 @@ def remember_plan_end(log: CommandLog, plan: CommandRow, now: int, command_id: s
 
 
 def remember_clear(  # noqa: PLR0913, PLR0917  # whose latch ends, by whose order, when, and as which command
-    log: CommandLog, gateway_id: str, epochs: Mapping[str, int], by: str, now: int, command_id: str
+    log: CommandLog,
+    gateway_id: str,
+    epochs: tuple[Mapping[str, int], Mapping[str, int]],
+    by: str,
+    now: int,
+    command_id: str,
 ) -> "Command":
     """Build and keep the end of a gateway's latch: each zone of its board with an epoch that none of them has had.
 
-    `epochs` are the greatest that are known. Call inside a transaction.
+    `epochs` are the greatest that are known: of the gateway's own zones, and of others that its board names, which
+    count for the board alone. Call inside a transaction.
     """
-    after = {zone_id: max(epoch, log.epoch(zone_id)) + 1 for zone_id, epoch in epochs.items()}
+    own, others = epochs
+    after = {zone_id: max(epoch, log.epoch(zone_id)) + 1 for zone_id, epoch in own.items()}
+    more = {zone_id: epoch + 1 for zone_id, epoch in others.items()}
     message: Command = {
         "command_id": command_id,
         "device_id": gateway_id,
         "zone_id": None,
         "action": "clear",
-        "epochs": after,
+        "epochs": {**after, **more},
         "issued_at": now,
         "expires_at": now + LIFE_S,
         "epoch": max(after.values()),

@@ -156,9 +156,11 @@ class GatewayReports:
     def _of_its_own(self, status: "Status") -> "Status":
         """A gateway tells of its own valves; and its last will, which is older, does not undo what it told since."""
         own: Any = dict(status)
-        for name in ("open_valves", "latched"):
-            if own.get(name) is not None:
-                own[name] = [zone_id for zone_id in own[name] if self._may_tell_of(own["gateway_id"], zone_id)]
+        gateway_id = own["gateway_id"]
+        if own.get("open_valves") is not None:
+            own["open_valves"] = [name for name in own["open_valves"] if self._may_tell_of(gateway_id, name)]
+        if own.get("latched"):  # it opens nothing, whatever zone it names
+            own["latched"] = [name if self._may_tell_of(gateway_id, name) else gateway_id for name in own["latched"]]
         if own.get("fallback_days") is not None:
             days = own["fallback_days"].items()
             own["fallback_days"] = {name: count for name, count in days if self._may_tell_of(own["gateway_id"], name)}

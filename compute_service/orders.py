@@ -37,6 +37,7 @@ from compute_service.errors import OrderError
 if TYPE_CHECKING:
     from protocol.messages import Command
 
+MOST_ZONES = 64  # of one board, in a clear
 SILENT_S = 15  # of the world's seconds without a beat, after which the service is taken for stopped
 
 
@@ -236,12 +237,13 @@ class Orders:
     def _clear(self, order: Order, now: int) -> list["Command"]:
         """One command for the whole gateway of a zone, with an epoch for each zone that the board or the farm knows."""
         zone, log = self._zone(order), self.store.commands
-        of_others = {one.zone_id for one in self.config.zones if one.gateway_id != zone.gateway_id}
-        by_board = _status(self.store, zone).get("epochs") or {}
-        epochs = {name: min(epoch, commands.MOST_EPOCH) for name, epoch in by_board.items() if name not in of_others}
+        by_board = _status(self.store, zone).get("epochs") or {}  # also of zones that the farm has moved elsewhere
         own = [one.zone_id for one in self.config.zones if one.gateway_id == zone.gateway_id]
-        epochs = {**dict.fromkeys(own, 0), **epochs}
-        return [commands.remember_clear(log, zone.gateway_id, epochs, order.by, now, self.new_id())]
+        others = [name for name in by_board if name not in own][: max(0, MOST_ZONES - len(own))]
+        epochs = tuple(
+            {name: min(by_board.get(name, 0), commands.MOST_EPOCH) for name in part} for part in (own, others)
+        )
+        return [commands.remember_clear(log, zone.gateway_id, (epochs[0], epochs[1]), order.by, now, self.new_id())]
 
     def _waited_for_at(self, zone_id: str | None) -> set[str]:
         """The commands that the orders of a place alone wait for: a paused farm closed its zones one by one."""

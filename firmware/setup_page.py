@@ -95,7 +95,7 @@ def wanted(form: "dict[str, bytes]", root: str = "") -> "Row":
         _checked(mistakes, _pins, config, files, entries)
         _checked(mistakes, _identity, files, entries["gateway_id"])
         before = _checked([], json.loads, _on_board(root, "config.json"))
-        if not before or before.get("gateway_id") != entries["gateway_id"]:
+        if not isinstance(before, dict) or before.get("gateway_id") != entries["gateway_id"]:
             files["store"] = ""  # what another gateway kept is none of this one's business
     if mistakes:
         raise Mistakes(*mistakes)
@@ -131,12 +131,25 @@ def _pins(config: "Any", files: "Row", entries: "Row") -> None:
 def _identity(files: "Row", gateway_id: str) -> None:
     from gateway import der
 
-    certificate, key, root = [binascii.a2b_base64(files[name].encode()) for name in CERTS]
-    if der.facts(certificate)[2] not in key:
-        raise ValueError("certs/private_key.der: it is not the key of the certificate; make the file again")
-    if gateway_id.encode() not in certificate:
-        raise ValueError("certs/certificate.der: it is not for %s; make the file again" % gateway_id)
+    certificate, key, root = [_decoded(files, name) for name in CERTS]
+    if not der.is_for(certificate, key, gateway_id):
+        raise ValueError(
+            "certs/certificate.der: it is not for %s and this private_key.der; make the file again" % gateway_id
+        )
     der.facts(root)
+    for name in SPARES:
+        if name in files:
+            _decoded(files, name)
+
+
+def _decoded(files: "Row", name: str) -> bytes:
+    try:
+        data = binascii.a2b_base64(files[name].encode())
+    except Exception:  # of which kind depends on the port
+        data = b""
+    if not data:
+        raise ValueError("%s: unreadable; make the file again" % name)
+    return data
 
 
 def _of_bundle(data: bytes) -> "Row":
@@ -181,15 +194,15 @@ def finish(root: str = "") -> None:
     """Bring the parts of a new set-up to their places. Raises OSError, ValueError."""
     with open(root + NEW_SETUP, "rb") as file:
         files = json.loads(file.read())
+    names = [name for name in files if name != "store"]
+    parts = [(name, files[name].encode() if name.endswith(".json") else _decoded(files, name)) for name in names]
     if "certs" not in os.listdir(root + "/"):
         os.mkdir(root + "/certs")
-    for name in files:
-        if name != "store":
-            path = root + "/" + name
-            data = files[name].encode()
-            with open(path + ".new", "wb") as file:
-                file.write(data if name.endswith(".json") else binascii.a2b_base64(data))
-            os.rename(path + ".new", path)
+    for name, data in parts:
+        path = root + "/" + name
+        with open(path + ".new", "wb") as file:
+            file.write(data)
+        os.rename(path + ".new", path)
     for folder, is_new in (("certs", CERTS[0] in files), ("store", "store" in files)):
         if is_new and folder in os.listdir(root + "/"):
             _prune(root, folder, files)
@@ -263,9 +276,12 @@ def parse_form(headers: "dict[str, str]", body: bytes) -> "dict[str, bytes]":
         _, _, name = body[at:middle].partition(b'name="')
         if not at <= middle < end or not name:
             break
-        form[name.split(b'"')[0].decode()] = body[middle + 4 : end]
+        try:
+            form[name.split(b'"')[0].decode()] = body[middle + 4 : end]
+        except ValueError:
+            break
         at = end + len(line)
-    if at < 0 or body[at : at + 2] != b"--":
+    if at < 0 or body[at : at + 2] != b"--":  # also after a name that is no UTF-8
         raise RequestError("400 Bad Request")
     return form
 
@@ -281,14 +297,9 @@ class Server:
         self.idle_s = 0
 
     async def visit(self, reader: "Any", writer: "Any") -> None:
-        """Answer one request, within its time; who comes meanwhile is hung up on."""
+        """Answer one request, within its time."""
         try:
-            if not self._is_busy:
-                self._is_busy = True
-                try:
-                    await asyncio.wait_for(self._answer(reader, writer), HEAD_S + BODY_S)
-                finally:
-                    self._is_busy = False
+            await asyncio.wait_for(self._answer(reader, writer), HEAD_S + BODY_S)
         except (OSError, EOFError, asyncio.TimeoutError):
             pass
         writer.close()
@@ -308,13 +319,23 @@ class Server:
         await writer.drain()
 
     async def _respond(self, reader: "Any") -> "tuple[str, str]":
+        """One form after the other; a connection that says nothing holds nobody up."""
         head, body = await asyncio.wait_for(_read_head(reader), HEAD_S)
+        if self._is_busy:
+            raise RequestError("503 Service Unavailable")
+        self._is_busy = True
+        try:
+            return await self._of_head(reader, head, body)
+        finally:
+            self._is_busy = False
+
+    async def _of_head(self, reader: "Any", head: bytes, body: bytes) -> "tuple[str, str]":
         method, headers = parse_head(head, self._host)
         language = "pt" if headers.get("accept-language", "").lower().startswith("pt") else "en"
         mistakes: tuple[str, ...] = ()
         if method == "POST" and not self.is_done:
             form = parse_form(headers, await _read_body(reader, headers, body))
-            if form.get("token", b"").decode() != self._token:  # a page of somebody else's cannot know it
+            if form.get("token") != self._token.encode():  # a page of somebody else's cannot know it
                 raise RequestError("403 Forbidden")
             try:
                 take(wanted(form, self._root), self._root)
@@ -379,7 +400,11 @@ def finishing() -> "list[Coroutine[Any, Any, None]]":
 async def _finish() -> None:
     import machine
 
-    finish()
+    try:
+        finish()
+    except (ValueError, TypeError, AttributeError) as error:  # it was checked: the flash has spoilt it since
+        print("set-up: the one that was taken is lost:", error)
+        os.remove(NEW_SETUP)
     machine.reset()
 
 

@@ -260,7 +260,7 @@ _FIELDS = {
         "counters": (_counts, REQUIRED, 64),
     },
 }
-_PLAN = ("zone_id", "duration_s", "max_volume_l", "days", "valid_from", "valid_until", "below_vwc")
+PLAN = ("zone_id", "duration_s", "max_volume_l", "days", "valid_from", "valid_until", "below_vwc")
 _FOR_ONE = ("fallback", "clear")
 _NAMED_BY_TOPIC = {"reading": "sensor_id", "command": "device_id"}  # every other topic names the gateway
 _SAMPLE = {
@@ -338,9 +338,11 @@ def _check_command(message):
 
 
 def _check_fallback(message):
-    for name in _PLAN:
+    for name in PLAN:
         if message.get(name) is None:
             raise MessageError("command", name, "required for a fallback plan")
+    if len(message["command_id"]) > 60:  # the id of a run is the plan's and its number
+        raise MessageError("command", "command_id", "more than 60 characters")
     if message["valid_until"] <= message["valid_from"]:
         raise MessageError("command", "valid_until", "not later than valid_from")
 

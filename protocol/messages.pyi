@@ -15,6 +15,7 @@ QUANTITIES: dict[str, tuple[float, float]]
 SETTINGS: dict[str, tuple[int, int]]
 ACTIONS: tuple[str, ...]
 AFTER_OFFLINE_S: int
+PLAN: tuple[str, ...]
 CLOCKS: tuple[str, ...]
 ACK_STATES: tuple[str, ...]
 FINAL_STATES: tuple[str, ...]

@@ -89,7 +89,8 @@ def test_one_clear_ends_a_latch(farm: Bench) -> None:
     row = people.order("clear", "plot-1a", by="ana", why="the pipe is new")
     [clear] = farm.commands()
     assert (clear["action"], clear["device_id"], clear["zone_id"]) == ("clear", GATEWAY, None)
-    assert clear["epochs"] == {"plot-1a": 6, "plot-1b": 10, "unused": 5}
+    assert clear["epochs"] == {"plot-1a": 6, "plot-1b": 10, "unused": 5, "plot-2a": 9}
+    assert farm.store.commands.epoch("plot-2a") == 0  # what it says of another's zone counts for its own board alone
     assert clear["expires_at"] == farm.now + 300
     assert clear["reason"] == "ana ordered it"
     assert row.state == "under_way"
@@ -139,11 +140,10 @@ def test_a_stopped_farm_can_be_cleared(farm: Bench) -> None:
     [
         ({"latched": []}, "plot-1a", "has told of no leak that keeps its valves shut"),
         ({"latched": ["plot-1b"]}, "plot-2a", "has told of no leak that keeps its valves shut"),
-        ({"latched": ["plot-2a"]}, "plot-1a", "has told of no leak that keeps its valves shut"),
         ({"latched": ["plot-1b"]}, None, "clear wants a zone"),
         ({"latched": ["plot-1b"], "state": "offline"}, "plot-1a", "a clear never starts late"),
     ],
-    ids=["no latch", "another gateway", "a latch of another's zone", "no zone", "offline"],
+    ids=["no latch", "another gateway", "no zone", "offline"],
 )
 def test_a_clear_that_cannot_be(farm: Bench, fields: dict[str, Any], place: str | None, why: str) -> None:
     """It is refused in a sentence, and nothing is written or sent."""
@@ -196,10 +196,31 @@ def test_a_leak_that_an_ack_tells_of_counts_at_once(farm: Bench, state: str, fie
 
 
 def test_no_gateway_latches_another(farm: Bench) -> None:
-    """What a gateway says of the zones of another is left out, and so is what anybody says on the old topics."""
-    online(farm, latched=["plot-2a"])
+    """Whatever zone a gateway names, it is the one that opens nothing; and nobody's word counts on the old topics."""
+    online(farm)
     message = {"gateway_id": GATEWAY, "boot_id": "b", "state": "online", "at": farm.now, "latched": ["plot-1a"]}
     farm.hear(topics.OLD_STATUS, message)
     farm.tick(60)
     assert alarms(farm) == []
     assert dry(farm)["intent"] is not None
+
+
+def test_a_zone_that_was_moved_keeps_no_latch(farm: Bench) -> None:
+    """A board that still knows a zone which the settings give to another gateway is latched by it, and cleared."""
+    online(farm, latched=["plot-2a"], epochs={"plot-1a": 3, "plot-1b": 9, "plot-2a": 8})
+    farm.tick(60)
+    assert alarms(farm) == ["leak"]
+    assert dry(farm)["checks"][0]["name"] == "no_leak"
+    people = People(farm)
+    people.order("clear", "plot-1a")
+    [clear] = [one for one in farm.commands() if one["action"] == "clear"]
+    assert clear["epochs"].keys() == {"plot-1a", "plot-1b", "plot-2a"}
+    assert people.order("open", "plot-2a", duration_s=600).state != "refused"
+
+
+def test_a_clear_has_no_more_zones_than_a_message(farm: Bench) -> None:
+    """A board that tells of 64 zones besides is cleared all the same, its own zones first."""
+    online(farm, latched=["plot-1a"], epochs={f"zone-{number}": 1 for number in range(64)})
+    People(farm).order("clear", "plot-1a")
+    [clear] = farm.commands()
+    assert len(clear["epochs"]) == 64 and {"plot-1a", "plot-1b"} <= clear["epochs"].keys()

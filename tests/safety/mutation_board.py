@@ -5,6 +5,7 @@ from tests.safety.mutation_places import Mutation
 CONFIG = "firmware/config.py"
 SLEEP = "firmware/sleep.py"
 SETUP_PAGE = "firmware/setup_page.py"
+DER = "firmware/lib/gateway/der.py"
 RENEWAL = "firmware/lib/gateway/renewal.py"
 RENEWAL_TESTS = "tests/vm/portable/test_renewal.py::"
 
@@ -46,9 +47,9 @@ BOARD_MUTATIONS = (
     ),
     Mutation(
         "renewal: a certificate is for the spare's own key",
-        RENEWAL,
-        "key is None or point not in key or",
-        "key is None or",
+        DER,
+        "len(point) > 2 and point in key and",
+        "",
         RENEWAL_TESTS + "ARenewal::test_what_is_not_for_this_board",
     ),
     Mutation(
@@ -68,7 +69,7 @@ BOARD_MUTATIONS = (
     Mutation(
         "set-up page: a form of its own page only",
         SETUP_PAGE,
-        'if form.get("token", b"").decode() != self._token:',
+        'if form.get("token") != self._token.encode():',
         "if False:",
         "tests/vm/portable/test_setup_page.py::Requests::test_nothing_but_the_page",
     ),

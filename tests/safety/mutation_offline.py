@@ -220,8 +220,8 @@ OFFLINE_MUTATIONS = (
     Mutation(
         "a pipe may fill",
         FLOW,
-        'now_ms - run["started_ms"] >= JUDGED_MS:',
-        "True:",
+        'if now_ms >= self._quiet_ms.get(zone_id, 0):',
+        "if True:",
         FLOW_TESTS + "TheLatch::test_how_much_latches_a_run",
     ),
 )

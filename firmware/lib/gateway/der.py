@@ -27,6 +27,12 @@ def facts(der: bytes) -> "tuple[str, int, bytes]":
         raise ValueError("cut short") from error
 
 
+def is_for(certificate: bytes, key: bytes, name: str) -> bool:
+    """True for a certificate of this P-256 key and this common name. Raises ValueError for none."""
+    point, text = facts(certificate)[2], name.encode()
+    return len(point) > 2 and point in key and bytes([12, len(text)]) + text in certificate  # as a UTF8String
+
+
 def own(root: str) -> str:
     """The folder of this start's identity, another one than usual while that is on trial.
 

@@ -6,7 +6,7 @@ passes between the last save and a power cut, and while the power is away, is ne
 """
 
 from gateway.clock import wire_time
-from protocol.messages import AFTER_OFFLINE_S
+from protocol.messages import AFTER_OFFLINE_S, PLAN
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Row = tuple[str, str | None, Message]
 
 DAY_MS = 86_400_000
+KEPT = PLAN + ("command_id", "action", "issued_at", "epoch", "after_offline_s")  # noqa: RUF005  # no `*` in here
 SAVE_EVERY_MS = 3_600_000
 
 
@@ -43,8 +44,8 @@ class Fallback:
 
     def hold(self, state: "Message", command: "Mapping[str, Any]") -> bool:
         """Put a plan in `state`, in place of the zone's plan before."""
-        plan = dict(command)
-        plan["reason"] = None  # for people, and long
+        plan = {name: command.get(name) for name in KEPT}
+        plan["ran"] = 0
         state.setdefault("plans", {})[plan["zone_id"]] = plan
         return True
 
@@ -95,7 +96,7 @@ class Fallback:
     def _run(self, plan: "Message", state: "Message", now: int, ticks_ms: int) -> None:
         valves, zone_id, order = self._valves, plan["zone_id"], dict(plan)
         plan = dict(plan)
-        plan["ran"] = plan.get("ran", 0) + 1
+        plan["ran"] += 1
         plan["days"] -= 1
         state["plans"][zone_id] = plan
         state["counts"][zone_id] = 0  # a power cut from now on ends the run, and it is counted from the boot after it

@@ -235,6 +235,8 @@ class Gateway:
         self._valves.handle(command, self._clock.now(), self._clock.trusted(), self._clock.ticks_ms())
         self._watch_valves()
         if command["action"] == "clear":
+            if self._flow and not self._valves.latched:
+                self._flow.forget()
             self._repeat_status()
 
     def _watch_valves(self) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import os
 
 from gateway import der
+from gateway.errors import StorageError
 from gateway.store import FileStore, TwoSlots
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
@@ -33,16 +34,22 @@ class Renewal:
 
     def chosen(self) -> str:
         """The folder whose identity is this start's; a trial has so many starts."""
-        if self._mark.get("state") == "good":
-            self._finish()
-        if self._mark.get("state") == "trial":
-            self._save("trial" if self._mark["starts"] < STARTS else "failed", self._mark["starts"] + 1)
-        return self._folder + ("/next" if self._mark.get("state") == "trial" else "")
+        state = self._mark.get("state")
+        try:
+            if state == "good":
+                self._finish()
+            elif state == "trial":
+                self._save("trial" if self._mark["starts"] < STARTS else "failed", self._mark["starts"] + 1)
+            is_next = self._mark.get("state") == "trial"
+        except StorageError:  # a start that cannot be counted is none, and what is good is whole where it was tried
+            is_next = self._mark.get("state") == "good"
+        return self._folder + ("/next" if is_next else "")
 
     def prepare(self, gateway_id: str, number: int, certificate: bytes) -> "str | None":  # noqa: PLR0911  # a list of cases
         """Have a certificate for a spare tried: "" is a restart, None that it is the board's already, else why not."""
+        key = self._files.load(f"spare_{number}.der") or b""
         try:
-            point = der.facts(certificate)[2]
+            fits = der.is_for(certificate, key, gateway_id)
         except ValueError:
             return "document"
         if certificate == self._files.load("certificate.der"):
@@ -55,8 +62,9 @@ class Renewal:
                 self.keep()
                 return None
             return ""
-        key = self._files.load(f"spare_{number}.der")
-        if key is None or point not in key or gateway_id.encode() not in certificate:
+        if self._mark.get("starts"):
+            self.keep()  # over the one on trial this job has come
+        if not fits:
             return "key"
         self._fill(certificate, key)
         self._mark = {"spare": number, "digest": digest}
@@ -94,8 +102,8 @@ class Renewal:
                 self._files.save(name, data)
         for number in range(1, self._mark["spare"] + 1):
             self._files.remove(f"spare_{number}.der")
+        self._slots.save({})
         self._mark = {}
-        self._slots.save(self._mark)
         for name in OWN:
             tried.remove(name)
 
@@ -103,10 +111,16 @@ class Renewal:
 async def watch(this: "Any", gateway: "Any", clock: "Any") -> None:
     """Keep the identity on trial when the broker has taken it; else begin again with the old one."""
     renewal, tries, seconds, before = Renewal(this.root), 0, 0, 0
+    tried = renewal._mark.get("digest")
     while tries < TRIES and seconds < TRIAL_S:
         await asyncio.sleep(1)
         if gateway.online():
-            renewal.keep()
+            try:
+                renewal = Renewal(this.root)  # another job may have come meanwhile
+                if renewal._mark.get("digest") == tried:
+                    renewal.keep()
+            except StorageError:
+                pass  # the next start tries it again
             return
         attempts = gateway._client.attempts
         if this.wifi.joined.is_set() and clock.trusted():

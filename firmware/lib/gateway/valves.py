@@ -106,7 +106,9 @@ class Valves:
         state, running = self._copy(), self._state["running"]
         state["running"] = {}
         acks = [self._cut_off(running[zone_id], now, trusted) for zone_id in sorted(running)]
-        if acks:
+        plans = state.get("plans", {})
+        gone = [plans.pop(zone_id) for zone_id in list(plans) if zone_id not in self._zones]  # no close reaches them
+        if acks or gone:
             self._settle(state, acks)
 
     def repeat_acks(self, was_said: "Callable[[Message], bool]") -> None:
@@ -367,6 +369,8 @@ class Valves:
 
     def _remaining_l(self, run: "Message", ticks_ms: int) -> float:
         volume_l, _ = self._delivered(run, ticks_ms)
+        if not volume_l:  # a meter that has not moved may be dead: the bound holds by the nominal flow
+            volume_l, _ = self._estimate(run["saved"]["zone_id"], (ticks_ms - run["started_ms"]) / 1000)
         return float(run["max_volume_l"] - (volume_l or 0.0))
 
     def _delivered(self, run: "Message", ticks_ms: int) -> "tuple[float | None, str]":
@@ -454,7 +458,7 @@ class Valves:
         """Write the state; it becomes ours only when it is written."""
         try:
             self._slots.save(_pack(state))
-        except StorageError:
+        except (StorageError, MemoryError):
             self._unsaved = True
         else:
             self._state = state

@@ -233,6 +233,37 @@ class TheLatch(GatewayTestCase):
         self.assertEqual((bench.board.moves, bench.answer()), ([True, False], ("rejected", "leak", None)))
         await bench.stop()
 
+    async def test_after_a_clear_nothing_is_held_against_it(self):
+        """The water of before is over: a repaired pipe latches nothing and is told of no more."""
+        bench = Metered()
+        await bench.start()
+        await bench.pour(660, 660)
+        self.assertEqual(bench.gateway._valves.latched, ["plot-1a"])
+        told = len(bench.told())
+        await bench.clock.advance(60)
+        bench.command(packet_id=9, command_id="c9", action="clear", zone_id=None, epochs={"plot-1a": 9}, epoch=9)
+        await settle()
+        self.assertEqual(bench.gateway._valves.latched, [])
+        await bench.clock.advance(3600)
+        await settle()
+        self.assertEqual((bench.gateway._valves.latched, len(bench.told())), ([], told))
+        await bench.stop()
+
+    async def test_a_valve_that_shuts_slowly_latches_nothing(self):
+        """What passes within a minute of a run's end is still the run's."""
+        bench = Metered()
+        await bench.start()
+        bench.command(duration_s=600)
+        await settle()
+        await bench.pour(600, 600)
+        for _ in range(5):
+            bench.litres += 6
+            await bench.clock.advance(10)
+        await bench.clock.advance(1200)
+        await settle()
+        self.assertEqual(bench.gateway._valves.latched, [])
+        await bench.stop()
+
     async def test_a_latch_outlives_the_power_and_ends_by_a_clear(self):
         """Only a clear with a greater epoch for every zone lets the board open again."""
         bench = Metered()

@@ -2,6 +2,7 @@
 
 import unittest
 
+from tests.vm.portable.test_fallback import PLAN
 from tests.vm.portable.test_valves import Bench
 
 ZONES = ("plot-1a", "plot-1b")
@@ -130,6 +131,38 @@ class Clear(unittest.TestCase):
         self.assertEqual(clear(bench), [("rejected", "clock_untrusted")])
         self.assertEqual(clear(bench, number=10), [("rejected", "stale_epoch")])
         self.assertEqual("held_epoch" in bench.acks[0], False)
+
+
+class LeftOver(unittest.TestCase):
+    def test_a_zone_that_is_no_more_leaves_no_plan(self):
+        """Its plan goes with the boot, so that none comes back with the zone after a close that reached nobody."""
+        bench = Bench()
+        bench.send(**dict(PLAN, zone_id="plot-1a"))
+        plans = bench.valves._state["plans"]
+        plans["plot-9z"] = dict(plans["plot-1a"], zone_id="plot-9z")
+        bench.valves._commit(bench.valves._state)
+        bench.reboot()
+        self.assertEqual(list(bench.valves._state["plans"]), ["plot-1a"])
+        bench.reboot()
+        self.assertEqual(list(bench.valves._state["plans"]), ["plot-1a"])
+
+    def test_what_is_no_field_of_a_plan(self):
+        """It is not kept, and names no run."""
+        bench = Bench()
+        bench.send(**dict(PLAN, ran="x", extra="y" * 500))
+        plan = bench.valves._state["plans"]["plot-1a"]
+        self.assertEqual((plan["ran"], "extra" in plan, "reason" in plan), (0, False, False))
+
+    def test_memory_that_is_short_is_a_storage_fault(self):
+        """What cannot be packed moves nothing, and ends nothing."""
+        bench = Bench()
+
+        def none_left(_document):
+            raise MemoryError
+
+        bench.valves._slots.save = none_left
+        bench.send()
+        self.assertEqual((bench.answers(), bench.valves.open_valves), ([("rejected", "storage_fault")], []))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def point(number):
 def issued(number, name=NAME):
     """A certificate for the key of this number; 0 is the board's first one."""
     ends = element(0x17, b"450101000000Z")
-    return certificate(ends, bytes([7 + number]), issuer=name.encode(), bits=b"\x00" + point(number))
+    return certificate(ends, bytes([7 + number]), issuer=element(12, name.encode()), bits=b"\x00" + point(number))
 
 
 class Board:
@@ -120,6 +120,38 @@ class ARenewal(Renewing):
         board.life()
         folders = [der.own("") for _ in range(8)]
         self.assertEqual(folders, ["/certs/next"] * 5 + ["/certs"] * 3)
+
+    def test_a_flash_that_takes_no_writes(self):
+        """The old identity starts, at each start; once there is room again the trial goes on."""
+        board = self.board()
+        board.life()
+        board.flash.full = True
+        for _ in range(renewal.STARTS + 1):
+            self.assertEqual(der.own(""), "/certs")
+        board.flash.full = False
+        self.assertEqual(der.own(""), "/certs/next")
+        renewal.Renewal("")._save("good", 0)
+        board.flash.full = True
+        self.assertEqual(der.own(""), "/certs/next")  # whole there, whatever of the old one was replaced
+        board.flash.full = False
+        self.assertEqual((der.own(""), board.flash.files["/certs/certificate.der"]), ("/certs", issued(2)))
+
+    def test_another_job_while_one_is_on_trial(self):
+        """The one that connects is kept first; the other has a trial of its own."""
+        board = self.board()
+        board.life()
+        self.assertEqual(der.own(""), "/certs/next")
+        watched = renewal.Renewal("")._mark["digest"]
+        self.assertEqual(renewal.Renewal("").prepare(NAME, 3, issued(3)), "")
+        self.assertEqual(board.flash.files["/certs/certificate.der"], issued(2))
+        self.assertEqual(board.flash.files["/certs/next/certificate.der"], issued(3))
+        self.assertTrue(renewal.Renewal("")._mark["digest"] != watched)
+
+    def test_a_longer_name(self):
+        """A certificate for a gateway whose name only begins as this one's is none of it."""
+        board = self.board(document=issued(2, NAME + "0"))
+        board.to_the_end()
+        self.assertEqual((board.answer, board.used), ("key", [issued(0)]))
 
     def test_what_is_not_for_this_board(self):
         """A certificate for another key, for another gateway, for a spare that is not there, or none at all."""

@@ -30,7 +30,7 @@ def base64(data):
 
 def bundle(**changes):
     """A set-up file; `changes` by the last part of a path."""
-    own = certificate(element(0x17, b"450101000000Z"), issuer=NAME.encode(), bits=b"\x00" + POINT)
+    own = certificate(element(0x17, b"450101000000Z"), issuer=element(12, NAME.encode()), bits=b"\x00" + POINT)
     files = {
         "config.json": example("config"),
         "pins.json": example("pins"),
@@ -61,6 +61,13 @@ def form(fields, boundary=BOUNDARY):
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'
         parts.append(head.encode() + (value if isinstance(value, bytes) else value.encode()) + b"\r\n")
     return b"".join(parts) + b"--" + boundary.encode() + b"--\r\n"
+
+
+class Machine:
+    """Takes the place of `machine`."""
+
+    def __init__(self, restarts):
+        self.reset = lambda: restarts.append(True)
 
 
 class SetUp(AsyncTestCase):
@@ -141,6 +148,46 @@ class WhatIsNot(SetUp):
         ):
             said = self.mistakes({"file": text})
             self.assertTrue(said and words in said[-1], said)
+
+    def test_a_spare_that_is_none(self):
+        """It would keep the board from finishing its set-up, at each start."""
+        for text in ("QUJ", "", "!"):
+            self.assertTrue("spare_1.der" in self.mistakes({"file": bundle(spare_1=text)})[0], text)
+
+    def test_a_certificate_of_a_longer_name(self):
+        """Whose name only begins as this board's is another's."""
+        ends = element(0x17, b"450101000000Z")
+        other = certificate(ends, issuer=element(12, NAME.encode() + b"0"), bits=b"\x00" + POINT)
+        self.assertTrue("is not for" in self.mistakes({"file": bundle(certificate=base64(other))})[0])
+
+    def test_no_password_is_shown(self):
+        """Neither of the form nor of what is on the board."""
+        self.configured()
+        self.flash.files["/config.json"] = self.flash.files["/config.json"].replace(b"of-before", b"before7")
+        for fields in ({"ssid1": b"barn", "password1": b"secret7"}, {"file": b""}):
+            said = " ".join(self.mistakes(fields))
+            self.assertTrue("password" in said and "secret7" not in said and "before7" not in said, said)
+
+    def test_a_configuration_that_is_no_object(self):
+        """What lies on the board keeps nobody from giving it a good one."""
+        for text in (b"[1]", b"7", b"{", b"\xff"):
+            self.flash.files["/config.json"] = text
+            self.assertTrue("store" in setup_page.wanted({"file": bundle()}))
+
+    async def test_a_set_up_that_the_flash_has_spoilt(self):
+        """Nothing of it is written, and it is in nobody's way any more."""
+        for text in (b"{", b"[]", b"7", b'{"certs/spare_1.der": "QUJ", "config.json": "{}"}', b'{"config.json": 7}'):
+            self.flash.files[setup_page.NEW_SETUP] = text
+            self.flash.done = []
+            restarts = []
+            machine, sys.modules["machine"] = sys.modules.get("machine"), Machine(restarts)
+            try:
+                await setup_page._finish()
+            finally:
+                del sys.modules["machine"]
+                if machine:
+                    sys.modules["machine"] = machine
+            self.assertEqual((self.flash.done, restarts), ([("remove", setup_page.NEW_SETUP)], [True]), text)
 
     def test_what_is_no_set_up_file(self):
         """No JSON, a part that is missing, a path of somebody's choice, a number for a text."""
@@ -305,7 +352,7 @@ class Requests(SetUp):
         try:
             task = asyncio.create_task(self.asked(b"GET / HT", False))
             await asyncio.sleep(0)
-            self.assertEqual(await self.asked(self.request()), ("", ""))  # one at a time
+            self.assertEqual((await self.asked(self.request()))[0], "200 OK")  # it holds nobody up
             self.assertEqual(await task, ("", ""))
             self.assertEqual((await self.asked(self.request()))[0], "200 OK")
         finally:
