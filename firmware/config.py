@@ -191,8 +191,8 @@ def _walk(place: str, row: "Any", fields: "dict[str, tuple[Callable[[Any], bool]
             if must:
                 raise ConfigError(f"{place}: {name} is missing; it must be {what}")
         elif not good(row[name]):
-            told = "***" if name == "password" else _short(row[name])
-            raise ConfigError(f"{place} {name}: {told}; it must be {what}")
+            text = "***" if name == "password" else _short(row[name])
+            raise ConfigError(f"{place} {name}: {text}; it must be {what}")
     for name in row:
         if name not in fields:
             raise ConfigError(f"{place}: {name} is not known; it takes {sorted(fields)}")

@@ -31,7 +31,7 @@ QUIET_S = 2  # without anything under way: what waited for this node has come by
 EARLY_S = 60  # as much sooner than planned does a drifting clock wake it
 TIME_EVERY_S = 3000  # the clock of a sleeping chip is the worst it has
 TIME_HOLDS_S = 6 * 3600
-DAY_S = 86400  # no sleep is longer, whatever the clock says
+MOST_S = 86_400  # of a sleep, whatever the clock says
 LATEST_S = 2 * 86400  # what is planned for later was planned by another clock
 
 
@@ -136,7 +136,7 @@ async def live(config: "Row", pins: "Row", watchdogs: "list[Callable[[], None]]"
     except Exception as error:  # a restart every half minute empties a battery
         sys.print_exception(error)
     print("sleep until", due)
-    machine.deepsleep(min(max(1, due - clock.now()), DAY_S) * 1000)
+    machine.deepsleep(min(max(1, due - clock.now()), MOST_S) * 1000)
 
 
 async def _wake(config: "Row", pins: "Row", watchdogs: "list[Callable[[], None]]", past: "Row") -> int:

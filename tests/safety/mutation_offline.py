@@ -220,7 +220,7 @@ OFFLINE_MUTATIONS = (
     Mutation(
         "a pipe may fill",
         FLOW,
-        'if now_ms >= self._quiet_ms.get(zone_id, 0):',
+        "if now_ms >= self._quiet.get(zone_id, 0):",
         "if True:",
         FLOW_TESTS + "TheLatch::test_how_much_latches_a_run",
     ),

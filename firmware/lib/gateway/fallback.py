@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Row = tuple[str, str | None, Message]
 
 DAY_MS = 86_400_000
-KEPT = PLAN + ("command_id", "action", "issued_at", "epoch", "after_offline_s")  # noqa: RUF005  # no `*` in here
+PARTS = PLAN + ("command_id", "action", "issued_at", "epoch", "after_offline_s")  # noqa: RUF005  # no `*` in here
 SAVE_EVERY_MS = 3_600_000
 
 
@@ -44,7 +44,7 @@ class Fallback:
 
     def hold(self, state: "Message", command: "Mapping[str, Any]") -> bool:
         """Put a plan in `state`, in place of the zone's plan before."""
-        plan = {name: command.get(name) for name in KEPT}
+        plan = {name: command.get(name) for name in PARTS}
         plan["ran"] = 0
         state.setdefault("plans", {})[plan["zone_id"]] = plan
         return True

@@ -31,9 +31,7 @@ class Flow:
     def __init__(self, gateway: "Gateway", rates: "Mapping[str, float]") -> None:
         self._gateway = gateway
         self._rates = rates
-        self._quiet_ms: dict[
-            str, int
-        ] = {}  # zones that a valve has just moved in: a pipe fills, or a valve shuts slowly
+        self._quiet: dict[str, int] = {}  # zones that a valve has just moved in: a pipe fills, or a valve shuts slowly
         self._shut: dict[str, tuple[int, float]] = {}  # zones as a sample saw them shut: ms, litres
         # Zones since a look: ms, litres then and last, smallest step, what was told last.
         self._marks: dict[str, list[Any]] = {}
@@ -90,7 +88,7 @@ class Flow:
             mark[4] = code or mark[4]
             if ms < WINDOW_MS:
                 return
-        if now_ms >= self._quiet_ms.get(zone_id, 0):
+        if now_ms >= self._quiet.get(zone_id, 0):
             self._marks[zone_id] = [now_ms, litres, litres, 0, code]
 
     def forget(self) -> None:
@@ -105,7 +103,7 @@ class Flow:
             return
         self._shut.pop(zone_id, None)
         self._marks.pop(zone_id, None)
-        self._quiet_ms[zone_id] = self._gateway._clock.ticks_ms() + JUDGED_MS
+        self._quiet[zone_id] = self._gateway._clock.ticks_ms() + JUDGED_MS
         # The rate is not known of a zone that was configured when the power went.
         if ack["volume_source"] == "measured" and seconds * 1000 >= JUDGED_MS and zone_id in self._rates:
             nominal = self._nominal(zone_id, seconds * 1000)

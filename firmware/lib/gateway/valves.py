@@ -107,8 +107,8 @@ class Valves:
         state["running"] = {}
         acks = [self._cut_off(running[zone_id], now, trusted) for zone_id in sorted(running)]
         plans = state.get("plans", {})
-        gone = [plans.pop(zone_id) for zone_id in list(plans) if zone_id not in self._zones]  # no close reaches them
-        if acks or gone:
+        orphans = [plans.pop(zone_id) for zone_id in list(plans) if zone_id not in self._zones]  # no close reaches them
+        if acks or orphans:
             self._settle(state, acks)
 
     def repeat_acks(self, was_said: "Callable[[Message], bool]") -> None:
