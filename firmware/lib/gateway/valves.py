@@ -368,9 +368,8 @@ class Valves:
         run["check_ms"] = min(run["deadline_ms"], ticks_ms + wait_ms)
 
     def _remaining_l(self, run: "Message", ticks_ms: int) -> float:
-        volume_l, _ = self._delivered(run, ticks_ms)
-        if not volume_l:  # a meter that has not moved may be dead: the bound holds by the nominal flow
-            volume_l, _ = self._estimate(run["saved"]["zone_id"], (ticks_ms - run["started_ms"]) / 1000)
+        volume_l = self._delivered(run, ticks_ms)[0]  # a meter that has not moved may be dead: then the nominal flow's
+        volume_l = volume_l or self._estimate(run["saved"]["zone_id"], (ticks_ms - run["started_ms"]) / 1000)[0]
         return float(run["max_volume_l"] - (volume_l or 0.0))
 
     def _delivered(self, run: "Message", ticks_ms: int) -> "tuple[float | None, str]":
