@@ -121,8 +121,10 @@ def test_without_its_label_no_network_opens(site: Site, text: bytes | None) -> N
     del files["/setup.json"]
     board = site.board(files | ({"/setup.json": text} if text else {}))
     board.start()
-    until_true(lambda: said(board, "main: restart in"), "its complaint")
-    board.cut()
+    try:
+        until_true(lambda: said(board, "main: restart in"), "its complaint")
+    finally:
+        board.cut()
     assert not said(board, "access point")
     assert said(board, "config.json: cannot be read")
 
