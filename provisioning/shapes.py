@@ -133,11 +133,11 @@ class Validation(BaseModel):
 
 
 class CostsAnswer(BaseModel):
-    """What it costs a month; `costs` is null if this installation cannot say."""
+    """What it costs a month."""
 
     projectId: str
     estimated: bool
-    costs: dict[str, Any] | None
+    costs: dict[str, Any]
     message: str
 
 
