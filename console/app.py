@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.errors import AlarmError, ComputeError, ConfigError, OrderError, SettingsError
@@ -40,6 +40,24 @@ ROUTERS = (
 STATUSES = {OrderError: 409, SettingsError: 409, ConfigError: 422, AlarmError: 404}
 
 
+class VersionedFiles(StaticFiles):
+    """Files whose address tells what is in them (`Pages.static`): a browser asks for each one only once.
+
+    So a page has its script, and says that the line is lost, even if the console ends while the page comes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(directory=STATIC)
+        self._addresses = {PAGES.static(name) for name in PAGES.versions}
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """A file, to be kept for ever if it was asked for by what is in it now."""
+        response = await super().get_response(path, scope)
+        if f"{scope['path']}?{scope['query_string'].decode('latin-1')}" in self._addresses:
+            response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+        return response
+
+
 def make_app(house: House) -> ASGIApp:
     """The console of one farm, ready to be served."""
     app = FastAPI(
@@ -48,7 +66,7 @@ def make_app(house: House) -> ASGIApp:
     app.state.house = house
     for router in ROUTERS:
         app.include_router(router)
-    app.mount("/static", StaticFiles(directory=STATIC))
+    app.mount("/static", VersionedFiles())
     _add_stream(app, house)
     answers.install(app, house.site)
     app.add_exception_handler(ComputeError, _by_service)

@@ -116,7 +116,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._versions = {
+        self.versions = {
             path.relative_to(STATIC).as_posix(): sha256(path.read_bytes()).hexdigest()[:12]
             for path in STATIC.rglob("*")
             if path.is_file()
@@ -165,7 +165,7 @@ class Pages:
 
     def static(self, name: str) -> str:
         """The address of a static file, which changes with what is in it."""
-        return f"/static/{name}?v={self._versions[name]}"
+        return f"/static/{name}?v={self.versions[name]}"
 
 
 PAGES = Pages()

@@ -240,6 +240,10 @@ class ConsoleProcess:
         assert self._process.stdout
         assert self.address in self._process.stdout.readline()
 
+    def is_up(self) -> bool:
+        """Does it run?"""
+        return self._process is not None
+
     def kill(self) -> None:
         """kill -9, if it runs."""
         if self._process is None:

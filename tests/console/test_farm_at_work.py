@@ -95,7 +95,9 @@ def console(running: Field) -> Iterator[ConsoleProcess]:
 
 @pytest.fixture
 def context(browser: Browser, console: ConsoleProcess, field: Field) -> Iterator[BrowserContext]:
-    """An English browser at the console."""
+    """An English browser at the console, which a failed test may have left killed."""
+    if not console.is_up():
+        console.start()
     context = browser.new_context(base_url=console.address, locale="en", viewport={"width": 1280, "height": 800})
     context.set_default_timeout(LAST_RESORT_S * 1000)
     context.add_init_script(WATCH)
@@ -169,6 +171,7 @@ def test_stop_everything(page: Page, field: Field, console: ConsoleProcess, kill
         field.go_on(30)
         assert field.open_valves() == {"plot-1a", "plot-1b"}
         if killed == "console":
+            page.wait_for_load_state("load")  # with its script: words are there before
             console.kill()
             expect(page.locator("#lost")).to_be_visible()
         field.start(COMPUTE)

@@ -1,9 +1,11 @@
 """The stream of what happens: cut, and resumed with no event missing or twice; and never more than is seen."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -24,6 +26,17 @@ expect.set_options(timeout=LAST_RESORT_S * 1000)
 def told(page: Page) -> list[int]:
     numbers: list[str] = page.eval_on_selector_all("#news li", "all => all.map(one => one.dataset.seq)")
     return [int(number) for number in numbers]
+
+
+def test_a_page_keeps_its_script(site: Site) -> None:
+    """A browser asks for a file once, so no page stays dumb where the console ends while it comes."""
+    with httpx.Client(base_url=site.address) as client:
+        names = re.findall(r'"(/static/[^"]+)"', client.get("/").text)
+        kept = {name: client.get(name).headers["cache-control"] for name in names}
+        assert len(kept) == 3
+        assert set(kept.values()) == {"private, max-age=31536000, immutable"}
+        for address in ("/static/console.js", "/static/console.js?v=of-another-time"):
+            assert client.get(address).headers["cache-control"] == "no-store"
 
 
 def test_a_cut_stream_goes_on_where_it_was(browser: Browser, working: LivingFarm, folder: Path) -> None:
