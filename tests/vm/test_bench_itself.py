@@ -10,7 +10,7 @@ import pytest
 from firmware import build
 from tests.gateway.conftest import Broker
 from tests.safety.oracle import BrokenPromiseError
-from tests.vm.bench.board import BenchError, Cut, compile_module, running
+from tests.vm.bench.board import BenchError, Cut, compile_firmware, running
 from tests.vm.bench.field import Commander, Field, Identities, field, flash
 from tests.waiting import LAST_RESORT_S
 
@@ -180,7 +180,7 @@ def with_fault(files: dict[str, bytes], name: str, old: str, new: str) -> dict[s
     with tempfile.TemporaryDirectory() as folder:
         changed = Path(folder) / name
         changed.write_text(text.replace(old, new))
-        return {**files, path: changed.read_bytes() if name == "boot.py" else compile_module(changed)}
+        return {**files, path: changed.read_bytes() if name == "boot.py" else compile_firmware(changed)}
 
 
 async def provoke(farm: Field) -> None:

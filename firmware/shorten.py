@@ -1,0 +1,284 @@
+"""The sources as they are compiled: names that nobody reads on a board are short, since a file keeps each one it names.
+
+Renamed are, the same in every module, names with one leading underscore, and those of functions and values that no
+module has after a dot; parameters that nobody passes by name; and a number or a text with a name of one module's own
+stands where it is used. What somebody else may know keeps its name: what is of MicroPython's or only read here, what a
+file that is flashed as source names, and every word within a string.
+"""
+
+import ast
+import builtins
+import itertools
+import keyword
+import operator
+import re
+import string
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+PRIVATE = re.compile(r"_(?!_)\w*[A-Za-z0-9]\w*")
+LARGE = 1 << 30  # a number from here on is an object on a board
+WORDS = re.compile(r"\w+")
+
+
+class Names(NamedTuple):
+    """Of all modules together: the private names with their short ones, and those that arguments are passed by."""
+
+    short: dict[str, str]
+    passed: frozenset[str]
+    shared: frozenset[str]  # by more than one module
+
+
+def names_of(modules: Mapping[str, str], sources: Iterable[str] = ()) -> Names:
+    """The names of a flash: of each compiled module by its dotted name, beside texts that stay sources.
+
+    Raises SyntaxError.
+    """
+    trees, others = [_parsed(text) for text in modules.values()], [_parsed(text) for text in sources]
+    counts = Counter(name for tree in trees for name in set(_identifiers(tree)))
+    defined = {name for tree in trees for name in _defined(tree) if PRIVATE.fullmatch(name)} | _plain(trees)
+    kept = {name for tree in others for name in _identifiers(tree)} | {"_", *dir(builtins)}
+    kept |= {word for tree in [*trees, *others] for word in [*_words(tree), *_borrowed(tree, set(modules))]}
+    free = _short_names(kept | set(counts))
+    private = sorted(defined - kept, key=lambda name: (-counts[name], name))
+    shared = kept | {name for name, count in counts.items() if count > 1}
+    return Names(dict(zip(private, free, strict=False)), frozenset(_passed([*trees, *others])), frozenset(shared))
+
+
+def shortened(text: str, names: Names) -> str:
+    """A module's source with its short names, without docstrings and what is for type checkers. Raises SyntaxError."""
+    tree = _parsed(text)
+    _inline_numbers(tree, names.shared)
+    tree = _Renamed(names.short).visit(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, FUNCTIONS):
+            _shorten_parameters(node, names.passed)
+    return _written(tree)
+
+
+def bare(text: str) -> str:
+    """The source with every name as it is: the compiler makes the same of it. Raises SyntaxError."""
+    return _written(_parsed(text))
+
+
+def _parsed(text: str) -> ast.Module:
+    tree = _Bare().visit(ast.parse(text))
+    assert isinstance(tree, ast.Module)
+    return tree
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes away what a board does not run: docstrings, annotations, blocks for type checkers."""
+
+    def visit(self, node: ast.AST) -> ast.AST | None:
+        if isinstance(node, WITH_DOCSTRING) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+        bare = super().generic_visit(node) if not self._is_for_checkers(node) else None
+        if isinstance(bare, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            bare.returns = None
+        elif isinstance(bare, ast.arg):
+            bare.annotation = None
+        elif isinstance(bare, ast.AnnAssign):
+            return ast.Assign([bare.target], bare.value, lineno=0) if bare.value else ast.Pass()
+        if isinstance(bare, WITH_DOCSTRING[1:]) and not bare.body:
+            bare.body = [ast.Pass()]
+        return bare
+
+    @staticmethod
+    def _is_for_checkers(node: ast.AST) -> bool:
+        if isinstance(node, ast.If):
+            return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return isinstance(node, ast.Assign) and ast.unparse(node) == "TYPE_CHECKING = False"
+
+
+class _Renamed(ast.NodeTransformer):
+    def __init__(self, short: dict[str, str]) -> None:
+        self._short = short
+
+    def of(self, name: str) -> str:
+        """Its short name, or itself."""
+        return self._short.get(name, name)
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        for field in IDENTIFIERS.get(type(node), ()):
+            value = getattr(node, field)
+            setattr(node, field, [self.of(name) for name in value] if isinstance(value, list) else self.of(value))
+        return super().generic_visit(node)
+
+
+IDENTIFIERS: dict[type[ast.AST], tuple[str, ...]] = {
+    ast.Name: ("id",),
+    ast.Attribute: ("attr",),
+    ast.FunctionDef: ("name",),
+    ast.AsyncFunctionDef: ("name",),
+    ast.ClassDef: ("name",),
+    ast.arg: ("arg",),
+    ast.keyword: ("arg",),
+    ast.alias: ("name", "asname"),
+    ast.Global: ("names",),
+    ast.Nonlocal: ("names",),
+    ast.ExceptHandler: ("name",),
+    ast.ImportFrom: ("module",),
+}
+
+
+def _identifiers(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        for field in IDENTIFIERS.get(type(node), ()):
+            value = getattr(node, field)
+            for name in value if isinstance(value, list) else [value or ""]:
+                yield from name.split(".")
+
+
+def _defined(tree: ast.AST) -> Iterator[str]:
+    """What is this code's own: what it binds or assigns; what it only reads may be of a library."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Store):
+            yield node.id if isinstance(node, ast.Name) else node.attr
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+
+
+def _plain(trees: list[ast.Module]) -> set[str]:
+    """Functions and values of modules that are never named after a dot, as somebody else's could be."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    plain = {part.name for tree in trees for part in tree.body if isinstance(part, functions)}
+    assigned = [part.targets for tree in trees for part in tree.body if isinstance(part, ast.Assign)]
+    plain |= {target.id for targets in assigned for target in targets if isinstance(target, ast.Name)}
+    dotted: set[str] = set()
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Attribute):
+            dotted.add(node.attr)
+        elif isinstance(node, (ast.arg, ast.keyword)):
+            dotted.add(node.arg or "")
+        elif isinstance(node, ast.ClassDef):
+            methods = [part for part in node.body if isinstance(part, functions)]
+            dotted |= {node.name, *(part.name for part in methods)}
+    return {name for name in plain - dotted if not name.startswith("__")}
+
+
+def _words(tree: ast.AST) -> Iterator[str]:
+    """Every word of a text, and of a module's path: what is looked up by it, or read by somebody else."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
+            text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+            yield from WORDS.findall(text)
+        elif isinstance(node, ast.Import):
+            yield from (part for alias in node.names for part in alias.name.split("."))
+        elif isinstance(node, ast.ImportFrom):
+            yield from (node.module or "").split(".")
+
+
+def _borrowed(tree: ast.AST, modules: set[str]) -> Iterator[str]:
+    """What is imported from a library."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module not in modules:
+            yield from (alias.name for alias in node.names)
+
+
+def _passed(trees: Iterable[ast.AST]) -> Iterator[str]:
+    for tree in trees:
+        keywords = [node.arg for node in ast.walk(tree) if isinstance(node, ast.keyword)]
+        yield from (name for name in keywords if name)
+        if None in keywords:  # f(**{"name": ...})
+            yield from _words(tree)
+
+
+def _short_names(taken: set[str]) -> Iterator[str]:
+    """a, b, ... z, A, ... aa, ab: without those that mean something already."""
+    for length in itertools.count(1):
+        for letters in itertools.product(string.ascii_letters, repeat=length):
+            name = "".join(letters)
+            if name not in taken and not keyword.iskeyword(name):
+                yield name
+
+
+def _inline_numbers(tree: ast.Module, shared: frozenset[str]) -> None:
+    """Put a module's own numbers where they are used, in place of their names."""
+    bound = Counter(_defined(tree))
+    numbers: dict[str, ast.expr] = {}
+    for statement in list(tree.body):
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            name = statement.targets[0].id
+            value = _WithNumbers(numbers).visit(statement.value)
+            if len(statement.targets) == 1 and bound[name] == 1 and name not in shared and _is_small(value):
+                numbers[name] = value
+                tree.body.remove(statement)
+    _WithNumbers(numbers).visit(tree)
+
+
+class _WithNumbers(ast.NodeTransformer):
+    def __init__(self, numbers: dict[str, ast.expr]) -> None:
+        self._numbers = numbers
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self._numbers.get(node.id, node)
+
+
+def _is_small(value: ast.expr) -> bool:
+    """True for a text, or a number that is part of an instruction."""
+    known = _calculated(value)
+    return isinstance(known, (str, bytes)) or (type(known) is int and abs(known) < LARGE)
+
+
+def _calculated(value: ast.expr) -> Any:
+    """What a constant comes to, also one in a few terms; None for anything else."""
+    if isinstance(value, ast.Constant):
+        return value.value
+    if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub):
+        known = _calculated(value.operand)
+        return -known if type(known) is int else None
+    if isinstance(value, ast.BinOp) and type(value.op) in TERMS:
+        left, right = _calculated(value.left), _calculated(value.right)
+        return TERMS[type(value.op)](left, right) if type(left) is type(right) is int else None
+    return None
+
+
+TERMS: dict[type[ast.operator], Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.LShift: operator.lshift,
+}
+
+
+def _shorten_parameters(function: ast.AST, passed: frozenset[str]) -> None:
+    """Give the parameters of one function short names, unless it has something in it that knows them by name."""
+    assert isinstance(function, FUNCTIONS)
+    body = function.body if isinstance(function.body, list) else [function.body]
+    inside = [node for part in body for node in ast.walk(part)]
+    if any(isinstance(node, (ast.ClassDef, ast.Global, ast.Nonlocal)) for node in inside):
+        return
+    arguments = [*function.args.posonlyargs, *function.args.args]
+    inner = [*inside, *arguments, *function.args.kwonlyargs, function.args.vararg, function.args.kwarg]
+    used = {name for node in inner if node for name in _identifiers(node)}
+    free = _short_names(used)
+    for argument in arguments:
+        if argument.arg in passed or len(argument.arg) == 1:
+            continue
+        short = _Renamed({argument.arg: next(free)})
+        argument.arg = short.of(argument.arg)
+        for node in inside:
+            if isinstance(node, ast.Name):
+                node.id = short.of(node.id)
+            elif isinstance(node, ast.arg):
+                node.arg = short.of(node.arg)
+            elif isinstance(node, ast.ExceptHandler) and node.name:
+                node.name = short.of(node.name)
+
+
+def _written(tree: ast.Module) -> str:
+    """As text; a tuple that is assigned without its parentheses, which MicroPython takes fewer bytes for."""
+    lines = [line.encode() for line in ast.unparse(ast.fix_missing_locations(tree)).split("\n")]
+    for node in ast.walk(ast.parse(b"\n".join(lines))):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple) and node.value.elts:
+            value, row = node.value, node.value.lineno - 1
+            line, end = lines[row], value.end_col_offset or 0
+            if value.end_lineno == value.lineno and line[value.col_offset : value.col_offset + 1] == b"(":
+                lines[row] = line[: value.col_offset] + line[value.col_offset + 1 : end - 1] + line[end:]
+    return b"\n".join(lines).decode() + "\n"
