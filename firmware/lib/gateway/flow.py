@@ -34,7 +34,8 @@ class Flow:
         self._quiet: dict[str, int] = {}  # zones that a valve has just moved in: a pipe fills, or a valve shuts slowly
         self._shut: dict[str, tuple[int, float]] = {}  # zones as a sample saw them shut: ms, litres
         self._marks: dict[str, list[Any]] = {}  # zones since a look: ms, litres then and last, smallest step
-        self._told: dict[str, str] = {}  # of zones in which water does what it should not: what was told of it
+        # Zones in which water does what it should not: what was told of it; ms and litres since which it may be over.
+        self._told: dict[str, list[Any]] = {}
 
     def leaks(self) -> "list[tuple[str, str | None, Values]]":
         """Samples of water through valves that were shut all the time since the last ones, told of too."""
@@ -52,7 +53,7 @@ class Flow:
             too_much = litres - self._shut_l(zone_id, ms)
             if too_much > gateway._board.pulse_l(zone_id):
                 if zone_id not in self._told:
-                    self._told[zone_id] = "flow_while_shut"
+                    self._told[zone_id] = ["flow_while_shut", now_ms, now[1]]
                     self._tell("flow_while_shut", zone_id, litres, ms)
                 seconds, litres = _amounts(litres, ms)
                 leaks.append((zone_id, zone_id, {"volume_l": litres, "leak_s": seconds}))
@@ -88,16 +89,25 @@ class Flow:
             if step:
                 mark[2:4] = litres, min(step, mark[3] or step)
             code = self._judge(zone_id, mark, ms, bool(run))
-            is_known = code == "leak" and zone_id in self._gateway._valves.latched
-            if code and not is_known and self._told.get(zone_id) not in (code, "leak"):
+            told = self._told.get(zone_id)
+            is_known = zone_id in self._gateway._valves.latched if code == "leak" else told
+            if code and not is_known:
                 news.append((code, zone_id, litres - mark[1], ms))
-                self._told[zone_id] = code
+                self._told[zone_id] = [code, now_ms, litres]
             if ms < WINDOW_MS:
                 return
-            if not run and litres - mark[1] <= self._shut_l(zone_id, ms):
-                self._told.pop(zone_id, None)  # it is over
+            if told and not run and now_ms - told[1] >= WINDOW_MS:
+                self._end(told, zone_id, litres, now_ms)
         if now_ms >= self._quiet.get(zone_id, 0):
             self._marks[zone_id] = [now_ms, litres, litres, 0]
+
+    def _end(self, told: "list[Any]", zone_id: str, litres: float, now_ms: int) -> None:
+        """What was told of a shut zone is over when a pulse more would not be too much for all the time since."""
+        flowed = litres - told[2]
+        if flowed + self._gateway._board.pulse_l(zone_id) <= self._shut_l(zone_id, now_ms - told[1]):
+            del self._told[zone_id]
+        elif flowed:
+            told[1:] = now_ms, litres
 
     def forget(self) -> None:
         """A person has looked: what the meters counted before is over."""
