@@ -33,8 +33,8 @@ OFFLINE_MUTATIONS = (
     Mutation(
         "a plan wants a trusted clock",
         BOARD_PLANS,
-        "sorted(plans) if trusted else ()",
-        "sorted(plans)",
+        "if trusted and self._is_due(",
+        "if self._is_due(",
         RUNS + "test_what_keeps_a_run_back",
     ),
     Mutation(

@@ -353,16 +353,17 @@ class Oracle:
             raise BrokenPromiseError("f", f"{ack['command_id']} is done, and a valve that it closes is open")
 
     def _hears_of_plan(self, command: Command, ack: Ack) -> None:
-        if (
-            command["action"] == "clear"
-            and ack["state"] == "done"
-            and self._open
-            and command["command_id"] not in self._finals
-        ):
-            raise BrokenPromiseError("n", f"{command['command_id']} is done, and a valve is open by an epoch before it")
+        if command["action"] == "clear" and ack["state"] == "done":
+            self._ends_what_is_older(command)
         self._same_final(command, ack)
         if ack["state"] == "done" and command["action"] == "clear" and command["command_id"] not in self._cleared:
             raise BrokenPromiseError("n", f"{command['command_id']} is done, and was no good clear")
+
+    def _ends_what_is_older(self, clear: Command) -> None:
+        for zone_id, (owner, _) in self._open.items():
+            by = self._commands.get(owner) or self.plan_run(owner)
+            if by and by["epoch"] <= clear["epochs"].get(zone_id, 0):
+                raise BrokenPromiseError("n", f"{clear['command_id']} is done, and {owner} of an older epoch goes on")
 
     def _same_final(self, command: Command, ack: Ack) -> None:
         name, state = ack["command_id"], ack["state"]
