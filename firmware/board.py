@@ -156,9 +156,18 @@ class Board:
 
     def metered_l(self, zone_id: str) -> "float | None":
         """Litres of the zone's flow meter since the start, None without one."""
+        meter = self._meter(zone_id)
+        return meter and meter.litres()
+
+    def pulse_l(self, zone_id: str) -> float:
+        """Litres of one pulse of it."""
+        meter = self._meter(zone_id)
+        return 1 / meter.per_litre if meter else 0
+
+    def _meter(self, zone_id: str) -> "Any":
         for sensor in self._sensors:
             if sensor.zone_id == zone_id and hasattr(sensor.driver, "litres"):
-                return sensor.driver.litres()
+                return sensor.driver
         return None
 
     def health(self) -> "dict[str, Any]":

@@ -92,7 +92,7 @@ def check_pins(pins: "Row", zone_ids: "list[str]", sleeps: bool = False) -> "Row
     ]
     if missing:
         raise ConfigError(f"pins.json valves: no valve for {missing[0]}; add a row with this zone_id")
-    if pins.get("master"):
+    if pins.get("master") is not None:
         _check_valve("pins.json master", pins["master"], owners)
     for place, row in _numbered("pins.json sensors", pins.get("sensors") or []):
         _check_sensor(place, row, zone_ids, owners)
@@ -181,13 +181,16 @@ def _refuse(place: str, pin: int, pins: "tuple[int, ...]", why: str) -> None:
         raise ConfigError(f"{place}: GPIO {pin} {why}; use another")
 
 
-def _walk(place: str, row: "Any", fields: "dict[str, tuple[Callable[[Any], bool], str, bool]]") -> None:
-    """Check each known field of a row: test, what it must be, whether it must be there. Unknown names are refused."""
+def _walk(place: str, row: "Any", fields: "dict[str, tuple[Callable[[Any], bool], str, bool | None]]") -> None:
+    """Check each known field of a row: test, what it must be, whether it must be there. Unknown names are refused.
+
+    If that is None, it may be left out or null; else null is a mistake, as boot.py and others want a value or nothing.
+    """
     if not isinstance(row, dict):
         raise ConfigError(f"{place}: holds {_short(row)}; it must be an object with {sorted(fields)}")
     for name in sorted(fields):
         good, what, must = fields[name]
-        if name not in row or row[name] is None:
+        if row.get(name) is None and (must is not False or name not in row):
             if must:
                 raise ConfigError(f"{place}: {name} is missing; it must be {what}")
         elif not good(row[name]):
@@ -237,7 +240,7 @@ def _rows(least: int) -> "Callable[[Any], bool]":
 def _points(value: "Any") -> bool:
     """At least two (millivolts, m3/m3), each voltage its own."""
     pairs = _rows(2)(value) and all(
-        _rows(2)(pair) and _number(0, 3300)(pair[0]) and _number(0, 1)(pair[1]) for pair in value
+        _rows(2)(pair) and len(pair) == 2 and _number(0, 3300)(pair[0]) and _number(0, 1)(pair[1]) for pair in value
     )
     return pairs and len({pair[0] for pair in value}) == len(value)
 
@@ -252,7 +255,7 @@ def _any(_value: "Any") -> bool:
 
 _PIN = (_any, "a GPIO number", True)  # `_take` knows what is wrong with one
 _SENSOR = (is_word, "a name of letters, digits, - and _, as soil-a", True)
-_ZONE_ID = (_any, "a zone of config.json", False)
+_ZONE_ID = (_any, "a zone of config.json", None)
 _KIND = (_any, "a kind", True)
 _SECONDS = _whole(10, 86400)
 
@@ -270,8 +273,8 @@ _CONFIG = {
     "publish_interval_s": (_SECONDS, "seconds from 10 to 86400", False),
     "status_interval_s": (_whole(60, 86400), "seconds from 60 to 86400", False),
     "keepalive_s": (_whole(30, 1200), "seconds from 30 to 1200", False),
-    "updates": (_flag, "true or false: whether updates over the air are asked for", False),
-    "sleep": (_flag, "true or false: whether it sleeps between its samples, for a board without valves", False),
+    "updates": (_flag, "true or false: whether updates over the air are asked for", None),
+    "sleep": (_flag, "true or false: whether it sleeps between its samples, for a board without valves", None),
     "outbox_messages": (_whole(10, 5000), "messages from 10 to 5000", False),
     "outbox_bytes": (_whole(4000, 250_000), "bytes from 4000 to 250000", False),
 }
@@ -286,25 +289,25 @@ _WIFI = {
 _BROKER = {
     "host": (_text(200), "the endpoint's host name, as Terraform prints it in mqtt_endpoint", True),
     "port": (_whole(1, 65535), "a port, 8883 on AWS IoT Core", False),
-    "server_hostname": (_text(200), "the name in the broker's certificate", False),
+    "server_hostname": (_text(200), "the name in the broker's certificate", None),
 }
 _ZONE = {
     "zone_id": (is_word, "a name of letters, digits, - and _, as plot-1a", True),
     "hard_cap_s": (_whole(1, 24 * 3600), "the longest run ever, seconds from 1 to 86400", True),
     "litres_per_minute": (_number(0.01, 100_000), "the nominal flow, more than 0", True),
 }
-_ZONE_ASLEEP = {name: (good, what, name == "zone_id") for name, (good, what, _) in _ZONE.items()}
+_ZONE_ASLEEP = {name: (good, what, name == "zone_id" or None) for name, (good, what, _) in _ZONE.items()}
 _NONE_ASLEEP = (
-    lambda value: not value,
+    lambda value: value == [],
     "left out: a board that sleeps shuts no valve; or take out sleep of config.json",
-    False,
+    None,
 )
 _PINS = {
     "valves": (_rows(1), "a list with at least one valve", True),
-    "master": (_any, "a valve row without zone_id", False),
+    "master": (_any, "a valve row without zone_id", None),
     "sensors": (_rows(0), "a list of sensors", False),
-    "light": (_any, "a GPIO number", False),
-    "setup_pin": (_any, "a GPIO number", False),
+    "light": (_any, "a GPIO number", None),
+    "setup_pin": (_any, "a GPIO number", None),
 }
 _VALVE = {"kind": _KIND, "zone_id": _ZONE_ID}
 _VALVES = {
@@ -339,15 +342,15 @@ _SENSORS = {
         rom=(
             lambda value: _text(16)(value) and len(value) == 16 and all(digit in "0123456789abcdef" for digit in value),
             "16 hex digits in small letters",
-            False,
+            None,
         ),
     ),
     "sht3x": dict(_ANY_SENSOR, sda=_PIN, scl=_PIN, address=(_whole(0x44, 0x45), "68 or 69", False)),
     "flow": dict(
         _ANY_SENSOR,
         pin=_PIN,
-        pulses_per_litre=(_number(0.01, 10_000), "pulses a litre, from the meter's label", True),
-        quiet_ms=(_whole(0, 1000), "milliseconds from 0 to 1000 in which a reed contact bounces", False),
+        pulses_per_litre=(_number(0.001, 10_000), "pulses a litre, from the meter's label", True),
+        quiet_ms=(_whole(0, 1000), "milliseconds from 0 to 1000 in which a reed contact bounces", None),
     ),
     "rain": dict(_ANY_SENSOR, pin=_PIN, mm_per_tip=(_number(0.01, 5), "mm a tip, from the gauge's label", True)),
     "battery": dict(_ANY_SENSOR, pin=_PIN, ratio=(_number(1, 50), "the divider's ratio, as 2.0", True)),

@@ -153,13 +153,15 @@ async def _wake(config: "Row", pins: "Row", watchdogs: "list[Callable[[], None]]
     watchdogs.append(this.feed)
     config["zones"], config["boot_id"] = [], past.get("boot")
     node = Node(config, this, clock, store, board.tls_context(config["certs"]))
-    node._seqs, node.past = past.get("seqs", {}), past
+    node.past = past
+    for sensor in this._sensors:  # one number for all: there is no room for each that a node can have
+        node._seqs[node.gateway_id + "." + sensor.name] = past.get("seq", 0)
     on_trial = "slots" in sys.modules or config["certs"] != "/certs"  # boot.py has left it for one
     reach_s = TRIAL_S if on_trial else REACH_S
     node.ends_ms = clock.ticks_ms() + (len(this._sensors) * board.MEASURE_WITHIN_S + reach_s + UPDATE_S) * 1000
     await node.wake(this, reach_s)
     due, doubt = node.due()[0], clock.floor._doubt
-    past["boot"], past["seqs"] = node.boot_id, node._seqs
+    past["boot"], past["seq"] = node.boot_id, max(node._seqs.values(), default=0)
     if doubt:  # counted from the next life's start
         doubt = [doubt[0] - clock.ticks_ms() - (due - clock.now()) * 1000, doubt[1]]
     past["doubt"] = doubt

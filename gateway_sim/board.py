@@ -86,6 +86,10 @@ class SimBoard:
         """Litres that the zone's meter has counted since the start, in whole pulses."""
         return self._supply.metered_l(zone_id, self._now_ms())
 
+    def pulse_l(self, _zone_id: str) -> float:
+        """Litres of one of them."""
+        return self._supply.pulse_l
+
     def health(self) -> dict[str, Any]:
         """What the status says of this board."""
         return {"firmware": "gateway_sim", "reset_cause": "power_on"}

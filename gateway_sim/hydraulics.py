@@ -89,7 +89,7 @@ class Supply:
         pulse_l: float = PULSE_L,
     ) -> None:
         self.pump = pump or pump_for(nominal_l_min)
-        self._pulse_l = pulse_l
+        self.pulse_l = pulse_l
         self._defects = tuple(defects)
         self._conductances = {zone_id: self._sized(zone_id, flow) for zone_id, flow in nominal_l_min.items()}
         for defect in self._defects:
@@ -129,7 +129,7 @@ class Supply:
 
     def metered_l(self, zone_id: str, at_ms: float) -> float:
         """What the zone's meter says: whole pulses."""
-        return math.floor(self.litres(zone_id, at_ms) / self._pulse_l + 1e-9) * self._pulse_l
+        return math.floor(self.litres(zone_id, at_ms) / self.pulse_l + 1e-9) * self.pulse_l
 
     def _sized(self, zone_id: str, flow_l_min: float) -> float:
         pressure = self.pump.shut_off_kpa - self.pump.slope * flow_l_min**2

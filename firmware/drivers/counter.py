@@ -41,18 +41,18 @@ class FlowMeter:
 
     def __init__(self, pulses: "Pulses", pulses_per_litre: float) -> None:
         self._pulses = pulses
-        self._per_litre = pulses_per_litre
+        self.per_litre = pulses_per_litre
         self._last = (pulses.value(), time.ticks_ms())
 
     def litres(self) -> float:
         """All litres since the start."""
-        return self._pulses.value() / self._per_litre
+        return self._pulses.value() / self.per_litre
 
     async def measure(self) -> "dict[str, float | None]":
         """`volume_l` since the start, and the mean `flow_l_min`."""
         (count, ticks), self._last = self._last, (self._pulses.value(), time.ticks_ms())
         passed_ms = time.ticks_diff(self._last[1], ticks)
-        litres = (self._last[0] - count) / self._per_litre
+        litres = (self._last[0] - count) / self.per_litre
         flow = round(litres * 60000 / passed_ms, 2) if passed_ms > 0 else None
         return {"volume_l": round(self.litres(), 2), "flow_l_min": flow}
 

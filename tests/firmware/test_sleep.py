@@ -115,11 +115,11 @@ def test_what_is_remembered_is_of_a_sleep(sleep: Any, chip: Chip) -> None:
 
     async def wake(_config: Any, _pins: Any, _watchdogs: Any, past: dict[str, Any]) -> int:
         seen.append(dict(past))
-        past["seqs"] = {"a": 7}
+        past["seq"] = 7
         return NOON + 1800
 
     for cause in (POWER_ON, DEEP_SLEEP, POWER_ON):
         chip.cause = cause
         live(sleep, wake)
-    assert seen == [{}, {"seqs": {"a": 7}}, {}]
+    assert seen == [{}, {"seq": 7}, {}]
     assert chip.naps_ms == [1_799_000] * 3

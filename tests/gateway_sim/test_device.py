@@ -41,6 +41,9 @@ class Board:
         times = [*self.edges, (self.clock.now(), False)]
         return float(sum(end - begin for (begin, is_open), (end, _) in pairwise(times) if is_open))
 
+    def pulse_l(self, zone_id: str) -> float:
+        return 0.0
+
     def health(self) -> dict[str, Any]:
         return {"firmware": "test", "reset_cause": "power_on"}
 

@@ -132,6 +132,18 @@ class AnyClearWillDo(Valves):
         return super()._wanted(command)
 
 
+class RunSurvivesAClear(Valves):
+    """A clear raises every epoch, and what waters by an older one goes on."""
+
+    def _take(self, command: Mapping[str, Any], now: int, ticks_ms: int) -> bool:
+        if command["action"] != "clear":
+            return super()._take(command, now, ticks_ms)
+        runs, self._runs = self._runs, {}
+        is_taken = super()._take(command, now, ticks_ms)
+        self._runs = runs
+        return is_taken
+
+
 BROKEN_PLANS: dict[type[Valves], tuple[str, str]] = {  # the promises that it may break first, and in which scenario
     AnyReadingWillDo: ("m", "a plan"),
     NoRestBetweenRuns: ("m", "a plan"),
@@ -144,4 +156,5 @@ BROKEN_PLANS: dict[type[Valves], tuple[str, str]] = {  # the promises that it ma
     LatchForgottenAtBoot: ("n", "a leak"),
     NoLatch: ("n", "a leak"),
     AnyClearWillDo: ("n", "a leak and an old clear"),
+    RunSurvivesAClear: ("n", "a leak"),
 }

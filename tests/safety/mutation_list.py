@@ -46,8 +46,8 @@ MUTATIONS = (
     Mutation(
         "id check",
         VALVES,
-        "        if entry:\n",
-        "        if False:\n",
+        "if entry or (plan and",
+        "if (plan and",
         VALVES_TESTS + "Rule4Repeats::test_a_repeat_moves_nothing_and_repeats_the_ack",
     ),
     Mutation(

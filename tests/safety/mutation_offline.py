@@ -1,6 +1,15 @@
 """The mechanisms of fallback plans and of a leak's latch, one row each."""
 
-from tests.safety.mutation_places import BOARD_PLANS, BOARD_PLANS_TESTS, FLOW, FLOW_TESTS, LEAK_TESTS, VALVES, Mutation
+from tests.safety.mutation_places import (
+    BOARD_PLANS,
+    BOARD_PLANS_TESTS,
+    FLOW,
+    FLOW_TESTS,
+    LEAK_TESTS,
+    PULSE_TESTS,
+    VALVES,
+    Mutation,
+)
 
 RUNS = BOARD_PLANS_TESTS + "Runs::"
 ENDS = BOARD_PLANS_TESTS + "ItsEnd::"
@@ -24,8 +33,8 @@ OFFLINE_MUTATIONS = (
     Mutation(
         "a plan wants a trusted clock",
         BOARD_PLANS,
-        "sorted(plans) if trusted else ()",
-        "sorted(plans)",
+        "if trusted and self._is_due(",
+        "if self._is_due(",
         RUNS + "test_what_keeps_a_run_back",
     ),
     Mutation(
@@ -213,9 +222,58 @@ OFFLINE_MUTATIONS = (
     Mutation(
         "a pulse is no leak",
         FLOW,
-        "certain = litres - mark[3]",
+        "certain = litres - pulse",
         "certain = litres",
         FLOW_TESTS + "TheLatch::test_a_meter_with_large_pulses_latches_nothing",
+    ),
+    Mutation(
+        "a pulse is no burst of a run",
+        FLOW,
+        "<= SHARES[3] * nominal + pulse:",
+        "<= SHARES[3] * nominal:",
+        PULSE_TESTS + "Pulses::test_five_litres_a_minute_by_pulses_of_a_hundred",
+    ),
+    Mutation(
+        "a pulse through a shut valve is no leak",
+        FLOW,
+        "if too_much > gateway._board.pulse_l(zone_id):",
+        "if too_much > 0:",
+        PULSE_TESTS + "Pulses::test_a_shut_valve_is_judged_by_what_is_certain",
+    ),
+    Mutation(
+        "a leak that goes on is told once",
+        FLOW,
+        "                if zone_id not in self._told:\n",
+        "                if True:\n",
+        PULSE_TESTS + "Once::test_a_leak_that_goes_on_is_told_once",
+    ),
+    Mutation(
+        "a clear ends what runs",
+        VALVES,
+        '            self._end([(zone_id, "close") for zone_id in sorted(self._runs)], ticks_ms)\n',
+        "            pass\n",
+        LEAK_TESTS + "Clear::test_what_runs_ends_with_a_clear",
+    ),
+    Mutation(
+        "plans take no place from opens",
+        VALVES,
+        '("storage_fault", action == "open" and not self._room(self._state, now))',
+        '("storage_fault", not self._room(self._state, now))',
+        BOARD_PLANS_TESTS + "TakingAPlan::test_plans_leave_the_places_of_runs_alone",
+    ),
+    Mutation(
+        "a held plan is answered as before",
+        VALVES,
+        '(plan and plan["command_id"] == command_id)',
+        "False",
+        BOARD_PLANS_TESTS + "TakingAPlan::test_a_held_plan_is_known_by_itself",
+    ),
+    Mutation(
+        "an outage that is over counts for no later plan",
+        BOARD_PLANS,
+        '        self._zero_ms[""] = ticks_ms\n        state["counts"]',
+        '        state["counts"]',
+        CUTS + "test_hours_of_an_outage_that_is_over_are_none_of_a_later_plan",
     ),
     Mutation(
         "a pipe may fill",

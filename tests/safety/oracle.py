@@ -79,6 +79,7 @@ class Oracle:
         self._gone: frozenset[str] = frozenset()  # plans that must not water any more
         self._heard_ms = 0  # when the broker was heard last
         self._latched = False
+        self._over: frozenset[str] = frozenset()  # plans whose end has come, so that their id may be forgotten
         self._cleared: frozenset[str] = frozenset()  # clears that counted
         self._reading: str | None = None  # of the sample that is being taken
         self._clock_sets = 0
@@ -136,7 +137,7 @@ class Oracle:
         parts = (self._open, self._opened, self._ran, self._flowed, self._finals, self._epochs)
         plans = (self._greatest, self._plan_ends, self._plan_runs, self._bounds)
         single = (self._unclosed, self._stopped_at, self._clock_sets, self._latest, self._flash_lost)
-        sets = tuple(tuple(sorted(names)) for names in (self._came, self._gone, self._cleared))
+        sets = tuple(tuple(sorted(names)) for names in (self._came, self._gone, self._over, self._cleared))
         return (*(dict(part) for part in (*parts, *plans)), *sets, self._heard_ms, self._latched, *single)
 
     def restore(self, snapshot: tuple[Any, ...]) -> None:
@@ -144,9 +145,9 @@ class Oracle:
         self._open, self._opened, self._ran, self._flowed = (dict(part) for part in snapshot[:4])
         self._finals, self._epochs = (dict(part) for part in snapshot[4:6])
         self._greatest, self._plan_ends, self._plan_runs, self._bounds = (dict(part) for part in snapshot[6:10])
-        self._came, self._gone, self._cleared = (frozenset(names) for names in snapshot[10:13])
-        self._heard_ms, self._latched = snapshot[13:15]
-        self._unclosed, self._stopped_at, self._clock_sets, self._latest, self._flash_lost = snapshot[15:]
+        self._came, self._gone, self._over, self._cleared = (frozenset(names) for names in snapshot[10:14])
+        self._heard_ms, self._latched = snapshot[14:16]
+        self._unclosed, self._stopped_at, self._clock_sets, self._latest, self._flash_lost = snapshot[16:]
 
     # what happens
 
@@ -299,6 +300,9 @@ class Oracle:
 
     def handles(self, command: Command, now: int, trusted: bool) -> None:
         """A message has come to the device, which has done nothing of it yet."""
+        self._over |= {
+            name for name, plan in self._commands.items() if plan["action"] == "fallback" and _ends(command, plan)
+        }
         if command["action"] == "clear" and command["command_id"] not in self._finals:
             is_newer = all(command["epochs"].get(name, 0) > self._greatest.get(name, 0) for name in self._zones)
             in_time = trusted and now < command["expires_at"] and command["issued_at"] > self._stopped_at
@@ -349,9 +353,17 @@ class Oracle:
             raise BrokenPromiseError("f", f"{ack['command_id']} is done, and a valve that it closes is open")
 
     def _hears_of_plan(self, command: Command, ack: Ack) -> None:
+        if command["action"] == "clear" and ack["state"] == "done":
+            self._ends_what_is_older(command)
         self._same_final(command, ack)
         if ack["state"] == "done" and command["action"] == "clear" and command["command_id"] not in self._cleared:
             raise BrokenPromiseError("n", f"{command['command_id']} is done, and was no good clear")
+
+    def _ends_what_is_older(self, clear: Command) -> None:
+        for zone_id, (owner, _) in self._open.items():
+            by = self._commands.get(owner) or self.plan_run(owner)
+            if by and by["epoch"] <= clear["epochs"].get(zone_id, 0):
+                raise BrokenPromiseError("n", f"{clear['command_id']} is done, and {owner} of an older epoch goes on")
 
     def _same_final(self, command: Command, ack: Ack) -> None:
         name, state = ack["command_id"], ack["state"]
@@ -361,9 +373,16 @@ class Oracle:
             self._finals[name] = before
         # Past its expiry an id may be forgotten, and what repeats it is then rejected for that.
         forgotten = self._latest >= command["expires_at"] or (self.flooded and before[0] == "rejected")
-        forgotten = forgotten or self._flash_lost
+        forgotten = forgotten or self._flash_lost or self._is_over(command)
         if before != told and not (state == "rejected" and forgotten):
             raise BrokenPromiseError("f", f"{name} was {_told(before)} first, and is {_told(told)} now")
+
+    def _is_over(self, command: Command) -> bool:
+        """A plan that was ended or used up: its id went with it, and its epoch is no zone's any more."""
+        if command["action"] != "fallback":
+            return False
+        name = command["command_id"]
+        return name in self._over or self._plan_runs.get(name, 0) >= command["days"]
 
     def _started(self, ack: Ack, at_ms: int) -> None:
         if self._open.get(ack["zone_id"], ("", 0))[0] != ack["command_id"]:
@@ -416,6 +435,15 @@ class Oracle:
     def _longest_s(self, command: Command) -> int:
         zone = self._zones.get(command["zone_id"], {"hard_cap_s": 0})
         return int(min(command["duration_s"], zone["hard_cap_s"], MAX_RUN_S))
+
+
+def _ends(command: Command, plan: Command) -> bool:
+    """Does a command end a plan, if it counts?"""
+    if command["action"] in {"close", "stop_all"}:
+        return command["zone_id"] in {None, plan["zone_id"]}
+    if command["action"] == "clear":
+        return bool(command["epochs"].get(plan["zone_id"], 0) > plan["epoch"])
+    return bool(command["zone_id"] == plan["zone_id"] and command["epoch"] > plan["epoch"])
 
 
 def _offline_ms(plan: Command) -> int:

@@ -25,10 +25,12 @@ LONGEST_S = 60 + 15  # of a waking that reaches nobody
 
 
 @asynccontextmanager
-async def sleeper(identity: Path, port: int, world: Any = None, **config: Any) -> AsyncIterator[VmBoard]:
+async def sleeper(
+    identity: Path, port: int, world: Any = None, pins: Any = ASLEEP, **config: Any
+) -> AsyncIterator[VmBoard]:
     """A node that samples at each quarter of an hour and connects at each full one, not powered yet."""
     entries = {"sleep": True, "zones": ZONES, "sample_interval_s": 900, "publish_interval_s": 3600, **config}
-    files = flash(identity, port, ASLEEP, **entries)
+    files = flash(identity, port, pins, **entries)
     async with running() as bench:
         board = await bench.board(NAME, files, {**WORLD, **(world or {})}, unix_s=tomorrow())
         yield board
@@ -70,6 +72,31 @@ async def test_it_measures_each_quarter_and_connects_each_hour(
             for sample in reading["samples"]
         ]
         assert [seq for _, seq in seqs] == list(range(1, 10)) and len({boot for boot, _ in seqs}) == 1
+
+
+async def test_sixty_probes_fit_what_outlives_a_sleep(
+    mosquitto: Broker, commander: Commander, identities: Identities
+) -> None:
+    """However many it has, and however long their names: it connects once an hour, and numbers go on over a sleep."""
+    rows = [
+        {"sensor": f"thermometer-{number:02}-{'x' * 40}", "kind": "ds18b20", "pin": 4, "rom": f"28{number:014x}"}
+        for number in range(60)
+    ]
+    async with sleeper(identities.issue(NAME), mosquitto.port, pins={"sensors": rows}) as board:
+        await board.power_on()
+        await board.advance(3600 + 300)
+        await commander.catch_up()
+        assert not [line for line in board.log if "Error" in line]
+        numbered = {
+            (reading["boot_id"], sample["seq"], sample["measured_at"] // 900)
+            for reading in commander.of("/data", NAME)
+            for sample in reading["samples"]
+        }
+        start = tomorrow() // 900
+        assert len({boot for boot, _, _ in numbered}) == 1
+        assert sorted((seq, at - start) for _, seq, at in numbered) == [(seq, seq - 1) for seq in range(1, 6)]
+        assert len(samples(commander)) == 60 * 5
+        assert len(commander.of("/status", NAME)) == 2
 
 
 async def test_without_wifi_it_sleeps_and_loses_nothing(

@@ -42,11 +42,13 @@ class Fallback:
         plans = self._valves._state.get("plans", {})
         return {zone_id: plans[zone_id]["days"] for zone_id in plans}
 
-    def hold(self, state: "Message", command: "Mapping[str, Any]") -> bool:
-        """Put a plan in `state`, in place of the zone's plan before."""
+    def hold(self, state: "Message", command: "Mapping[str, Any]", ticks_ms: int) -> bool:
+        """Put a plan in `state`, in place of the zone's plan before; what brought it is a word of the broker."""
         plan = {name: command.get(name) for name in PARTS}
         plan["ran"] = 0
         state.setdefault("plans", {})[plan["zone_id"]] = plan
+        self._zero_ms[""] = ticks_ms
+        state["counts"] = self._counts(ticks_ms)
         return True
 
     def heard(self, ticks_ms: int) -> None:
@@ -62,9 +64,14 @@ class Fallback:
         valves = self._valves
         state = valves._copy()
         plans = state.get("plans", {})
-        for zone_id in sorted(plans) if trusted else ():
+        for zone_id in sorted(plans):
             plan = plans[zone_id]
-            if self._is_due(plan, samples, now, ticks_ms):
+            if plan["days"] <= 0 and zone_id not in valves._runs:  # it is finished; the rest that it leaves is kept
+                del plans[zone_id]
+                state["counts"] = self._counts(ticks_ms)
+                valves._settle(state, ())
+                return
+            if trusted and self._is_due(plan, samples, now, ticks_ms):
                 state["counts"] = self._counts(ticks_ms)
                 self._run(plan, state, now, ticks_ms)
                 return

@@ -21,6 +21,9 @@ class Board(Protocol):
     def metered_l(self, zone_id: str) -> float | None:
         """Litres that the zone's meter has counted in all; None without a meter."""
 
+    def pulse_l(self, zone_id: str) -> float:
+        """Litres by which that meter moves at once; 0 for one without steps."""
+
     def health(self) -> dict[str, Any]:
         """What a status says of the hardware: firmware, reset_cause, heap_free_bytes, rssi_dbm."""
 

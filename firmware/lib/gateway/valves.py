@@ -4,6 +4,9 @@ Synchronous, and fed with the time by its caller, so that tests can walk through
 one order: write down, arm the deadline, move the relay, speak. Each close: move the relay, write down, speak.
 """
 
+import gc
+import sys
+
 from gateway.clock import wire_time
 from gateway.errors import StorageError, ValveError
 from gateway.store import TwoSlots
@@ -113,7 +116,8 @@ class Valves:
 
     def repeat_acks(self, was_said: "Callable[[Message], bool]") -> None:
         """After `boot`: send the remembered acks that a power cut kept from being said."""
-        for _, ack in list(self._state["known"].values()):
+        plans = self._state.get("plans", {}).values()
+        for ack in [ack for _, ack in self._state["known"].values()] + [self._plan_ack(plan) for plan in plans]:
             if not was_said(ack):
                 self._emit(ack)
 
@@ -158,22 +162,26 @@ class Valves:
 
     def fallback(self, ticks_ms: int, arrives: bool = False) -> "Fallback | None":
         """What keeps and runs the fallback plans; None if there is none, or no room for it in memory."""
-        if not (arrives or self._state.get("plans") or self._state.get("counts")):
-            self._fallback = None
-        elif self._fallback is None:
+        is_needed = arrives or self._state.get("plans")
+        if is_needed and not self._fallback:
             try:
                 from gateway.fallback import Fallback  # noqa: PLC0415  # the first moment that needs it
 
                 self._fallback = Fallback(self, ticks_ms)
             except MemoryError:
                 pass  # no plan is taken or run, watering goes on
+        elif self._fallback and not (is_needed or self._runs):  # the rest after a run begins with the run's end
+            self._fallback = None
+            if hasattr(gc, "mem_free") and sys.modules.pop("gateway.fallback", None):  # elsewhere gateways share it
+                delattr(sys.modules["gateway"], "fallback")
         return self._fallback
 
     def _consider(self, command: "Incoming", now: int, trusted: bool, ticks_ms: int) -> None:
         """Obey, repeat or reject what counts once: open, fallback, clear."""
-        entry = self._state["known"].get(command["command_id"])
-        if entry:
-            self._emit(entry[1])
+        command_id = command["command_id"]
+        plan, entry = self._state.get("plans", {}).get(command.get("zone_id")), self._state["known"].get(command_id)
+        if entry or (plan and plan["command_id"] == command_id):
+            self._emit(entry[1] if entry else self._plan_ack(plan))
             return
         if trusted and self._state.get("must_fence"):
             # All that was persisted is lost: whatever was issued until now may have run already.
@@ -196,7 +204,7 @@ class Valves:
             ("stale_epoch", any(epochs[name] <= self._state["epochs"].get(name, 0) for name in epochs)),
             ("leak", action != "clear" and "leak" in self._state),
             ("valve_fault", action == "open" and zone_id in self._faulty),
-            ("storage_fault", not self._room(self._state, now)),
+            ("storage_fault", action == "open" and not self._room(self._state, now)),
         )
         return next((code for code, holds in rules if holds), None)
 
@@ -208,20 +216,21 @@ class Valves:
 
     def _take(self, command: "Incoming", now: int, ticks_ms: int) -> bool:
         """Open, take a fallback plan, or forget a leak; False if there is no room for that."""
-        state, code = self._copy(), "ok"
-        if command["action"] == "open":
-            return self._start(command, now, ticks_ms, state, MAX_RUN_S)
+        action = command["action"]
+        if action == "open":
+            return self._start(command, now, ticks_ms, self._copy(), MAX_RUN_S)
+        if action == "clear":  # what runs does so by an epoch that is over
+            self._end([(zone_id, "close") for zone_id in sorted(self._runs)], ticks_ms)
+        state, ack = self._copy(), _ack(command, "done", "ok")
         self._raise(state, command)
-        if command["action"] == "fallback":
-            code = self._run_of(command, now, ticks_ms, MAX_RUN_S)["code"]
-            fallback = self.fallback(ticks_ms, True)
-            if not (fallback and fallback.hold(state, command)):
+        self._forget_expired(state, now)
+        if action == "fallback":  # its id stands in the plan, and takes no place from an open
+            ack, fallback = self._plan_ack(command), self.fallback(ticks_ms, True)
+            if not (fallback and fallback.hold(state, command, ticks_ms)):
                 return False
         else:
             state.pop("leak", None)
-        ack = _ack(command, "done", code)
-        self._forget_expired(state, now)
-        _remember(state, ack, command["expires_at"])
+            self._remember_once(state, ack, command)
         if self._commit(state):
             self._emit(ack)
         return not self._unsaved
@@ -386,15 +395,10 @@ class Valves:
     def _final(self, run: "Message", ticks_ms: int, reason: str) -> "Message":
         volume_l, source = self._delivered(run, ticks_ms)
         failed = reason == "fault" or run["saved"]["zone_id"] in self._faulty
-        return _ack(
-            run["saved"],
-            "failed" if failed else "done",
-            "valve_fault" if failed else run["code"],
-            duration_s=min((ticks_ms - run["started_ms"]) / 1000, MAX_RUN_S),
-            volume_l=volume_l,
-            volume_source=source,
-            end_reason="fault" if failed else reason,
-        )
+        state, code, why = ("failed", "valve_fault", "fault") if failed else ("done", run["code"], reason)
+        ack = _ack(run["saved"], state, code, volume_l=volume_l, volume_source=source, end_reason=why)
+        ack["duration_s"] = min((ticks_ms - run["started_ms"]) / 1000, MAX_RUN_S)
+        return ack
 
     def _cut_off(self, run: "Message", now: int, trusted: bool) -> "Message":
         """The ack of a run that a power cut ended: it ran at most from its start until now, never past its bound."""
@@ -410,9 +414,7 @@ class Valves:
         state = self._copy()
         if trusted:
             self._forget_expired(state, now)
-        # Rejections leave half of the memory to runs, so that a flood of them cannot keep the zones dry.
-        if len(state["known"]) < KEPT_COMMANDS // 2:
-            _remember(state, ack, command["expires_at"])
+        self._remember_once(state, ack, command)
         self._raise(state, command)
         if state != self._state:
             self._settle(state, ())
@@ -424,6 +426,14 @@ class Valves:
             if zone_id in self._zones and epoch > state["epochs"].get(zone_id, 0):
                 state["epochs"][zone_id] = epoch
                 state.get("plans", {}).pop(zone_id, None)
+
+    def _plan_ack(self, plan: "Incoming") -> "Message":
+        return _ack(plan, "done", self._run_of(plan, 0, 0, MAX_RUN_S)["code"])
+
+    def _remember_once(self, state: "State", ack: "Message", command: "Incoming") -> None:
+        """What its epoch makes count once leaves half of the memory to runs: a flood of it keeps no zone dry."""
+        if len(state["known"]) < KEPT_COMMANDS // 2:
+            _remember(state, ack, command["expires_at"])
 
     def _answer_stop(self, command: "Incoming", stuck: bool) -> None:
         code = "valve_fault" if stuck else "storage_fault" if self._unsaved else "ok"
@@ -457,26 +467,16 @@ class Valves:
         """Write the state; it becomes ours only when it is written."""
         try:
             self._slots.save(_pack(state))
+            self._state, self._unsaved = state, False
         except (StorageError, MemoryError):
             self._unsaved = True
-        else:
-            self._state = state
-            self._unsaved = False
         return not self._unsaved
 
 
 def _ack(run: "Incoming", state: str, code: str, **amounts: "Any") -> "Message":
-    ack = {
-        "command_id": run["command_id"],
-        "zone_id": run.get("zone_id"),
-        "epoch": run["epoch"],
-        "state": state,
-        "code": code,
-        "duration_s": None,
-        "volume_l": None,
-        "volume_source": "none",
-        "end_reason": None,
-    }
+    ack = {name: run.get(name) for name in _FIELDS[:3]}
+    ack.update({"state": state, "code": code, "duration_s": None, "volume_l": None})
+    ack.update({"volume_source": "none", "end_reason": None})
     ack.update(amounts)
     return ack
 

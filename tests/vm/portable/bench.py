@@ -233,6 +233,9 @@ class Board:
     def metered_l(self, _zone_id):
         return None
 
+    def pulse_l(self, _zone_id):
+        return 0
+
     def health(self):
         return {"firmware": "test"}
 

@@ -181,8 +181,8 @@ class Examples(unittest.TestCase):
         self.assertEqual(entries["time_servers"], ["192.168.4.1"])
 
     def test_the_least_that_is_needed(self):
-        """Sensors, master and light are optional, null counts as absent, a network may be open."""
-        pins = {"valves": example("pins")["valves"], "sensors": None, "master": None, "light": None}
+        """Sensors, master and light are optional, null counts as absent of the last, a network may be open."""
+        pins = {"valves": example("pins")["valves"], "master": None, "light": None}
         config.check_pins(pins, ["plot-1a", "plot-1b"])
         config.check_config(changed(example("config"), ("wifi", "password"), ""))
 
@@ -237,6 +237,124 @@ class Networks(unittest.TestCase):
         for wifi in (WIFI, [WIFI], [WIFI, dict(WIFI, ssid="barn")]):
             entries = config.check_config(changed(example("config"), ("wifi",), wifi))
             self.assertEqual(entries["wifi"], wifi if isinstance(wifi, list) else [wifi])
+
+
+# Values that a hand or a program writes by mistake, and where they are none. Everywhere else each of them is refused.
+ODD = (None, True, False, 0, 1, 1.0, -1, "", "1", [], {}, [None])
+FULL = {
+    "sample_interval_s": 900,
+    "publish_interval_s": 3600,
+    "status_interval_s": 3600,
+    "keepalive_s": 60,
+    "updates": True,
+    "sleep": False,
+    "outbox_messages": 1000,
+    "outbox_bytes": 8000,
+}
+GOOD_IN_CONFIG = {
+    "gateway_id": ("1",),
+    "broker.host": ("1",),
+    "broker.port": (1,),
+    "broker.server_hostname": (None, "1"),
+    "wifi.ssid": ("1",),
+    "wifi.password": ("",),
+    "updates": (None, True, False),
+    "sleep": (None, True, False),
+    "zones.zone_id": ("1",),
+    "zones.hard_cap_s": (1,),
+    "zones.litres_per_minute": (1, 1.0),
+}
+GOOD_IN_PINS = {
+    "master": (None,),
+    "light": (None,),
+    "setup_pin": (None,),
+    "sensors": ([],),
+    "valves.on": (0, 1),
+    "master.on": (0, 1),
+    "sensors.sensor": ("1",),
+    "sensors.zone_id": (None,),
+    "sensors.rom": (None,),
+    "sensors.quiet_ms": (None, 0, 1),
+    "sdi12.address": ("1",),
+    "sensors.uart": (1,),
+    "sensors.pulses_per_litre": (1, 1.0),
+    "sensors.mm_per_tip": (1, 1.0),
+    "sensors.ratio": (1, 1.0),
+}
+
+
+def full():
+    """Both documents, with every field that there is."""
+    entries, pins = example("config"), example("pins")
+    entries.update(FULL)
+    entries["broker"]["server_hostname"] = "broker"
+    pins["sensors"][1]["rom"] = "28" * 8
+    pins["sensors"][3]["quiet_ms"] = 20
+    pins["sensors"][4]["address"] = 0x44
+    pins["setup_pin"] = 13
+    return entries, pins
+
+
+def places(document):
+    """The path of every field, and its name."""
+    for name in sorted(document):
+        yield (name,), name
+        inner = document[name]
+        rows = [((name,), inner)] if isinstance(inner, dict) else []
+        if isinstance(inner, list):
+            rows = [((name, number), row) for number, row in enumerate(inner) if isinstance(row, dict)]
+        for path, row in rows:
+            for field in sorted(row):
+                label = row["kind"] if field == "address" else name  # of two kinds of rows
+                yield path + (field,), f"{label}.{field}"  # noqa: RUF005  # no `*` in a tuple here
+
+
+class OddValues(unittest.TestCase):
+    def judge(self, number, check, good):
+        """Each odd value in each field: taken where the table says so, refused with the field's name elsewhere."""
+        seen, refused = set(), 0
+        for path, name in places(full()[number]):
+            for value in ODD:
+                complaint = ""
+                try:
+                    check(changed(full()[number], path, value))
+                except config.ConfigError as error:
+                    complaint = str(error)
+                is_good = any(type(value) is type(one) and value == one for one in good.get(name, ()))
+                self.assertEqual(not complaint, is_good, f"{path} {value!r}: {complaint}")
+                self.assertTrue(is_good or path[0] in complaint, complaint)
+                seen.add(name)
+                refused += not is_good
+        self.assertEqual(set(good) - seen, set())
+        return refused
+
+    def test_in_the_configuration(self):
+        """Null, yes and no for numbers, numbers for texts, nothing in a list: what the board cannot use is refused."""
+        self.assertTrue(self.judge(0, config.check_config, GOOD_IN_CONFIG) > 200)
+
+    def test_in_the_pins(self):
+        """The same of every row: boot.py reads this file before anything has checked it."""
+        zone_ids = ["plot-1a", "plot-1b"]
+        self.assertTrue(self.judge(1, lambda pins: config.check_pins(pins, zone_ids), GOOD_IN_PINS) > 400)
+
+    def test_of_a_board_that_sleeps(self):
+        """Valves and master are left out, null or, of valves, an empty list, and nothing else that looks empty."""
+        soil = {"sensors": [example("pins")["sensors"][0]]}
+        for name in ("valves", "master"):
+            for value in ODD:
+                is_good = value is None or (name == "valves" and value == [])
+                try:
+                    config.check_pins(dict(soil, **{name: value}), ["plot-1a"], True)
+                except config.ConfigError:
+                    self.assertEqual(is_good, False, f"{name} {value!r}")
+                else:
+                    self.assertEqual(is_good, True, f"{name} {value!r}")
+
+    def test_a_point_has_two_numbers(self):
+        """A third one would stop the probe's driver."""
+        pins = changed(example("pins"), ("sensors", 0, "points"), [[2600, 0.05, 1], [1450, 0.27]])
+        with self.assertRaises(config.ConfigError):
+            config.check_pins(pins, ["plot-1a", "plot-1b"])
 
 
 class Mistakes(unittest.TestCase):

@@ -1,8 +1,10 @@
 """Days without a cloud: what a board does by a plan that it holds, on CPython and on MicroPython."""
 
+import gc
 import sys
 import unittest
 
+from gateway.valves import KEPT_COMMANDS
 from tests.vm.portable.test_valves import NOW, Bench
 
 HOUR_S, DAY_S = 3600, 86400
@@ -124,6 +126,41 @@ class TakingAPlan(unittest.TestCase):
         bench.send(epoch=2)
         self.assertEqual(bench.answers(), [("rejected", "storage_fault"), ("started", "ok")])
 
+    def test_plans_leave_the_places_of_runs_alone(self):
+        """Forty plans in five minutes, and as many runs as ever can be remembered; no plan is taken twice."""
+        bench = Bench()
+        plans = []
+        for epoch in range(1, 41):
+            plans.append(bench.send(**dict(PLAN, command_id=f"plan-{epoch}x", epoch=epoch)))
+        self.assertEqual(bench.answers(), [("done", "ok")] * 40)
+        for epoch in range(1, KEPT_COMMANDS + 2):
+            bench.send(zone_id="plot-1b", command_id=f"b{epoch}", epoch=epoch, duration_s=60)
+        started = [ack["command_id"] for ack in bench.acks if ack["state"] == "started"]
+        self.assertEqual((len(started), bench.answers()[-1]), (KEPT_COMMANDS, ("rejected", "storage_fault")))
+        bench.send(**dict(PLAN, command_id="plan-41x", epoch=41))
+        self.assertEqual(bench.answers()[-1], ("done", "ok"))
+        bench.reboot()
+        bench.send(**plans[-1])
+        self.assertEqual(bench.answers()[-1], ("rejected", "stale_epoch"))
+
+    def test_a_held_plan_is_known_by_itself(self):
+        """Its repeat is answered as before, clipped or not, after any time and a boot, and costs nothing."""
+        for duration_s, code in ((1200, "ok"), (3900, "ok"), (3901, "clipped")):
+            bench = Offline(duration_s=duration_s, max_volume_l=1e6)
+            self.assertEqual((bench.answers(), bench.valves._state["known"]), ([("done", code)], {}))
+            bench.now += DAY_S
+            bench.reboot()
+            bench.hold(duration_s=duration_s, issued_at=NOW, expires_at=NOW + 900)
+            self.assertEqual((bench.answers(), bench.log), ([("done", code)], []))
+
+    def test_an_answer_that_a_power_cut_swallowed_is_said_after_the_boot(self):
+        """A plan that was written down and not spoken of; one that is known to be said is not said again."""
+        for was_said, acks in ((False, [("done", "ok")]), (True, [])):
+            bench = Offline()
+            bench.reboot()
+            bench.valves.repeat_acks(lambda ack, was_said=was_said: was_said)
+            self.assertEqual(bench.answers(), acks)
+
     def test_a_newer_plan_replaces_the_older(self):
         """Only the days of the newer one count."""
         bench = Offline()
@@ -157,6 +194,35 @@ class ItsEnd(unittest.TestCase):
             self.assertEqual(bench.days(), {}, action)
             bench.reboot()
             self.assertEqual(bench.days(), {}, action)
+
+    def test_of_a_plan_that_is_over_nothing_stays_in_memory(self):
+        """After its last run, and after a close, stop or greater epoch, though the rest of its zone is kept."""
+        for action, fields in ((None, {}), ("close", {"epoch": 9}), ("open", {"epoch": 9})):
+            bench = Offline(days=1)
+            bench.pass_by(DAY_S)
+            self.assertEqual(("gateway.fallback" in sys.modules, bench.days()), (True, {"plot-1a": 0}))
+            if action:
+                bench.send(action, command_id="x", **fields)
+            bench.pass_by(2 * HOUR_S)
+            self.assertEqual((bench.plans(), bench.runs()), (None, [0.0 if action else 1200]), action)
+            self.assertEqual(hasattr(gc, "mem_free") and "gateway.fallback" in sys.modules, False)
+            self.assertEqual(bench.valves._state["counts"]["plot-1a"] in (0, 600), True, action)
+            bench.valves._state["given"].clear()
+            bench.hold(command_id="next-plan", epoch=10, after_offline_s=HOUR_S)
+            bench.pass_by(DAY_S - 900)
+            self.assertEqual(bench.days(), {"plot-1a": 3})
+            bench.pass_by(900)
+            self.assertEqual(bench.days(), {"plot-1a": 2})
+
+    def test_it_stays_in_memory_as_long_as_its_run(self):
+        """A plan that is gone while its run goes on: the rest of the zone begins with the run's end."""
+        bench = Offline()
+        bench.pass_by(DAY_S)
+        bench.send(epoch=4, issued_at=NOW - 10, expires_at=NOW)
+        self.assertEqual((bench.days(), bench.valves.open_valves), ({}, ["plot-1a"]))
+        self.assertTrue(bench.plans() is not None)
+        bench.after(1200)
+        self.assertTrue(bench.plans() is None)
 
     def test_what_leaves_a_plan(self):
         """What is for another zone, and an open that is older than the plan."""
@@ -194,7 +260,7 @@ class Runs(unittest.TestCase):
         told = [(ack["command_id"], ack["epoch"], ack["state"], ack["end_reason"]) for ack in bench.acks[1:3]]
         self.assertEqual(told, [("plan-1", 3, "started", None), ("plan-1", 3, "done", "duration")])
         self.assertEqual(bench.acks[-1]["command_id"], "plan-3")
-        self.assertEqual(bench.days(), {"plot-1a": 0})
+        self.assertEqual(bench.days(), {})
         bench.answers()
 
     def test_24_hours_lie_between_two_runs(self):
@@ -358,6 +424,21 @@ class PowerCuts(unittest.TestCase):
             bench.plans().heard(bench.ticks_ms)
             bench.pass_by(1800)
         self.assertEqual(len(bench.log), 11)
+
+    def test_hours_of_an_outage_that_is_over_are_none_of_a_later_plan(self):
+        """A plan that comes counts anew, also if the power goes at once; what an earlier one had saved is gone."""
+        for ends, epoch in (("close", 2), (None, 2)):
+            bench = Offline()
+            bench.pass_by(23 * HOUR_S)
+            if ends:
+                bench.send(ends, command_id="x", epoch=epoch)
+                self.assertEqual(bench.plans(), None)
+            bench.hold(command_id="next-plan", epoch=epoch + 1)
+            bench.reboot()
+            bench.pass_by(DAY_S - 900)
+            self.assertEqual(bench.runs(), [])
+            bench.pass_by(2 * HOUR_S)
+            self.assertEqual(bench.runs(), [1200])
 
     def test_a_puback_is_not_forgotten(self):
         """What was saved of an outage is gone from the flash at its end."""

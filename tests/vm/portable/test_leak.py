@@ -2,7 +2,7 @@
 
 import unittest
 
-from tests.vm.portable.test_fallback import PLAN
+from tests.vm.portable.test_fallback import PLAN, Offline
 from tests.vm.portable.test_valves import Bench
 
 ZONES = ("plot-1a", "plot-1b")
@@ -95,6 +95,42 @@ class Clear(unittest.TestCase):
         bench.send(command_id="old", epoch=9)
         bench.send(command_id="new", epoch=10)
         self.assertEqual(bench.answers(), [("rejected", "stale_epoch"), ("started", "ok")])
+
+    def test_what_runs_ends_with_a_clear(self):
+        """It raises every epoch: a run by a command and one by a plan end at once, answered for, and come not back."""
+        bench = Offline()
+        bench.pass_by(86400)
+        bench.send(command_id="b", zone_id="plot-1b", duration_s=600, epoch=2)
+        bench.after(60)
+        del bench.log[:]
+        self.assertEqual(clear(bench), [("done", "ok")] * 3)
+        told = [(ack["command_id"], ack["epoch"], ack["end_reason"], ack["duration_s"]) for ack in bench.acks]
+        self.assertEqual(told[:2], [("plan-1", 1, "close", 60.0), ("b", 2, "close", 60.0)])
+        self.assertEqual((told[2][0], bench.moved()), ("clear-9", [("close", "plot-1a"), ("close", "plot-1b")]))
+        self.assertEqual((bench.valves.open_valves, bench.valves.next_deadline_ms(), bench.days()), ([], None, {}))
+        bench.reboot()
+        self.assertEqual((bench.acks, bench.valves.open_valves), ([], []))
+        self.assertEqual(bench.valves.given(bench.now)[0], {"plot-1a": 60, "plot-1b": 60})
+
+    def test_a_clear_that_is_none_ends_nothing(self):
+        """One that is too old, or repeated."""
+        bench = Bench()
+        clear(bench, epochs=(1, 1))
+        bench.send(epoch=2)
+        self.assertEqual(clear(bench, epochs=(1, 1)), [("done", "ok")])
+        self.assertEqual(clear(bench, number=10, epochs=(2, 2)), [("rejected", "stale_epoch")])
+        self.assertEqual(bench.valves.open_valves, ["plot-1a"])
+
+    def test_clears_leave_half_of_the_memory_to_runs(self):
+        """As rejections do: a seventeenth counts once by its epochs alone."""
+        bench = Bench()
+        for number in range(1, 18):
+            self.assertEqual(clear(bench, number, (number, number)), [("done", "ok")])
+        self.assertEqual(clear(bench, 16, (16, 16)), [("done", "ok")])
+        self.assertEqual(clear(bench, 17, (17, 17)), [("rejected", "stale_epoch")])
+        for epoch in range(18, 34):
+            bench.send(epoch=epoch)
+            self.assertEqual(bench.answers()[-1], ("started", "ok"))
 
     def test_a_repeat_answers_as_before(self):
         """And clears no leak that was seen since."""
