@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from certs.authority import Identity
-from certs.errors import CertsError
+from certs.errors import USUAL, CertsError
 from certs.folder import AMAZON_ROOT
 from certs.renewal import RenewingAuthority
 from certs.spares import MOST
@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument("--here-only", action="store_true", help="this farm has no deployment in AWS")
     _add_account(revoke)
     for command in (issue, show, rotate, revoke, *_add_renewal(commands)):
-        command.add_argument("--out", type=Path, default=Path("certs/issued"), help="folder (default: %(default)s)")
+        command.add_argument("--out", type=Path, default=USUAL, help="folder (default: %(default)s)")
     _add_fetch(commands.add_parser("fetch", help="fetch the identity of a deployed thing from AWS"))
     return parser
 

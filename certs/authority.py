@@ -122,7 +122,7 @@ class Authority:
         PendingRenewalError, StorageError, BrokenAuthorityError.
         """
         check_thing_name(thing_name)
-        if read_certificate(self.folder / thing_name) is None:
+        if (read_certificate(self.folder / thing_name) or self._lost(thing_name)) is None:
             raise UnknownThingError(thing_name, self.folder)
         self._refuse_pending(thing_name)
         return self._issue(_Request(thing_name, _CLIENT), reuse=False)
@@ -412,5 +412,10 @@ def next_of(folder: Path) -> Identity | None:
         expires_at=certificate.not_valid_after_utc,
         certificate_id=id_of(certificate),
         serial=serial_of(certificate),
-        spare=int(read_file(folder / NEXT / SPARE) or 0),
+        spare=_spare_number(read_file(folder / NEXT / SPARE) or b""),
     )
+
+
+def _spare_number(text: bytes) -> int:
+    """0, which no spare has, where the file is damaged."""
+    return int(text) if text.isdigit() else 0

@@ -3,6 +3,8 @@
 from datetime import datetime
 from pathlib import Path
 
+USUAL = Path("certs/issued")  # the folder of identities
+
 
 class CertsError(Exception):
     """Base of every error of this room; its text is one line that names the input and the remedy."""
@@ -14,6 +16,11 @@ class NameRefusedError(CertsError):
     def __init__(self, name: str, why: str) -> None:
         super().__init__(f"name {name!r}: {why}")
         self.name = name
+
+
+def out_of(folder: Path) -> str:
+    """What a command takes besides, to work in this folder of identities and not in the one it takes without."""
+    return "" if folder == USUAL else f" --out {folder}"
 
 
 class StorageError(CertsError):
@@ -36,7 +43,10 @@ class UnknownThingError(CertsError):
     """No identity of this name was ever issued here."""
 
     def __init__(self, thing_name: str, folder: Path) -> None:
-        super().__init__(f"{thing_name!r} has no identity in {folder}; issue one with: python -m certs issue --things")
+        super().__init__(
+            f"{thing_name!r} has no identity in {folder}; issue one with: "
+            f"python -m certs issue --things {thing_name}{out_of(folder)}"
+        )
         self.thing_name = thing_name
 
 
@@ -67,7 +77,10 @@ class RevokedError(CertsError):
     """No certificate of the thing is ACTIVE: nobody would let it in."""
 
     def __init__(self, thing_name: str, status: str) -> None:
-        super().__init__(f"{thing_name!r}: its certificate is {status}; rotate it, and apply Terraform again")
+        super().__init__(
+            f"{thing_name!r}: its certificate is {status}; make another one, python -m certs rotate {thing_name}, or, "
+            f"if it was revoked here, python -m certs issue --things {thing_name}, and apply Terraform again"
+        )
         self.thing_name = thing_name
 
 
@@ -94,7 +107,8 @@ class KeyOnBoardError(CertsError):
 
     def __init__(self, thing_name: str) -> None:
         super().__init__(
-            f"{thing_name!r} has its key on its board alone; for another board: python -m certs rotate {thing_name}"
+            f"{thing_name!r} has its key on its board alone; for another board: python -m certs rotate {thing_name}, "
+            f"and apply Terraform again"
         )
         self.thing_name = thing_name
 
@@ -102,11 +116,9 @@ class KeyOnBoardError(CertsError):
 class RevokedThingError(CertsError):
     """The thing was revoked, or the key was one of a thing that was: nothing is certified for it."""
 
-    def __init__(self, thing_name: str, what: str = "it") -> None:
-        super().__init__(
-            f"{thing_name!r}: {what} was revoked; a board in its place gets a new identity and new spares: "
-            f"python -m certs issue --things {thing_name}"
-        )
+    def __init__(self, thing_name: str, what: str = "it", remedy: str = "") -> None:
+        new = f"a board in its place gets a new identity and new spares: python -m certs issue --things {thing_name}"
+        super().__init__(f"{thing_name!r}: {what} was revoked; {remedy or new}")
         self.thing_name = thing_name
 
 

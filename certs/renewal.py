@@ -30,6 +30,7 @@ from certs.errors import (
     RevokedThingError,
     SparesError,
     UnknownThingError,
+    out_of,
 )
 from certs.folder import certificate_files, pem_of, read_certificate, remove_file, remove_files, write_files
 
@@ -72,7 +73,10 @@ class RenewingAuthority(Authority):
             if certificate is None:
                 raise UnknownThingError(thing_name, self.folder)
             if not spares.numbers(folder):
-                raise SparesError(thing_name, f"no spare was made; make some: python -m certs spares {thing_name}")
+                raise SparesError(
+                    thing_name,
+                    f"no spare was made; make some: python -m certs spares {thing_name}{out_of(self.folder)}",
+                )
             spares.hand_over(folder)
             return describe(folder, certificate)
 
@@ -108,7 +112,9 @@ class RenewingAuthority(Authority):
                 why = f"the board is still with the old one, or this is not its status; its own is {serial_of(before)}"
                 raise NotSeenError(thing_name, serial, f"its next one, {serial_of(certificate)}", why)
             if self._is_revoked(certificate):
-                raise RevokedThingError(thing_name, "its next certificate")
+                own = serial_of(before)
+                remedy = f"give it up: python -m certs withdraw {thing_name} --seen {own}{out_of(self.folder)}"
+                raise RevokedThingError(thing_name, "its next certificate", remedy)
             self._remember(thing_name, before)
             write_files(folder, certificate_files(certificate))
             self._make_only(thing_name, certificate)
@@ -156,18 +162,23 @@ class RenewingAuthority(Authority):
             raise SparesError(
                 thing_name,
                 f"the private keys of its spares {_words(unsent)} are here still; flash them, then: "
-                f"python -m certs spares {thing_name} --handed-over",
+                f"python -m certs spares {thing_name} --handed-over{out_of(self.folder)}",
             )
         numbers = spares.numbers(folder)
         key = spares.read(folder, numbers[0]) if numbers else None
+        out = out_of(self.folder)
         if key is None:
             raise SparesError(
                 thing_name,
                 f"no spare is left; give its board a new key and new spares by USB: "
-                f"python -m certs rotate {thing_name}, python -m certs spares {thing_name}, python -m firmware flash",
+                f"python -m certs rotate {thing_name}{out}, python -m certs spares {thing_name}{out}, then flash it",
             )
         if (self.folder / REVOKED_KEYS / f"{spares.id_of(key)}.pem").exists():
-            raise RevokedThingError(thing_name, f"the board that has its spare {numbers[0]}")
+            remedy = (
+                f"make others for a board that is flashed next: "
+                f"python -m certs spares {thing_name} --again{out_of(self.folder)}"
+            )
+            raise RevokedThingError(thing_name, f"the board that has its spare {numbers[0]}", remedy)
         return numbers[0], key
 
     def _already(self, thing_name: str, certificate: x509.Certificate, serial: str) -> Identity:

@@ -107,8 +107,10 @@ class AlarmWatch:
             gateway.spoke_at = gateway.spoke_at or now
 
     def hear_status(self, status: "Status | Mapping[str, Any]", heard_at: int) -> None:
-        """A gateway's last status, also its last will."""
-        gateway = self._gateways[status["gateway_id"]]
+        """A gateway's last status, also its last will; none is missed that is no more of the farm."""
+        gateway = self._gateways.get(status["gateway_id"])
+        if gateway is None:
+            return
         gateway.state, gateway.status_at = status["state"], status["at"]
         gateway.heard_at = max(gateway.heard_at, heard_at)
         gateway.status_heard_at = heard_at

@@ -4,7 +4,7 @@ Nothing here publishes; the service does, after the transaction that remembers t
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from compute_service.domain.decide import Decision
@@ -143,27 +143,37 @@ def remember_plan(  # noqa: PLR0913, PLR0917  # whose plan, what it allows, why,
     return message
 
 
-def remember_plan_end(log: CommandLog, plan: CommandRow, now: int, command_id: str) -> "Command":
-    """A close that deletes a plan which the zones file wants no more; once the plan is over nobody waits for its ack.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanEnd:
+    """A plan on a board that ends: the zone's epoch as the board has it, until when (Unix s) it would last, and why."""
 
-    Call inside a transaction.
+    gateway_id: str
+    zone_id: str
+    held_epoch: int
+    until: int
+    why: str
+
+
+def remember_plan_end(log: CommandLog, end: PlanEnd, is_own: bool, now: int, command_id: str) -> "Command":
+    """A close that deletes a plan which nobody wants any more; once the plan is over nobody waits for its ack.
+
+    `is_own`: the zone is, or was, the board's own, so that its epoch is used up. Call inside a transaction.
     """
-    assert plan.zone_id is not None
-    epoch, until = log.epoch(plan.zone_id) + 1, plan.message["valid_until"]
-    assert until is not None
+    epoch = log.epoch(end.zone_id) + 1
     message: Command = {
         "command_id": command_id,
-        "device_id": plan.gateway_id,
-        "zone_id": plan.zone_id,
+        "device_id": end.gateway_id,
+        "zone_id": end.zone_id,
         "action": "close",
         "issued_at": now,
         "expires_at": now + LIFE_S,
-        "epoch": epoch,
-        "valid_until": until,
-        "reason": "the zones file has no fallback plan for it any more",
+        "epoch": max(epoch, end.held_epoch + 1),
+        "valid_until": end.until,
+        "reason": end.why,
     }
-    log.raise_epoch(plan.zone_id, epoch)
-    log.add(plan.gateway_id, message, give_up_at=until)
+    if is_own:
+        log.raise_epoch(end.zone_id, epoch)
+    log.add(end.gateway_id, message, give_up_at=end.until)
     return message
 
 
@@ -239,6 +249,11 @@ def opens(command: CommandRow) -> bool:
 def stops(command: CommandRow) -> bool:
     """Is it one that is said again and again until it is answered?"""
     return command.message["action"] in STOPS
+
+
+def ends_a_plan(command: CommandRow) -> bool:
+    """Is it a close that no person ordered, but that ends a fallback plan?"""
+    return command.message["action"] == "close" and command.message.get("valid_until") is not None
 
 
 def plans(command: CommandRow) -> bool:

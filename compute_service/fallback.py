@@ -1,16 +1,16 @@
-"""Fallback plans: offered to a zone's board, ended, and what a board says of the runs that it did by one.
+"""Fallback plans: offered to a zone's board, and what a board says of the runs that it did by one.
 
 Everything happens inside the caller's transaction. A run under a plan becomes a command like one that was given, so
 that its acks are followed and settled as those of any other, once each.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agronomy.units import DAY_S
-from compute_service import catch_up, commands
+from compute_service import catch_up, commands, held_plans
 from compute_service.domain import fallback
-from compute_service.domain.decide import ADVICE, FUTURE_S, Decision, Run
+from compute_service.domain.decide import FUTURE_S, Decision, Run
 from compute_service.domain.fallback import Held, run_of
 from compute_service.domain.orders import in_force
 from compute_service.domain.ports import CommandRow, Store
@@ -24,43 +24,28 @@ if TYPE_CHECKING:
 OF_A_RUN = ("started", "done", "failed")
 OLDEST_S = 40 * DAY_S  # no plan lasts so long: what a board tells of an earlier time is none of it
 UNKNOWN_A_DAY, UNKNOWN_BURST = 2, 62  # runs of a zone under plans that this store does not know
-NewId = Callable[[], str]  # of a command
-ENDS = ("failed", "rejected", "withdrawn")  # states of a plan that no board holds
-
-
-def may_be_held(store: Store, plan: CommandRow | None, now: int) -> bool:
-    """Could a board still water by this plan? Also one that no ack came for."""
-    if plan is None or plan.zone_id is None or plan.state in ENDS:
-        return False
-    until = plan.message["valid_until"]
-    return plan.message["epoch"] == store.commands.epoch(plan.zone_id) and now < (until or 0)
-
-
-def zones_with_plans(store: Store, now: int) -> set[str]:
-    """The zones whose board may hold a plan, by what was sent, and by what the boards say."""
-    names = {plan.zone_id for plan in store.commands.last_plans() if plan.zone_id and may_be_held(store, plan, now)}
-    return names | {name for row in store.updates.gateways() for name in row["status"].get("fallback_days") or ()}
-
-
-def forget_plans(store: Store, gateway_id: str, now: int) -> None:
-    """The gateway is told to stop everything, which deletes its plans: none counts as held from here on."""
-    for plan in store.commands.last_plans():
-        if plan.zone_id and plan.gateway_id == gateway_id and may_be_held(store, plan, now):
-            store.commands.raise_epoch(plan.zone_id, plan.message["epoch"] + 1)
 
 
 def offer(  # noqa: PLR0913, PLR0917  # a zone's decision, and what its gateway said last
-    store: Store, zone: Zone, decision: Decision, decision_id: str, status: Mapping[str, Any], new_id: NewId
+    store: Store,
+    config: Config,
+    zone: Zone,
+    decision: Decision,
+    decision_id: str,
+    status: Mapping[str, Any],
+    new_id: held_plans.NewId,
 ) -> "Command | None":
-    """The plan that a zone's board should have from now on, if it wants another one."""
+    """The plan that a zone's board should have from now on, if it wants another one, and no other board has one."""
     now, bounds = decision.at, fallback.bounds(zone, decision)
     if bounds is None or status.get("state") == "offline" or status.get("latched"):
         return None
     if in_force(store.orders.holds(), zone.zone_id, now) or zone.zone_id in (status.get("open_valves") or ()):
         return None
-    if not fallback.is_due(
-        bounds, _held(store, next(iter(store.commands.last_plans(zone.zone_id)), None), status, now), now
-    ):
+    last = next(iter(store.commands.last_plans(zone.zone_id)), None)
+    of_this_board = last if last and last.gateway_id == zone.gateway_id else None
+    if not fallback.is_due(bounds, _held(store, of_this_board, status, now), now):
+        return None
+    if not held_plans.is_alone(store, config, zone, now):
         return None
     return commands.remember_plan(store.commands, zone, bounds, decision_id, now, new_id())
 
@@ -73,22 +58,9 @@ def _held(store: Store, plan: CommandRow | None, status: Mapping[str, Any], now:
         message=plan.message,
         state=plan.state,
         is_waited_for=plan.give_up_at is not None,
-        is_newest=may_be_held(store, plan, now),
+        is_newest=held_plans.may_be_held(store, plan, now),
         days_left=days.get(plan.zone_id, 0) if days is not None and is_later else None,
     )
-
-
-def end_unwanted(store: Store, config: Config, now: int, new_id: NewId) -> list["Command"]:
-    """Closes for the plans that a board may hold, and the settings have no more."""
-    gateways = {zone.gateway_id for zone in config.zones}
-    pairs = {(zone.zone_id, zone.gateway_id) for zone in config.zones if zone.fallback and zone.mode != ADVICE}
-    return [
-        commands.remember_plan_end(store.commands, plan, now, new_id())
-        for plan in store.commands.last_plans()
-        if plan.gateway_id in gateways
-        and (plan.zone_id, plan.gateway_id) not in pairs
-        and may_be_held(store, plan, now)
-    ]
 
 
 def is_wanted(command: CommandRow, zones: Mapping[str, Zone]) -> bool:

@@ -70,6 +70,17 @@ class GatewayReports:
         elif "leak" in {ack["code"], ack.get("end_reason")} and not last.get("latched"):
             self._save_latched(last, [command.zone_id or command.gateway_id], now)
 
+    def hear_plan_end(self, command: CommandRow, ack: "Ack", now: int) -> None:
+        """A stop was obeyed, which deleted what it found: the gateway's next status will say the same."""
+        last: Any = self.newest(ack["gateway_id"])
+        days = last.get("fallback_days") if last else None
+        if not days or ack["state"] != "done" or ack["at"] < last["at"]:
+            return
+        if commands.stops(command) and command.zone_id in {None, *days}:
+            left = {name: count for name, count in days.items() if command.zone_id not in {None, name}}
+            after: Any = {**last, "fallback_days": left}
+            self._save(after, now)
+
     def _save_latched(self, status: Mapping[str, Any], zone_ids: list[str], now: int) -> None:
         after: Any = {**status, "latched": zone_ids}
         self._save(after, now)
@@ -88,6 +99,10 @@ class GatewayReports:
             return
         self._record(events.status(status, now))
         self._note("status", None, gateway_id, {"state": state, "reset_cause": status.get("reset_cause")})
+
+    def former(self, status: "Status", now: int) -> None:
+        """A gateway that is no more of the farm, and may hold a plan of when it was: only that is of interest."""
+        self._save(self._of_its_own(status), now)
 
     def speaks(self, gateway_id: str, now: int) -> None:
         """A reading or an ack of it came: whatever its will said, it is there."""
@@ -154,16 +169,16 @@ class GatewayReports:
         return zone is None or zone.gateway_id == gateway_id
 
     def _of_its_own(self, status: "Status") -> "Status":
-        """A gateway tells of its own valves; and its last will, which is older, does not undo what it told since."""
+        """A gateway tells of its own valves; and its last will, which is older, does not undo what it told since.
+
+        Plans that it holds stay named, also of zones that are another's by now: these are to be ended.
+        """
         own: Any = dict(status)
         gateway_id = own["gateway_id"]
         if own.get("open_valves") is not None:
             own["open_valves"] = [name for name in own["open_valves"] if self._may_tell_of(gateway_id, name)]
         if own.get("latched"):  # it opens nothing, whatever zone it names
             own["latched"] = [name if self._may_tell_of(gateway_id, name) else gateway_id for name in own["latched"]]
-        if own.get("fallback_days") is not None:
-            days = own["fallback_days"].items()
-            own["fallback_days"] = {name: count for name, count in days if self._may_tell_of(own["gateway_id"], name)}
         if _is_will(status):
             last = self.newest(own["gateway_id"])
             own |= {name: last[name] for name in OUTLIVES_A_WILL if own.get(name) is None and name in last}

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from checked_yaml.checks import did_you_mean
-from compute_service import commands, fallback
+from compute_service import commands, held_plans
 from compute_service.domain.constraints import MIN_RUN_S
 from compute_service.domain.gateway_status import latched
 from compute_service.domain.orders import (
@@ -204,7 +204,7 @@ class Orders:
     def _stop(self, order: Order, now: int) -> list["Command"]:
         self._hold(STOP, None, None, order, now)
         for name in {zone.gateway_id for zone in self.config.zones}:
-            fallback.forget_plans(self.store, name, now)
+            held_plans.forget_plans(self.store, name, now)
         under_way = {row.gateway_id: row for row in self._stops() if row.zone_id is None}
         gateways = sorted({zone.gateway_id for zone in self.config.zones})
         return [
@@ -221,7 +221,7 @@ class Orders:
         """What runs there is closed first: people walk in. So is what its board might water by without the cloud."""
         self._hold(PAUSE, order.zone_id, order.until, order, now)
         zones = self.config.zones if order.zone_id is None else (self._zone(order),)
-        running = self._running(now) | fallback.zones_with_plans(self.store, now)
+        running = self._running(now) | held_plans.zones_with_plans(self.store, now)
         return [self._close_zone(zone, order, now) for zone in zones if zone.zone_id in running]
 
     def _resume(self, order: Order, now: int) -> list["Command"]:
@@ -262,7 +262,10 @@ class Orders:
         return zone_ids | open_valves
 
     def _close_zone(self, zone: Zone, order: Order, now: int) -> "Command":
-        before = next((row for row in self._stops() if row.zone_id == zone.zone_id), None)
+        """A person hears of their own close alone: one that ends a plan, or is for another board, is none of it."""
+        place = (zone.gateway_id, zone.zone_id)
+        stops = (row for row in self._stops() if not commands.ends_a_plan(row))
+        before = next((row for row in stops if (row.gateway_id, row.zone_id) == place), None)
         return before.message if before else self._remember(zone.gateway_id, zone.zone_id, order, now)
 
     def _stops(self) -> list[CommandRow]:

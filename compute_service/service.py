@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agronomy.units import DAY_S
-from compute_service import commands, events, fallback, journal, settings
+from compute_service import commands, events, fallback, held_plans, journal, settings
 from compute_service.alarms import AlarmWatch
 from compute_service.domain.alarms import Identity
 from compute_service.domain.decide import FUTURE_S
@@ -109,6 +109,7 @@ class Service:
         self._newest_id = (0, 0)  # the second of the last id, and how many it had before
         self._shortened_on = 0  # the day on which the journal was last shortened
         self._ticked_at = 0
+        self._tells_plans = ""  # the gateway whose status, that is being taken in, names fallback plans
         self._lock = threading.RLock()
 
     def _go_by(self, config: Config) -> None:
@@ -119,7 +120,8 @@ class Service:
         self._weather = FarmWeather(config, self._store.zones, self._forecast, self._store.updates.count, self._refuse)
         self._alarms = AlarmWatch(config, self._store, self._forecast, self._free_bytes, self._identities)
         self._readings = Readings(config, self._store, self._zone_models, self._weather, self._alarms)
-        self._gateways = {zone.gateway_id for zone in config.zones}
+        self._gateways = config.gateway_ids
+        self._former = held_plans.former_gateways(self._store, config)
         self._reports.go_by(self._zones, self._alarms)
 
     def take_settings(self, change: Change) -> None:
@@ -169,7 +171,14 @@ class Service:
 
     def handle(self, topic: str, payload: bytes) -> None:
         """Take in one message, completely. If anything is wrong with it nothing changes; it is counted and told."""
-        with self._lock, self._store.transaction():
+        with self._lock:
+            self._tells_plans = ""
+            self._handle(topic, payload)
+            if self._tells_plans:
+                self._end_unwanted_plans(self._now(), self._tells_plans)
+
+    def _handle(self, topic: str, payload: bytes) -> None:
+        with self._store.transaction():
             if not self._rates.take(claimed_by(topic), self._now()):
                 self._store.updates.count("messages_over_rate")
                 self._refuse(claimed_by(topic), "flood", f"more than {RATE_PER_S} messages a second are dropped")
@@ -258,7 +267,8 @@ class Service:
         if route is None:
             thing = message.get("device_id") or message.get("gateway_id") or claimed_by(topic)
             raise _RefusedError(thing, kind, "is nothing that a gateway may send to this service")
-        if message["gateway_id"] not in self._gateways:
+        is_former = message["gateway_id"] in self._former and kind in OF_A_FORMER and topic not in topics.UNPROVEN
+        if not is_former and message["gateway_id"] not in self._gateways:
             raise _RefusedError(message["gateway_id"], kind, "is from no gateway of this farm")
         now = self._now()
         if topic in topics.UNPROVEN:
@@ -289,12 +299,17 @@ class Service:
         if run and ack["state"] in commands.SETTLED:
             self._plan_runs.settled(self._zones, command, ack, now)
         self._reports.hear_latch(command, ack, now)
+        self._reports.hear_plan_end(command, ack, now)
         self._note("ack", command.zone_id, command.gateway_id, journal.ack(ack, command))
         self._orders.settle(now)
 
     def _status(self, status: "Status", now: int) -> None:
-        self._reports.status(status, now)
+        if status["gateway_id"] in self._gateways:
+            self._reports.status(status, now)
+        else:
+            self._reports.former(status, now)
         if status["state"] == "online":
+            self._tells_plans = status["gateway_id"] if status.get("fallback_days") else ""
             self._say_stops(status["gateway_id"], now, is_new_connection=True)
 
     def _say_stops(self, gateway_id: str, now: int, is_new_connection: bool = False) -> None:
@@ -356,7 +371,9 @@ class Service:
         with self._store.transaction(durable=may_command):
             command = commands.remember(self._store.commands, zone, decision, decision_id, self._new_id(now))
             if command is None and order is None:
-                command = fallback.offer(self._store, zone, decision, decision_id, status, lambda: self._new_id(now))
+                command = fallback.offer(
+                    self._store, self._config, zone, decision, decision_id, status, lambda: self._new_id(now)
+                )
             run_id = command["command_id"] if command and decision.intent else None
             self._store.decisions.add(decision_id, row, run_id, work.inputs)
             self._zone_models.keep(work)
@@ -390,10 +407,12 @@ class Service:
             return False
         return commands.opens(command) or (commands.plans(command) and fallback.is_wanted(command, self._zones))
 
-    def _end_unwanted_plans(self, now: int) -> None:
-        """Plans that the settings have no more are deleted on their boards."""
+    def _end_unwanted_plans(self, now: int, gateway_id: str | None = None) -> None:
+        """Plans that nobody wants are deleted on their boards: those that one gateway names, or all."""
         with self._store.transaction(durable=True):
-            closes = fallback.end_unwanted(self._store, self._config, now, lambda: self._new_id(now))
+            closes = held_plans.end_unwanted(
+                self._store, self._config, now, lambda: self._new_id(now), gateway_id=gateway_id
+            )
             for command in closes:
                 self._note("command", command["zone_id"], command["device_id"], journal.command(command))
         for command in closes:
@@ -446,6 +465,7 @@ class Service:
         return commands.ulid(now, self._newest_id[1].to_bytes(3, "big") + os.urandom(7))
 
 
+OF_A_FORMER = ("status", "ack")  # what is heard of a gateway that is no more of the farm: it may hold a plan
 PROOFS = ("reading", "ack")  # what a gateway sends while it is at work
 
 # What gateways send, and who takes it; anything else that arrives is refused.

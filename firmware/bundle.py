@@ -17,7 +17,7 @@ MOST_BYTES = 22_000  # setup_page.py takes 24,000 with the form around it
 def write(own: Path, pins: Path, certs: Path, out: Path) -> int:
     """Check a configuration, its pins and its identity, and write them to the file `out`; gives its bytes.
 
-    Raises ConfigError, FlashError, OSError: also if there is a file already.
+    Raises ConfigError, OSError, FlashError: also if there is a file already.
     """
     entries = config.check_config(config.load(str(own)))
     config.check_pins(config.load(str(pins)), *config.needs(entries))
@@ -29,7 +29,10 @@ def write(own: Path, pins: Path, certs: Path, out: Path) -> int:
         raise flash.FlashError(
             f"{len(text)} bytes, a board takes {MOST_BYTES}; has config.json or pins.json much space in it?"
         )
-    descriptor = os.open(out, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        descriptor = os.open(out, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError as error:
+        raise flash.FlashError(f"{out} is there already; delete it, or name another file with --out") from error
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     flash.forget_spares(certs)

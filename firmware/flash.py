@@ -30,6 +30,7 @@ MARK, UPDATE_KEYS = "mark.0", "update_keys.json"  # which of them runs, and whos
 LABEL = "setup.json"  # for its network of the set-up; a board that has one keeps it
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # none that a person takes for another
 LABEL_LETTERS = 12
+FETCHED = "fetched"  # the folder of identities that lie in AWS
 LAST = "main.py"  # until it is there, the board starts nothing
 PATIENCE_S = 300
 ATTEMPTS = 4  # at a board that is busy starting
@@ -142,15 +143,14 @@ def label() -> dict[str, str]:
 def spares(folder: Path) -> dict[str, bytes]:
     """The spare keys of an identity that are still here. Raises FlashError for one that a board could not use."""
     keys = {path.name: path.read_bytes() for path in sorted((folder / "spares").glob("spare_[1-5].der"))}
+    remedy = f"make others: python -m certs spares {folder.name} --again{_out(folder)}"
     for name, data in keys.items():
         try:
             key = serialization.load_der_private_key(data, None)
         except (ValueError, TypeError) as error:
-            raise FlashError(
-                f"{folder}/spares/{name}: no key ({error}); make them again: python -m certs spares"
-            ) from error
+            raise FlashError(f"{folder}/spares/{name}: no key ({error}); {remedy}") from error
         if not (isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1)):
-            raise FlashError(f"{folder}/spares/{name}: it is not on P-256; make them again: python -m certs spares")
+            raise FlashError(f"{folder}/spares/{name}: it is not on P-256; {remedy}")
     return keys
 
 
@@ -162,7 +162,7 @@ def forget_spares(folder: Path) -> None:
 
 def identity(folder: Path, gateway_id: str) -> dict[str, bytes]:
     """The three files in DER, which a board reads with the least memory. Raises FlashError."""
-    remedy = f"fetch or issue it again: python -m certs issue --things {gateway_id}"
+    remedy = _remedy(folder, gateway_id)
     try:
         certificate = x509.load_pem_x509_certificate((folder / "certificate.pem").read_bytes())
         root = x509.load_pem_x509_certificate((folder / "root_ca.pem").read_bytes())
@@ -185,7 +185,8 @@ def identity(folder: Path, gateway_id: str) -> dict[str, bytes]:
     }
     for flaw, is_so in flaws.items():
         if is_so:
-            raise FlashError(f"{folder}: {flaw}; {remedy}")
+            early = f"is this computer's clock right? Else: python -m certs rotate {gateway_id}{_out(folder)}"
+            raise FlashError(f"{folder}: {flaw}; {early if 'begins' in flaw else remedy}")
     der = serialization.Encoding.DER
     form = serialization.PrivateFormat.TraditionalOpenSSL
     return {
@@ -193,6 +194,35 @@ def identity(folder: Path, gateway_id: str) -> dict[str, bytes]:
         "private_key.der": key.private_bytes(der, form, serialization.NoEncryption()),
         "root_ca.der": root.public_bytes(der),
     }
+
+
+def _remedy(folder: Path, gateway_id: str) -> str:
+    """What makes a usable identity of a folder. `issue` leaves one alone whose board has keys of its own."""
+    out = _out(folder)
+    if folder.name != gateway_id:
+        return (
+            f"name its own folder with --certs; issue it if there is none: python -m certs issue --things {gateway_id}"
+        )
+    if folder.parent.name == FETCHED or (folder / "endpoint.txt").exists():
+        return f"fetch it again: python -m certs fetch {gateway_id}{out}"
+    if _is_the_boards(folder):
+        return (
+            f"its board has keys of its own, and this flashes others: python -m certs rotate {gateway_id}{out}, "
+            f"python -m certs spares {gateway_id}{out}"
+        )
+    return f"issue it again: python -m certs issue --things {gateway_id}{out}"
+
+
+def _is_the_boards(folder: Path) -> bool:
+    """Does a board have a key of this thing, or a spare, that is nowhere else?"""
+    public = {path.stem for path in (folder / "spares").glob("spare_[1-5].pem")}
+    private = {path.stem for path in (folder / "spares").glob("spare_[1-5].der")}
+    return bool(public - private) or any((folder / "spares" / "used").glob("*.pem"))
+
+
+def _out(folder: Path) -> str:
+    """What a command of `certs` takes besides, to work where this identity lies."""
+    return "" if folder.parent in {Path("certs/issued"), Path("certs") / FETCHED} else f" --out {folder.parent}"
 
 
 def flash(order: Order, folder: Path, files: Sequence[build.Built]) -> Iterator[str]:

@@ -126,7 +126,9 @@ def _key_for(path: Path, version: int) -> ec.EllipticCurvePrivateKey:
 
 
 def _private_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    remedy = "make one: python -m firmware keygen"
+    remedy = f"make one: python -m firmware keygen --key {path}"
+    if path.exists():
+        remedy = "bring it back from its copy; boards take nothing that another key has signed, until they are flashed"
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), None)
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:  # TypeError: it has a password

@@ -59,7 +59,8 @@ def read_bundle(folder: Path) -> Bundle:
         raw, proof = manifest.read_bytes(), signature.read_bytes()
     except OSError as error:
         raise BundleError(
-            f"{error.filename}: {error.strerror}; make the bundle with: python -m firmware sign"
+            f"{error.filename}: {error.strerror}; make the bundle with: "
+            f"python -m firmware sign --version N --out {folder}"
         ) from error
     if not 8 <= len(proof) <= MOST_SIGNATURE or proof[0] != 0x30:
         raise BundleError(f"{signature}: no ECDSA signature in DER; sign the bundle again")

@@ -132,6 +132,8 @@ def _tls(identity: Path) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(identity / "root_ca.pem"))
         context.load_cert_chain(identity / "certificate.pem", identity / "private_key.pem")
     except OSError as error:
-        raise IdentityError(f"identity in {identity}: {error}; issue it with: python -m certs issue") from error
+        out = "" if identity.parent == Path("certs/issued") else f" --out {identity.parent}"
+        remedy = f"issue it with: python -m certs issue --things {identity.name}{out}"
+        raise IdentityError(f"identity in {identity}: {error}; {remedy}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

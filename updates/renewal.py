@@ -48,17 +48,23 @@ def read_renewal(certs: Path, thing: str) -> Renewal:
         raise RenewalError(f"{thing!r}: want a thing's name: letters, digits, '_' and '-'")
     folder = certs / thing
     if not (folder / "next" / "certificate.pem").exists():
-        raise RenewalError(f"{folder}: no next certificate; make it with: python -m certs renew {thing}")
-    before, following = _certificate(folder), _certificate(folder / "next")
+        raise RenewalError(f"{folder}: no next certificate; make it with: python -m certs renew {thing}{_out(certs)}")
+    before = _certificate(folder, f"make it whole: python -m certs issue --things {thing}{_out(certs)}")
+    give_up = f"give it up: python -m certs withdraw {thing} --seen {_serial(before)}{_out(certs)}, then renew again"
+    following = _certificate(folder / "next", give_up)
     for certificate in (before, following):
         if (certs / "ca" / "revoked" / f"{hashlib.sha256(_der(certificate)).hexdigest()}.pem").exists():
             raise RenewalError(f"{thing} was revoked, or its next certificate; it gets none any more")
     names = [str(name.value) for name in following.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    spare = _spare(folder / "next" / "spare.txt")
-    if names != [thing] or before == following:
-        raise RenewalError(f"{folder}: its next certificate is of {', '.join(names)}, or settled; look: certs show")
-    digits = f"{following.serial_number:X}"
-    return Renewal(thing, spare, _der(following), digits.zfill(len(digits) + len(digits) % 2))
+    if names != [thing]:
+        raise RenewalError(
+            f"{folder}: its next certificate is of {', '.join(names)}; remove {folder}/next, renew again"
+        )
+    if before == following:
+        end = f"python -m certs settle {thing} --seen {_serial(before)}{_out(certs)}"
+        raise RenewalError(f"{folder}: its next certificate is its own already; bring the settle to its end: {end}")
+    spare = _spare(folder / "next" / "spare.txt", give_up)
+    return Renewal(thing, spare, _der(following), _serial(following))
 
 
 def publish_renewal(store: Store, renewal: Renewal, job: str | None, limit_s: int, now: int) -> Job:
@@ -102,21 +108,32 @@ def aws_commands(renewal: Renewal, job: dict[str, Any], file: Path) -> Sequence[
     return [shlex.join(give), shlex.join(look)]
 
 
-def _certificate(folder: Path) -> x509.Certificate:
+def _certificate(folder: Path, remedy: str) -> x509.Certificate:
     path = folder / "certificate.pem"
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise RenewalError(f"{path}: no certificate that can be read ({error}); look: python -m certs show") from error
+        raise RenewalError(f"{path}: no certificate that can be read ({error}); {remedy}") from error
 
 
-def _spare(path: Path) -> int:
+def _serial(certificate: x509.Certificate) -> str:
+    """As the board's status shows it: whole bytes in upper-case hex."""
+    digits = f"{certificate.serial_number:X}"
+    return digits.zfill(len(digits) + len(digits) % 2)
+
+
+def _out(certs: Path) -> str:
+    """What a command of `certs` takes besides, to work in this folder."""
+    return "" if certs == Path("certs/issued") else f" --out {certs}"
+
+
+def _spare(path: Path, remedy: str) -> int:
     try:
         number = int(path.read_text())
     except (OSError, ValueError):
         number = 0
     if number not in SPARES:
-        raise RenewalError(f"{path}: want the number of a spare, 1 to 5; withdraw it, and renew again")
+        raise RenewalError(f"{path}: want the number of a spare, 1 to 5; {remedy}")
     return number
 
 

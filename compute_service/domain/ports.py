@@ -223,6 +223,9 @@ class CommandLog(Protocol):
     def last_plans(self, zone_id: str | None = None) -> list[CommandRow]:
         """The newest fallback plan of every zone that ever had one, by name; or of one zone, if it had any."""
 
+    def since(self, gateway_id: str, zone_id: str, begin: int) -> list[CommandRow]:
+        """What a gateway was given for a zone, or for all of its zones, from a time on, the oldest first."""
+
     def move(
         self,
         command_id: str,

@@ -157,3 +157,8 @@ class Config:
     energy_price_m3: float | None = None
     currency: str | None = None
     weather_stations: tuple[str, ...] = ()
+
+    @property
+    def gateway_ids(self) -> frozenset[str]:
+        """The gateways of its zones."""
+        return frozenset(zone.gateway_id for zone in self.zones)

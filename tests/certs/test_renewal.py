@@ -174,7 +174,7 @@ def test_a_spare_that_is_still_here_is_not_certified(farm: RenewingAuthority) ->
 
 def test_without_a_spare_the_remedy_is_told(farm: RenewingAuthority) -> None:
     """None was ever made, or all are used: a new key by USB."""
-    remedy = r"no spare is left; .*certs rotate irrigation-gateway-1.*firmware flash"
+    remedy = r"no spare is left; .*certs rotate irrigation-gateway-1.*then flash it"
     with pytest.raises(errors.SparesError, match=remedy):
         farm.renew(GATEWAY)
     farm.make_spares(GATEWAY, 1)

@@ -258,7 +258,7 @@ def test_nothing_is_published_without_a_next_certificate(
     own = (following / "certificate.pem").read_bytes()
     for stranger, told in (
         ((authority.folder / TWO / "certificate.pem").read_bytes(), f"is of {TWO}"),
-        ((folder / "certificate.pem").read_bytes(), "or settled"),
+        ((folder / "certificate.pem").read_bytes(), "bring the settle to its end"),
         (b"half a certificate", "no certificate that can be read"),
     ):
         (following / "certificate.pem").write_bytes(stranger)

@@ -52,6 +52,11 @@ class CommandTables:
         newest = self._database.one(f"{query} ORDER BY issued_at DESC, command_id DESC LIMIT 1", zone_id)
         return self._rows("command_id = ?", newest[0]) if newest else []
 
+    def since(self, gateway_id: str, zone_id: str, begin: int) -> list[CommandRow]:
+        """What a gateway was given for a zone, or for all of its zones, from a time on, the oldest first."""
+        where = "(zone_id = ? OR zone_id IS NULL) AND gateway_id = ? AND issued_at >= ?"
+        return self._rows(where, zone_id, gateway_id, begin)
+
     def _rows(self, where: str, *values: object) -> list[CommandRow]:
         rows = self._database.all(
             f"SELECT {_ROW} FROM commands WHERE {where} ORDER BY issued_at, command_id",  # noqa: S608 - our own words

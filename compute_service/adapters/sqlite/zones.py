@@ -76,8 +76,10 @@ class ZoneTables:
         """What `decide` wants to know of valves: a command under way, late runs, and litres since both times."""
         under_way = self._database.one(
             "SELECT min(command_id) FROM commands WHERE zone_id = ? AND give_up_at IS NOT NULL"
-            " AND json_extract(message, '$.action') <> 'fallback'",  # a plan that is on its way holds nothing up
-            zone.zone_id,
+            # A plan that is on its way holds nothing up, nor does a close for the board that had the zone before.
+            " AND json_extract(message, '$.action') <> 'fallback'"
+            " AND (json_extract(message, '$.action') = 'open' OR gateway_id = ?)",
+            *(zone.zone_id, zone.gateway_id),
         )
         return ZoneState(
             under_way=under_way[0] if under_way else None,

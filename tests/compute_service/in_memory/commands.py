@@ -53,6 +53,11 @@ class CommandsInMemory:
         newest = {row.zone_id or "": row for row in rows if row.message["action"] == "fallback"}
         return [newest[name] for name in sorted(newest) if zone_id in {None, name}]
 
+    def since(self, gateway_id: str, zone_id: str, begin: int) -> list[CommandRow]:
+        """What a gateway was given for a zone, or for all of its zones, from a time on, the oldest first."""
+        rows = [self._row(*item) for item in self._oldest_first() if item[1].issued_at >= begin]
+        return [row for row in rows if row.gateway_id == gateway_id and row.zone_id in {None, zone_id}]
+
     def _oldest_first(self) -> list[tuple[str, CommandEntry]]:
         return sorted(self._tables.commands.items(), key=lambda item: (item[1].issued_at, item[0]))
 

@@ -66,6 +66,7 @@ class ZonesInMemory:
             (command_id, entry)
             for command_id, entry in self._tables.commands.items()
             if entry.zone_id == zone.zone_id and entry.give_up_at is not None and _action(entry) != "fallback"
+            if _action(entry) == "open" or entry.gateway_id == zone.gateway_id
         ]
         litres = [(entry.row.at, _litres(entry.row, zone)) for _, entry in self._water_of(zone)]
         return ZoneState(
