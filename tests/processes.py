@@ -4,6 +4,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import psutil
+
 
 def end(process: subprocess.Popen[bytes], patience_s: float = 120) -> None:
     """Ask it until it has ended: mosquitto loses a SIGTERM between its port being open and its main loop.
@@ -18,6 +20,14 @@ def end(process: subprocess.Popen[bytes], patience_s: float = 120) -> None:
             continue
         return
     raise subprocess.TimeoutExpired(process.args, patience_s)
+
+
+def has_ended(pid: int) -> bool:
+    """True once it runs no more, also if init, whose child it became, has not looked after it yet."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def catches(process: subprocess.Popen[str], number: signal.Signals) -> bool:

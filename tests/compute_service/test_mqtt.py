@@ -14,7 +14,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from compute_service.adapters import mqtt
-from compute_service.adapters.mqtt import MqttConnection
+from compute_service.adapters.mqtt import Evictions, MqttConnection
 from compute_service.errors import CertificateError, ConnectError
 from protocol import topics
 from tests.compute_service.bench import GATEWAY
@@ -137,8 +137,14 @@ def test_much_that_waited_is_handled_before_the_service_is_subscribed(
     broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a long absence the broker's answer comes behind all that waited: the service is patient, and serves."""
-    monkeypatch.setattr(mqtt, "CONNECT_S", 1)
     arrived: list[bytes] = []
+
+    class Hurried(Evictions):
+        """A connection that is made has less time for its answers; how long that took is the machine's matter."""
+
+        def connected(self, now: float) -> None:
+            monkeypatch.setattr(mqtt, "CONNECT_S", 2)
+            super().connected(now)
 
     def slow(_topic: str, payload: bytes) -> None:
         time.sleep(0.3)
@@ -149,8 +155,10 @@ def test_much_that_waited_is_handled_before_the_service_is_subscribed(
     with gateway(broker) as (client, _):
         for number in range(8):
             client.publish(TOPIC, b"%d" % number, 1).wait_for_publish(LAST_RESORT_S)
+    monkeypatch.setattr(mqtt, "Evictions", Hurried)
     with closing(open_connection(broker)) as connection:
         connection.connect(slow)
+        assert mqtt.CONNECT_S == 2
         until(lambda: arrived == [b"%d" % number for number in range(8)])
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from console.__main__ import house_of
 from console.app import make_app
+from console.house import House
 from tests.console.living import ZONES_FILE, LivingFarm, living_farm, service_at_work
 from tests.console.looking import leave
 from tests.console.site_of_test import Site
@@ -32,17 +34,17 @@ QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)  # a test's pa
 
 
 @contextmanager
-def console_on(folder: Path, port: int = 0, oidc: Path | None = None) -> Iterator[Site]:
+def console_on(folder: Path, port: int = 0, oidc: Path | None = None, wait_s: float = House.wait_s) -> Iterator[Site]:
     """The console's own application in a thread, on the store and the zones file of a folder.
 
-    `oidc`: the file that names an identity provider.
+    `oidc`: the file that names an identity provider; `wait_s`: as the house's, 0 where no service is at work.
     """
     listen = Listen(port=port)
     with closing(Access(folder / "console.sqlite", time.time, hasher=QUICK)) as access:
         listener = serve.bind(listen, has_users=access.has_users())
         address = serve.address_of(listener, listen)
         words = argparse.Namespace(store=folder / "compute.sqlite", zones=folder / "zones.yaml", oidc=oidc)
-        app = make_app(house_of(words, access, listen, address))
+        app = make_app(replace(house_of(words, access, listen, address), wait_s=wait_s))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()

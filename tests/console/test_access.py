@@ -48,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """With an alarm that stands."""
     folder = tmp_path_factory.mktemp("access")
     (folder / "zones.yaml").write_text(ZONES_FILE, encoding="utf-8")
-    with living_farm(folder / "compute.sqlite", hours=1) as farm, console_on(folder) as site:
+    with living_farm(folder / "compute.sqlite", hours=1) as farm, console_on(folder, wait_s=0) as site:
         farm.hear_status("irrigation-gateway-2", "offline")
         farm.bench.tick(15 * 60)
         farm.beat()

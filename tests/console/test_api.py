@@ -34,7 +34,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, Livi
     """A farm whose service does nothing between two requests, and its console."""
     folder = tmp_path_factory.mktemp("quiet")
     (folder / "zones.yaml").write_text(ZONES_FILE, encoding="utf-8")
-    with living_farm(folder / "compute.sqlite", hours=2) as farm, console_on(folder) as site:
+    with living_farm(folder / "compute.sqlite", hours=2) as farm, console_on(folder, wait_s=0) as site:
         yield site, farm
 
 

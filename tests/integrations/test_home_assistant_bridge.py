@@ -24,7 +24,7 @@ from compute_service.domain.inputs import config_text
 from compute_service.domain.ports import JournalRow
 from integrations.access import Orderer, by_token
 from integrations.farm_now import FarmReader
-from integrations.home_assistant import discovery
+from integrations.home_assistant import connection, discovery
 from integrations.home_assistant.bridge import Bridge, Inbox, Place
 from integrations.home_assistant.connection import Address, Connection
 from integrations.home_assistant.discovery import Origin
@@ -38,6 +38,7 @@ from web.roles import Role
 
 ZONE, FARM_STATUS = "pythoflow/test-farm/zone/plot-1a", "pythoflow/test-farm/status"
 BOARD = f"pythoflow/test-farm/gateway/{GATEWAY}"
+SOON_S = 0.05  # between two tries to connect
 DEVICES = {f"homeassistant/device/pythoflow-{name}/config" for name in ("plot-1a", "plot-1b", GATEWAY)}
 
 
@@ -51,7 +52,7 @@ class HomeAssistant:
         self._client.on_message = lambda _client, _data, message: self.heard.append(
             (message.topic, message.payload.decode(), message.retain)
         )
-        self._client.reconnect_delay_set(1, 1)
+        self._client.reconnect_delay_set(SOON_S, SOON_S)  # type: ignore[arg-type]  # it takes fractions, too
         self._broker, self._is_started = broker, False
 
     def start(self) -> None:
@@ -118,14 +119,20 @@ class RunningBridge:
         inbox: Inbox = queue.SimpleQueue()
         with closing(SqliteStore.reader(self._farm.path)) as store:
             address = Address(host="127.0.0.1", port=self._broker.port, protocol=self._protocol)
-            connection = Connection(address, topics_of(self._farm.config, "pythoflow"), inbox.put, time.time)
+            line = Connection(address, topics_of(self._farm.config, "pythoflow"), inbox.put, time.time)
             notes = Notes(self._farm.path.with_suffix(".notes"))
-            bridge = Bridge(place, FarmReader(store), notes, connection.publish, inbox)
-            connection.start()
+            bridge = Bridge(place, FarmReader(store), notes, line.publish, inbox)
+            line.start()
             while not self._stop.is_set():
                 bridge.step(0.05)
             bridge.stop()
-            connection.close()
+            line.close()
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bridge of this process does not wait a second, then two, then four, until it tries again."""
+    monkeypatch.setattr(connection, "SOONEST_S", SOON_S)
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import shutil
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from demo.deploy import programs
 from demo.deploy.errors import MissingProgramError
+from tests.processes import has_ended
 from tests.waiting import eventually
 
 
@@ -74,11 +74,11 @@ async def test_a_cancelled_program_is_gone_with_its_children(tmp_path: Path) -> 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await eventually(lambda: not any(psutil.pid_exists(int(pid)) for pid in heard), f"the end of {heard}")
+    await eventually(lambda: all(has_ended(int(pid)) for pid in heard), f"the end of {heard}")
 
 
 async def test_what_a_program_leaves_running_is_ended(tmp_path: Path) -> None:
     """A daemon that a program has started does not survive the program's own end."""
     heard: list[str] = []
     await run("sleep 100 >/dev/null 2>&1 & echo $!", tmp_path, heard)
-    await eventually(lambda: not psutil.pid_exists(int(heard[0])), "the end of the daemon")
+    await eventually(lambda: has_ended(int(heard[0])), "the end of the daemon")

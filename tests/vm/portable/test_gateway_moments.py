@@ -331,7 +331,9 @@ class TheEnd(GatewayTestCase):
 
         bench.broker.take, bench.broker.acking = hear, False
         stopping = asyncio.create_task(bench.gateway.stop(60))
-        await asyncio.sleep(0.05)
+        while not packet_ids:
+            await asyncio.sleep(0)
+        await settle()
         self.assertEqual((len(packet_ids), stopping.done()), (1, False))
         bench.broker.acking = True
         bench.broker.wire.feed(b"\x40\x02" + packet_ids[0])
