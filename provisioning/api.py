@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 
 from provisioning import checks
 from provisioning.answers import infrastructure, job_answer, shown_state
+from provisioning.bodies import JsonRoute
 from provisioning.code import Code
 from provisioning.errors import InputError, UnknownError
 from provisioning.guard import key_of
@@ -47,7 +48,14 @@ WAITING: dict[int | str, dict[str, Any]] = {202: {"model": Patience}}
 STARTED = {"deploy": "Infrastructure deployment started", "destroy": "Infrastructure destruction started"}
 LARGEST = 2**53
 
-router = APIRouter(prefix="/api/deploy", responses=ERRORS)
+
+class EventStream(Response):
+    """Server-sent events, for the documents of the routes."""
+
+    media_type = "text/event-stream"
+
+
+router = APIRouter(prefix="/api/deploy", responses=ERRORS, route_class=JsonRoute)
 
 
 def service_of(request: Request) -> Service:
@@ -111,10 +119,10 @@ def jobs(
     return JSONResponse(body)  # type: ignore[return-value]
 
 
-@router.get("/events/{jobId}")
+@router.get("/events/{jobId}", response_class=EventStream, responses={204: {"description": "its end has been seen"}})
 def events(request: Request, service: ServiceDep, key: KeyDep, job_id: JobPath) -> Response:
-    """What happens with a job, from its begin or after `Last-Event-ID` on (server-sent events)."""
-    return follow(request, service, key, service.job(key, job_id))
+    """What happens with a job, from its begin or after `Last-Event-ID` to its end (server-sent events)."""
+    return follow(request, service, service.job(key, job_id))
 
 
 @router.put("/projects/{projectId}")
