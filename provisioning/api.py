@@ -47,13 +47,11 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 WAITING: dict[int | str, dict[str, Any]] = {202: {"model": Patience}}
 STARTED = {"deploy": "Infrastructure deployment started", "destroy": "Infrastructure destruction started"}
 LARGEST = 2**53
-
-
-class EventStream(Response):
-    """Server-sent events, for the documents of the routes."""
-
-    media_type = "text/event-stream"
-
+EVENT = {"type": "object", "properties": {name: {"type": "string"} for name in ("id", "event", "data")}}
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": EVENT}}},
+    204: {"description": "The end of the job has been seen: there is no more"},
+}
 
 router = APIRouter(prefix="/api/deploy", responses=ERRORS, route_class=JsonRoute)
 
@@ -119,7 +117,7 @@ def jobs(
     return JSONResponse(body)  # type: ignore[return-value]
 
 
-@router.get("/events/{jobId}", response_class=EventStream, responses={204: {"description": "its end has been seen"}})
+@router.get("/events/{jobId}", response_class=Response, responses=STREAM)
 def events(request: Request, service: ServiceDep, key: KeyDep, job_id: JobPath) -> Response:
     """What happens with a job, from its begin or after `Last-Event-ID` to its end (server-sent events)."""
     return follow(request, service, service.job(key, job_id))

@@ -121,7 +121,9 @@ class Hub:
         )
 
     async def stream(self, place: int | None, still: Callable[[], bool] = lambda: True) -> AsyncGenerator[bytes, None]:
-        """Encoded events after a number (None: from now on), until `still` says no, the last one, or the source fails."""
+        """Encoded events after a number (None: from now on), up to the last one, or until `still` says no or the source
+        fails.
+        """
         async with self._listening():
             if place is None:
                 place = await run_in_threadpool(self._source.newest)
