@@ -213,7 +213,10 @@ generator = APIRouter(responses=ERRORS)
 @generator.post("/api/iac", status_code=404, response_model=Problem)
 def no_generator() -> None:
     """Code from a prompt is not made here."""
-    raise UnknownError("code is not made from a prompt here; write a job file, and: python -m provisioning generate")
+    raise UnknownError(
+        "code is not made from a prompt here: write main.tf yourself; from a job file, once a version has job files,"
+        " python -m provisioning generate makes it"
+    )
 
 
 def _accepted(job: Any) -> tuple[int, dict[str, Any]]:
