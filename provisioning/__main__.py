@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from provisioning.client import Client, to_stdout
-from provisioning.errors import ProvisioningError
+from provisioning.errors import InputError, ProvisioningError
 from provisioning.keys import Keys, Scope
 from provisioning.store import Store
 from provisioning.surroundings import DEFAULT_FARM, roles_of, setup_of
@@ -19,6 +20,7 @@ from web.errors import WebError
 
 DATA = Path("provisioning-data")
 URL = "http://localhost:8000"
+INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,6 +65,8 @@ def _add_calls(verbs: Any) -> None:
     confirm = verbs.add_parser("confirm", help="let exactly this plan be applied")
     confirm.add_argument("job", metavar="JOB")
     confirm.add_argument("digest", metavar="DIGEST", help="of the plan: `status` has it")
+    generate = verbs.add_parser("generate", help="code of a job file: not in this version, and says so")
+    generate.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     for verb in (deploy, destroy, status, cancel, confirm):
         url = os.environ.get("TERRAFORM_RUNNER_URL", URL)
         verb.add_argument("--url", default=url, help="of the service; also TERRAFORM_RUNNER_URL (default: %(default)s)")
@@ -108,11 +112,10 @@ def _key(arguments: argparse.Namespace) -> int:
 
 def _deploy(arguments: argparse.Namespace) -> int:
     client = _client(arguments)
-    variables = json.loads(arguments.variables.read_text()) if arguments.variables else None
     job_id = client.deploy(
         arguments.folder,
         arguments.project,
-        variables=variables,
+        variables=_variables(arguments.variables) if arguments.variables else None,
         approve=arguments.approve or None,
         protect=arguments.protect,
         farm=arguments.farm,
@@ -124,24 +127,24 @@ def _deploy(arguments: argparse.Namespace) -> int:
 def _destroy(arguments: argparse.Namespace) -> int:
     client = _client(arguments)
     body = {"projectId": arguments.project, "wait": arguments.queue}
-    return _follow(client, arguments, str(client.call("POST", "/api/deploy/destroy", body)["jobId"]))
+    return _follow(client, arguments, client.begin("/api/deploy/destroy", body))
 
 
 def _status(arguments: argparse.Namespace) -> int:
     is_job = arguments.name.startswith(("deploy-", "destroy-")) and arguments.name.count("-") == 2
     path = "status" if is_job else "infrastructure"
-    print(json.dumps(_client(arguments).call("GET", f"/api/deploy/{path}/{arguments.name}"), indent=1))
+    print(json.dumps(_client(arguments).call("GET", f"/api/deploy/{path}/{_part(arguments.name)}"), indent=1))
     return 0
 
 
 def _cancel(arguments: argparse.Namespace) -> int:
-    print(_client(arguments).call("POST", f"/api/deploy/cancel/{arguments.job}")["detail"])
+    print(_client(arguments).call("POST", f"/api/deploy/cancel/{_part(arguments.job)}").get("detail"))
     return 0
 
 
 def _confirm(arguments: argparse.Namespace) -> int:
     body = {"digest": arguments.digest}
-    print(_client(arguments).call("POST", f"/api/deploy/confirm/{arguments.job}", body)["detail"])
+    print(_client(arguments).call("POST", f"/api/deploy/confirm/{_part(arguments.job)}", body).get("detail"))
     return 0
 
 
@@ -151,7 +154,30 @@ def _client(arguments: argparse.Namespace) -> Client:
 
 def _follow(client: Client, arguments: argparse.Namespace, job_id: str) -> int:
     print(job_id, flush=True)
-    return client.wait(job_id, to_stdout) if arguments.wait else 0
+    try:
+        return client.wait(job_id, to_stdout) if arguments.wait else 0
+    except KeyboardInterrupt:
+        print(f"{job_id} goes on; how it ended says: python -m provisioning status {job_id}", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _part(name: str) -> str:
+    """A name as one part of a path."""
+    return quote(name, safe="")
+
+
+def _variables(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON: {error}") from error
+
+
+def _generate(_: argparse.Namespace) -> int:
+    raise InputError(
+        "job files, of which this is to make code, are not in this version; write main.tf in a folder yourself, and:"
+        " python -m provisioning deploy FOLDER --project NAME"
+    )
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -162,6 +188,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "status": _status,
     "cancel": _cancel,
     "confirm": _confirm,
+    "generate": _generate,
 }
 
 
@@ -170,6 +197,8 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(words)
     try:
         return _COMMANDS[arguments.command](arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except (ProvisioningError, WebError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 
 from provisioning import checks
 from provisioning.answers import infrastructure, job_answer, shown_state
+from provisioning.bodies import JsonRoute
 from provisioning.code import Code
 from provisioning.errors import InputError, UnknownError
 from provisioning.guard import key_of
@@ -46,8 +47,13 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 WAITING: dict[int | str, dict[str, Any]] = {202: {"model": Patience}}
 STARTED = {"deploy": "Infrastructure deployment started", "destroy": "Infrastructure destruction started"}
 LARGEST = 2**53
+EVENT = {"type": "object", "properties": {name: {"type": "string"} for name in ("id", "event", "data")}}
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {"schema": EVENT}}},
+    204: {"description": "The end of the job has been seen: there is no more"},
+}
 
-router = APIRouter(prefix="/api/deploy", responses=ERRORS)
+router = APIRouter(prefix="/api/deploy", responses=ERRORS, route_class=JsonRoute)
 
 
 def service_of(request: Request) -> Service:
@@ -111,10 +117,10 @@ def jobs(
     return JSONResponse(body)  # type: ignore[return-value]
 
 
-@router.get("/events/{jobId}")
+@router.get("/events/{jobId}", response_class=Response, responses=STREAM)
 def events(request: Request, service: ServiceDep, key: KeyDep, job_id: JobPath) -> Response:
-    """What happens with a job, from its begin or after `Last-Event-ID` on (server-sent events)."""
-    return follow(request, service, key, service.job(key, job_id))
+    """What happens with a job, from its begin or after `Last-Event-ID` to its end (server-sent events)."""
+    return follow(request, service, service.job(key, job_id))
 
 
 @router.put("/projects/{projectId}")
@@ -207,7 +213,10 @@ generator = APIRouter(responses=ERRORS)
 @generator.post("/api/iac", status_code=404, response_model=Problem)
 def no_generator() -> None:
     """Code from a prompt is not made here."""
-    raise UnknownError("code is not made from a prompt here; write a job file, and: python -m provisioning generate")
+    raise UnknownError(
+        "code is not made from a prompt here: write main.tf yourself; from a job file, once a version has job files,"
+        " python -m provisioning generate makes it"
+    )
 
 
 def _accepted(job: Any) -> tuple[int, dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The service's routes from a command line: standard library only, and one sentence for what does not work."""
 
+import http.client
 import json
 import sys
 import time
@@ -13,8 +14,9 @@ from provisioning.code import pack
 from provisioning.errors import CallError, InputError
 
 POLL_S = 2.0
+TRIES = 30
 LIMIT_S = 60.0
-LOCAL = ("localhost", "127.0.0.1", "[::1]")
+AWAY = {502, 503, 504}  # a proxy's words for a service that is away
 
 
 class Client:
@@ -22,11 +24,13 @@ class Client:
 
     def __init__(self, url: str, key: str | None) -> None:
         self._url = url.rstrip("/")
-        self._key = key
+        self._key = key.strip() if key else None
         if not self._url.startswith(("http://", "https://")):
             raise CallError(f"{url!r} is no URL of a service; set TERRAFORM_RUNNER_URL, or give --url")
-        # A proxy of the environment is for the world, and would see the key.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        if self._key and not (self._key.isascii() and self._key.isprintable()):
+            raise CallError("PROVISIONING_KEY holds what no key does; copy it again as `key add` printed it")
+        # A proxy of the environment is for the world, and would see the key; so would whoever a redirect leads to.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
 
     def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """One call; gives the answer."""
@@ -38,16 +42,25 @@ class Client:
                 return dict(json.load(response))
         except urllib.error.HTTPError as error:
             with error:
-                raise CallError(f"{error.code}: {_sentence(error)}") from error
-        except (OSError, ValueError) as error:
-            raise CallError(f"{self._url} does not answer ({error}); is the service running?") from error
+                raise CallError(f"{error.code}: {_sentence(error)}", **_terms(error)) from error
+        except (OSError, ValueError, TypeError, http.client.HTTPException) as error:
+            raise CallError(f"{self._url} does not answer ({error}); is the service running?", wait_s=POLL_S) from error
 
     def deploy(self, folder: Path, project: str, **more: Any) -> str:
         """Post a folder; gives the job's id. Raises InputError for a folder that is no root module."""
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder")
         body = {"projectId": project, "archive": pack(folder), **{n: v for n, v in more.items() if v is not None}}
-        return str(self.call("POST", "/api/deploy", body)["jobId"])
+        return self.begin("/api/deploy", body)
+
+    def begin(self, path: str, body: dict[str, Any]) -> str:
+        """Post a job; gives its id."""
+        answer = self.call("POST", path, body)
+        if "jobId" not in answer:
+            raise CallError(
+                f"{self._url} answers, but is no service of this kind; set TERRAFORM_RUNNER_URL, or give --url"
+            )
+        return str(answer["jobId"])
 
     def wait(self, job_id: str, tell: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> int:
         """Follow a job to its end, or to a plan that waits; 0 completed, 1 failed, 3 it waits. It outlives this."""
@@ -69,18 +82,31 @@ class Client:
             sleep(POLL_S)
 
     def _patient(self, path: str, tell: Callable[[str], None], sleep: Callable[[float], None]) -> dict[str, Any]:
-        """A service that is away for a while is waited for: the job goes on."""
-        for tries_left in range(30, -1, -1):
+        """A service that is away for a while, or has been asked too often, is waited for: the job goes on."""
+        for tries_left in range(TRIES, -1, -1):
             try:
                 return self.call("GET", path)
             except CallError as error:
-                if not isinstance(error.__cause__, OSError) or isinstance(error.__cause__, urllib.error.HTTPError):
-                    raise
-                if not tries_left:
+                if not tries_left or "wait_s" not in error.more:
                     raise
                 tell(f"{error}; the job goes on, asking again")
-                sleep(POLL_S)
+                sleep(error.more["wait_s"])
         raise AssertionError
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """The key is for the URL that was given, and goes nowhere else."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Nowhere: the redirect is an error."""
+
+
+def _terms(error: urllib.error.HTTPError) -> dict[str, Any]:
+    """In how many seconds it may be asked again, where that may help."""
+    if error.code == 429:
+        word = error.headers.get("Retry-After", "")
+        return {"wait_s": min(float(word), LIMIT_S) if word.isdecimal() else POLL_S}
+    return {"wait_s": POLL_S} if error.code in AWAY else {}
 
 
 def _sentence(error: urllib.error.HTTPError) -> str:

@@ -25,7 +25,7 @@ VARIABLES = "terraform.tfvars.json"
 BACKEND = "backend.tf.json"
 ADOPT = "adopt.tf.json"
 OURS = {VARIABLES, BACKEND, ADOPT, "terraform.tfstate", ".terraform"}
-PART = re.compile(r"[^\x00-\x1f\\]{1,200}")
+PART = re.compile(r"[^\x00-\x1f\\\ud800-\udfff]{1,200}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,8 @@ class Code:
                 write_file(folder / VARIABLES, json.dumps(self.variables, indent=1).encode())
         except (OSError, UnicodeError) as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise InputError(f"the code cannot be written: {error}; use plain names of files") from error
+            reason = error.strerror if isinstance(error, OSError) else "a name is no UTF-8"
+            raise InputError(f"the code cannot be written: {reason}; use plain names of files") from error
 
     def _files(self) -> Iterator[tuple[str, bytes]]:
         if (self.text is None) == (self.archive is None):

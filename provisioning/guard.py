@@ -13,7 +13,7 @@ from provisioning.keys import ANYBODY, Key
 from provisioning.service import Service
 from web.answers import answer
 from web.errors import RequestError, WebError
-from web.middleware import SAFE, bearer, check_host, check_length, limited, with_headers
+from web.middleware import SAFE, bearer, check_host, check_length, is_local, limited, with_headers
 from web.site import Site
 
 MOST_BODY_BYTES = 28 * MIB  # an archive of 20 MiB in base64, and variables
@@ -39,6 +39,7 @@ def guard(app: ASGIApp, site: Site, service_of: Callable[[], Service]) -> ASGIAp
             check_host(headers, site)
             _check_page(scope, headers, site)
             check_length(headers, site)
+            _check_place(scope, headers, site, service)
             state["key"] = await run_in_threadpool(_key, service, headers, scope["path"])
         except WebError as error:
             await answer(Request(scope), site, error.status, str(error), error.headers)(scope, receive, sender)
@@ -77,6 +78,12 @@ def _key(service: Service, headers: Headers, path: str) -> Key | None:
         raise RequestError(401, LOGIN, {"WWW-Authenticate": "Bearer"})
     service.pace.take(key.name)
     return key
+
+
+def _check_place(scope: Scope, headers: Headers, site: Site, service: Service) -> None:
+    """Without keys whoever is on this machine may everything: nobody who comes through a proxy is."""
+    if service.setup.is_open and not is_local(scope, headers, site):
+        raise RequestError(403, "the service is open to this machine alone; serve without --open, and send a key")
 
 
 def _check_page(scope: Scope, headers: Headers, site: Site) -> None:

@@ -1,6 +1,7 @@
 """Keys of programs and people: what each may, for which farms, and how often. Only their SHA-256 is kept."""
 
 import hashlib
+import math
 import re
 import secrets
 import sqlite3
@@ -22,7 +23,7 @@ MINUTE_S = 60.0
 
 
 class Scope(StrEnum):
-    """What a key may; `admin` is all of them."""
+    """What a key may; `admin` is all of them but `state-sensitive`, which is said by itself."""
 
     PLAN = "plan"
     APPLY = "apply"
@@ -44,7 +45,7 @@ class Key:
 
     def may(self, scope: Scope) -> bool:
         """True if it may this."""
-        return bool({scope, Scope.ADMIN} & self.scopes)
+        return scope in self.scopes or (Scope.ADMIN in self.scopes and scope != Scope.STATE_SENSITIVE)
 
     def need(self, scope: Scope) -> None:
         """Raise ForbiddenError unless it may this."""
@@ -85,6 +86,8 @@ class Keys:
             raise KeyNameError(f"unknown scopes {', '.join(unknown) or '(none given)'}; known are {', '.join(Scope)}")
         if not farms or not all(FARM.fullmatch(farm) for farm in farms):
             raise KeyNameError("name its farms: each 1 to 63 of a-z 0-9 -")
+        if max_monthly_usd is not None and not 0 <= max_monthly_usd < math.inf:
+            raise KeyNameError(f"{max_monthly_usd} is no sum of USD a month; give 0 or more")
         secret = secrets.token_urlsafe(32)
         row = (name, _hash(secret), ",".join(scopes), ",".join(farms), max_monthly_usd, self._store.now())
         statement = "INSERT INTO keys (name, key_hash, scopes, farms, max_monthly_usd, created_at) VALUES (?,?,?,?,?,?)"

@@ -65,13 +65,17 @@ class Service:
     def put(self, key: Key, project_id: str, code: Code, farm: str | None, is_protected: bool | None) -> Project:
         """Store code without a job. Raises InputError, TooLargeError, ForbiddenError."""
         key.need(Scope.PLAN)
-        self._check_owner(key, project_id, farm)
+        self._check_owner(key, project_id, farm, is_protected)
         place = self.setup.place(project_id)
         fresh = place.folder / f"code.{os.getpid()}.{time.monotonic_ns()}"
-        code.write(fresh)
-        with self.store.transaction():
-            self._own(key, project_id, farm)
-            self._keep_code(project_id, fresh, is_protected)
+        try:
+            code.write(fresh)
+            with self.store.transaction():
+                self._own(key, project_id, farm)
+                self._keep_code(project_id, fresh, is_protected)
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
         return self.store.project(project_id)
 
     def stored(self, key: Key, project_id: str, scope: Scope) -> Project:
@@ -86,11 +90,11 @@ class Service:
     def deploy(self, key: Key, body: Any) -> Job:
         """A new job. Raises ConflictError, InputError, TooLargeError, ForbiddenError, MissingTerraformError."""
         key.need(Scope.PLAN if body.approve else Scope.APPLY)
-        self.setup.program()
         project_id = body.projectId
         job_id = self.store.new_id("deploy")
         root = self.setup.place(project_id).root(job_id)
-        self._check_owner(key, project_id, body.farm)
+        self._check_owner(key, project_id, body.farm, body.protect)
+        self.setup.program()
         try:
             _code(body).write(root)
             with self.store.transaction():
@@ -174,15 +178,29 @@ class Service:
             max_monthly_usd=key.max_monthly_usd,
         )
 
-    def _check_owner(self, key: Key, project_id: str, farm: str | None) -> None:
-        """A project belongs to the farm of the key that first posted it. Raises ForbiddenError, InputError."""
+    def _check_owner(self, key: Key, project_id: str, farm: str | None, is_protected: bool | None = None) -> None:
+        """A project belongs to the farm of the key that first posted it. Raises ForbiddenError, InputError.
+
+        Only who may destroy it takes its protection away.
+        """
         try:
             project = self.store.project(project_id)
         except UnknownError:
-            key.farm(farm)
+            self._check_identity(key.farm(farm))
             return
+        if project.is_protected and is_protected is False and key.sees(project):
+            key.need(Scope.DESTROY)
         if not key.sees(project) or farm not in {None, project.farm}:
             raise ForbiddenError(f"{project_id} is no project of yours; choose another projectId")
+
+    def _check_identity(self, farm: str) -> None:
+        """A key that came after the start may bring a second farm without a role. Raises ForbiddenError."""
+        alone = {project.farm for project in self.store.projects()} - set(self.setup.roles)
+        if not self.setup.is_open and farm not in self.setup.roles and alone - {farm}:
+            raise ForbiddenError(
+                f"farm {farm} has no role of its own here, and would share one identity at AWS with another farm;"
+                f" start the service with --role {farm}=ARN"
+            )
 
     def _own(self, key: Key, project_id: str, farm: str | None) -> None:
         """Make the project, if there is none; inside a transaction."""

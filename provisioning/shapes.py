@@ -14,9 +14,9 @@ DeploymentStatus = Literal["not_deployed", "pending", "deployed", "failed", "des
 
 
 class Posted(BaseModel):
-    """What comes in; a name that nobody knows is a mistake."""
+    """What comes in; a name that nobody knows is a mistake, and so is 1 for true."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class CodeBody(Posted):

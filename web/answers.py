@@ -78,4 +78,4 @@ def safe_goal(path: str | None) -> str:
 
 def _mistake(mistake: Mapping[str, Any]) -> str:
     place = ".".join(str(part) for part in mistake["loc"] if part not in {"body", "query", "path", "header"})
-    return f"{place or 'the request'}: {mistake['msg']}"
+    return f"{place[:200] or 'the request'}: {mistake['msg']}"

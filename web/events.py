@@ -72,6 +72,7 @@ class Rhythm:
 class _Message(NamedTuple):
     seq: int
     body: bytes
+    is_last: bool = False
 
 
 class Hub:
@@ -84,12 +85,16 @@ class Hub:
         fold: Fold = lambda events: events,
         rhythm: Rhythm = Rhythm(),
         farthest: int = FARTHEST,
+        is_last: Callable[[Event], bool] = lambda _: False,
     ) -> None:
-        """`farthest`: how many numbers a client may be behind before it is told to begin anew."""
+        """`farthest`: how many numbers a client may be behind before it is told to begin anew; `is_last`: after that
+        event each stream ends.
+        """
         self._source = source
         self._fold = fold
         self._rhythm = rhythm
         self._farthest = farthest
+        self._is_last = is_last
         self._clients = 0
         self._reader: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
@@ -105,7 +110,7 @@ class Hub:
 
         `still` is asked (in a thread) before each batch and each ping: False ends the stream.
         """
-        place = _number(request.headers.get("last-event-id")) or _number(request.query_params.get("after"))
+        place = place_of(request)
         place = begin if place is None else place
         return _Response(
             self.stream(place, still),
@@ -116,7 +121,9 @@ class Hub:
         )
 
     async def stream(self, place: int | None, still: Callable[[], bool] = lambda: True) -> AsyncGenerator[bytes, None]:
-        """Encoded events after a number (None: from now on), until `still` says no or the source fails."""
+        """Encoded events after a number (None: from now on), up to the last one, or until `still` says no or the source
+        fails.
+        """
         async with self._listening():
             if place is None:
                 place = await run_in_threadpool(self._source.newest)
@@ -125,6 +132,8 @@ class Hub:
                 for message in await self._next(place):
                     place = message.seq
                     yield message.body
+                    if message.is_last:
+                        return
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
@@ -165,7 +174,7 @@ class Hub:
         return later[: -AT_ONCE - 1 : -1]
 
     def _messages(self, events: Sequence[Event]) -> list[_Message]:
-        messages = [_encoded(event) for event in self._fold(events)]
+        messages = [_encoded(event)._replace(is_last=self._is_last(event)) for event in self._fold(events)]
         if events and (not messages or messages[-1].seq < events[-1].seq):
             messages.append(_encoded(Event(events[-1].seq, "", "")))  # the place, for what the fold left out
         return messages
@@ -220,6 +229,11 @@ class Hub:
     def _wake(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
+
+
+def place_of(request: Request) -> int | None:
+    """The number after which a client wants to go on: the browser's Last-Event-ID, or `?after=`."""
+    return _number(request.headers.get("last-event-id")) or _number(request.query_params.get("after"))
 
 
 class _Response(EventSourceResponse):

@@ -132,10 +132,11 @@ def _known(scope: Scope, headers: Headers, site: Site, access: Access, *, is_use
     secret = cookies.read(site, headers.get("cookie"), site.cookie)
     if secret is not None and (person := access.of_session(secret, is_use=is_use)) is not None:
         return person
-    return LOCAL if _is_local(scope, headers, site) and not access.has_users() else None
+    return LOCAL if is_local(scope, headers, site) and not access.has_users() else None
 
 
-def _is_local(scope: Scope, headers: Headers, site: Site) -> bool:
+def is_local(scope: Scope, headers: Headers, site: Site) -> bool:
+    """True for a request of this very machine, through no proxy."""
     client = scope.get("client")
     is_forwarded = any(name in headers for name in FORWARDED)
     return site.is_loopback and client is not None and is_loopback_name(client[0]) and not is_forwarded

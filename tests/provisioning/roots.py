@@ -10,6 +10,19 @@ output "password" {
 }
 """
 
+ONE = """
+terraform {
+  required_providers { aws = { source = "hashicorp/aws" } }
+}
+provider "aws" { region = "us-east-1" }
+resource "aws_ssm_parameter" "pump" {
+  name  = "/one/pump"
+  type  = "String"
+  value = "v"
+}
+output "name" { value = aws_ssm_parameter.pump.name }
+"""
+
 # Each is made in one or two calls; three types that the tagging API leaves out are named in IAM alone.
 TWELVE = """
 terraform {

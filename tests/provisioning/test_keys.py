@@ -1,6 +1,8 @@
 """Keys: what each may, whose projects it knows of, how often it may call; and what stands in the audit."""
 
 import itertools
+import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from provisioning.code import write_file
 from provisioning.errors import FolderError, KeyNameError
 from provisioning.keys import Keys, Scope
 from provisioning.service import Service
+from provisioning.states import EMPTY
 from provisioning.store import COMPLETED, FINISHED, Wanted
 from provisioning.surroundings import setup_of
 from tests.provisioning.clients import Client, ended, in_process
@@ -38,6 +42,25 @@ WRITES = (
     ("PUT", "/api/deploy/projects/{project}", {"iacCode": SMALL}),
 )
 A, B = "farm-a", "farm-b"
+READS, STATES = [{Scope.READ}], [{Scope.STATE}, {Scope.STATE_SENSITIVE}]
+# Which scopes are enough, beside `admin`; None: no scope opens it, and no scope is needed to be told so.
+NEEDS: dict[tuple[str, str], list[set[Scope]] | None] = {
+    ("POST", "/api/deploy"): [{Scope.APPLY}],
+    ("POST", "/api/deploy/destroy"): [{Scope.DESTROY}],
+    ("POST", "/api/deploy/cancel/{jobId}"): [{Scope.READ, Scope.APPLY}],
+    ("POST", "/api/deploy/confirm/{jobId}"): [{Scope.READ, Scope.APPLY}],
+    ("PUT", "/api/deploy/projects/{projectId}"): [{Scope.PLAN}],
+    ("GET", "/api/deploy/status/{jobId}"): READS,
+    ("GET", "/api/deploy/events/{jobId}"): READS,
+    ("GET", "/api/deploy/jobs"): READS,
+    ("GET", "/api/deploy/infrastructure/{projectId}"): READS,
+    ("GET", "/api/deploy/validate/{projectId}"): READS,
+    ("GET", "/api/deploy/costs/{projectId}"): READS,
+    ("GET", "/api/deploy/outputs/{projectId}"): READS,
+    ("GET", "/api/deploy/drift/{projectId}"): READS,
+    ("GET", "/api/deploy/state/{projectId}"): STATES,
+    ("POST", "/api/iac"): None,
+}
 
 
 class Farms:
@@ -49,10 +72,25 @@ class Farms:
         self.headers = {
             farm: {"Authorization": f"Bearer {keys.add(farm, ['admin', 'state-sensitive'], [farm])}"} for farm in (A, B)
         }
-        store = client.service.store
-        store.add_project("of-b", B)
-        self.job_id = store.add_job(Wanted(id="deploy-1-abcdef", project_id="of-b", kind="deploy", by_key=B)).id
-        store.change_job(self.job_id, status=COMPLETED, detail=FINISHED, ended_at=1.0)
+        self.job_id = "deploy-1-abcdef"
+        self.serials = itertools.count(2)
+        self.add("of-b", self.job_id)
+
+    def add(self, project: str, job_id: str) -> None:
+        """A project of B's, with a job that has ended."""
+        store = self.client.service.store
+        with store.transaction():
+            store.add_project(project, B)
+            store.add_job(Wanted(id=job_id, project_id=project, kind="deploy", by_key=B))
+            store.change_job(job_id, status=COMPLETED, detail=FINISHED, ended_at=1.0)
+
+    def call(self, secret: str, method: str, path: str) -> int:
+        """One call with a key, of B's project and job; gives the code."""
+        [body] = [body for *row, body in (*ROUTES, *WRITES) if same(row, (method, path))] or [None]
+        named = body and {name: value.replace("{project}", "of-b") for name, value in body.items()}
+        url = path.replace("{projectId}", "of-b").replace("{jobId}", self.job_id)
+        headers = {"Authorization": f"Bearer {secret}", "Last-Event-ID": str(2**53)}  # no stream is begun
+        return self.client.request(method, url, json=named, headers=headers).status_code
 
     def ask(self, farm: str, row: Any, project: str, job_id: str) -> Any:
         """One call with a farm's key."""
@@ -62,28 +100,38 @@ class Farms:
         return self.client.request(method, url, json=named, headers=self.headers[farm])
 
 
+def same(row: Any, route: tuple[str, str]) -> bool:
+    """True for a row of ours that is of a route."""
+    names = (row[0], row[1].partition("?")[0].replace("{project}", "{projectId}").replace("{job}", "{jobId}"))
+    return names == route and "?of=" not in row[1]
+
+
 @pytest.fixture(scope="module")
 def farms(mirror: Path) -> Iterator[Farms]:
     """A service that asks for keys, of any number of calls, and gives each farm a role of its own."""
     roles = {farm: f"arn:aws:iam::123456789012:role/{farm}" for farm in (A, B)}
-    with in_process(mirror, calls_a_minute=10**6, roles=roles) as client:
+    with in_process(mirror, calls_a_minute=10**6, roles=roles, terraform="no-such-terraform") as client:
         yield Farms(client)
 
 
 @settings(max_examples=60)
-@given(
-    row=st.sampled_from(ROUTES),
-    name=st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True),
-    number=st.integers(2, 10**13),
-)
-def test_a_key_of_one_farm_sees_nothing_of_another(farms: Farms, row: Any, name: str, number: int) -> None:
-    """Each route answers alike for what is another farm's and for what does not exist, but for the name asked for."""
-    unknown = f"x{name}"
-    theirs = farms.ask(A, row, "of-b", farms.job_id)
-    nobodys = farms.ask(A, row, unknown, f"deploy-{number}-zzzzzz")
+@given(row=st.sampled_from(ROUTES), name=st.from_regex(r"[a-z0-9][a-z0-9-]{0,20}", fullmatch=True))
+def test_a_key_of_one_farm_sees_nothing_of_another(farms: Farms, row: Any, name: str) -> None:
+    """What is another farm's is answered as before it was there: the same code, the same bytes, the same headers."""
+    serial = next(farms.serials)
+    project, job_id = f"{name}-{serial}", f"deploy-{serial}-zzzzzz"
+    nobodys = farms.ask(A, row, project, job_id)
+    farms.add(project, job_id)
+    theirs = farms.ask(A, row, project, job_id)
     assert theirs.status_code == nobodys.status_code == 404
-    body = theirs.json()["error"].replace("of-b", "…").replace(farms.job_id, "…")
-    assert body == nobodys.json()["error"].replace(unknown, "…").replace(f"deploy-{number}-zzzzzz", "…")
+    assert theirs.content == nobodys.content
+    assert plain(theirs) == plain(nobodys)
+    assert farms.ask(B, row, project, job_id).content != theirs.content
+
+
+def plain(answer: Any) -> dict[str, str]:
+    """Its headers but for the time of the day."""
+    return {name: value for name, value in answer.headers.items() if name.lower() != "date"}
 
 
 @pytest.mark.parametrize("row", WRITES)
@@ -111,7 +159,8 @@ def test_every_route_is_in_the_property(farms: Farms) -> None:
 def test_a_list_shows_only_ones_own(farms: Farms) -> None:
     """All jobs are all of the key's farms."""
     jobs = {farm: farms.client.get("/api/deploy/jobs", headers=farms.headers[farm]).json()["jobs"] for farm in (A, B)}
-    assert (jobs[A], [one["jobId"] for one in jobs[B]]) == ([], [farms.job_id])
+    assert jobs[A] == []
+    assert jobs[B]
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Basic x"}])
@@ -123,22 +172,83 @@ def test_without_a_key_nothing_opens(farms: Farms, header: dict[str, str]) -> No
         assert list(answer.json()) == ["error"]
 
 
-def test_each_scope_opens_its_own(farms: Farms) -> None:
-    """Deny by default: a key of one scope gets 403 for what needs another."""
-    service, client = farms.client.service, farms.client
-    needs = {
-        ("GET", "/api/deploy/infrastructure/of-b"): Scope.READ,
-        ("GET", "/api/deploy/state/of-b"): Scope.STATE,
-        ("POST", "/api/deploy/destroy"): Scope.DESTROY,
-        ("POST", f"/api/deploy/cancel/{farms.job_id}"): Scope.APPLY,
+def test_every_scope_opens_its_routes_and_no_other(farms: Farms) -> None:
+    """Deny by default: with each scope, and each beside `read`, a route says 403 but to those that it names."""
+    document = farms.client.get("/openapi.json").json()
+    routes = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert routes == {(method, path.partition("?")[0]) for method, path in NEEDS}, "a route does not say who may use it"
+    for have in [{scope, *more} for scope in Scope for more in ([], [Scope.READ])]:
+        secret = farms.client.service.keys.add(f"only-{next(farms.serials)}", have, [B])
+        for (method, path), needs in NEEDS.items():
+            may = needs is None or Scope.ADMIN in have or any(enough <= have for enough in needs)
+            code = farms.call(secret, method, path)
+            assert (code != 403) == may, (method, path, have, code)
+
+
+def test_a_project_is_of_the_farm_that_the_body_names(farms: Farms) -> None:
+    """A key of several farms has to say which; what it posted is that farm's alone, and no body moves it."""
+    secrets = {
+        of: farms.client.service.keys.add(f"of-{'-'.join(of)}", ["plan", "read"], of) for of in ((A, B), (A,), (B,))
     }
-    for (method, path), scope in needs.items():
-        for other in set(Scope) - {scope, Scope.ADMIN, Scope.STATE_SENSITIVE, Scope.READ}:
-            secret = service.keys.add(f"{scope}-{other}", [other], [B])
-            answer = client.request(
-                method, path, json={"projectId": "of-b"}, headers={"Authorization": f"Bearer {secret}"}
-            )
-            assert answer.status_code == 403, (path, other, answer.text)
+
+    def put(of: tuple[str, ...], **more: str) -> Any:
+        headers = {"Authorization": f"Bearer {secrets[of]}"}
+        return farms.client.put("/api/deploy/projects/of-which", json={"iacCode": "#", **more}, headers=headers)
+
+    unsaid = put((A, B))
+    assert (unsaid.status_code, "say farm: one of farm-a, farm-b" in unsaid.json()["error"]) == (422, True)
+    assert put((A, B), farm="farm-c").status_code == 403
+    assert put((A, B), farm=B).status_code == 200
+    assert put((A, B)).status_code == 200  # it is known by now
+    assert put((A, B), farm=A).status_code == 403
+    assert put((A,)).status_code == 403
+    assert put((B,), farm=B).status_code == 200
+    assert farms.client.service.store.project("of-which").farm == B
+
+
+def test_state_is_shown_by_what_a_key_may(farms: Farms) -> None:
+    """Reading shows no value, `state` and `admin` none that is sensitive, `state-sensitive` all."""
+    farms.add("of-state", "deploy-1-states")
+    one = {"attributes": {"id": "i-1", "password": "hidden-word"}, "sensitive_attributes": []}
+    rows = [{"mode": "managed", "type": "t", "name": "n", "instances": [one]}]
+    place = farms.client.service.setup.place("of-state")
+    write_file(place.snapshots / "000000001.tfstate", json.dumps({**EMPTY, "resources": rows}).encode())
+    shown = {}
+    for scopes in (("read",), ("read", "state"), ("admin",), ("read", "state-sensitive")):
+        secret = farms.client.service.keys.add(f"shows-{'-'.join(scopes)}", scopes, [B])
+        headers = {"Authorization": f"Bearer {secret}"}
+        text = farms.client.get("/api/deploy/infrastructure/of-state", headers=headers).text
+        state = farms.client.get("/api/deploy/state/of-state", headers=headers)
+        assert state.status_code == (403 if scopes == ("read",) else 200)
+        assert "hidden-word" not in text or "hidden-word" in state.text
+        shown[scopes] = ("i-1" in text, "hidden-word" in text)
+    assert list(shown.values()) == [(False, False), (True, False), (True, False), (True, True)]
+
+
+def test_who_may_plan_takes_no_protection_away(farms: Farms) -> None:
+    """Only who may destroy a project may say that its destroy needs no second word."""
+    farms.add("of-guard", "deploy-1-guards")
+    farms.client.service.store.change_project("of-guard", is_protected=True)
+    for scopes, code in ((("plan",), 403), (("plan", "destroy"), 200)):
+        secret = farms.client.service.keys.add(f"guards-{'-'.join(scopes)}", scopes, [B])
+        answer = farms.client.put(
+            "/api/deploy/projects/of-guard",
+            json={"iacCode": "#", "protect": False},
+            headers={"Authorization": f"Bearer {secret}"},
+        )
+        assert answer.status_code == code
+        assert farms.client.service.store.project("of-guard").is_protected == (code == 403)
+
+
+def test_a_farm_that_comes_later_needs_a_role_too(mirror: Path) -> None:
+    """A key that is added while the service runs opens no second farm over the first one's identity at AWS."""
+    with in_process(mirror) as client:
+        for farm, code in ((A, 200), (B, 403)):
+            headers = {"Authorization": f"Bearer {client.service.keys.add(farm, ['plan'], [farm])}"}
+            answer = client.put(f"/api/deploy/projects/{farm}", json={"iacCode": "#"}, headers=headers)
+            assert answer.status_code == code
+        assert "--role farm-b=ARN" in answer.json()["error"]
+        assert A not in answer.json()["error"]
 
 
 def test_a_revoked_key_opens_nothing(farms: Farms) -> None:
@@ -204,10 +314,12 @@ def test_keys_that_cannot_be(farms: Farms, name: str, scopes: list[str], of: lis
 
 
 def test_secrets_are_not_in_the_file(farms: Farms) -> None:
-    """Only their hashes."""
+    """Only their hashes, nor in a log."""
     store = farms.client.service.store
     secret = Keys(store).add("hidden", ["read"], [B])
-    files = store.database.path.parent.glob("provisioning.db*")
+    farms.client.get("/api/deploy/jobs", headers={"Authorization": f"Bearer {secret}"})
+    farms.client.post("/api/deploy/destroy", json={}, headers={"Authorization": f"Bearer {secret}"})
+    files = [*store.database.path.parent.glob("provisioning.db*"), *store.database.path.parent.glob("logs/*")]
     assert not any(secret.encode() in file.read_bytes() for file in files)
 
 
@@ -219,6 +331,21 @@ def test_a_page_of_somebody_else_orders_nothing(mirror: Path) -> None:
         )
         assert answer.status_code == 403
         assert client.get("/api/deploy/jobs", headers={"Host": "elsewhere.example"}).status_code == 421
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"])
+def test_who_comes_through_a_proxy_is_not_on_this_machine(mirror: Path, header: str) -> None:
+    """Without keys nothing is for them, not even to read: a proxy would open the service to the world."""
+    with in_process(mirror, is_open=True) as client:
+        assert client.get("/api/deploy/jobs", headers={header: "203.0.113.9"}).status_code == 403
+        assert client.get("/api/deploy/jobs").status_code == 200
+
+
+@pytest.mark.parametrize("most", [-1.0, math.nan, math.inf])
+def test_a_budget_is_a_sum(farms: Farms, most: float) -> None:
+    """Of `nan` no plan would be above it."""
+    with pytest.raises(KeyNameError, match="no sum of USD"):
+        farms.client.service.keys.add("rich", ["apply"], ["a"], most)
 
 
 def test_a_plan_above_the_keys_budget_waits(mirror: Path) -> None:

