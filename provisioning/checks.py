@@ -122,7 +122,7 @@ class Checks:
         state.parent.mkdir(mode=0o700)
         if copies := states.numbered(place):
             shutil.copyfile(copies[-1], state)
-        surroundings.prepare(self._setup, place, root, state)
+        surroundings.prepare(self._setup, place, root, surroundings.local_backend(state))
         try:
             return self._judged(kind, project, root, run)
         finally:

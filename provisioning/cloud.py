@@ -1,6 +1,11 @@
 """What the service itself asks AWS: a farm's role, what carries a project's tags, and who stands under an IAM name."""
 
+import json
+import os
+import pwd
+import socket
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -15,6 +20,7 @@ from provisioning.surroundings import Setup
 FARM_TAG, PROJECT_TAG = "provisioning_farm", "provisioning_project"
 ROLE_S = 3600  # how long an assumed role holds
 CLOCKS_DIFFER_S = 60.0
+FORCE = "if nobody is at work there, end it with terraform force-unlock"
 QUICK = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 3})
 
 
@@ -46,6 +52,27 @@ class Cloud:
             "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
             "AWS_SESSION_TOKEN": keys["SessionToken"],
         }
+
+    def free_lock(self, since: float) -> str:
+        """Take away the lock of a state in S3 that a dead Terraform of this machine's has left; gives what was done.
+
+        `since`: when the one began of which nobody lives any more. A lock of anybody else's stays, and is told.
+        """
+        remote, region = self._setup.remote, self._setup.region
+        if remote is None:
+            return ""
+        s3 = _client(self.variables(), "s3", region)
+        place = {"Bucket": remote.bucket, "Key": f"{remote.state(self._farm, self._project_id)}.tflock"}
+        try:
+            info = json.loads(s3.get_object(**place)["Body"].read())
+            if info["Who"] != _who() or _seconds(info["Created"]) < int(since):
+                return f"the state is locked by {info['Who']} since {info['Created']}, lock {info['ID']}: {FORCE}"
+            s3.delete_object(**place)
+        except s3.exceptions.NoSuchKey:
+            return ""
+        except (BotoCoreError, ClientError, ValueError, KeyError, TypeError) as error:
+            raise CloudError(f"it cannot be seen whether the state is still locked: {error}") from error
+        return f"the lock {info['ID']} of a Terraform that was killed was taken away"
 
     def look(self) -> "Look":
         """What is there now."""
@@ -103,6 +130,16 @@ class Look:
         rows = self._client("s3").list_buckets()["Buckets"]
         made_at = {row["Name"]: row["CreationDate"].timestamp() for row in rows}.get(name)
         return made_at is not None and made_at >= since - CLOCKS_DIFFER_S
+
+
+def _who() -> str:
+    """This machine and user, as Terraform's locks name them."""
+    return f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
+
+
+def _seconds(moment: str) -> float:
+    """Unix seconds of 2026-01-31T12:00:00.123456789Z, without their parts."""
+    return datetime.fromisoformat(f"{moment[:19]}+00:00").timestamp()
 
 
 def _client(variables: Mapping[str, str], service: str, region: str) -> Any:

@@ -1,6 +1,7 @@
 """The application as the seed starts it: `uvicorn provisioning.main:app --port 8000`. Keys are always asked.
 
-`PROVISIONING_DATA` names the folder, `PROVISIONING_ROLES` the roles of farms (FARM=ARN, with commas).
+`PROVISIONING_DATA` names the folder, `PROVISIONING_ROLES` the roles of farms (FARM=ARN, with commas),
+`PROVISIONING_STATE` where states are kept (s3://BUCKET/PREFIX).
 """
 
 import os
@@ -9,13 +10,15 @@ from pathlib import Path
 
 from provisioning.app import make_app
 from provisioning.logs import write_logs
+from provisioning.remote import LOCAL
 from provisioning.service import Service
 from provisioning.surroundings import roles_of, setup_of
 
 
 def _open() -> Service:
     data = Path(os.environ.get("PROVISIONING_DATA", "provisioning-data"))
-    setup = setup_of(data, os.environ, roles=roles_of(os.environ.get("PROVISIONING_ROLES", "").split(",")))
+    roles = roles_of(os.environ.get("PROVISIONING_ROLES", "").split(","))
+    setup = setup_of(data, os.environ, roles=roles, state=os.environ.get("PROVISIONING_STATE", LOCAL))
     service = Service(setup, time.time)
     write_logs(setup.data)
     return service
