@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--state", default=LOCAL, metavar="s3://BUCKET/PREFIX", help="where states are kept (default: %(default)s)"
     )
+    serve.add_argument("--drift", metavar="CRON", help="look for drift at these times (UTC), like '0 5 * * *'")
     serve.add_argument("--role", action="append", default=[], metavar="FARM=ARN", help="what a farm's jobs assume")
     key = verbs.add_parser("key", help="keys of programs and people").add_subparsers(dest="verb", required=True)
     add = key.add_parser("add", help="make one; it is printed this once")
@@ -89,6 +90,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         children=max(1, arguments.children),
         roles=roles_of(arguments.role),
         state=arguments.state,
+        drift=arguments.drift,
     )
     listen = Listen(port=arguments.port)
     listener = bind(listen, has_users=not arguments.open)

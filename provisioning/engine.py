@@ -27,6 +27,7 @@ class Engine:
         """`then` hears of each job that has ended, in the job's own thread."""
         self.slots = threading.Semaphore(setup.children)
         self.halt = threading.Event()
+        self.is_short = False  # a job could begin, were there a slot
         self._setup = setup
         self._store = store_
         self._then = then
@@ -66,10 +67,15 @@ class Engine:
             self._news.clear()
 
     def _begin_some(self) -> None:
+        self.is_short = False
         for job in self._store.of_status(store.PENDING, store.PROCESSING):
             if job.id in self._threads or not (job.status == store.PENDING or job.detail == store.CONFIRMED):
                 continue
-            if not self.slots.acquire(blocking=False):
+            current = self._store.current(job.project_id)
+            if current is not None and current.id != job.id:
+                continue  # it stands behind another one of its project
+            self.is_short = not self.slots.acquire(blocking=False)
+            if self.is_short:
                 return
             if job.status == store.PENDING and not self._store.begin(job.id):
                 self.slots.release()

@@ -1,7 +1,7 @@
 """The application as the seed starts it: `uvicorn provisioning.main:app --port 8000`. Keys are always asked.
 
 `PROVISIONING_DATA` names the folder, `PROVISIONING_ROLES` the roles of farms (FARM=ARN, with commas),
-`PROVISIONING_STATE` where states are kept (s3://BUCKET/PREFIX).
+`PROVISIONING_STATE` where states are kept (s3://BUCKET/PREFIX), `PROVISIONING_DRIFT` when drift is looked for (cron, UTC).
 """
 
 import os
@@ -18,7 +18,8 @@ from provisioning.surroundings import roles_of, setup_of
 def _open() -> Service:
     data = Path(os.environ.get("PROVISIONING_DATA", "provisioning-data"))
     roles = roles_of(os.environ.get("PROVISIONING_ROLES", "").split(","))
-    setup = setup_of(data, os.environ, roles=roles, state=os.environ.get("PROVISIONING_STATE", LOCAL))
+    state, drift = os.environ.get("PROVISIONING_STATE", LOCAL), os.environ.get("PROVISIONING_DRIFT")
+    setup = setup_of(data, os.environ, roles=roles, state=state, drift=drift)
     service = Service(setup, time.time)
     write_logs(setup.data)
     return service

@@ -52,6 +52,28 @@ def changes(plan: Mapping[str, Any]) -> list[Change]:
     ]
 
 
+def drifted(plan: Mapping[str, Any]) -> list[str]:
+    """Addresses that others have changed, by a refresh-only plan.
+
+    Providers read back as empty what they were given as null: whatever is null, empty, zero or false is the same.
+    """
+    rows = [row for row in plan.get("resource_drift", []) if row.get("mode") == "managed"]
+    return [
+        row["address"]
+        for row in rows
+        if _without_nothing(row["change"].get("before")) != _without_nothing(row["change"].get("after"))
+    ]
+
+
+def _without_nothing(value: Any) -> Any:
+    """A value without what says nothing, at any depth; None if nothing stays."""
+    if isinstance(value, dict):
+        value = {name: one for name, one in ((key, _without_nothing(row)) for key, row in value.items()) if one}
+    elif isinstance(value, list):
+        value = [_without_nothing(one) for one in value]
+    return value or None
+
+
 def changed_outputs(plan: Mapping[str, Any]) -> list[str]:
     """Names of outputs whose value would be another."""
     return [name for name, row in plan.get("output_changes", {}).items() if not set(row["actions"]) <= IDLE]

@@ -13,6 +13,7 @@ from typing import Any
 from provisioning import states, store
 from provisioning.checks import DRIFT, Checks
 from provisioning.code import Code, digest
+from provisioning.drift import Rounds
 from provisioning.engine import Engine, end_planned
 from provisioning.errors import (
     ConflictError,
@@ -31,7 +32,7 @@ DATABASE = "provisioning.db"
 
 
 class Service:
-    """One process over one folder; `close` leaves the children alone. Raises FolderError, FileError."""
+    """One process over one folder; `close` leaves the children alone. Raises FolderError, FileError, ScheduleError."""
 
     def __init__(self, setup: Setup, now: Callable[[], float]) -> None:
         self.setup = setup
@@ -44,17 +45,20 @@ class Service:
         self.pace = Pace(setup.calls_a_minute, time.monotonic)
         self.engine = Engine(setup, self.store, self._ended)
         self.checks = Checks(setup, self.store, self.engine)
+        self.rounds = Rounds(setup, self.store, self.checks, self.engine.halt)
 
     def start(self) -> None:
         """Take up what an earlier service left; before the first request."""
         _sweep(self.setup.data)
         self.checks.start()
         self.engine.start()
+        self.rounds.start()
 
     def close(self) -> None:
         """Stop following, and let go of the folder."""
         self.checks.close()
         self.engine.close()
+        self.rounds.close()
         self.store.close()
         os.close(self._lock)
 

@@ -119,6 +119,7 @@ class Infrastructure(BaseModel):
     sensitive: list[str]
     terraformState: dict[str, Any]
     orphans: list[str]
+    drift: list[str]
     lastUpdated: str
 
 

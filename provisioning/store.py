@@ -198,6 +198,15 @@ class Orphan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Drift:
+    """What a look at the cloud found: `addresses` that others had changed since the state that `word` names."""
+
+    word: str
+    addresses: list[str]
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Wanted:
     """A job as it is asked for; `id` is of `new_id`."""
 
@@ -342,6 +351,21 @@ class Store:
         """The last lines of a job's log, the oldest first."""
         query = "SELECT data FROM events WHERE job_id = ? AND kind = 'log' ORDER BY seq DESC LIMIT ?"
         return [json.loads(data)["line"] for [data] in reversed(self.database.all(query, job_id, most))]
+
+    # drift
+
+    def drift(self, project_id: str) -> Drift | None:
+        """The last look at a project."""
+        row = self.database.one("SELECT word, addresses, at FROM drifts WHERE project_id = ?", project_id)
+        return None if row is None else Drift(word=row[0], addresses=json.loads(row[1]), at=row[2])
+
+    def put_drift(self, project_id: str, word: str, addresses: list[str] | None) -> None:
+        """Somebody has just looked; None: and could not see."""
+        last = self.drift(project_id) or Drift(word="", addresses=[], at=0.0)
+        if addresses is not None:
+            last = Drift(word=word, addresses=addresses, at=0.0)
+        statement = "INSERT OR REPLACE INTO drifts VALUES (?, ?, ?, ?)"
+        self.database.run(statement, project_id, last.word, json.dumps(last.addresses), self.now())
 
     # marks
 

@@ -26,7 +26,7 @@ class Setup:
 
     `aws`: the variables by which its children reach AWS; `roles`: farm to the role that they assume; `more`: further
     variables of theirs. `mirror` is a folder of providers, or None for the public registry; `state`: where states are
-    kept, "local" or s3://BUCKET/PREFIX.
+    kept, "local" or s3://BUCKET/PREFIX; `drift`: a line of cron, in UTC.
     """
 
     data: Path
@@ -36,6 +36,7 @@ class Setup:
     more: Mapping[str, str] = field(default_factory=dict)
     mirror: Path | None = None
     state: str = LOCAL
+    drift: str | None = None
     terraform: str = "terraform"
     children: int = 2
     calls_a_minute: int = 60

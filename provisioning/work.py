@@ -78,7 +78,7 @@ class Work:
             return False
         path = self._folder() / "plan.json"
         if path.exists():  # else a service before this one has read it
-            plan = json.loads(path.read_text())
+            plan = {"resource_changes": [], **json.loads(path.read_text())}  # which an empty plan leaves out
             self._keep_plan(plan, has_changes=ending.codes.get("plan") == HAS_CHANGES)
             if self.job.phase == "plan" and self._adopt(plan):
                 return self._planned()

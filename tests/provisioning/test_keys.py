@@ -32,6 +32,8 @@ ROUTES = (
     ("POST", "/api/deploy/cancel/{job}", None),
     ("POST", "/api/deploy/confirm/{job}", {"digest": "x"}),
     ("POST", "/api/deploy/destroy", {"projectId": "{project}"}),
+    ("GET", "/api/deploy/snapshots/{project}", None),
+    ("POST", "/api/deploy/restore", {"projectId": "{project}", "snapshot": "1"}),
 )
 WRITES = (
     ("POST", "/api/deploy", {"projectId": "{project}", "iacCode": SMALL}),
