@@ -3,12 +3,14 @@
 Import and move are `no-op` there although they change the state; a replacement has two lines in the apply.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from provisioning.keeps import KEEPS
 
 IDLE = {"no-op", "read"}
+FULL_BUCKET = re.compile(r"deleting S3 Bucket \(([a-z0-9.-]+)\).*BucketNotEmpty", re.DOTALL)
 LINES = {"create", "update", "delete"}  # each of these actions is told by one line of the apply
 
 
@@ -138,7 +140,22 @@ def complaints(messages: list[Mapping[str, Any]]) -> Iterator[str]:
     for message in messages:
         diagnostic = message.get("diagnostic", {})
         if diagnostic.get("severity") == "error":
-            yield sentence(diagnostic)
+            yield sentence(diagnostic) + remedy(diagnostic)
+
+
+def remedy(diagnostic: Mapping[str, Any]) -> str:
+    """What to do about it, where AWS's words alone do not say; for a bucket the command that empties it."""
+    found = FULL_BUCKET.search(f"{diagnostic.get('summary', '')} {diagnostic.get('detail', '')}")
+    if found is None:
+        return ""
+    return f"; bucket {found[1]} still holds objects or versions: purge it, again until it finds none: {purge(found[1])}"
+
+
+def purge(bucket: str) -> str:
+    """The command that takes a thousand versions and marks of deletion out of a bucket, for good."""
+    query = "{Objects: [Versions, DeleteMarkers][][] | [:1000].{Key: Key, VersionId: VersionId}}"
+    rows = f"aws s3api list-object-versions --bucket {bucket} --max-items 1000 --output json --query '{query}'"
+    return f'aws s3api delete-objects --bucket {bucket} --delete "$({rows})"'
 
 
 def sentence(diagnostic: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from tests.provisioning import cloud
 from tests.provisioning.clients import Client, ended, in_process
 from tests.provisioning.conftest import PROJECT, short_folder
 from tests.provisioning.door import Door
-from tests.provisioning.house import House
+from tests.provisioning.house import House, seldom
 from tests.provisioning.roots import SMALL
 from tests.waiting import until_true
 
@@ -154,6 +154,8 @@ def test_a_project_moves_into_s3_by_a_restore(mirror: Path, door: Door, s3: Any)
             assert deployed(client)["result"]["message"].startswith("No changes")
             answer = client.post("/api/deploy", json={"projectId": "p", "iacCode": SMALL, "approve": True}).json()
             job_id = answer["jobId"]
+            path = f"/api/deploy/status/{job_id}"
+            until_true(lambda: seldom(client.get(path).json()["detail"] == "planned"), "the plan")
         with pytest.raises(FolderError, match=f"{job_id} has not ended; until it has, start with --state {PLACE}"):
             client.service.__class__(setup_of(folder / "d", {}), time.time)
 
