@@ -76,6 +76,8 @@ class Work:
         if ending.code != 0:
             self._fail_early(ending)
             return False
+        if "validate" in ending.codes and "code" in self.job.plan:  # else a service before this one has noted it
+            self._store.put_mark(self._valid, self.job.plan["code"])
         path = self._folder() / "plan.json"
         if path.exists():  # else a service before this one has read it
             plan = {"resource_changes": [], **json.loads(path.read_text())}  # which an empty plan leaves out
@@ -97,8 +99,14 @@ class Work:
         if refusals:
             self._end(store.FAILED, "refused", error="; ".join(refusals))
             return False
+        self._store.change_job(self._id, plan={"code": digest(self._root)})
         self._spawn("plan", store.PLANNING, self._plan_steps("plan"))
         return True
+
+    @property
+    def _valid(self) -> str:
+        """The mark under which the digest of the code is that was found valid last."""
+        return f"valid {self.job.project_id}"
 
     def _has_something(self) -> bool:
         """Take the root that was applied last, and True; if the state is empty, that is the end."""
@@ -117,11 +125,12 @@ class Work:
         destroy = ["-destroy"] if self.job.kind == "destroy" else []
         options = ("-input=false", "-json", "-detailed-exitcode", f"-out={file}", *destroy)
         root = self._root
-        # What is destroyed was valid once, and what is planned once more has just been read.
+        # What is destroyed was valid once, what is planned once more has just been read, and the same files stay valid.
+        is_known = bool(destroy) or phase != "plan" or self._store.mark(self._valid) == self.job.plan["code"]
         validate = [step("validate", program, root, "validate", "-json", out="validate.json")]
         return [
             *([surroundings.init(self._setup, root), *self._pull_steps()] if phase == "plan" else []),
-            *(validate if phase == "plan" and not destroy else []),
+            *([] if is_known else validate),
             step("plan", program, root, "plan", *options, fine=(0, HAS_CHANGES)),
             step("show", program, root, "show", "-json", file, out="plan.json"),
         ]
