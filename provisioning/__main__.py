@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         "--state", default=LOCAL, metavar="s3://BUCKET/PREFIX", help="where states are kept (default: %(default)s)"
     )
     serve.add_argument("--drift", metavar="CRON", help="look for drift at these times (UTC), like '0 5 * * *'")
+    serve.add_argument("--backup", metavar="s3://BUCKET/PREFIX", help="copy states and the database there, encrypted")
     serve.add_argument("--role", action="append", default=[], metavar="FARM=ARN", help="what a farm's jobs assume")
     key = verbs.add_parser("key", help="keys of programs and people").add_subparsers(dest="verb", required=True)
     add = key.add_parser("add", help="make one; it is printed this once")
@@ -45,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument("name", metavar="NAME")
     for verb in (add, revoke, key.add_parser("list", help="every one, without its secret")):
         verb.add_argument("--data", type=Path, default=DATA, help="folder (default: %(default)s)")
+    recover = verbs.add_parser("recover", help="make a service's folder anew from its backup")
+    recover.add_argument("place", metavar="s3://BUCKET/PREFIX")
+    recover.add_argument("--data", type=Path, default=DATA, help="new folder (default: %(default)s)")
     _add_calls(verbs)
     return parser
 
@@ -91,6 +95,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         roles=roles_of(arguments.role),
         state=arguments.state,
         drift=arguments.drift,
+        backup=arguments.backup,
     )
     listen = Listen(port=arguments.port)
     listener = bind(listen, has_users=not arguments.open)
@@ -113,6 +118,14 @@ def _key(arguments: argparse.Namespace) -> int:
         else:
             for name, scopes, farms, is_revoked in keys.all():
                 print(f"{name}  {scopes}  {farms}{'  revoked' if is_revoked else ''}")
+    return 0
+
+
+def _recover(arguments: argparse.Namespace) -> int:
+    from provisioning.backup import recover  # noqa: PLC0415 - boto3 takes a second
+
+    for project in recover(setup_of(arguments.data, os.environ), arguments.place, time.time):
+        print(f"{project.id}  its state is at {project.state_at}; post its code again")
     return 0
 
 
@@ -183,6 +196,7 @@ def _follow(client: Client, arguments: argparse.Namespace, job_id: str) -> int:
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
     "key": _key,
+    "recover": _recover,
     "deploy": _deploy,
     "destroy": _destroy,
     "restore": _restore,

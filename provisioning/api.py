@@ -26,6 +26,7 @@ from provisioning.shapes import (
     DeployBody,
     DestroyBody,
     DriftAnswer,
+    Health,
     Infrastructure,
     JobAnswer,
     JobsAnswer,
@@ -199,6 +200,19 @@ def state(service: ServiceDep, key: KeyDep, project_id: ProjectPath) -> StateAns
     project = service.project(key, project_id, Scope.STATE_SENSITIVE if may_see_all else Scope.STATE)
     document = shown_state(service, key, project)
     return StateAnswer(projectId=project.id, state=document, message="Terraform state retrieved successfully")
+
+
+@router.get("/health")
+def health(service: ServiceDep, key: KeyDep) -> Health:
+    """Whether what the service does beside its jobs goes well."""
+    key.need(Scope.READ)
+    backups = service.backups
+    return Health(
+        status="failing" if backups.error else "ok",
+        backup=service.setup.backup,
+        backupAt=None if backups.made_at is None else moment(backups.made_at),
+        error=backups.error or None,
+    )
 
 
 @router.get("/snapshots/{projectId}")

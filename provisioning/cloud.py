@@ -40,7 +40,7 @@ class Cloud:
             return own
         try:
             session = f"provisioning-{self._project_id}"[:64]
-            answer = _client(own, "sts", self._setup.region).assume_role(
+            answer = client_of(own, "sts", self._setup.region).assume_role(
                 RoleArn=role, RoleSessionName=session, DurationSeconds=ROLE_S
             )
         except (BotoCoreError, ClientError) as error:
@@ -61,7 +61,7 @@ class Cloud:
         remote, region = self._setup.remote, self._setup.region
         if remote is None:
             return ""
-        s3 = _client(self.variables(), "s3", region)
+        s3 = client_of(self.variables(), "s3", region)
         place = {"Bucket": remote.bucket, "Key": f"{remote.state(self._farm, self._project_id)}.tflock"}
         try:
             info = json.loads(s3.get_object(**place)["Body"].read())
@@ -78,15 +78,15 @@ class Cloud:
         """What is there now."""
         variables = self.variables()
         try:
-            account = _client(variables, "sts", self._setup.region).get_caller_identity()["Account"]
+            account = client_of(variables, "sts", self._setup.region).get_caller_identity()["Account"]
             owner = Owner(account, self._setup.region)
-            client = partial(_client, variables, region=self._setup.region)
+            client = partial(client_of, variables, region=self._setup.region)
             return Look(owner, set(self._tagged(variables)), self._tags, client)
         except (BotoCoreError, ClientError) as error:
             raise CloudError(f"AWS cannot be asked what project {self._project_id} has: {error}") from error
 
     def _tagged(self, variables: Mapping[str, str]) -> Iterator[str]:
-        client = _client(variables, "resourcegroupstaggingapi", self._setup.region)
+        client = client_of(variables, "resourcegroupstaggingapi", self._setup.region)
         filters = [{"Key": name, "Values": [value]} for name, value in self._tags.items()]
         for page in client.get_paginator("get_resources").paginate(TagFilters=filters):
             yield from (row["ResourceARN"] for row in page["ResourceTagMappingList"])
@@ -142,7 +142,7 @@ def _seconds(moment: str) -> float:
     return datetime.fromisoformat(f"{moment[:19]}+00:00").timestamp()
 
 
-def _client(variables: Mapping[str, str], service: str, region: str) -> Any:
+def client_of(variables: Mapping[str, str], service: str, region: str) -> Any:
     """A client by these variables alone, whatever this process's environment says."""
     return boto3.Session(
         aws_access_key_id=variables.get("AWS_ACCESS_KEY_ID"),

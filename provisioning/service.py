@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioning import states, store
+from provisioning.backup import DATABASE, Backups
 from provisioning.checks import DRIFT, Checks
 from provisioning.code import Code, digest
 from provisioning.drift import Rounds
@@ -28,7 +29,6 @@ from provisioning.store import Job, Project, Store, Wanted
 from provisioning.surroundings import Setup, write_cli
 
 log = logging.getLogger("provisioning")
-DATABASE = "provisioning.db"
 
 
 class Service:
@@ -45,6 +45,7 @@ class Service:
         self.pace = Pace(setup.calls_a_minute, time.monotonic)
         self.engine = Engine(setup, self.store, self._ended)
         self.checks = Checks(setup, self.store, self.engine)
+        self.backups = Backups(setup, self.store, self.engine.halt)
         self.rounds = Rounds(setup, self.store, self.checks, self.engine.halt)
 
     def start(self) -> None:
@@ -53,17 +54,20 @@ class Service:
         self.checks.start()
         self.engine.start()
         self.rounds.start()
+        self.backups.start()
 
     def close(self) -> None:
         """Stop following, and let go of the folder."""
         self.checks.close()
         self.engine.close()
         self.rounds.close()
+        self.backups.close()
         self.store.close()
         os.close(self._lock)
 
     def _ended(self, job: Job) -> None:
-        """What a restored state has not, the cloud may have: look."""
+        """There is something to copy; and what a restored state has not, the cloud may have: look."""
+        self.backups.wake()
         if job.kind == "restore" and job.status == store.COMPLETED:
             with suppress(MissingTerraformError):
                 self.checks.ask(DRIFT, self.store.project(job.project_id))
@@ -130,6 +134,7 @@ class Service:
         project = self.project(key, body.projectId, Scope.DESTROY)
         self.setup.program()
         self._check_state_at(project.id)
+        self._check_code(project)
         job = self.store.add_job(self._wanted(key, self.store.new_id("destroy"), body))
         self.engine.wake()
         log.info("%s: %s asks for the end of %s", job.id, key.name, project.id)
@@ -239,6 +244,13 @@ class Service:
                 f"the state of {project_id} is kept at {at}, and this service keeps states at {self.setup.state}; move it"
                 f" there: python -m provisioning restore {project_id} {int(copies[-1].stem)}"
             )
+
+    def _check_code(self, project: Project) -> None:
+        """After a recovery there is a state, and no code to destroy it by. Raises ConflictError."""
+        place = self.setup.place(project.id)
+        has_code = place.code.exists() or place.root(project.applied_job or "none").exists()
+        if not has_code and any(states.instances(states.newest(place))):
+            raise ConflictError(f"the code of {project.id} is not here; PUT it to /api/deploy/projects/{project.id} first")
 
     def _own(self, key: Key, project_id: str, farm: str | None) -> None:
         """Make the project, if there is none; inside a transaction."""

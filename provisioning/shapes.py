@@ -192,6 +192,15 @@ class SnapshotsAnswer(BaseModel):
     snapshots: list[SnapshotRow]
 
 
+class Health(BaseModel):
+    """How the service is: `failing` with the sentence why, which stops no job."""
+
+    status: Literal["ok", "failing"]
+    backup: str | None
+    backupAt: str | None
+    error: str | None
+
+
 class Patience(BaseModel):
     """An answer is being made: ask again in `retryAfter` seconds."""
 

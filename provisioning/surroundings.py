@@ -26,7 +26,8 @@ class Setup:
 
     `aws`: the variables by which its children reach AWS; `roles`: farm to the role that they assume; `more`: further
     variables of theirs. `mirror` is a folder of providers, or None for the public registry; `state`: where states are
-    kept, "local" or s3://BUCKET/PREFIX; `drift`: a line of cron, in UTC.
+    kept, "local" or s3://BUCKET/PREFIX; `drift`: a line of cron, in UTC; `backup`:
+    s3://BUCKET/PREFIX, or None.
     """
 
     data: Path
@@ -37,6 +38,7 @@ class Setup:
     mirror: Path | None = None
     state: str = LOCAL
     drift: str | None = None
+    backup: str | None = None
     terraform: str = "terraform"
     children: int = 2
     calls_a_minute: int = 60
