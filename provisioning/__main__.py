@@ -14,6 +14,7 @@ from urllib.parse import quote
 from provisioning.client import Client, to_stdout
 from provisioning.errors import InputError, ProvisioningError
 from provisioning.keys import Keys, Scope
+from provisioning.remote import LOCAL
 from provisioning.store import Store
 from provisioning.surroundings import DEFAULT_FARM, roles_of, setup_of
 from web.errors import WebError
@@ -31,6 +32,11 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=8000, help="0 takes any that is free (default: %(default)s)")
     serve.add_argument("--open", action="store_true", help="ask for no key: whoever is on this machine may everything")
     serve.add_argument("--children", type=int, default=2, help="at most so many at once (default: %(default)s)")
+    serve.add_argument(
+        "--state", default=LOCAL, metavar="s3://BUCKET/PREFIX", help="where states are kept (default: %(default)s)"
+    )
+    serve.add_argument("--drift", metavar="CRON", help="look for drift at these times (UTC), like '0 5 * * *'")
+    serve.add_argument("--backup", metavar="s3://BUCKET/PREFIX", help="copy states and the database there, encrypted")
     serve.add_argument("--role", action="append", default=[], metavar="FARM=ARN", help="what a farm's jobs assume")
     key = verbs.add_parser("key", help="keys of programs and people").add_subparsers(dest="verb", required=True)
     add = key.add_parser("add", help="make one; it is printed this once")
@@ -42,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument("name", metavar="NAME")
     for verb in (add, revoke, key.add_parser("list", help="every one, without its secret")):
         verb.add_argument("--data", type=Path, default=DATA, help="folder (default: %(default)s)")
+    recover = verbs.add_parser("recover", help="make a service's folder anew from its backup")
+    recover.add_argument("place", metavar="s3://BUCKET/PREFIX")
+    recover.add_argument("--data", type=Path, default=DATA, help="new folder (default: %(default)s)")
     _add_calls(verbs)
     return parser
 
@@ -58,6 +67,9 @@ def _add_calls(verbs: Any) -> None:
         verb.add_argument("--project", required=True, metavar="NAME")
         verb.add_argument("--wait", action="store_true", help="until it has ended; the job goes on without us, too")
         verb.add_argument("--queue", action="store_true", help="behind a job of this project that is at work")
+    restore = verbs.add_parser("restore", help="put a snapshot of a project's state back; without one, list them")
+    restore.add_argument("project", metavar="PROJECT")
+    restore.add_argument("snapshot", metavar="SNAPSHOT", type=int, nargs="?", help="its number")
     status = verbs.add_parser("status", help="a job, or a project")
     status.add_argument("name", metavar="JOB|PROJECT")
     cancel = verbs.add_parser("cancel", help="ask a job to end")
@@ -67,7 +79,7 @@ def _add_calls(verbs: Any) -> None:
     confirm.add_argument("digest", metavar="DIGEST", help="of the plan: `status` has it")
     generate = verbs.add_parser("generate", help="code of a job file: not in this version, and says so")
     generate.add_argument("words", nargs="*", help=argparse.SUPPRESS)
-    for verb in (deploy, destroy, status, cancel, confirm):
+    for verb in (deploy, destroy, restore, status, cancel, confirm):
         url = os.environ.get("TERRAFORM_RUNNER_URL", URL)
         verb.add_argument("--url", default=url, help="of the service; also TERRAFORM_RUNNER_URL (default: %(default)s)")
 
@@ -85,6 +97,9 @@ def _serve(arguments: argparse.Namespace) -> int:
         is_open=arguments.open,
         children=max(1, arguments.children),
         roles=roles_of(arguments.role),
+        state=arguments.state,
+        drift=arguments.drift,
+        backup=arguments.backup,
     )
     listen = Listen(port=arguments.port)
     listener = bind(listen, has_users=not arguments.open)
@@ -110,6 +125,14 @@ def _key(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _recover(arguments: argparse.Namespace) -> int:
+    from provisioning.backup import recover  # noqa: PLC0415 - boto3 takes a second
+
+    for project in recover(setup_of(arguments.data, os.environ), arguments.place, time.time):
+        print(f"{project.id}  its state is at {project.state_at}; post its code again")
+    return 0
+
+
 def _deploy(arguments: argparse.Namespace) -> int:
     client = _client(arguments)
     job_id = client.deploy(
@@ -130,8 +153,24 @@ def _destroy(arguments: argparse.Namespace) -> int:
     return _follow(client, arguments, client.begin("/api/deploy/destroy", body))
 
 
+def _restore(arguments: argparse.Namespace) -> int:
+    client, project = _client(arguments), arguments.project
+    if arguments.snapshot is None:
+        for row in client.call("GET", f"/api/deploy/snapshots/{_part(project)}")["snapshots"]:
+            print("{snapshot}  {at}  {jobId}  {resources} resources, serial {serial}".format(**row))
+        return 0
+    body = {"projectId": project, "snapshot": arguments.snapshot}
+    job_id = client.begin("/api/deploy/restore", body)
+    print(job_id, flush=True)
+    code = client.wait(job_id, to_stdout)
+    if code == 0:
+        drift = client.known(f"/api/deploy/drift/{_part(project)}")
+        print(": ".join([drift["message"], *filter(None, [", ".join(drift["addresses"])])]))
+    return code
+
+
 def _status(arguments: argparse.Namespace) -> int:
-    is_job = arguments.name.startswith(("deploy-", "destroy-")) and arguments.name.count("-") == 2
+    is_job = arguments.name.startswith(("deploy-", "destroy-", "restore-")) and arguments.name.count("-") == 2
     path = "status" if is_job else "infrastructure"
     print(json.dumps(_client(arguments).call("GET", f"/api/deploy/{path}/{_part(arguments.name)}"), indent=1))
     return 0
@@ -183,8 +222,10 @@ def _generate(_: argparse.Namespace) -> int:
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
     "key": _key,
+    "recover": _recover,
     "deploy": _deploy,
     "destroy": _destroy,
+    "restore": _restore,
     "status": _status,
     "cancel": _cancel,
     "confirm": _confirm,

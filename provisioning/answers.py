@@ -57,6 +57,7 @@ def infrastructure(service: Service, key: Key, project: Project) -> Infrastructu
         sensitive=outputs.get("sensitive", []),
         terraformState=shown_state(service, key, project),
         orphans=[one.arn for one in service.store.orphans(project.id)],
+        drift=service.checks.last_drift(project) if detail == "drifted" else [],
         lastUpdated=moment(max(project.changed_at, (newest and newest.ended_at) or 0.0)),
     )
 

@@ -27,15 +27,20 @@ from provisioning.shapes import (
     DeployBody,
     DestroyBody,
     DriftAnswer,
+    Health,
     Infrastructure,
     JobAnswer,
     JobsAnswer,
     OutputsAnswer,
     Patience,
     Problem,
+    RestoreBody,
+    SnapshotRow,
+    SnapshotsAnswer,
     StateAnswer,
     Stored,
     Validation,
+    moment,
 )
 from provisioning.states import newest
 from provisioning.stream import follow
@@ -45,7 +50,11 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem} for code in (400, 401, 403, 404, 405, 409, 413, 415, 421, 422, 429, 500, 502, 503)
 }
 WAITING: dict[int | str, dict[str, Any]] = {202: {"model": Patience}}
-STARTED = {"deploy": "Infrastructure deployment started", "destroy": "Infrastructure destruction started"}
+STARTED = {
+    "deploy": "Infrastructure deployment started",
+    "destroy": "Infrastructure destruction started",
+    "restore": "Restoring of a snapshot started",
+}
 LARGEST = 2**53
 EVENT = {"type": "object", "properties": {name: {"type": "string"} for name in ("id", "event", "data")}}
 STREAM: dict[int | str, dict[str, Any]] = {
@@ -79,6 +88,12 @@ def deploy(request: Request, service: ServiceDep, key: KeyDep, body: DeployBody,
 def destroy(request: Request, service: ServiceDep, key: KeyDep, body: DestroyBody, word: Word = None) -> Response:
     """Destroy what a project has: it is itself the consent, unless the project is protected."""
     return _once(request, service, key, body, word, lambda: _accepted(service.destroy(key, body)))
+
+
+@router.post("/restore", status_code=202, response_model=Accepted)
+def restore(request: Request, service: ServiceDep, key: KeyDep, body: RestoreBody, word: Word = None) -> Response:
+    """Put a snapshot of a project's state back; the cloud stays as it is, and is looked at for drift afterwards."""
+    return _once(request, service, key, body, word, lambda: _accepted(service.restore(key, body)))
 
 
 @router.post("/cancel/{jobId}", status_code=202, response_model=JobAnswer)
@@ -191,6 +206,35 @@ def state(service: ServiceDep, key: KeyDep, project_id: ProjectPath) -> StateAns
     project = service.project(key, project_id, Scope.STATE_SENSITIVE if may_see_all else Scope.STATE)
     document = shown_state(service, key, project)
     return StateAnswer(projectId=project.id, state=document, message="Terraform state retrieved successfully")
+
+
+@router.get("/health")
+def health(service: ServiceDep, key: KeyDep) -> Health:
+    """Whether what the service does beside its jobs goes well."""
+    key.need(Scope.READ)
+    backups = service.backups
+    return Health(
+        status="failing" if backups.error else "ok",
+        backup=service.setup.backup,
+        backupAt=None if backups.made_at is None else moment(backups.made_at),
+        error=backups.error or None,
+    )
+
+
+@router.get("/snapshots/{projectId}")
+def snapshots(service: ServiceDep, key: KeyDep, project_id: ProjectPath) -> SnapshotsAnswer:
+    """The copies of a project's state that can be put back."""
+    rows = [
+        SnapshotRow(
+            snapshot=row["snapshot"],
+            jobId=row["job"].id,
+            at=moment(row["job"].ended_at or row["job"].created_at),
+            serial=row["serial"],
+            resources=row["resources"],
+        )
+        for row in service.snapshots(key, project_id)
+    ]
+    return SnapshotsAnswer(projectId=project_id, snapshots=rows)
 
 
 @router.get("/drift/{projectId}", response_model=DriftAnswer, responses=WAITING)

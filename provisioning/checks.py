@@ -1,7 +1,7 @@
 """Validation, costs of code, and drift: each is made once in a folder of its own, and kept by the digest of its object.
 
 Nothing is written to the project: Terraform gets a copy of the code and of the last snapshot. A check that a kill
-interrupts is simply made again.
+interrupts is simply made again; so is a look for drift that gave way to a job.
 """
 
 import json
@@ -25,7 +25,6 @@ log = logging.getLogger("provisioning")
 RETRY_AFTER_S = 2
 DRIFT_HOLDS_S = 300.0  # the cloud may change without us
 VALIDATE, PLAN, DRIFT = "validate", "plan", "drift"
-HAS_CHANGES = 2
 
 
 class Checks:
@@ -56,18 +55,27 @@ class Checks:
         is_old = row is not None and kind == DRIFT and self._store.now() - row[1] > DRIFT_HOLDS_S
         if row is not None and (row[0] is None or not is_old):
             return None if row[0] is None else dict(json.loads(row[0]))
+        self.make(kind, project)
+        return None
+
+    def make(self, kind: str, project: Project) -> None:
+        """Make it now, unless it is being made. Raises MissingTerraformError."""
         self._setup.program()
+        word = self._word(kind, project)
         if self._begin(kind, project, word):
             thread = threading.Thread(target=self._run, args=(kind, project, word), daemon=True)
             self._threads = [one for one in self._threads if one.is_alive()] + [thread]
             thread.start()
-        return None
+
+    def is_making(self, kind: str) -> bool:
+        """True while one of its kind is at work for any project."""
+        query = "SELECT 1 FROM checks WHERE kind = ? AND answer IS NULL"
+        return self._store.database.one(query, kind) is not None
 
     def last_drift(self, project: Project) -> list[str]:
-        """What the last look for drift found, if the state is still the one that it looked at."""
-        query = "SELECT answer FROM checks WHERE project_id = ? AND kind = ? AND digest = ?"
-        row = self._store.database.one(query, project.id, DRIFT, self._word(DRIFT, project))
-        return list(json.loads(row[0]).get("addresses", [])) if row and row[0] else []
+        """What the last look for drift found, until a job has written another state."""
+        row = self._store.drift(project.id)
+        return row.addresses if row and row.word == self._word(DRIFT, project) else []
 
     def _begin(self, kind: str, project: Project, word: str) -> bool:
         """Claim the check's folder; False while another one of its kind is at work there."""
@@ -80,9 +88,11 @@ class Checks:
             return True
 
     def _word(self, kind: str, project: Project) -> str:
-        """What an answer is of: validation of the code, the others of the state, too."""
+        """What an answer is of: validation of the code, drift of the last job's state, a plan of both."""
         if kind == VALIDATE:
             return project.code_digest
+        if kind == DRIFT:
+            return "".join(path.stem for path in states.numbered(self._setup.place(project.id))[-1:])
         state = states.newest(self._setup.place(project.id))
         return f"{project.code_digest} {state['lineage']} {state['serial']}"
 
@@ -105,6 +115,8 @@ class Checks:
                     statement = "UPDATE checks SET answer = ?, at = ? WHERE project_id = ? AND kind = ? AND digest = ?"
                     words = (json.dumps(answer), self._store.now(), project.id, kind, word)
                     self._store.database.run(statement, *words)
+                    if kind == DRIFT:
+                        self._store.put_drift(project.id, word, answer.get("addresses"))
 
     def _answer(self, kind: str, project: Project) -> dict[str, Any] | None:
         place = self._setup.place(project.id)
@@ -122,7 +134,7 @@ class Checks:
         state.parent.mkdir(mode=0o700)
         if copies := states.numbered(place):
             shutil.copyfile(copies[-1], state)
-        surroundings.prepare(self._setup, place, root, state)
+        surroundings.prepare(self._setup, place, root, surroundings.local_backend(state))
         try:
             return self._judged(kind, project, root, run)
         finally:
@@ -135,12 +147,19 @@ class Checks:
         )
         process = start(run, self._steps(kind, root, run), variables)
         ladder = Ladder(run, (1.0, 1.0))
-        halt = self._engine.halt
+        halt, gave_way = self._engine.halt, False
+
+        def wants_end() -> bool:
+            nonlocal gave_way
+            gave_way = gave_way or (kind == DRIFT and self._engine.is_short)
+            return gave_way or halt.is_set()
+
         ending = Follower(run, process, ladder).run(
-            lambda new: messages.extend(one for _, one in new), halt.is_set, halt
+            lambda new: messages.extend(one for _, one in new), wants_end, halt
         )
         if ending is None:
             send(session_of(run), signal.SIGKILL)
+        if ending is None or gave_way:
             return None
         return _result(kind, run, ending, messages, self._setup.region)
 
@@ -149,12 +168,9 @@ class Checks:
         plan_file = str(run / "check.tfplan")
         if kind == VALIDATE:
             return [init, step("validate", program, root, "validate", "-json", out="validate.json")]
-        if kind == PLAN:
-            words = ("plan", "-input=false", "-json", f"-out={plan_file}")
-            show = step("show", program, root, "show", "-json", plan_file, out="plan.json")
-            return [init, step("plan", program, root, *words), show]
-        options = ("plan", "-refresh-only", "-input=false", "-json", "-detailed-exitcode")
-        return [init, step("plan", program, root, *options, fine=(0, HAS_CHANGES))]
+        words = ("plan", "-input=false", "-json", f"-out={plan_file}", *(["-refresh-only"] if kind == DRIFT else []))
+        show = step("show", program, root, "show", "-json", plan_file, out="plan.json")
+        return [init, step("plan", program, root, *words), show]
 
 
 def _result(kind: str, run: Path, ending: Ending, messages: list[Message], region: str) -> dict[str, Any]:
@@ -165,10 +181,9 @@ def _result(kind: str, run: Path, ending: Ending, messages: list[Message], regio
         errors += [plans.sentence(row) for row in rows if row["severity"] == "error"]
     if ending.code and not errors:
         errors = [str(one["@message"]) for one in messages if one.get("@message")][-1:] or ["terraform did not say why"]
-    if errors:
+    if errors or kind == VALIDATE:
         return {"errors": errors}
-    if kind == PLAN:
-        plan = json.loads((run / "plan.json").read_text())
-        return {"errors": [], **{of: judges.judge_costs(plan, of, region) for of in ("plan", "change")}}
-    drift = [one["change"]["resource"]["addr"] for one in messages if one.get("type") == "resource_drift"]
-    return {"errors": [], "addresses": drift}
+    plan = {"resource_changes": [], **json.loads((run / "plan.json").read_text())}
+    if kind == DRIFT:
+        return {"errors": [], "addresses": plans.drifted(plan)}
+    return {"errors": [], **{of: judges.judge_costs(plan, of, region) for of in ("plan", "change")}}

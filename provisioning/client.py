@@ -81,6 +81,12 @@ class Client:
                 return 3
             sleep(POLL_S)
 
+    def known(self, path: str, sleep: Callable[[float], None] = time.sleep) -> dict[str, Any]:
+        """An answer that is still being made, once it is made."""
+        while (answer := self.call("GET", path)).get("status") == "accepted":
+            sleep(POLL_S)
+        return answer
+
     def _patient(self, path: str, tell: Callable[[str], None], sleep: Callable[[float], None]) -> dict[str, Any]:
         """A service that is away for a while, or has been asked too often, is waited for: the job goes on."""
         for tries_left in range(TRIES, -1, -1):

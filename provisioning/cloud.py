@@ -1,6 +1,11 @@
 """What the service itself asks AWS: a farm's role, what carries a project's tags, and who stands under an IAM name."""
 
+import json
+import os
+import pwd
+import socket
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -15,6 +20,7 @@ from provisioning.surroundings import Setup
 FARM_TAG, PROJECT_TAG = "provisioning_farm", "provisioning_project"
 ROLE_S = 3600  # how long an assumed role holds
 CLOCKS_DIFFER_S = 60.0
+FORCE = "if nobody is at work there, end it with terraform force-unlock"
 QUICK = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 3})
 
 
@@ -34,7 +40,7 @@ class Cloud:
             return own
         try:
             session = f"provisioning-{self._project_id}"[:64]
-            answer = _client(own, "sts", self._setup.region).assume_role(
+            answer = client_of(own, "sts", self._setup.region).assume_role(
                 RoleArn=role, RoleSessionName=session, DurationSeconds=ROLE_S
             )
         except (BotoCoreError, ClientError) as error:
@@ -47,19 +53,40 @@ class Cloud:
             "AWS_SESSION_TOKEN": keys["SessionToken"],
         }
 
+    def free_lock(self, since: float) -> str:
+        """Take away the lock of a state in S3 that a dead Terraform of this machine's has left; gives what was done.
+
+        `since`: when the one began of which nobody lives any more. A lock of anybody else's stays, and is told.
+        """
+        remote, region = self._setup.remote, self._setup.region
+        if remote is None:
+            return ""
+        s3 = client_of(self.variables(), "s3", region)
+        place = {"Bucket": remote.bucket, "Key": f"{remote.state(self._farm, self._project_id)}.tflock"}
+        try:
+            info = json.loads(s3.get_object(**place)["Body"].read())
+            if info["Who"] != _who() or _seconds(info["Created"]) < int(since):
+                return f"the state is locked by {info['Who']} since {info['Created']}, lock {info['ID']}: {FORCE}"
+            s3.delete_object(**place)
+        except s3.exceptions.NoSuchKey:
+            return ""
+        except (BotoCoreError, ClientError, ValueError, KeyError, TypeError) as error:
+            raise CloudError(f"it cannot be seen whether the state is still locked: {error}") from error
+        return f"the lock {info['ID']} of a Terraform that was killed was taken away"
+
     def look(self) -> "Look":
         """What is there now."""
         variables = self.variables()
         try:
-            account = _client(variables, "sts", self._setup.region).get_caller_identity()["Account"]
+            account = client_of(variables, "sts", self._setup.region).get_caller_identity()["Account"]
             owner = Owner(account, self._setup.region)
-            client = partial(_client, variables, region=self._setup.region)
+            client = partial(client_of, variables, region=self._setup.region)
             return Look(owner, set(self._tagged(variables)), self._tags, client)
         except (BotoCoreError, ClientError) as error:
             raise CloudError(f"AWS cannot be asked what project {self._project_id} has: {error}") from error
 
     def _tagged(self, variables: Mapping[str, str]) -> Iterator[str]:
-        client = _client(variables, "resourcegroupstaggingapi", self._setup.region)
+        client = client_of(variables, "resourcegroupstaggingapi", self._setup.region)
         filters = [{"Key": name, "Values": [value]} for name, value in self._tags.items()]
         for page in client.get_paginator("get_resources").paginate(TagFilters=filters):
             yield from (row["ResourceARN"] for row in page["ResourceTagMappingList"])
@@ -105,7 +132,17 @@ class Look:
         return made_at is not None and made_at >= since - CLOCKS_DIFFER_S
 
 
-def _client(variables: Mapping[str, str], service: str, region: str) -> Any:
+def _who() -> str:
+    """This machine and user, as Terraform's locks name them."""
+    return f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}"
+
+
+def _seconds(moment: str) -> float:
+    """Unix seconds of 2026-01-31T12:00:00.123456789Z, without their parts."""
+    return datetime.fromisoformat(f"{moment[:19]}+00:00").timestamp()
+
+
+def client_of(variables: Mapping[str, str], service: str, region: str) -> Any:
     """A client by these variables alone, whatever this process's environment says."""
     return boto3.Session(
         aws_access_key_id=variables.get("AWS_ACCESS_KEY_ID"),

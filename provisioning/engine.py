@@ -2,11 +2,13 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from provisioning import store
 from provisioning.processes import session_of
+from provisioning.restore import Restore
 from provisioning.store import Job, Store
 from provisioning.surroundings import Setup
 from provisioning.work import HaltedError, Work, clear
@@ -15,16 +17,20 @@ log = logging.getLogger("provisioning")
 DAY_S = 86_400.0
 LOOK_S = 1.0  # between two looks at what waits, if nobody says that there is something
 PATIENCE_S = 10.0
+WORKS: dict[str, type[Work]] = {"deploy": Work, "destroy": Work, "restore": Restore}
 
 
 class Engine:
     """Threads that follow children. `start` takes up what an earlier service left."""
 
-    def __init__(self, setup: Setup, store_: Store) -> None:
+    def __init__(self, setup: Setup, store_: Store, then: Callable[[Job], None]) -> None:
+        """`then` hears of each job that has ended, in the job's own thread."""
         self.slots = threading.Semaphore(setup.children)
         self.halt = threading.Event()
+        self.is_short = False  # a job could begin, were there a slot
         self._setup = setup
         self._store = store_
+        self._then = then
         self._news = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
         self._dispatcher = threading.Thread(target=self._dispatch, name="jobs", daemon=True)
@@ -61,10 +67,15 @@ class Engine:
             self._news.clear()
 
     def _begin_some(self) -> None:
+        self.is_short = False
         for job in self._store.of_status(store.PENDING, store.PROCESSING):
             if job.id in self._threads or not (job.status == store.PENDING or job.detail == store.CONFIRMED):
                 continue
-            if not self.slots.acquire(blocking=False):
+            current = self._store.current(job.project_id)
+            if current is not None and current.id != job.id:
+                continue  # it stands behind another one of its project
+            self.is_short = not self.slots.acquire(blocking=False)
+            if self.is_short:
                 return
             if job.status == store.PENDING and not self._store.begin(job.id):
                 self.slots.release()
@@ -78,7 +89,10 @@ class Engine:
 
     def _run(self, job_id: str, has_slot: bool) -> None:
         try:
-            Work(self._setup, self._store, job_id, self.halt).run()
+            WORKS[self._store.job(job_id).kind](self._setup, self._store, job_id, self.halt).run()
+            job = self._store.job(job_id)
+            if job.has_ended:
+                self._then(job)
         except HaltedError:
             pass
         except Exception as error:  # a thread that ends without a word would leave its job at work for ever

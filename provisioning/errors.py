@@ -20,6 +20,14 @@ class FolderError(ProvisioningError):
     """The folder of the data cannot be used: not writable, of another service, or too long for a socket in it."""
 
 
+class BackupError(ProvisioningError):
+    """A backup that cannot be brought back: none there, or the folder is in use."""
+
+
+class ScheduleError(ProvisioningError):
+    """A line of cron that is none."""
+
+
 class InputError(ProvisioningError):
     """What was asked for cannot be: a name, code or archive that is none."""
 

@@ -3,12 +3,14 @@
 Import and move are `no-op` there although they change the state; a replacement has two lines in the apply.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from provisioning.keeps import KEEPS
 
 IDLE = {"no-op", "read"}
+FULL_BUCKET = re.compile(r"deleting S3 Bucket \(([a-z0-9.-]+)\).*BucketNotEmpty", re.DOTALL)
 LINES = {"create", "update", "delete"}  # each of these actions is told by one line of the apply
 
 
@@ -50,6 +52,28 @@ def changes(plan: Mapping[str, Any]) -> list[Change]:
         for row in plan.get("resource_changes", [])
         if row.get("mode") == "managed"
     ]
+
+
+def drifted(plan: Mapping[str, Any]) -> list[str]:
+    """Addresses that others have changed, by a refresh-only plan.
+
+    Providers read back as empty what they were given as null: whatever is null, empty, zero or false is the same.
+    """
+    rows = [row for row in plan.get("resource_drift", []) if row.get("mode") == "managed"]
+    return [
+        row["address"]
+        for row in rows
+        if _without_nothing(row["change"].get("before")) != _without_nothing(row["change"].get("after"))
+    ]
+
+
+def _without_nothing(value: Any) -> Any:
+    """A value without what says nothing, at any depth; None if nothing stays."""
+    if isinstance(value, dict):
+        value = {name: one for name, one in ((key, _without_nothing(row)) for key, row in value.items()) if one}
+    elif isinstance(value, list):
+        value = [_without_nothing(one) for one in value]
+    return value or None
 
 
 def changed_outputs(plan: Mapping[str, Any]) -> list[str]:
@@ -116,7 +140,22 @@ def complaints(messages: list[Mapping[str, Any]]) -> Iterator[str]:
     for message in messages:
         diagnostic = message.get("diagnostic", {})
         if diagnostic.get("severity") == "error":
-            yield sentence(diagnostic)
+            yield sentence(diagnostic) + remedy(diagnostic)
+
+
+def remedy(diagnostic: Mapping[str, Any]) -> str:
+    """What to do about it, where AWS's words alone do not say; for a bucket the command that empties it."""
+    found = FULL_BUCKET.search(f"{diagnostic.get('summary', '')} {diagnostic.get('detail', '')}")
+    if found is None:
+        return ""
+    return f"; bucket {found[1]} still holds objects or versions: purge it, again until it finds none: {purge(found[1])}"
+
+
+def purge(bucket: str) -> str:
+    """The command that takes a thousand versions and marks of deletion out of a bucket, for good."""
+    query = "{Objects: [Versions, DeleteMarkers][][] | [:1000].{Key: Key, VersionId: VersionId}}"
+    rows = f"aws s3api list-object-versions --bucket {bucket} --max-items 1000 --output json --query '{query}'"
+    return f'aws s3api delete-objects --bucket {bucket} --delete "$({rows})"'
 
 
 def sentence(diagnostic: Mapping[str, Any]) -> str:

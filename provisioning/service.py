@@ -6,24 +6,33 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from provisioning import states, store
-from provisioning.checks import Checks
+from provisioning.backup import DATABASE, Backups
+from provisioning.checks import DRIFT, Checks
 from provisioning.code import Code, digest
+from provisioning.drift import Rounds
 from provisioning.engine import Engine, end_planned
-from provisioning.errors import ConflictError, FolderError, ForbiddenError, InputError, UnknownError
+from provisioning.errors import (
+    ConflictError,
+    FolderError,
+    ForbiddenError,
+    InputError,
+    MissingTerraformError,
+    UnknownError,
+)
 from provisioning.keys import Key, Keys, Pace, Scope
 from provisioning.store import Job, Project, Store, Wanted
 from provisioning.surroundings import Setup, write_cli
 
 log = logging.getLogger("provisioning")
-DATABASE = "provisioning.db"
 
 
 class Service:
-    """One process over one folder; `close` leaves the children alone. Raises FolderError, FileError."""
+    """One process over one folder; `close` leaves the children alone. Raises FolderError, FileError, ScheduleError."""
 
     def __init__(self, setup: Setup, now: Callable[[], float]) -> None:
         self.setup = setup
@@ -32,22 +41,36 @@ class Service:
         self.store = Store(setup.data / DATABASE, now)
         self.keys = Keys(self.store)
         _check_roles(setup, self.keys)
+        _check_state(setup, self.store)
         self.pace = Pace(setup.calls_a_minute, time.monotonic)
-        self.engine = Engine(setup, self.store)
+        self.engine = Engine(setup, self.store, self._ended)
         self.checks = Checks(setup, self.store, self.engine)
+        self.backups = Backups(setup, self.store, self.engine.halt)
+        self.rounds = Rounds(setup, self.store, self.checks, self.engine.halt)
 
     def start(self) -> None:
         """Take up what an earlier service left; before the first request."""
         _sweep(self.setup.data)
         self.checks.start()
         self.engine.start()
+        self.rounds.start()
+        self.backups.start()
 
     def close(self) -> None:
         """Stop following, and let go of the folder."""
         self.checks.close()
         self.engine.close()
+        self.rounds.close()
+        self.backups.close()
         self.store.close()
         os.close(self._lock)
+
+    def _ended(self, job: Job) -> None:
+        """There is something to copy; and what a restored state has not, the cloud may have: look."""
+        self.backups.wake()
+        if job.kind == "restore" and job.status == store.COMPLETED:
+            with suppress(MissingTerraformError):
+                self.checks.ask(DRIFT, self.store.project(job.project_id))
 
     # projects
 
@@ -94,6 +117,7 @@ class Service:
         job_id = self.store.new_id("deploy")
         root = self.setup.place(project_id).root(job_id)
         self._check_owner(key, project_id, body.farm, body.protect)
+        self._check_state_at(project_id)
         self.setup.program()
         try:
             _code(body).write(root)
@@ -113,10 +137,38 @@ class Service:
         """A new job. Raises UnknownError, ConflictError, ForbiddenError, MissingTerraformError."""
         project = self.project(key, body.projectId, Scope.DESTROY)
         self.setup.program()
+        self._check_state_at(project.id)
+        self._check_code(project)
         job = self.store.add_job(self._wanted(key, self.store.new_id("destroy"), body))
         self.engine.wake()
         log.info("%s: %s asks for the end of %s", job.id, key.name, project.id)
         return job
+
+    def restore(self, key: Key, body: Any) -> Job:
+        """A new job. Raises UnknownError, ConflictError, ForbiddenError, MissingTerraformError."""
+        project = self.project(key, body.projectId, Scope.APPLY)
+        self.setup.program()
+        place = self.setup.place(project.id)
+        if not states.of_number(place, body.snapshot).exists():
+            known = ", ".join(str(int(path.stem)) for path in states.numbered(place)) or "none"
+            raise UnknownError(f"project {project.id} has no snapshot {body.snapshot}; there are: {known}")
+        with self.store.transaction():
+            job = self.store.add_job(self._wanted(key, self.store.new_id("restore"), body))
+            self.store.change_job(job.id, plan={"snapshot": body.snapshot})
+        self.engine.wake()
+        log.info("%s: %s asks for snapshot %d of %s", job.id, key.name, body.snapshot, project.id)
+        return job
+
+    def snapshots(self, key: Key, project_id: str) -> list[dict[str, Any]]:
+        """The copies of a project's state, the newest first: each after which job, with how much in it."""
+        project = self.project(key, project_id)
+        return [self._snapshot(path) for path in reversed(states.numbered(self.setup.place(project.id)))]
+
+    def _snapshot(self, path: Path) -> dict[str, Any]:
+        state, number = states.read(path), int(path.stem)
+        [job] = self.store.numbered(number)
+        count = len(list(states.instances(state)))
+        return {"snapshot": number, "job": job, "serial": state["serial"], "resources": count}
 
     def job(self, key: Key, job_id: str, scope: Scope = Scope.READ) -> Job:
         """A job that this key may know of. Raises UnknownError, ForbiddenError."""
@@ -174,7 +226,7 @@ class Service:
             kind=job_id.partition("-")[0],
             by_key=key.name,
             is_asking=is_asking,
-            is_waiting=body.wait,
+            is_waiting=getattr(body, "wait", False),
             max_monthly_usd=key.max_monthly_usd,
         )
 
@@ -201,6 +253,22 @@ class Service:
                 f"farm {farm} has no role of its own here, and would share one identity at AWS with another farm;"
                 f" start the service with --role {farm}=ARN"
             )
+
+    def _check_state_at(self, project_id: str) -> None:
+        """A state that is elsewhere is moved first. Raises ConflictError."""
+        copies = states.numbered(self.setup.place(project_id))
+        if copies and (at := self.store.project(project_id).state_at) != self.setup.state:
+            raise ConflictError(
+                f"the state of {project_id} is kept at {at}, and this service keeps states at {self.setup.state}; move it"
+                f" there: python -m provisioning restore {project_id} {int(copies[-1].stem)}"
+            )
+
+    def _check_code(self, project: Project) -> None:
+        """After a recovery there is a state, and no code to destroy it by. Raises ConflictError."""
+        place = self.setup.place(project.id)
+        has_code = place.code.exists() or place.root(project.applied_job or "none").exists()
+        if not has_code and any(states.instances(states.newest(place))):
+            raise ConflictError(f"the code of {project.id} is not here; PUT it to /api/deploy/projects/{project.id} first")
 
     def _own(self, key: Key, project_id: str, farm: str | None) -> None:
         """Make the project, if there is none; inside a transaction."""
@@ -269,6 +337,15 @@ def _check_roles(setup: Setup, keys: Keys) -> None:
             f"its keys are of {len(farms)} farms, and {', '.join(missing)} would share one identity at AWS;"
             " give each its own with --role FARM=ARN"
         )
+
+
+def _check_state(setup: Setup, store_: Store) -> None:
+    """A job is brought to its end with the states where they were when it began. Raises FolderError."""
+    before = store_.mark("state")
+    open_jobs = store_.of_status(store.PENDING, store.PROCESSING)
+    if before not in {None, setup.state} and open_jobs:
+        raise FolderError(f"{open_jobs[0].id} has not ended; until it has, start with --state {before}")
+    store_.put_mark("state", setup.state)
 
 
 def _sweep(data: Path) -> None:

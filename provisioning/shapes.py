@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 PROJECT_ID = r"^[a-z0-9][a-z0-9-]{0,62}$"
-JOB_ID = r"^(deploy|destroy)-\d+-[a-z0-9]{6}$"
+JOB_ID = r"^(deploy|destroy|restore)-\d+-[a-z0-9]{6}$"
 
 ProjectId = Annotated[str, Field(pattern=PROJECT_ID)]
 Status = Literal["pending", "processing", "completed", "failed"]
@@ -42,6 +42,13 @@ class DestroyBody(Posted):
 
     projectId: ProjectId
     wait: bool = False
+
+
+class RestoreBody(Posted):
+    """A restore of the snapshot with this number."""
+
+    projectId: ProjectId
+    snapshot: int = Field(ge=1, le=2**53)
 
 
 class ConfirmBody(Posted):
@@ -112,6 +119,7 @@ class Infrastructure(BaseModel):
     sensitive: list[str]
     terraformState: dict[str, Any]
     orphans: list[str]
+    drift: list[str]
     lastUpdated: str
 
 
@@ -165,6 +173,32 @@ class DriftAnswer(BaseModel):
     drifted: bool
     addresses: list[str]
     message: str
+
+
+class SnapshotRow(BaseModel):
+    """A copy of a state, after the job that it is named after; `resources`: how many are in it."""
+
+    snapshot: int
+    jobId: str
+    at: str
+    serial: int
+    resources: int
+
+
+class SnapshotsAnswer(BaseModel):
+    """The copies of a state that are there, the newest first."""
+
+    projectId: str
+    snapshots: list[SnapshotRow]
+
+
+class Health(BaseModel):
+    """How the service is: `failing` with the sentence why, which stops no job."""
+
+    status: Literal["ok", "failing"]
+    backup: str | None
+    backupAt: str | None
+    error: str | None
 
 
 class Patience(BaseModel):

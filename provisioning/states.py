@@ -56,10 +56,26 @@ def mend(place: Place) -> str:
     return ""
 
 
+def take(pulled: Path, place: Place) -> None:
+    """Make what Terraform read of a state elsewhere our copy of it; it prints nothing where there is none."""
+    if not pulled.exists():  # a service before this one has taken it
+        return
+    if pulled.stat().st_size:
+        pulled.replace(place.state)
+    else:
+        place.state.unlink(missing_ok=True)
+        pulled.unlink()
+
+
+def of_number(place: Place, number: int) -> Path:
+    """The copy that was made after the job of this number."""
+    return place.snapshots / f"{number:09d}.tfstate"
+
+
 def snapshot(place: Place, job_seq: int) -> dict[str, Any]:
     """Keep a copy of the state under a job's number; gives the state. Raises ValueError."""
     state = read(place.state)
-    write_file(place.snapshots / f"{job_seq:09d}.tfstate", json.dumps(state).encode())
+    write_file(of_number(place, job_seq), json.dumps(state).encode())
     for old in numbered(place)[:-MOST_SNAPSHOTS]:
         old.unlink()
     return state

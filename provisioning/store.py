@@ -19,6 +19,7 @@ PENDING, PROCESSING, COMPLETED, FAILED = "pending", "processing", "completed", "
 # What a job is at: its `detail`.
 QUEUED, SCREENING, PLANNING, AT_PLAN, CONFIRMED = "queued", "screening", "planning", "planned", "confirmed"
 APPLYING, DESTROYING, CANCELLING, RECONCILING = "applying", "destroying", "cancelling", "reconciling"
+RESTORING = "restoring"
 CANCELLED, WORKER_LOST, STALE_PLAN, EXPIRED, FINISHED = "cancelled", "worker_lost", "stale_plan", "expired", "done"
 
 SCHEMA = """
@@ -115,10 +116,25 @@ CREATE TABLE checks (
 );
 """
 
+STATES = """
+ALTER TABLE projects ADD COLUMN state_at TEXT NOT NULL DEFAULT 'local';
+CREATE TABLE drifts (
+    project_id TEXT PRIMARY KEY,
+    word TEXT NOT NULL, -- which state it is of
+    addresses TEXT NOT NULL,
+    at REAL NOT NULL
+);
+CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+STEPS = (SCHEMA, STATES)  # each leads from a version to the next
+
 
 @dataclass(frozen=True, kw_only=True)
 class Project:
-    """What a farm has had deployed; `masks` names the attributes of a type that may not be shown."""
+    """What a farm has had deployed; `masks` names the attributes of a type that may not be shown.
+
+    `state_at`: where its state is, "local" or a place in S3.
+    """
 
     id: str
     farm: str
@@ -130,11 +146,12 @@ class Project:
     masks: dict[str, Any]
     created_at: float
     changed_at: float
+    state_at: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One deploy or destroy; `phase` is the child that was recorded last, of whose log `log_bytes` are in the events.
+    """One deploy, destroy or restore; `phase` is the child that was recorded last, of whose log `log_bytes` are in the events.
 
     `fate` is the detail that it will end with once it is reconciled; `is_asking` lets it stop at its plan.
     """
@@ -181,6 +198,15 @@ class Orphan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Drift:
+    """What a look at the cloud found: `addresses` that others had changed since the state that `word` names."""
+
+    word: str
+    addresses: list[str]
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Wanted:
     """A job as it is asked for; `id` is of `new_id`."""
 
@@ -203,7 +229,7 @@ class Store:
 
     def __init__(self, path: Path, now: Callable[[], float]) -> None:
         self.now = now
-        self.database = Database(path, (SCHEMA,))
+        self.database = Database(path, STEPS)
 
     def close(self) -> None:
         """Close the file; nothing that was committed is lost."""
@@ -253,6 +279,10 @@ class Store:
         return self._jobs(
             f"WHERE project_id IN ({marks}) AND seq < ? ORDER BY seq DESC LIMIT ?", *project_ids, before, limit
         )
+
+    def numbered(self, seq: int) -> list[Job]:
+        """The job of a number."""
+        return self._jobs("WHERE seq = ?", seq)
 
     def of_status(self, *statuses: str) -> list[Job]:
         """Every job with one of these, the oldest first."""
@@ -321,6 +351,32 @@ class Store:
         """The last lines of a job's log, the oldest first."""
         query = "SELECT data FROM events WHERE job_id = ? AND kind = 'log' ORDER BY seq DESC LIMIT ?"
         return [json.loads(data)["line"] for [data] in reversed(self.database.all(query, job_id, most))]
+
+    # drift
+
+    def drift(self, project_id: str) -> Drift | None:
+        """The last look at a project."""
+        row = self.database.one("SELECT word, addresses, at FROM drifts WHERE project_id = ?", project_id)
+        return None if row is None else Drift(word=row[0], addresses=json.loads(row[1]), at=row[2])
+
+    def put_drift(self, project_id: str, word: str, addresses: list[str] | None) -> None:
+        """Somebody has just looked; None: and could not see."""
+        last = self.drift(project_id) or Drift(word="", addresses=[], at=0.0)
+        if addresses is not None:
+            last = Drift(word=word, addresses=addresses, at=0.0)
+        statement = "INSERT OR REPLACE INTO drifts VALUES (?, ?, ?, ?)"
+        self.database.run(statement, project_id, last.word, json.dumps(last.addresses), self.now())
+
+    # marks
+
+    def mark(self, name: str) -> str | None:
+        """What was noted under a name."""
+        row = self.database.one("SELECT value FROM marks WHERE name = ?", name)
+        return None if row is None else str(row[0])
+
+    def put_mark(self, name: str, value: str) -> None:
+        """Note it."""
+        self.database.run("INSERT OR REPLACE INTO marks VALUES (?, ?)", name, value)
 
     # orphans
 

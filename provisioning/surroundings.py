@@ -12,8 +12,10 @@ from typing import Any
 from provisioning.code import BACKEND, write_file
 from provisioning.errors import FolderError, MissingTerraformError
 from provisioning.processes import MARK
+from provisioning.remote import LOCAL, Bucket, place_of
 
 DEFAULT_FARM = "irrigation"
+PULLED = "state.json"  # in a phase's folder: a state as Terraform read it
 LONGEST_SOCKET = 107  # bytes of a path, which a provider's socket has
 SOCKET_NAME = "/t/0123456789ab/plugin4294967295"
 
@@ -23,7 +25,9 @@ class Setup:
     """How a service was started.
 
     `aws`: the variables by which its children reach AWS; `roles`: farm to the role that they assume; `more`: further
-    variables of theirs. `mirror` is a folder of providers, or None for the public registry.
+    variables of theirs. `mirror` is a folder of providers, or None for the public registry; `state`: where states are
+    kept, "local" or s3://BUCKET/PREFIX; `drift`: a line of cron, in UTC; `backup`:
+    s3://BUCKET/PREFIX, or None.
     """
 
     data: Path
@@ -32,6 +36,9 @@ class Setup:
     roles: Mapping[str, str] = field(default_factory=dict)
     more: Mapping[str, str] = field(default_factory=dict)
     mirror: Path | None = None
+    state: str = LOCAL
+    drift: str | None = None
+    backup: str | None = None
     terraform: str = "terraform"
     children: int = 2
     calls_a_minute: int = 60
@@ -51,13 +58,20 @@ class Setup:
         """Where the children work if their code says nothing."""
         return self.aws.get("AWS_REGION") or self.aws.get("AWS_DEFAULT_REGION") or "us-east-1"
 
+    @property
+    def remote(self) -> Bucket | None:
+        """Where states are in S3; None if they are in the projects' folders. Raises FolderError."""
+        return None if self.state == LOCAL else place_of(self.state, "--state")
+
     def place(self, project_id: str) -> "Place":
         """The folders of a project."""
         return Place(self.data / "projects" / project_id)
 
 
-def setup_of(data: Path, environment: Mapping[str, str], **more: Any) -> Setup:
+def setup_of(data: Path, environment: Mapping[str, str], *, state: str = LOCAL, **more: Any) -> Setup:
     """A service as an environment has it: `AWS_*`, TF_LOG, and TF_MIRROR. Raises FolderError."""
+    if state != LOCAL:
+        state = place_of(state, "--state").url
     aws = {name: value for name, value in environment.items() if name.startswith("AWS_")}
     variables = {name: environment[name] for name in ("TF_LOG",) if name in environment}
     mirror = environment.get("TF_MIRROR")
@@ -67,7 +81,7 @@ def setup_of(data: Path, environment: Mapping[str, str], **more: Any) -> Setup:
             f"{path}: its name is too long for the sockets of Terraform's providers; choose a shorter one"
         )
     options = {"aws": aws, "more": variables, "mirror": Path(mirror) if mirror else None, **more}
-    return Setup(data=path, **options)
+    return Setup(data=path, state=state, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +97,7 @@ class Place:
 
     @property
     def state(self) -> Path:
-        """Terraform's state; to be read only while no child lives."""
+        """Terraform's state, or our last copy of it if it is in S3; to be read only while no child lives."""
         return self.folder / "state" / "terraform.tfstate"
 
     @property
@@ -100,13 +114,24 @@ class Place:
         return self.job(job_id) / "root"
 
 
-def prepare(setup: Setup, place: Place, root: Path, state: Path | None = None) -> None:
+def prepare(setup: Setup, place: Place, root: Path, backend: Mapping[str, Any]) -> None:
     """Make a root module ours: its backend, and what its children need around it."""
-    state = state or place.state
-    for folder in (state.parent, place.folder / "home", temporary(setup, place)):
+    for folder in (place.state.parent, place.folder / "home", temporary(setup, place)):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    backend = {"terraform": {"backend": {"local": {"path": str(state)}}}}
-    write_file(root / BACKEND, json.dumps(backend).encode())
+    write_file(root / BACKEND, json.dumps({"terraform": {"backend": backend}}).encode())
+
+
+def backend_of(setup: Setup, place: Place, farm: str) -> dict[str, Any]:
+    """Where a project's own state is kept."""
+    if setup.remote is None:
+        return local_backend(place.state)
+    has_endpoint = any(name.startswith("AWS_ENDPOINT_URL") for name in setup.aws)
+    return setup.remote.backend(farm, place.folder.name, setup.region, has_endpoint=has_endpoint)
+
+
+def local_backend(state: Path) -> dict[str, Any]:
+    """A state in a file."""
+    return {"local": {"path": str(state)}}
 
 
 def temporary(setup: Setup, place: Place) -> Path:
@@ -138,6 +163,11 @@ def init(setup: Setup, root: Path) -> dict[str, Any]:
     """The step that fetches providers; without a mirror one at a time, as Terraform's cache of them wants it."""
     lock = {} if setup.mirror else {"lock": str(setup.data / "providers.lock")}
     return {**step("init", setup.program(), root, "init", "-input=false", "-json", "-no-color"), **lock}
+
+
+def pull(setup: Setup, root: Path) -> dict[str, Any]:
+    """The step that reads the state, wherever it is, into PULLED."""
+    return step("pull", setup.program(), root, "state", "pull", out=PULLED)
 
 
 def step(

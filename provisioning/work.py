@@ -9,6 +9,7 @@ import json
 import logging
 import shutil
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,15 @@ from provisioning.errors import ProvisioningError
 from provisioning.follow import Ending, Follower, Ladder, Message, start
 from provisioning.reconcile import imports, namings, outside
 from provisioning.store import Job, Store
-from provisioning.surroundings import Place, Setup, step
+from provisioning.surroundings import PULLED, Place, Setup, step
 
 log = logging.getLogger("provisioning")
 PLAN_FILE = "job.tfplan"
+PUSHED = "push.tfstate"
 STALE = "Saved plan is stale"
 DONE_WORDS = {"deploy": "Infrastructure deployed successfully", "destroy": "Infrastructure destroyed successfully"}
 NOTHING = "No infrastructure found to destroy"
+UNCHANGED = "No changes: the infrastructure is as the code says"
 HAS_CHANGES = 2  # of -detailed-exitcode
 QUIET = {"version", "refresh_start", "refresh_complete", "provision_progress"}
 
@@ -73,9 +76,11 @@ class Work:
         if ending.code != 0:
             self._fail_early(ending)
             return False
+        if "validate" in ending.codes and "code" in self.job.plan:  # else a service before this one has noted it
+            self._store.put_mark(self._valid, self.job.plan["code"])
         path = self._folder() / "plan.json"
         if path.exists():  # else a service before this one has read it
-            plan = json.loads(path.read_text())
+            plan = {"resource_changes": [], **json.loads(path.read_text())}  # which an empty plan leaves out
             self._keep_plan(plan, has_changes=ending.codes.get("plan") == HAS_CHANGES)
             if self.job.phase == "plan" and self._adopt(plan):
                 return self._planned()
@@ -88,20 +93,27 @@ class Work:
             return False
         variables = self._root / "terraform.tfvars.json"
         values = json.loads(variables.read_text()) if variables.exists() else {}
-        surroundings.prepare(self._setup, self._place, self._root)
+        self._prepare()
         # What was applied once can be destroyed, whatever the rules are now.
         refusals = judges.judge_code(self._root, values) if self.job.kind == "deploy" else []
         if refusals:
             self._end(store.FAILED, "refused", error="; ".join(refusals))
             return False
+        self._store.change_job(self._id, plan={"code": digest(self._root)})
         self._spawn("plan", store.PLANNING, self._plan_steps("plan"))
         return True
+
+    @property
+    def _valid(self) -> str:
+        """The mark under which the digest of the code is that was found valid last."""
+        return f"valid {self.job.project_id}"
 
     def _has_something(self) -> bool:
         """Take the root that was applied last, and True; if the state is empty, that is the end."""
         project = self._store.project(self.job.project_id)
         source = self._place.root(project.applied_job or "")
-        if not any(states.instances(states.read(self._place.state))):
+        # What is in S3 only Terraform reads, and says so with an empty plan.
+        if self._setup.remote is None and not any(states.instances(states.read(self._place.state))):
             self._complete(NOTHING)
             return False
         if not self._root.exists():
@@ -113,11 +125,12 @@ class Work:
         destroy = ["-destroy"] if self.job.kind == "destroy" else []
         options = ("-input=false", "-json", "-detailed-exitcode", f"-out={file}", *destroy)
         root = self._root
-        # What is destroyed was valid once, and what is planned once more has just been read.
+        # What is destroyed was valid once, what is planned once more has just been read, and the same files stay valid.
+        is_known = bool(destroy) or phase != "plan" or self._store.mark(self._valid) == self.job.plan["code"]
         validate = [step("validate", program, root, "validate", "-json", out="validate.json")]
         return [
-            *([surroundings.init(self._setup, root)] if phase == "plan" else []),
-            *(validate if phase == "plan" and not destroy else []),
+            *([surroundings.init(self._setup, root), *self._pull_steps()] if phase == "plan" else []),
+            *([] if is_known else validate),
             step("plan", program, root, "plan", *options, fine=(0, HAS_CHANGES)),
             step("show", program, root, "show", "-json", file, out="plan.json"),
         ]
@@ -160,7 +173,7 @@ class Work:
             self._end(store.FAILED, store.CANCELLED, error="cancelled before anything was changed")
             return False
         if not job.plan["has_changes"]:
-            self._complete("No changes: the infrastructure is as the code says")
+            self._complete(NOTHING if job.kind == "destroy" else UNCHANGED)
             return False
         holds = self._holds(job)
         if not holds:
@@ -191,7 +204,7 @@ class Work:
             self._end(store.FAILED, store.CANCELLED, error="cancelled before anything was changed")
         elif ending.code is None:
             self._end(
-                store.FAILED, store.WORKER_LOST, error="worker_lost: the plan's process was lost; nothing changed"
+                store.FAILED, store.WORKER_LOST, error="worker_lost: its process was lost; nothing changed"
             )
         else:
             self._end(store.FAILED, "refused", error=self._complaint(ending))
@@ -206,9 +219,9 @@ class Work:
         detail = store.DESTROYING if job.kind == "destroy" else store.APPLYING
         command = ("apply", "-input=false", "-json", str(phase / PLAN_FILE))
         with self._store.transaction():
-            self._store.change_project(job.project_id, applied_job=job.id)
+            self._store.change_project(job.project_id, applied_job=job.id, state_at=self._setup.state)
             self._record("apply", detail)
-        self._launch("apply", [step("apply", self._setup.program(), self._root, *command)])
+        self._launch("apply", [step("apply", self._setup.program(), self._root, *command), *self._pull_steps()])
         return True
 
     def _applied(self) -> bool:
@@ -244,11 +257,10 @@ class Work:
     def _reconcile(self) -> None:
         """Reading the cloud alone: make the state true, find what is outside it, and untaint what is whole."""
         notes: list[str] = []
-        if self.job.phase == "apply":
-            notes += filter(None, [states.mend(self._place)])
-            (self._root / ADOPT).unlink(missing_ok=True)
+        if self.job.phase in {"apply", "pull"}:
+            notes += self._read_again()
             if any(states.instances(states.read(self._place.state))):  # Terraform refuses to refresh nothing
-                self._spawn("refresh", store.RECONCILING, [self._refresh_step()])
+                self._spawn("refresh", store.RECONCILING, [self._refresh_step(), *self._pull_steps()])
         if self.job.phase == "refresh":
             if self._follow(can_be_cancelled=False).code != 0:
                 notes.append("the state could not be refreshed")
@@ -261,6 +273,16 @@ class Work:
             self._follow(can_be_cancelled=False)
         self._find_orphans(notes)
 
+    def _read_again(self) -> list[str]:
+        """Have the state, as it is after a loss, where we read it; gives what there is to say of that."""
+        if self.job.phase == "apply":
+            (self._root / ADOPT).unlink(missing_ok=True)
+            if self._setup.remote is None:
+                return list(filter(None, [states.mend(self._place)]))
+            self._spawn("pull", store.RECONCILING, self._pull_steps())
+        is_read = self._follow(can_be_cancelled=False).code == 0
+        return [] if is_read else ["the state could not be read; what is said of it is from before"]
+
     def _refresh_step(self) -> dict[str, Any]:
         words = ("apply", "-refresh-only", "-auto-approve", "-input=false", "-json")
         return step("refresh", self._setup.program(), self._root, *words)
@@ -272,6 +294,7 @@ class Work:
             *(step(f"untaint {one}", program, root, "untaint", one) for one in tainted),
             step("plan", program, root, "plan", "-input=false", "-json", "-refresh=false", f"-out={file}"),
             step("show", program, root, "show", "-json", file, out="plan.json"),
+            *self._pull_steps(),
         ]
 
     def _taint_again(self, *, is_planned: bool) -> None:
@@ -285,7 +308,7 @@ class Work:
         if addresses:
             program = self._setup.program()
             steps = [step(f"taint {one}", program, self._root, "taint", one) for one in sorted(addresses)]
-            self._spawn("taint", store.RECONCILING, steps)
+            self._spawn("taint", store.RECONCILING, [*steps, *self._pull_steps()])
             self._follow(can_be_cancelled=False)
 
     def _find_orphans(self, notes: list[str]) -> None:
@@ -309,6 +332,15 @@ class Work:
         )
 
     # children
+
+    def _prepare(self) -> None:
+        farm = self._store.project(self.job.project_id).farm
+        backend = surroundings.backend_of(self._setup, self._place, farm)
+        surroundings.prepare(self._setup, self._place, self._root, backend)
+
+    def _pull_steps(self) -> list[dict[str, Any]]:
+        """What brings a state that is not in the project's folder there, for us to read."""
+        return [] if self._setup.remote is None else [surroundings.pull(self._setup, self._root)]
 
     def _spawn(self, phase: str, detail: str, steps: list[dict[str, Any]]) -> None:
         self._record(phase, detail)
@@ -348,7 +380,23 @@ class Work:
             raise HaltedError("the service stops")
         self._process = None
         log.info("%s: %s ended with %s", self._id, job.phase, ending.code)
+        if self._setup.remote is not None:
+            self._take_state(folder, ending)
         return ending
+
+    def _take_state(self, folder: Path, ending: Ending) -> None:
+        """Keep what was pulled; where a Terraform was lost, so may its lock have been."""
+        if ending.codes.get("pull") == 0:
+            states.take(folder / PULLED, self._place)
+        if ending.code is None or ending.code < 0:
+            began_at = (folder / "steps.json").stat().st_mtime if (folder / "steps.json").exists() else time.time()
+            try:
+                line = self._cloud().free_lock(began_at)
+            except ProvisioningError as error:
+                line = str(error)
+            if line:
+                log.warning("%s: %s", self._id, line)
+                self._store.tell(self._id, "log", {"line": line, "progress": self.job.progress})
 
     def _write_down(self, messages: list[tuple[int, Message]], progress: plans.Progress) -> None:
         """Each message once, whoever followed before."""
@@ -374,7 +422,9 @@ class Work:
         report = {"orphans": [one.arn for one in orphans], "tainted": [], "losses": sorted(loses)}
         with self._store.transaction():
             self._store.put_orphans(job.project_id, orphans)
-            values: dict[str, Any] = {"outputs": outputs, "applied_job": job.id}
+            values: dict[str, Any] = {"outputs": outputs, "state_at": self._setup.state}
+            if job.kind != "restore":
+                values["applied_job"] = job.id
             if job.kind == "deploy":
                 values["deployed_job"] = job.id
             self._store.change_project(job.project_id, **values)
@@ -415,7 +465,8 @@ class Work:
 def clear(store_: Store, place: Place, job_id: str) -> None:
     """After a job's end: plans hold secrets in clear, and only the root that was applied last is needed again."""
     folder = place.job(job_id)
-    for path in (*folder.rglob(PLAN_FILE), *folder.rglob("plan.json"), folder / "root" / ADOPT):
+    secret = (path for name in (PLAN_FILE, "plan.json", PULLED, PUSHED) for path in folder.rglob(name))
+    for path in (*secret, folder / "root" / ADOPT):
         path.unlink(missing_ok=True)
     shutil.rmtree(folder / "data", ignore_errors=True)
     project = store_.project(place.folder.name)

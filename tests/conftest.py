@@ -31,7 +31,7 @@ SLOWEST_FIRST = (
     "end_to_end/test_rooms_by_themselves.py",
     "console/test_looks.py",
     "terraform/test_configuration.py",
-    "demo/deploy/test_terraform.py",
+    "demo/deploy/test_infrastructure.py",
 )
 
 

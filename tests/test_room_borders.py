@@ -157,6 +157,7 @@ WALL_CLOCK = {
 CLOCK_READERS = {
     "certs/authority.py": "TLS judges a certificate by the real clock, whatever the field's time is",
     "compute_service/shell.py": "a person's command line, and the service's beat is by the world's time",
+    "demo/deploy/infrastructure.py": "jobs carry the world's time, whatever the field's is",
     "firmware/board.py": "sets the chip's clock",
     "firmware/flash.py": "an identity that has ended is not put on a board",
     "provisioning/main.py": "an entry point: uvicorn starts it",

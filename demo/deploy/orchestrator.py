@@ -16,8 +16,8 @@ from certs.authority import Authority
 from demo.deploy import door, identities, inventory, programs
 from demo.deploy.errors import DeployError
 from demo.deploy.farm import DeployedSite, iot_core, irrigate
+from demo.deploy.infrastructure import Infrastructure, Site
 from demo.deploy.keys import files_with_keys, key_lines
-from demo.deploy.terraform import Terraform
 from demo.job import COMPUTE
 from local_cloud.aws import Aws, environment
 
@@ -76,28 +76,29 @@ async def run_deployment(deployment: Deployment, tell: Tell) -> dict[str, Any]:
 async def _applied(deployment: Deployment, tell: Tell) -> dict[str, Any]:
     variables = {**_variables(deployment), **await asyncio.to_thread(_compute_network)}
     before = await asyncio.to_thread(inventory.take)
-    terraform = Terraform(deployment.work / "terraform", variables, dict(os.environ), deployment.logs)
+    site = Site(deployment.certs, variables, dict(os.environ))
+    infrastructure = Infrastructure(deployment.work, site, deployment.logs)
     tell("terraform init and plan")
-    await terraform.init()
-    async with terraform.one_provider():
-        return await _lived(deployment, terraform, before, tell)
+    async with infrastructure.served():
+        return await _lived(deployment, infrastructure, before, tell)
 
 
 async def _lived(
-    deployment: Deployment, terraform: Terraform, before: inventory.Inventory, tell: Tell
+    deployment: Deployment, infrastructure: Infrastructure, before: inventory.Inventory, tell: Tell
 ) -> dict[str, Any]:
     """From the first plan to the end of everything."""
-    await terraform.plan("first")
+    await infrastructure.plan()
+    with_keys = _with_keys(deployment, infrastructure)  # a plan is there only until it is applied
     tell("terraform apply")
-    await terraform.apply("first", lambda count: tell(f"terraform apply: {count} made"))
-    resources = await terraform.resources()
+    await infrastructure.apply(lambda count: tell(f"terraform apply: {count} made"))
+    resources = infrastructure.resources()
     _keep(deployment.logs / "made.json", sorted(await asyncio.to_thread(inventory.take) - before))
     tell("terraform plan, again")
-    changes = await terraform.plan("second")
-    facts = await _use(deployment, await terraform.outputs(), terraform, tell)
-    with_keys = _with_keys(deployment, terraform)
+    changes = await infrastructure.changes()
+    facts = await _use(deployment, infrastructure, tell)
+    with_keys |= _with_keys(deployment, infrastructure)
     tell("terraform destroy")
-    await terraform.destroy(lambda count: tell(f"terraform destroy: {count} gone"))
+    await infrastructure.destroy(lambda count: tell(f"terraform destroy: {count} gone"))
     leftovers = sorted(await asyncio.to_thread(inventory.take) - before)
     return {
         "resources": len(resources),
@@ -105,12 +106,13 @@ async def _lived(
         "plan_after_apply_changes": len(changes) + facts.pop("changes"),
         **facts,
         "leftovers": [f"{service} {call} {name}" for service, call, name in leftovers],
-        "private_keys_in_state": len(with_keys | _with_keys(deployment, terraform)),
+        "private_keys_in_state": len(with_keys | _with_keys(deployment, infrastructure)),
     }
 
 
-async def _use(deployment: Deployment, outputs: dict[str, Any], terraform: Terraform, tell: Tell) -> dict[str, Any]:
+async def _use(deployment: Deployment, infrastructure: Infrastructure, tell: Tell) -> dict[str, Any]:
     """Put what was deployed to work; gives that part of the summary, and how much a plan afterwards would change."""
+    outputs = infrastructure.outputs()
     tell("credentials, by the printed commands and by certs fetch")
     by_aws, by_certs = await _fetch(deployment, outputs["credential_commands"])
     site = await asyncio.to_thread(_site, deployment, outputs["function_name"], by_aws, by_certs / COMPUTE)
@@ -118,7 +120,7 @@ async def _use(deployment: Deployment, outputs: dict[str, Any], terraform: Terra
     with programs.variables({**os.environ, **site.function}):
         harvest = await irrigate(site, lambda news: tell(f"a day on the farm: {news}"))
     tell("terraform plan, after the farm's day")
-    changes = await terraform.plan("third")
+    changes = await infrastructure.changes()
     tell("one certificate is revoked")
     refusals: list[Any] = []
     async with iot_core(site, refusals.append, now=lambda: 0) as cloud:  # no field time passes
@@ -151,7 +153,6 @@ def _variables(deployment: Deployment) -> dict[str, Any]:
         "environment": DEPLOYMENT,
         "aws_region": REGION,
         "number_of_gateways": deployment.gateways,
-        "certs_dir": str(deployment.certs),
         "image_digest": IMAGE_DIGEST,
         "alarm_email": "farm@example.com",
     }
@@ -189,10 +190,10 @@ def _site(deployment: Deployment, function_name: str, gateways: Path, compute: P
     )
 
 
-def _with_keys(deployment: Deployment, terraform: Terraform) -> set[str]:
-    """The files in Terraform's folder that hold a private key: states, backups, saved plans, and all else."""
+def _with_keys(deployment: Deployment, infrastructure: Infrastructure) -> set[str]:
+    """The files in the jobs' folder that hold a private key, but for those posted: states, backups, plans, and all."""
     keys = key_lines(deployment.certs.glob("*/private_key.pem"))
-    return set(files_with_keys(terraform.folder, keys))
+    return {name for name in files_with_keys(infrastructure.folder, keys) if not name.endswith("/private_key.pem")}
 
 
 def _keep(path: Path, content: Any) -> None:

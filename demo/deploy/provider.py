@@ -19,9 +19,13 @@ GOGC = "300"  # as scripts/terraform has it
 
 
 def installed(data: Path) -> Path:
-    """The program that `terraform init` left under `data`, its TF_DATA_DIR."""
-    [program] = data.glob("providers/registry.terraform.io/hashicorp/aws/*/*/terraform-provider-aws*")
-    return program
+    """The newest one under `data`, a mirror of providers or the TF_DATA_DIR of a `terraform init`."""
+    name = "registry.terraform.io/hashicorp/aws/*/*/terraform-provider-aws*"
+    return max((*data.glob(name), *data.glob(f"providers/{name}")), key=_version)
+
+
+def _version(program: Path) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", program.parents[1].name)]
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,13 @@ class Client(httpx.Client):
 
 
 @contextmanager
-def in_process(mirror: Path, folder: Path | None = None, **options: Any) -> Iterator[Client]:
+def in_process(
+    mirror: Path, folder: Path | None = None, now: Callable[[], float] = time.time, **options: Any
+) -> Iterator[Client]:
     """A service over a new folder, and its client."""
     with short_folder() as new_folder:
         setup = setup_of((folder or new_folder) / "d", {"TF_MIRROR": str(mirror)}, **options)
-        service = Service(setup, time.time)
+        service = Service(setup, now)
         listener = socket.create_server(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(make_app(lambda: service), log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -29,10 +29,12 @@ def seldom(is_there: bool) -> bool:
 class House:
     """The service over one folder; it can be killed and started again."""
 
-    def __init__(self, data: Path, aws: Mapping[str, str], more: Mapping[str, str], mirror: Path) -> None:
+    def __init__(
+        self, data: Path, aws: Mapping[str, str], more: Mapping[str, str], mirror: Path, state: str = "local"
+    ) -> None:
         self.data = data
         self._environment = {**os.environ, **aws, "TF_MIRROR": str(mirror), "PYTHONPATH": str(ROOT)}
-        self._options = {"data": str(data), "more": dict(more), "patience_s": [60.0, 30.0]}
+        self._options = {"data": str(data), "more": dict(more), "patience_s": [60.0, 30.0], "state": state}
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
 

@@ -14,10 +14,15 @@ from web.serve import Listen, address_of, bind, serve
 
 
 def main(document: str) -> None:
-    """Serve until killed; `document` is JSON: data, more, patience_s."""
+    """Serve until killed; `document` is JSON: data, more, patience_s, state."""
     options = json.loads(document)
     setup = setup_of(
-        Path(options["data"]), os.environ, is_open=True, more=options["more"], patience_s=tuple(options["patience_s"])
+        Path(options["data"]),
+        os.environ,
+        is_open=True,
+        more=options["more"],
+        patience_s=tuple(options["patience_s"]),
+        state=options["state"],
     )
     listen = Listen()
     listener = bind(listen, has_users=False)

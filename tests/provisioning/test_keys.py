@@ -36,6 +36,8 @@ ROUTES = (
     ("POST", "/api/deploy/cancel/{job}", None),
     ("POST", "/api/deploy/confirm/{job}", {"digest": "x"}),
     ("POST", "/api/deploy/destroy", {"projectId": "{project}"}),
+    ("GET", "/api/deploy/snapshots/{project}", None),
+    ("POST", "/api/deploy/restore", {"projectId": "{project}", "snapshot": "1"}),
 )
 WRITES = (
     ("POST", "/api/deploy", {"projectId": "{project}", "iacCode": SMALL}),
@@ -153,7 +155,7 @@ def test_every_route_is_in_the_property(farms: Farms) -> None:
         for path, methods in document["paths"].items()
         for method in methods
     }
-    assert routes - plain == {("POST", "/api/iac")} | {("GET", "/api/deploy/jobs")} - plain
+    assert routes - plain == {("POST", "/api/iac")} | {("GET", "/api/deploy/jobs"), ("GET", "/api/deploy/health")} - plain
 
 
 def test_a_list_shows_only_ones_own(farms: Farms) -> None:

@@ -157,3 +157,18 @@ def test_thirty_snapshots_stay(tmp_path: Path) -> None:
     for number in range(1, 34):
         states.snapshot(place, number)
     assert [int(path.stem) for path in states.numbered(place)] == list(range(4, 34))
+
+
+def test_what_was_merely_read_back_is_no_drift() -> None:
+    """Null that comes back as empty is what it was; a tag, a number or a thing that is gone is not."""
+    before = {"name": "n", "tags": None, "days": 7, "rules": [{"on": None}], "all": {"a": "b"}}
+    after = {"name": "n", "tags": {}, "days": 7, "rules": [{"on": False}], "all": {"a": "b"}}
+    rows = [
+        change("t.same", "update", before=before, after=after),
+        change("t.days", "update", before=before, after={**after, "days": 0}),
+        change("t.tags", "update", before=before, after={**after, "tags": {"by": "hand"}}),
+        change("t.untagged", "update", before=before, after={**after, "all": {}}),
+        change("t.gone", "delete", before=before, after=None),
+    ]
+    assert plans.drifted({"resource_drift": rows}) == ["t.days", "t.tags", "t.untagged", "t.gone"]
+    assert plans.drifted({}) == []
