@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from provisioning import judges, plans, states, store, surroundings
+from provisioning import judges, outside, plans, states, store, surroundings
 from provisioning.cloud import Cloud
 from provisioning.code import ADOPT, digest, write_file
 from provisioning.errors import ProvisioningError
 from provisioning.follow import Ending, Follower, Ladder, Message, start
-from provisioning.reconcile import imports, namings, outside
+from provisioning.reconcile import addressed, imports, namings, orphans_of
 from provisioning.store import Job, Store
 from provisioning.surroundings import Place, Setup, step
 
@@ -98,10 +98,11 @@ class Work:
         return True
 
     def _has_something(self) -> bool:
-        """Take the root that was applied last, and True; if the state is empty, that is the end."""
+        """Take the root that was applied last, and True; if there is nothing, that is the end."""
         project = self._store.project(self.job.project_id)
         source = self._place.root(project.applied_job or "")
-        if not any(states.instances(states.read(self._place.state))):
+        orphans = outside.known(self._setup, self._store, self.job, self._cloud())
+        if not orphans and not any(states.instances(states.read(self._place.state))):
             self._complete(NOTHING)
             return False
         if not self._root.exists():
@@ -118,6 +119,7 @@ class Work:
         return [
             *([surroundings.init(self._setup, root)] if phase == "plan" else []),
             *(validate if phase == "plan" and not destroy else []),
+            *(outside.import_steps(self._setup, self._store, self.job) if destroy else []),
             step("plan", program, root, "plan", *options, fine=(0, HAS_CHANGES)),
             step("show", program, root, "show", "-json", file, out="plan.json"),
         ]
@@ -144,8 +146,10 @@ class Work:
 
     def _adopt(self, plan: Mapping[str, Any]) -> bool:
         """Plan once more, with what an earlier job left outside the state brought in; False if there is nothing."""
-        orphans = self._store.orphans(self.job.project_id)
-        if self.job.kind == "destroy" or not orphans:
+        if self.job.kind == "destroy":
+            return False
+        orphans = outside.known(self._setup, self._store, self.job, self._cloud())
+        if not orphans:
             return False
         blocks = imports(plans.changes(plan), orphans, self._cloud().look())
         if not blocks:
@@ -186,7 +190,8 @@ class Work:
         return holds
 
     def _fail_early(self, ending: Ending) -> None:
-        """Nothing was changed: there was no apply."""
+        """Nothing was changed: there was no apply; but imports before a destroy write the state."""
+        states.mend(self._place, self._root)
         if self.job.cancelled_at:
             self._end(store.FAILED, store.CANCELLED, error="cancelled before anything was changed")
         elif ending.code is None:
@@ -245,13 +250,17 @@ class Work:
         """Reading the cloud alone: make the state true, find what is outside it, and untaint what is whole."""
         notes: list[str] = []
         if self.job.phase == "apply":
-            notes += filter(None, [states.mend(self._place)])
+            self._store.change_job(self._id, detail=store.RECONCILING)
+            if not outside.wait_until_quiet(self._setup, self.job, self._cloud(), self._halt):
+                raise HaltedError("the service stops")
+            notes += filter(None, [states.mend(self._place, self._root)])
             (self._root / ADOPT).unlink(missing_ok=True)
             if any(states.instances(states.read(self._place.state))):  # Terraform refuses to refresh nothing
                 self._spawn("refresh", store.RECONCILING, [self._refresh_step()])
         if self.job.phase == "refresh":
             if self._follow(can_be_cancelled=False).code != 0:
                 notes.append("the state could not be refreshed")
+            notes += filter(None, [states.mend(self._place, self._root)])
             tainted = states.tainted(states.read(self._place.state))
             if tainted and self.job.kind == "deploy":
                 self._spawn("mend", store.RECONCILING, self._mend_steps(tainted))
@@ -293,7 +302,7 @@ class Work:
         state = states.snapshot(self._place, job.seq)
         try:
             look = self._cloud().look()
-            orphans = outside(job, state, self._store.orphans(job.project_id), look)
+            orphans = orphans_of(job, state, self._store.orphans(job.project_id), look, job.started_at or 0.0)
             self._store.put_orphans(job.project_id, orphans)
         except ProvisioningError as error:
             notes.append(f"what is outside the state could not be looked for: {error}")
@@ -369,6 +378,9 @@ class Work:
         state = states.snapshot(self._place, job.seq)
         inside = states.arns(state)
         orphans = [one for one in self._store.orphans(job.project_id) if one.arn not in inside]
+        if job.kind == "destroy":
+            gone = {one.arn for one, _ in addressed(orphans, job.plan.get("names", []))}
+            orphans = [one for one in orphans if one.arn not in gone]
         outputs = states.outputs(state)
         loses = job.plan.get("loses", {}) if job.kind == "destroy" else {}
         report = {"orphans": [one.arn for one in orphans], "tainted": [], "losses": sorted(loses)}

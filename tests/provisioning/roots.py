@@ -1,4 +1,4 @@
-"""Root modules for tests: one of Terraform's own type, and twelve resources that AWS makes at once."""
+"""Root modules for tests: one of Terraform's own type, two and twelve resources that AWS makes at once."""
 
 SMALL = """
 resource "terraform_data" "one" { input = "x" }
@@ -7,6 +7,21 @@ output "name" { value = terraform_data.one.output }
 output "password" {
   value     = "hidden-word"
   sensitive = true
+}
+"""
+
+# A name of IAM, and what the tagging API tells of.
+PAIR = """
+provider "aws" {
+  region = "us-east-1"
+}
+resource "aws_iam_role" "role" {
+  name               = "pair"
+  assume_role_policy = jsonencode({ Version = "2012-10-17", Statement = [{
+    Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "lambda.amazonaws.com" } }] })
+}
+resource "aws_cloudwatch_log_group" "group" {
+  name = "/pair"
 }
 """
 

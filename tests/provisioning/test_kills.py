@@ -10,7 +10,7 @@ from tests.provisioning import cloud
 from tests.provisioning.conftest import PROJECT
 from tests.provisioning.door import Door
 from tests.provisioning.house import House
-from tests.provisioning.roots import TWELVE
+from tests.provisioning.roots import PAIR, TWELVE
 from tests.waiting import until_true
 
 ALL = 12
@@ -84,6 +84,46 @@ def test_a_destroy_leaves_nothing(house: House, door: Door) -> None:
     assert "aws_s3_bucket.bucket" in job["result"]["losses"]
     assert cloud.arns(door.endpoint) == set()
     assert house.project(PROJECT)["deploymentStatus"] == "destroyed"
+
+
+def late(house: House, door: Door) -> str:
+    """A deploy whose Terraform was killed while its first creations were on their way."""
+    door.hold_on_way()
+    job_id = house.deploy(PROJECT, PAIR)
+    until_true(lambda: door.on_way == 2, "creations on their way")
+    [terraform] = [one for one in house.session(PROJECT, job_id) if one.name == "terraform"]
+    os.kill(terraform.pid, signal.SIGKILL)
+    return job_id
+
+
+def test_what_takes_effect_after_the_first_look_is_named(house: House, door: Door) -> None:
+    """A call that was on its way when its sender was killed is carried out all the same: there is a second look."""
+    job_id = late(house, door)
+    until_true(lambda: door.looks > 0, "the first look")
+    door.release()
+    job = house.end(job_id)
+    assert job["result"]["orphans"]
+    assert known(house) == cloud.arns(door.endpoint)
+
+
+def test_a_destroy_brings_in_what_a_kill_left_outside(house: House, door: Door) -> None:
+    """Nothing stays of a project that is destroyed, though its state never knew of it."""
+    job = house.end(house.destroy(PROJECT))
+    assert job["status"] == "completed", job["error"]
+    assert cloud.arns(door.endpoint) == set()
+    assert house.project(PROJECT)["deploymentStatus"] == "destroyed"
+
+
+def test_what_takes_effect_after_the_last_look_comes_in(house: House, door: Door) -> None:
+    """However late it is, the next deploy looks again before it makes anything."""
+    assert house.end(late(house, door))["result"]["orphans"] == []
+    door.release()
+    until_true(lambda: door.on_way == 0, "the late creations")
+    assert len(cloud.arns(door.endpoint)) == 2
+    job = house.end(house.deploy(PROJECT, PAIR))
+    assert job["status"] == "completed", job["error"]
+    assert "Creation complete" not in job["result"]["logs"]
+    assert house.end(house.destroy(PROJECT))["status"] == "completed"
 
 
 def test_a_deploy_that_is_cancelled_leaves_nothing_unnamed(house: House, door: Door) -> None:
