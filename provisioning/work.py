@@ -19,6 +19,7 @@ from provisioning.code import ADOPT, digest, write_file
 from provisioning.errors import ProvisioningError
 from provisioning.follow import Ending, Follower, Ladder, Message, start
 from provisioning.reconcile import addressed, imports, namings, orphans_of
+from provisioning.remedies import with_remedy
 from provisioning.store import Job, Store
 from provisioning.surroundings import Place, Setup, step
 
@@ -415,13 +416,13 @@ class Work:
     def _complaint(self, ending: Ending) -> str:
         lines = list(plans.complaints(self._messages)) or _validate_complaints(self._folder() / "validate.json")
         if lines:
-            return "; ".join(lines[:5])
+            return with_remedy("; ".join(lines[:5]))
         if ending.code == 127:
             return "terraform could not be started; is it still installed?"
         if ending.code is not None and ending.code < 0:
             return f"terraform was ended by signal {-ending.code}"
         texts = [str(one["@message"]) for one in self._messages if one.get("type") == "text" and one.get("@message")]
-        return " ".join(texts[-3:]) or f"terraform ended with {ending.code}"
+        return with_remedy(" ".join(texts[-3:])) or f"terraform ended with {ending.code}"
 
 
 def clear(store_: Store, place: Place, job_id: str) -> None:

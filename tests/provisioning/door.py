@@ -9,6 +9,12 @@ from urllib.parse import urlsplit
 CREATES = ("CreateTable", "CreateLogGroup", "PutParameter")
 LOOKS = ("GetResources",)  # what the service asks after a loss, and Terraform never
 
+STRANGER = (
+    b'<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+    b"<Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message>"
+    b"</Error><RequestId>1</RequestId></ErrorResponse>"
+)
+
 
 class Door:
     """Stands before `endpoint`. Everything passes, until it is told otherwise."""
@@ -21,6 +27,7 @@ class Door:
         self._most: int | None = None
         self._is_slow = False
         self.is_shut = False
+        self.knows_nobody = False  # every call is refused, as with a wrong key
         self.created = 0  # creations whose answers have gone out
         self.held = 0
         self.calls = 0  # of any kind, since the begin
@@ -62,6 +69,8 @@ class Door:
 
     def pass_on(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         """The API's answer, once it may go out."""
+        if self.knows_nobody:
+            return 403, [("Content-Type", "text/xml")], STRANGER
         is_ours = is_creation(method, path, headers, body)
         with self._lock:
             self.calls += 1

@@ -10,10 +10,12 @@ from tests.provisioning import cloud
 from tests.provisioning.conftest import PROJECT
 from tests.provisioning.door import Door
 from tests.provisioning.house import House
+from tests.provisioning.judge import known
 from tests.provisioning.roots import PAIR, TWELVE
 from tests.waiting import until_true
 
 ALL = 12
+AS_IT_WAS = ("deploymentStatus", "detail", "terraformState", "orphans", "deploymentOutputs")
 
 
 def begin(house: House, door: Door, answers: int) -> str:
@@ -22,12 +24,6 @@ def begin(house: House, door: Door, answers: int) -> str:
     job_id = house.deploy(PROJECT, TWELVE)
     until_true(lambda: door.held > 0 and door.created == answers, "creations whose answers are held")
     return job_id
-
-
-def known(house: House) -> set[str]:
-    """What the service says there is: in the state, or outside it."""
-    project = house.project(PROJECT)
-    return cloud.of_state(project["terraformState"]) | set(project["orphans"])
 
 
 def test_a_terraform_that_is_killed_leaves_named_orphans(house: House, door: Door) -> None:
@@ -123,7 +119,48 @@ def test_what_takes_effect_after_the_last_look_comes_in(house: House, door: Door
     job = house.end(house.deploy(PROJECT, PAIR))
     assert job["status"] == "completed", job["error"]
     assert "Creation complete" not in job["result"]["logs"]
+
+
+def test_wrong_keys_are_told_with_the_remedy(house: House, door: Door) -> None:
+    """And all stays as it was."""
+    before = house.project(PROJECT)
+    door.knows_nobody = True
+    job = house.end(house.deploy(PROJECT, PAIR))
+    assert job["status"] == "failed"
+    assert "InvalidClientTokenId" in job["error"]
+    assert "remedy: start the service with AWS credentials" in job["error"]
+    after = house.project(PROJECT)
+    assert [after[name] for name in AS_IT_WAS] == [before[name] for name in AS_IT_WAS]
+    door.knows_nobody = False
     assert house.end(house.destroy(PROJECT))["status"] == "completed"
+
+
+def test_an_aws_that_goes_away_in_an_apply_is_told_with_the_remedy(house: House, door: Door) -> None:
+    """What it was told of stays in the state; once it is back, the next deploy has all, and no plan is left."""
+    door.hold_on_way()
+    job_id = house.deploy(PROJECT, PAIR)
+    until_true(lambda: door.on_way == 2, "creations on their way")
+    door.is_shut = True
+    door.release()
+    job = house.end(job_id)
+    assert (job["status"], job["detail"]) == ("failed", "failed")
+    assert "remedy: AWS does not answer" in job["error"]
+    assert "could not be looked for" in job["error"]
+    door.is_shut = False
+    again = house.end(house.deploy(PROJECT, PAIR))
+    assert again["status"] == "completed", again["error"]
+    assert known(house) == cloud.arns(door.endpoint)
+    assert house.end(house.deploy(PROJECT, PAIR))["result"]["message"].startswith("No changes")
+
+
+def test_a_destroy_that_is_cancelled_leaves_nothing_unnamed(house: House, door: Door) -> None:
+    """And the next one ends it."""
+    job_id = house.destroy(PROJECT)
+    assert house.call("POST", f"/api/deploy/cancel/{job_id}")[0] == 202
+    assert house.end(job_id)["detail"] == "cancelled"
+    assert known(house) == cloud.arns(door.endpoint)
+    assert house.end(house.destroy(PROJECT))["status"] == "completed"
+    assert cloud.arns(door.endpoint) == set()
 
 
 def test_a_deploy_that_is_cancelled_leaves_nothing_unnamed(house: House, door: Door) -> None:

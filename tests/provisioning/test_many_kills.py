@@ -1,12 +1,10 @@
 """Two hundred kills, of whom and when by chance: no job is lost or run twice, and what exists is known."""
 
-import json
 import os
 import random
 import signal
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +13,7 @@ from tests.provisioning import cloud
 from tests.provisioning.conftest import PROJECT, aws_api, short_folder
 from tests.provisioning.door import Door
 from tests.provisioning.house import House, seldom
+from tests.provisioning.judge import check
 from tests.provisioning.roots import TWELVE
 from tests.waiting import until_true
 
@@ -63,19 +62,6 @@ class Round:
         return bool(self.house.job(self.job_id)["endTime"])
 
 
-def check(house: House, door: Door, job: Any) -> None:
-    """What must hold after every end."""
-    project = house.project(PROJECT)
-    known = cloud.of_state(project["terraformState"]) | set(project["orphans"])
-    assert known == cloud.arns(door.endpoint)
-    assert job["status"] in {"completed", "failed"}
-    assert project["deploymentStatus"] != "deployed" or job["status"] == "completed"
-    log = house.phase(PROJECT, job["jobId"]) / "job.jsonl"
-    if log.exists():
-        steps = [json.loads(line) for line in log.read_text().splitlines() if line.startswith('{"type": "step"')]
-        assert len(steps) == 1, "an apply that was run twice"
-
-
 @pytest.mark.soak
 @pytest.mark.timeout(24 * 3600)
 def test_whoever_is_killed_and_whenever(mirror: Path) -> None:
@@ -90,7 +76,7 @@ def test_whoever_is_killed_and_whenever(mirror: Path) -> None:
                 one = Round(house, door, dice)
                 was_in_time = one.kill()
                 job = house.end(one.job_id)
-                check(house, door, job)
+                check(house, door, job, was_service=one.victim == "service")
                 orphans = len(house.project(PROJECT)["orphans"])
                 counts.update([one.victim, job["detail"], f"{one.kind}, in time: {was_in_time}"])
                 counts["orphans"] += orphans
