@@ -7,6 +7,7 @@ import argparse
 import http.client
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -15,14 +16,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from local_cloud.aws import environment
 from provisioning import surroundings
-from tests.provisioning.conftest import ROOT, aws_api, short_folder
-from tests.provisioning.house import House
+from tests.provisioning.conftest import aws_api, short_folder
+from tests.provisioning.house import ROOT, House
 from tests.provisioning.roots import SMALL, TWELVE
+from tests.waiting import free_port, until_true
 
 PLAN = "by-hand.tfplan"
 COMMANDS: dict[str, Sequence[str]] = {
@@ -70,8 +71,11 @@ class ByHand:
         return {name: self._run(*words) for name, words in COMMANDS.items()}
 
     def destroy(self) -> None:
-        """Everything goes, and what `init` made."""
+        """Everything goes, and what `init` made: a job begins without it, too."""
         self._run("destroy", "-auto-approve", "-input=false")
+        for name in (PLAN, "terraform.tfstate", "terraform.tfstate.backup", ".terraform.lock.hcl"):
+            (self._root / name).unlink(missing_ok=True)
+        shutil.rmtree(self._variables["TF_DATA_DIR"])
 
     def _run(self, *words: str) -> float:
         begin = time.perf_counter()
@@ -97,7 +101,7 @@ def compare_deploys(house: House, hand: ByHand, pairs: int) -> bool:
     to_all, to_shortest = [], []
     for number in range(pairs):
         if number % 2:
-            job_s, hand_s = by_job(house), None
+            job_s = by_job(house)
             house.end(house.destroy("twelve"))
             hand_s = hand.deploy()
             hand.destroy()
@@ -110,7 +114,8 @@ def compare_deploys(house: House, hand: ByHand, pairs: int) -> bool:
         to_all.append(job_s / sum(hand_s.values()))
         to_shortest.append(job_s / shortest_s)
         print(f"pair {number}: job {job_s:.1f} s, by hand {sum(hand_s.values()):.1f} s, shortest {shortest_s:.1f} s")
-    return all([judged("a job / its commands by hand", to_all, 1.05), judged("a job / init, plan, apply", to_shortest, 1.3)])
+    is_near = judged("a job / its commands by hand", to_all, 1.05)
+    return judged("a job / init, plan, apply", to_shortest, 1.3) and is_near
 
 
 def judged(what: str, ratios: Sequence[float], most: float) -> bool:
@@ -146,8 +151,6 @@ def seconds_of(url: str, calls: int) -> float:
 @contextmanager
 def empty_route() -> Iterator[str]:
     """An app with nothing in it, as it is served by default; gives its URL."""
-    from tests.waiting import free_port, until_true  # noqa: PLC0415  # it is a test's
-
     port = free_port()
     process = subprocess.Popen([sys.executable, "-c", EMPTY, str(port)])
     url = f"http://127.0.0.1:{port}/"
@@ -190,18 +193,15 @@ def list_queue(house: House, jobs: int) -> bool:
     posted = {house.deploy("small", SMALL, wait=True) for _ in range(jobs)}
     seen: list[str] = []
     seconds: list[float] = []
-    page: Any = [None]
-    before = ""
-    while page:
+    before: str | None = ""
+    while before is not None:
         begin = time.perf_counter()
         code, answer = house.call("GET", f"/api/deploy/jobs?projectId=small&limit=100{before}")
         seconds.append(time.perf_counter() - begin)
         if code != 200:
             raise SystemExit(f"provisioning: {answer}")
-        page = [one["jobId"] for one in answer["jobs"] if one["status"] == "pending"]
-        seen += page
-        before = f"&before={answer['before']}" if answer.get("before") else ""
-        page = page if before else []
+        seen += [one["jobId"] for one in answer["jobs"] if one["status"] == "pending"]
+        before = f"&before={answer['next']}" if answer["next"] else None
     print(f"{len(seen)} jobs in the queue in {len(seconds)} pages; a page takes {statistics.median(seconds):.3f} s")
     return sorted(seen) == sorted(posted)
 

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from provisioning import states
 from tests.provisioning import cloud
 from tests.provisioning.conftest import PROJECT
 from tests.provisioning.door import Door
@@ -31,10 +32,7 @@ def test_whenever_a_deploy_is_cancelled(house: House, door: Door) -> None:
         job = house.end(job_id)
         check(house, door, job)
         state = house.project(PROJECT)["terraformState"]
-        tainted = {
-            one for row in state["resources"] for each in row["instances"] for one in [each.get("status")] if one
-        }
-        assert bool(tainted) == bool(job["result"]["tainted"])
+        assert job["result"]["tainted"] == states.tainted(state)
         before = births(door.endpoint)
         again = house.end(house.deploy(PROJECT, TWELVE))
         assert again["status"] == "completed", again["error"]
