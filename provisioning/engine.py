@@ -8,6 +8,7 @@ from typing import Any
 
 from provisioning import store
 from provisioning.processes import session_of
+from provisioning.remedies import with_remedy
 from provisioning.restore import Restore
 from provisioning.store import Job, Store
 from provisioning.surroundings import Setup
@@ -68,8 +69,13 @@ class Engine:
 
     def _begin_some(self) -> None:
         self.is_short = False
+        waiting: set[str] = set()  # projects: behind the first that waits, none is tried
         for job in self._store.of_status(store.PENDING, store.PROCESSING):
-            if job.id in self._threads or not (job.status == store.PENDING or job.detail == store.CONFIRMED):
+            if job.status == store.PENDING:
+                if job.project_id in waiting:
+                    continue
+                waiting.add(job.project_id)
+            if job.id in self._threads or not _is_to_do(self._store.job(job.id)):  # it may have ended since
                 continue
             current = self._store.current(job.project_id)
             if current is not None and current.id != job.id:
@@ -97,27 +103,40 @@ class Engine:
             pass
         except Exception as error:  # a thread that ends without a word would leave its job at work for ever
             log.exception("%s: cannot be gone on with", job_id)
-            self._give_up(job_id, error)
+            if not self._has_given_up(job_id, error):  # it is taken up again
+                self.halt.wait(PATIENCE_S)
         finally:
             self._threads.pop(job_id, None)
             if has_slot:
                 self.slots.release()
             self._news.set()
 
-    def _give_up(self, job_id: str, error: Exception) -> None:
-        """Unless its child lives: then the next start takes it up."""
+    def _has_given_up(self, job_id: str, error: Exception) -> bool:
+        """True unless its child lives, or the disk is full."""
+        try:
+            return self._give_up(job_id, error)
+        except Exception:  # whatever it is, it may be gone the next time
+            log.exception("%s: its end cannot be written down", job_id)
+            return False
+
+    def _give_up(self, job_id: str, error: Exception) -> bool:
         job = self._store.job(job_id)
         place = self._setup.place(job.project_id)
         if any(session_of(folder) for folder in place.job(job_id).iterdir()):
-            return
+            return False
         values: dict[str, Any] = {"status": store.FAILED, "detail": job.fate or "failed", "ended_at": self._store.now()}
-        self._store.change_job(job_id, **values, error="; ".join(filter(None, [job.error, str(error)])))
+        self._store.change_job(job_id, **values, error="; ".join(filter(None, [job.error, with_remedy(str(error))])))
         clear(self._store, place, job_id)
+        return True
 
     def _expire(self) -> None:
         for job in self._store.of_status(store.PROCESSING):
             if job.detail == store.AT_PLAN and self._store.now() - (job.planned_at or 0.0) > DAY_S:
                 end_planned(self._setup, self._store, job, store.EXPIRED, "the plan was not confirmed within a day")
+
+
+def _is_to_do(job: Job) -> bool:
+    return not job.has_ended and job.detail != store.AT_PLAN
 
 
 def end_planned(setup: Setup, store_: Store, job: Job, detail: str, error: str) -> None:

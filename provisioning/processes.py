@@ -31,7 +31,11 @@ def session_of(folder: Path) -> list[Process]:
     if leader["boot"] != boot_id():
         return []
     mark = f"{MARK}={folder}".encode()
-    return [process for process in _session(leader["pid"]) if _is_marked(process.pid, mark)]
+    for _ in range(2):  # one that was born of another that ended meanwhile is in the second list
+        found = [process for process in _session(leader["pid"]) if _is_marked(process.pid, mark)]
+        if found:
+            break
+    return found
 
 
 def _is_marked(pid: int, mark: bytes) -> bool:
@@ -59,6 +63,8 @@ def _session(session: int) -> Iterator[Process]:
             head, _, tail = (entry / "stat").read_text().rpartition(")")
         except OSError:  # it has ended meanwhile
             continue
-        state, parent, _group, own_session = tail.split()[:4]
-        if int(own_session) == session and state not in {"Z", "X"}:
+        fields = tail.split()
+        state, parent, own_session, threads = fields[0], fields[1], fields[3], int(fields[17])
+        # The first thread of a killed process may have ended before those that are within a call.
+        if int(own_session) == session and (state not in {"Z", "X"} or threads > 1):
             yield Process(int(entry.name), int(parent), head.partition("(")[2])

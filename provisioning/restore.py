@@ -23,7 +23,7 @@ class Restore(Work):
         """Go on with it until it ends, or the service stops (HaltedError)."""
         if not self.job.phase:
             self._prepare()
-            states.mend(self._place)
+            self._mended()
             init = surroundings.init(self._setup, self._root)
             self._spawn("pull", store.RESTORING, [init, surroundings.pull(self._setup, self._root)])
         if self.job.phase == "pull" and not self._pulled(self._follow()):
@@ -32,7 +32,7 @@ class Restore(Work):
         if ending.code == 0:
             self._complete(f"{RESTORED}: {self.job.plan['snapshot']}")
             return
-        states.mend(self._place)
+        self._mended()
         lost = "its process was lost; restore again" if ending.code is None else self._complaint(ending)
         self._end(store.FAILED, store.WORKER_LOST if ending.code is None else "failed", error=lost)
 

@@ -14,6 +14,7 @@ from provisioning.code import write_file
 from provisioning.surroundings import Place
 
 MOST_SNAPSHOTS = 30
+ERRORED = "errored.tfstate"
 EMPTY: dict[str, Any] = {
     "version": 4,
     "terraform_version": "",
@@ -37,8 +38,28 @@ def read(path: Path) -> dict[str, Any]:
     return state
 
 
-def mend(place: Place) -> str:
-    """A state that a kill cut off is put back to its last whole copy; gives what was done, empty if nothing was."""
+def mend(place: Place, root: Path) -> str:
+    """Put back the last whole copy of a state that a kill cut off, or what a full disk let Terraform leave in `root`.
+
+    Gives what was done, empty if nothing was.
+    """
+    return _mend_cut(place) or _mend_errored(place, root / ERRORED)
+
+
+def _mend_errored(place: Place, errored: Path) -> str:
+    """Terraform writes what it could not save beside the code."""
+    try:
+        ours, theirs = read(place.state), read(errored)
+    except ValueError:
+        return ""
+    if not errored.exists() or theirs["serial"] < ours["serial"] or ours["lineage"] not in {"", theirs["lineage"]}:
+        return ""
+    shutil.copyfile(errored, place.state)
+    errored.unlink()
+    return f"the state could not be saved at first, and was taken from {ERRORED}"
+
+
+def _mend_cut(place: Place) -> str:
     try:
         read(place.state)
     except ValueError:

@@ -14,12 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from provisioning import judges, plans, states, store, surroundings
+from provisioning import judges, outside, plans, states, store, surroundings
 from provisioning.cloud import Cloud
 from provisioning.code import ADOPT, digest, write_file
 from provisioning.errors import ProvisioningError
 from provisioning.follow import Ending, Follower, Ladder, Message, start
-from provisioning.reconcile import imports, namings, outside
+from provisioning.reconcile import addressed, imports, namings, orphans_of
+from provisioning.remedies import with_remedy
 from provisioning.store import Job, Store
 from provisioning.surroundings import PULLED, Place, Setup, step
 
@@ -109,11 +110,13 @@ class Work:
         return f"valid {self.job.project_id}"
 
     def _has_something(self) -> bool:
-        """Take the root that was applied last, and True; if the state is empty, that is the end."""
+        """Take the root that was applied last, and True; if there is nothing, that is the end."""
         project = self._store.project(self.job.project_id)
         source = self._place.root(project.applied_job or "")
+        orphans = outside.known(self._setup, self._store, self.job, self._cloud())
         # What is in S3 only Terraform reads, and says so with an empty plan.
-        if self._setup.remote is None and not any(states.instances(states.read(self._place.state))):
+        is_empty = self._setup.remote is None and not any(states.instances(states.read(self._place.state)))
+        if is_empty and not orphans:
             self._complete(NOTHING)
             return False
         if not self._root.exists():
@@ -131,6 +134,7 @@ class Work:
         return [
             *([surroundings.init(self._setup, root), *self._pull_steps()] if phase == "plan" else []),
             *([] if is_known else validate),
+            *(outside.import_steps(self._setup, self._store, self.job) if destroy else []),
             step("plan", program, root, "plan", *options, fine=(0, HAS_CHANGES)),
             step("show", program, root, "show", "-json", file, out="plan.json"),
         ]
@@ -157,8 +161,10 @@ class Work:
 
     def _adopt(self, plan: Mapping[str, Any]) -> bool:
         """Plan once more, with what an earlier job left outside the state brought in; False if there is nothing."""
-        orphans = self._store.orphans(self.job.project_id)
-        if self.job.kind == "destroy" or not orphans:
+        if self.job.kind == "destroy":
+            return False
+        orphans = outside.known(self._setup, self._store, self.job, self._cloud())
+        if not orphans:
             return False
         blocks = imports(plans.changes(plan), orphans, self._cloud().look())
         if not blocks:
@@ -199,7 +205,8 @@ class Work:
         return holds
 
     def _fail_early(self, ending: Ending) -> None:
-        """Nothing was changed: there was no apply."""
+        """Nothing was changed: there was no apply; but imports before a destroy write the state."""
+        states.mend(self._place, self._root)
         if self.job.cancelled_at:
             self._end(store.FAILED, store.CANCELLED, error="cancelled before anything was changed")
         elif ending.code is None:
@@ -257,6 +264,10 @@ class Work:
     def _reconcile(self) -> None:
         """Reading the cloud alone: make the state true, find what is outside it, and untaint what is whole."""
         notes: list[str] = []
+        if self.job.phase == "apply":
+            self._store.change_job(self._id, detail=store.RECONCILING)
+            if not outside.wait_until_quiet(self._setup, self.job, self._cloud(), self._halt):
+                raise HaltedError("the service stops")
         if self.job.phase in {"apply", "pull"}:
             notes += self._read_again()
             if any(states.instances(states.read(self._place.state))):  # Terraform refuses to refresh nothing
@@ -264,6 +275,7 @@ class Work:
         if self.job.phase == "refresh":
             if self._follow(can_be_cancelled=False).code != 0:
                 notes.append("the state could not be refreshed")
+            notes += self._mended()
             tainted = states.tainted(states.read(self._place.state))
             if tainted and self.job.kind == "deploy":
                 self._spawn("mend", store.RECONCILING, self._mend_steps(tainted))
@@ -278,10 +290,20 @@ class Work:
         if self.job.phase == "apply":
             (self._root / ADOPT).unlink(missing_ok=True)
             if self._setup.remote is None:
-                return list(filter(None, [states.mend(self._place)]))
-            self._spawn("pull", store.RECONCILING, self._pull_steps())
+                return self._mended()
+            self._spawn("pull", store.RECONCILING, [*self._push_steps(), *self._pull_steps()])
         is_read = self._follow(can_be_cancelled=False).code == 0
         return [] if is_read else ["the state could not be read; what is said of it is from before"]
+
+    def _mended(self) -> list[str]:
+        """Mend a state file of ours; gives what was done."""
+        return list(filter(None, [states.mend(self._place, self._root)])) if self._setup.remote is None else []
+
+    def _push_steps(self) -> list[dict[str, Any]]:
+        """What could not be saved in S3 Terraform has left beside the code; an older one than is there it refuses."""
+        errored = self._root / states.ERRORED
+        push = step("push", self._setup.program(), self._root, "state", "push", str(errored), fine=(0, 1))
+        return [push] if errored.exists() else []
 
     def _refresh_step(self) -> dict[str, Any]:
         words = ("apply", "-refresh-only", "-auto-approve", "-input=false", "-json")
@@ -316,7 +338,7 @@ class Work:
         state = states.snapshot(self._place, job.seq)
         try:
             look = self._cloud().look()
-            orphans = outside(job, state, self._store.orphans(job.project_id), look)
+            orphans = orphans_of(job, state, self._store.orphans(job.project_id), look, job.started_at or 0.0)
             self._store.put_orphans(job.project_id, orphans)
         except ProvisioningError as error:
             notes.append(f"what is outside the state could not be looked for: {error}")
@@ -417,6 +439,9 @@ class Work:
         state = states.snapshot(self._place, job.seq)
         inside = states.arns(state)
         orphans = [one for one in self._store.orphans(job.project_id) if one.arn not in inside]
+        if job.kind == "destroy":
+            gone = {one.arn for one, _ in addressed(orphans, job.plan.get("names", []))}
+            orphans = [one for one in orphans if one.arn not in gone]
         outputs = states.outputs(state)
         loses = job.plan.get("loses", {}) if job.kind == "destroy" else {}
         report = {"orphans": [one.arn for one in orphans], "tainted": [], "losses": sorted(loses)}
@@ -453,13 +478,13 @@ class Work:
     def _complaint(self, ending: Ending) -> str:
         lines = list(plans.complaints(self._messages)) or _validate_complaints(self._folder() / "validate.json")
         if lines:
-            return "; ".join(lines[:5])
+            return with_remedy("; ".join(lines[:5]))
         if ending.code == 127:
             return "terraform could not be started; is it still installed?"
         if ending.code is not None and ending.code < 0:
             return f"terraform was ended by signal {-ending.code}"
         texts = [str(one["@message"]) for one in self._messages if one.get("type") == "text" and one.get("@message")]
-        return " ".join(texts[-3:]) or f"terraform ended with {ending.code}"
+        return with_remedy(" ".join(texts[-3:])) or f"terraform ended with {ending.code}"
 
 
 def clear(store_: Store, place: Place, job_id: str) -> None:

@@ -1,10 +1,16 @@
 """What the AWS API lists of the twelve, by names of Terraform's types."""
 
+import re
 from typing import Any
 
 import boto3
 
 from local_cloud.aws import environment
+
+LISTED = re.compile(
+    r"arn:aws:(iam::\d*:(role|policy)/|dynamodb:[^:]*:\d*:table/[^/]*$|logs:[^:]*:\d*:log-group:[^:]*$|s3:::[^/]*$"
+    r"|ssm:[^:]*:\d*:parameter/)"
+)
 
 
 def client(service: str, endpoint: str) -> Any:
@@ -36,5 +42,11 @@ def arns(endpoint: str) -> set[str]:
 
 def of_state(state: dict[str, Any]) -> set[str]:
     """Every ARN in a state."""
-    rows = [one["attributes"]["arn"] for row in state["resources"] for one in row["instances"]]
-    return {row.removesuffix(":*") for row in rows}
+    managed = [row for row in state["resources"] if row["mode"] == "managed"]
+    rows = {one["attributes"].get("arn") or "" for row in managed for one in row["instances"]}
+    return {row.removesuffix(":*") for row in rows} - {""}
+
+
+def is_listed(arn: str) -> bool:
+    """True for an ARN of a type that `arns` lists."""
+    return LISTED.match(arn) is not None

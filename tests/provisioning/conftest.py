@@ -68,7 +68,9 @@ def provider(door: Door, mirror: Path) -> Iterator[dict[str, str]]:
         command = [str(ROOT / "scripts" / "terraform"), f"-chdir={folder}", "init", "-input=false"]
         subprocess.run(command, env=variables, check=True, capture_output=True)
         own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        with running(folder / "data", {**own, **environment(door.endpoint), **TAGS}) as provider:
+        # Where AWS has gone, giving up takes a quarter of an hour otherwise.
+        patience = {"AWS_MAX_ATTEMPTS": "2"}
+        with running(folder / "data", {**own, **environment(door.endpoint), **TAGS, **patience}) as provider:
             yield provider.variables
 
 
@@ -89,4 +91,4 @@ def house(module_house: House, door: Door) -> Iterator[House]:
     """The service, with nothing in the cloud before and after."""
     yield module_house
     door.release()
-    door.is_shut = False
+    door.is_shut = door.knows_nobody = False

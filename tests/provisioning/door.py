@@ -1,4 +1,4 @@
-"""A door before the AWS API: it can hold back the answers to creations that were made, or be shut altogether."""
+"""A door before the AWS API: it can hold back creations, or the answers to those that were made, or be shut."""
 
 import http.client
 import threading
@@ -7,6 +7,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 CREATES = ("CreateTable", "CreateLogGroup", "PutParameter")
+LOOKS = ("GetResources",)  # what the service asks after a loss, and Terraform never
+
+STRANGER = (
+    b'<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+    b"<Code>InvalidClientTokenId</Code><Message>The security token included in the request is invalid.</Message>"
+    b"</Error><RequestId>1</RequestId></ErrorResponse>"
+)
 
 
 class Door:
@@ -18,10 +25,14 @@ class Door:
         self._free.set()
         self._lock = threading.Lock()
         self._most: int | None = None
+        self._is_slow = False
         self.is_shut = False
+        self.knows_nobody = False  # every call is refused, as with a wrong key
         self.created = 0  # creations whose answers have gone out
         self.held = 0
         self.calls = 0  # of any kind, since the begin
+        self.on_way = 0  # creations that have not reached the API yet
+        self.looks = 0  # at what there is, since the begin
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -38,10 +49,16 @@ class Door:
             self._most, self.created, self.held = count, 0, 0
             self._free.clear()
 
-    def release(self) -> None:
-        """Every answer goes out, also those to come."""
+    def hold_on_way(self) -> None:
+        """Creations from now on reach the API no sooner than `release`, whoever sent them, alive or dead."""
         with self._lock:
-            self._most = None
+            self._is_slow, self.on_way, self.looks = True, 0, 0
+            self._free.clear()
+
+    def release(self) -> None:
+        """Everything passes, also what is to come."""
+        with self._lock:
+            self._most, self._is_slow = None, False
             self._free.set()
 
     def close(self) -> None:
@@ -52,20 +69,32 @@ class Door:
 
     def pass_on(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         """The API's answer, once it may go out."""
+        if self.knows_nobody:
+            return 403, [("Content-Type", "text/xml")], STRANGER
+        is_ours = is_creation(method, path, headers, body)
         with self._lock:
             self.calls += 1
+            is_slow = is_ours and self._is_slow
+            self.on_way += is_slow
+        if is_slow:
+            self._free.wait()
+        answer = self._ask(method, path, headers, body)
+        with self._lock:
+            self.looks += str(headers.get("X-Amz-Target")).endswith(LOOKS)
+            is_held = is_ours and self._most is not None and self.created >= self._most
+            self.created += is_ours and not is_held
+            self.held += is_held
+            self.on_way -= is_slow
+        if is_held:
+            self._free.wait()
+        return answer
+
+    def _ask(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         connection = http.client.HTTPConnection(self._to, timeout=120)
         connection.request(method, path, body, {**dict(headers), "Connection": "close"})
         response = connection.getresponse()
         answer = response.status, response.getheaders(), response.read()
         connection.close()
-        if is_creation(method, path, headers, body):
-            with self._lock:
-                is_held = self._most is not None and self.created >= self._most
-                self.created += not is_held
-                self.held += is_held
-            if is_held:
-                self._free.wait()
         return answer
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,27 @@ def seldom(is_there: bool) -> bool:
 
 
 class House:
-    """The service over one folder; it can be killed and started again."""
+    """The service over one folder; it can be killed and started again.
+
+    `prefix` is a command that runs the service's; `broken` names what is taken out of it.
+    """
 
     def __init__(
-        self, data: Path, aws: Mapping[str, str], more: Mapping[str, str], mirror: Path, state: str = "local"
+        self,
+        data: Path,
+        aws: Mapping[str, str],
+        more: Mapping[str, str],
+        mirror: Path,
+        *,
+        prefix: Sequence[str] = (),
+        broken: str = "",
+        state: str = "local",
     ) -> None:
         self.data = data
+        self._prefix = prefix
         self._environment = {**os.environ, **aws, "TF_MIRROR": str(mirror), "PYTHONPATH": str(ROOT)}
-        self._options = {"data": str(data), "more": dict(more), "patience_s": [60.0, 30.0], "state": state}
+        options = {"patience_s": [60.0, 30.0], "broken": broken, "state": state}
+        self._options = {"data": str(data), "more": dict(more), **options}
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
@@ -42,7 +55,7 @@ class House:
         """Start it, and wait until it is ready."""
         with (self.data.parent / "service.log").open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.provisioning.service_process", json.dumps(self._options)],
+                [*self._prefix, sys.executable, "-m", "tests.provisioning.service_process", json.dumps(self._options)],
                 cwd=ROOT,
                 env=self._environment,
                 stdout=subprocess.PIPE,

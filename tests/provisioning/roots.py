@@ -1,4 +1,4 @@
-"""Root modules for tests: one of Terraform's own type, and twelve resources that AWS makes at once."""
+"""Root modules for tests: one of Terraform's own type, two and twelve resources that AWS makes at once."""
 
 SMALL = """
 resource "terraform_data" "one" { input = "x" }
@@ -21,6 +21,21 @@ resource "aws_ssm_parameter" "pump" {
   value = "v"
 }
 output "name" { value = aws_ssm_parameter.pump.name }
+"""
+
+# A name of IAM, and what the tagging API tells of.
+PAIR = """
+provider "aws" {
+  region = "us-east-1"
+}
+resource "aws_iam_role" "role" {
+  name               = "pair"
+  assume_role_policy = jsonencode({ Version = "2012-10-17", Statement = [{
+    Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "lambda.amazonaws.com" } }] })
+}
+resource "aws_cloudwatch_log_group" "group" {
+  name = "/pair"
+}
 """
 
 # Each is made in one or two calls; three types that the tagging API leaves out are named in IAM alone.

@@ -10,11 +10,12 @@ from provisioning.app import make_app
 from provisioning.logs import write_logs
 from provisioning.service import Service
 from provisioning.surroundings import setup_of
+from tests.provisioning.broken import BROKEN
 from web.serve import Listen, address_of, bind, serve
 
 
 def main(document: str) -> None:
-    """Serve until killed; `document` is JSON: data, more, patience_s, state."""
+    """Serve until killed; `document` is JSON: data, more, patience_s, state, broken."""
     options = json.loads(document)
     setup = setup_of(
         Path(options["data"]),
@@ -27,6 +28,8 @@ def main(document: str) -> None:
     listen = Listen()
     listener = bind(listen, has_users=False)
     service = Service(setup, time.time)
+    if options["broken"]:
+        BROKEN[options["broken"]](service)
     write_logs(setup.data)
     serve(
         make_app(lambda: service),

@@ -1,7 +1,11 @@
 """AWS that goes away in the middle of an apply, wrong credentials, a full disk: a sentence each, and nothing lost."""
 
+import os
+import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,12 @@ from provisioning.cloud import Cloud
 from provisioning.errors import CloudError
 from provisioning.surroundings import setup_of
 from tests.provisioning.clients import Client, ended, in_process
+from tests.provisioning.conftest import short_folder
+from tests.provisioning.house import House, seldom
 from tests.provisioning.roots import SMALL
+from tests.waiting import until_true
+
+ALMOST_NOTHING = 96 * 1024  # bytes: room for a row, and soon no more
 
 
 @pytest.fixture
@@ -40,6 +49,57 @@ def test_a_disk_that_is_full_is_a_sentence(client: Client, monkeypatch: pytest.M
     monkeypatch.undo()
     assert list(client.service.setup.data.glob("projects/full/jobs/*")) == []
     assert ended(client, client.post("/api/deploy", json={"projectId": "full", "iacCode": SMALL}).json()["jobId"])
+
+
+def test_a_disk_that_fills_up_ends_no_job_without_a_word(mirror: Path) -> None:
+    """A plan that waits goes on waiting; an apply for which there is no room ends, and the next deploy goes well."""
+    with short_folder() as folder:
+        data = folder / "d"
+        data.mkdir()
+        house = House(data, {}, {}, mirror, prefix=small_disk(data))
+        house.start()
+        assert house.process is not None
+        fill = Path(f"/proc/{house.process.pid}/root{data}/fill")
+        try:
+            job_id = house.deploy("full", SMALL, approve=True)
+            until_true(lambda: seldom(house.job(job_id)["detail"] == "planned"), "the plan")
+            digest = {"digest": house.job(job_id)["plan"]["digest"]}
+            fill_up(fill)
+            code, answer = house.call("POST", f"/api/deploy/confirm/{job_id}", digest)
+            assert (code, "the disk" in answer["error"]) == (500, True)
+            assert house.job(job_id)["detail"] == "planned"
+            assert house.project("full")["terraformState"]["resources"] == []
+            os.truncate(fill, fill.stat().st_size - ALMOST_NOTHING)
+            house.call("POST", f"/api/deploy/confirm/{job_id}", digest)
+            fill_up(fill)
+            fill.unlink()
+            until_true(lambda: house.job(job_id)["detail"] == "planned" or seldom(ended_at(house, job_id)), "its end")
+            if house.job(job_id)["detail"] == "planned":
+                house.call("POST", f"/api/deploy/cancel/{job_id}")
+            assert house.end(house.deploy("full", SMALL))["status"] == "completed"
+        finally:
+            house.close()
+
+
+def small_disk(data: Path) -> list[str]:
+    """A command before which this folder lies on a disk of its own; skips where this system lets nobody make one."""
+    mount = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    command = f'mount -t tmpfs -o size=8m none {data} && exec "$@"'
+    if shutil.which("unshare") is None or subprocess.run([*mount, command, "-", "true"], check=False).returncode:
+        pytest.skip("no mount of one's own on this system")
+    return [*mount, command, "-"]
+
+
+def fill_up(path: Path) -> None:
+    """No block is left."""
+    with suppress(OSError), path.open("ab", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+
+
+def ended_at(house: House, job_id: str) -> bool:
+    """True for a job that is through."""
+    return house.job(job_id)["endTime"] is not None
 
 
 class Full:

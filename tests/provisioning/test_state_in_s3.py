@@ -56,7 +56,7 @@ def s3(door: Door) -> Any:
 def house(door: Door, provider: dict[str, str], mirror: Path, s3: Any) -> Iterator[House]:
     """A service whose states are in that bucket."""
     with short_folder() as folder:
-        house = House(folder / "d", environment(door.endpoint), provider, mirror, PLACE)
+        house = House(folder / "d", environment(door.endpoint), provider, mirror, state=PLACE)
         house.start()
         try:
             yield house
