@@ -12,6 +12,7 @@ from typing import Any
 
 from provisioning.client import Client, to_stdout
 from provisioning.errors import ProvisioningError
+from provisioning.job_files.command import main as generate
 from provisioning.keys import Keys, Scope
 from provisioning.store import Store
 from provisioning.surroundings import DEFAULT_FARM, roles_of, setup_of
@@ -40,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument("name", metavar="NAME")
     for verb in (add, revoke, key.add_parser("list", help="every one, without its secret")):
         verb.add_argument("--data", type=Path, default=DATA, help="folder (default: %(default)s)")
+    verbs.add_parser("generate", help="root modules from job files; docs/job-files.md", add_help=False)
     _add_calls(verbs)
     return parser
 
@@ -167,6 +169,9 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; a mistake of the user's is one line on stderr and code 2."""
+    words = sys.argv[1:] if words is None else words
+    if words[:1] == ["generate"]:  # its options and codes are the same as those of scripts/generate_terraform.py
+        return generate(words[1:])
     arguments = _parser().parse_args(words)
     try:
         return _COMMANDS[arguments.command](arguments)
