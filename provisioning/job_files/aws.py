@@ -13,6 +13,12 @@ PROVIDER = "5.100.0"
 LOG_DAYS = 14
 DEAD_LETTER_S = 14 * 24 * 3600
 _TAGS = Expression("local.common_tags")
+_TAG_NEW_TASKS = {  # without it, a task that is to have its definition's tags does not start
+    "Effect": "Allow",
+    "Action": ["ecs:TagResource"],
+    "Resource": "*",
+    "Condition": {"StringEquals": {"ecs:CreateAction": "RunTask"}},
+}
 _ACCOUNT = Expression("data.aws_caller_identity.this.account_id")
 
 
@@ -53,9 +59,7 @@ def _fargate_variables() -> list[Block]:
         variable("ecs_cluster_arn", "Cluster that runs the task.", "string"),
         variable("subnet_ids", "Subnets of the task; without a public address, they need a way out.", "list(string)"),
         variable("security_group_ids", "Security groups of the task.", "list(string)"),
-        variable(
-            "container_environment", "Environment variables of the container; no secrets.", "map(string)", {}
-        ),
+        variable("container_environment", "Environment variables of the container; no secrets.", "map(string)", {}),
     ]
 
 
@@ -71,9 +75,7 @@ def _alarm_topic() -> Block:
 
 
 def _log_group(job: Job, name: str) -> Block:
-    return block(
-        "resource", "aws_cloudwatch_log_group", job.label, name=name, retention_in_days=LOG_DAYS, tags=_TAGS
-    )
+    return block("resource", "aws_cloudwatch_log_group", job.label, name=name, retention_in_days=LOG_DAYS, tags=_TAGS)
 
 
 def _log_arn(job: Job) -> Expression:
@@ -92,9 +94,9 @@ def _trust(service: str) -> Encoded:
     return Encoded({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def _allow(*statements: tuple[Sequence[str], Any]) -> Encoded:
+def _allow(*statements: tuple[Sequence[str], Any], more: Sequence[Mapping[str, Any]] = ()) -> Encoded:
     rows = [{"Effect": "Allow", "Action": list(actions), "Resource": resource} for actions, resource in statements]
-    return Encoded({"Version": "2012-10-17", "Statement": rows})
+    return Encoded({"Version": "2012-10-17", "Statement": [*rows, *map(dict, more)]})
 
 
 def _role(job: Job, what: str, service: str) -> Block:
@@ -127,7 +129,7 @@ def _own_policy(job: Job) -> Block:
 
 
 def _fargate_roles(job: Job) -> list[Block]:
-    """One role fetches the image and writes the log; the other one is the job's own, unless it names one that exists."""
+    """One role fetches the image and writes the log; the job's own is made unless it names one that exists."""
     found = [
         _role(job, "start", "ecs-tasks.amazonaws.com"),
         _role_policy(
@@ -228,9 +230,9 @@ def _may_run_task(job: Job) -> Encoded:
     definition = Expression(f"aws_ecs_task_definition.{job.label}.arn")
     return _allow(
         (["ecs:RunTask"], definition),
-        (["ecs:TagResource"], "*"),
         (["iam:PassRole"], roles),
         (["sqs:SendMessage"], Expression(f"aws_sqs_queue.{job.label}_dead_letters.arn")),
+        more=[_TAG_NEW_TASKS],
     )
 
 
@@ -269,10 +271,9 @@ def _schedule(job: Job, target: Block, policy: Encoded) -> list[Block]:
         _alarm(
             job,
             "dead_letters",
-            description="Runs that could not be started are in the dead-letter queue.",
-            namespace="AWS/SQS",
-            metric="ApproximateNumberOfMessagesVisible",
-            dimensions={"QueueName": Expression(f"aws_sqs_queue.{job.label}_dead_letters.name")},
+            "Runs that could not be started are in the dead-letter queue.",
+            ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+            {"QueueName": Expression(f"aws_sqs_queue.{job.label}_dead_letters.name")},
         ),
     ]
 
@@ -289,9 +290,9 @@ def _dead_letters(job: Job) -> Block:
     )
 
 
-def _alarm(
-    job: Job, what: str, *, description: str, namespace: str, metric: str, dimensions: Mapping[str, Any]
-) -> Block:
+def _alarm(job: Job, what: str, description: str, metric: tuple[str, str], dimensions: Mapping[str, Any]) -> Block:
+    """An alarm if there is any of it in five minutes; `metric` is a namespace and a name in it."""
+    namespace, name = metric
     return block(
         "resource",
         "aws_cloudwatch_metric_alarm",
@@ -300,7 +301,7 @@ def _alarm(
         alarm_name=f"{job.name}-{what.replace('_', '-')}",
         alarm_description=description,
         namespace=namespace,
-        metric_name=metric,
+        metric_name=name,
         dimensions=dict(dimensions),
         statistic="Sum",
         comparison_operator="GreaterThanThreshold",
@@ -356,8 +357,8 @@ def _fargate_outputs(job: Job) -> list[Block]:
     definition = f"aws_ecs_task_definition.{job.label}"
     name = Expression(f"aws_ecs_service.{job.label}.name") if _is_service(job) else None
     network = (
-        "awsvpcConfiguration={subnets=[${join(\",\", var.subnet_ids)}],"
-        "securityGroups=[${join(\",\", var.security_group_ids)}],assignPublicIp=DISABLED}"
+        'awsvpcConfiguration={subnets=[${join(",", var.subnet_ids)}],'
+        'securityGroups=[${join(",", var.security_group_ids)}],assignPublicIp=DISABLED}'
     )
     command = (
         f"aws ecs run-task --cluster ${{var.ecs_cluster_arn}} --task-definition ${{{definition}.family}} "
@@ -391,10 +392,9 @@ def _lambda(job: Job, tags: Mapping[str, str]) -> list[Block]:
         _alarm(
             job,
             "failed",
-            description=f"Runs of {job.name} failed; its log says why.",
-            namespace="AWS/Lambda",
-            metric="Errors",
-            dimensions={"FunctionName": Expression(f"aws_lambda_function.{job.label}.function_name")},
+            f"Runs of {job.name} failed; its log says why.",
+            ("AWS/Lambda", "Errors"),
+            {"FunctionName": Expression(f"aws_lambda_function.{job.label}.function_name")},
         ),
         output("function_name", "Name of the function.", Expression(f"aws_lambda_function.{job.label}.function_name")),
         output("function_arn", "ARN of the function.", function),

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from provisioning.job_files.secrets import why_secret
@@ -63,6 +63,10 @@ def _aws_fault(one: CloudTag) -> str | None:
         return f"tag key {one.key!r}: AWS takes 1 to 128 letters, digits, '_', '.', ':' and '-'"
     if one.key.lower().startswith("aws:"):
         return f"tag key {one.key!r}: keys that begin with aws: are AWS's own; choose another"
+    return _aws_value_fault(one)
+
+
+def _aws_value_fault(one: CloudTag) -> str | None:
     if len(one.value) > MOST_AWS_VALUE:
         return f"tag {one.key}: {len(one.value)} characters; AWS takes {MOST_AWS_VALUE} at most"
     wrong = next((sign for sign in one.value if not (sign.isalnum() or sign in _AWS_SIGNS)), None)
@@ -139,6 +143,3 @@ def _too_many(tags: Sequence[Tag], most: int, who: str) -> list[Fault]:
     if len(tags) <= most:
         return []
     return [Fault(tags[most].winner.origin, f"{len(tags)} tags; {who} {most} at most on a resource")]
-
-
-Rendering = Callable[[Sequence[Tag]], Judged]

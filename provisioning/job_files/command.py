@@ -26,7 +26,9 @@ def parser(prog: str) -> argparse.ArgumentParser:
     made.add_argument("jobs", nargs="+", type=Path, metavar="JOB.yaml", help="job files")
     made.add_argument("--cloud", choices=CLOUDS, help="if the job file names no runtime.type (default: aws)")
     made.add_argument(
-        "--resource-type", choices=tuple(RESOURCE_TYPES), help="if the job file names no runtime.type (default: ecs_fargate)"
+        "--resource-type",
+        choices=tuple(RESOURCE_TYPES),
+        help="if the job file names no runtime.type (default: ecs_fargate)",
     )
     made.add_argument(
         "--output-dir", type=Path, default=Path("terraform"), metavar="DIR", help="folder (default: %(default)s)"
@@ -35,7 +37,11 @@ def parser(prog: str) -> argparse.ArgumentParser:
     made.add_argument("--force", action="store_true", help="replace what was made of the same job before")
     made.add_argument("--explain", action="store_true", help="of each tag: origin, what it overrides, what was changed")
     made.add_argument(
-        "--root", type=Path, default=Path(), metavar="FOLDER", help="what paths in files are relative to (default: here)"
+        "--root",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help="what paths in files are relative to (default: here)",
     )
     return made
 

@@ -1,6 +1,6 @@
 """Schedules: five fields as cron and Google have them, and the six of AWS. Pure.
 
-AWS wants a `?` in one of the two fields for days, since it takes no both; its week begins with Sunday as 1, and has no 0.
+AWS wants a `?` in one of the two fields for days, since it takes not both; its week begins with Sunday, as 1.
 """
 
 import re

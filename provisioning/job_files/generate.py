@@ -1,6 +1,5 @@
 """One job from its file to the text of its root module, and the writing of those texts: all of them, or none."""
 
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 from provisioning.job_files import aws, hcl, terraform_json
 from provisioning.job_files.clouds import CloudTag, Fault, for_aws, for_google
 from provisioning.job_files.errors import JobFileError
-from provisioning.job_files.limits import AWS, GOOGLE, TARGETS
+from provisioning.job_files.limits import AWS
 from provisioning.job_files.read import HYPHEN, Job
 from provisioning.job_files.tree import Block, Root
 
@@ -40,7 +39,9 @@ def tags_of(job: Job) -> list[CloudTag]:
     """A job's tags as its cloud takes them (AWS without infrastructure). Raises JobFileError."""
     if _cloud(job) == AWS:
         tags, faults = for_aws(job.tags)
-        faults += [Fault(label.winner.origin, "labels are Google's; on AWS write it under tags") for label in job.labels]
+        faults += [
+            Fault(label.winner.origin, "labels are Google's; on AWS write it under tags") for label in job.labels
+        ]
     else:
         tags, faults = for_google(job.tags, hyphens=job.key_style == HYPHEN, exact=job.labels)
     if faults:
@@ -118,7 +119,7 @@ def _replace(path: Path, text: str) -> None:
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False, encoding="utf-8") as file:
         file.write(text)
     Path(file.name).chmod(0o644)
-    os.replace(file.name, path)
+    Path(file.name).replace(path)
     stem = path.name.removesuffix(ENDINGS[JSON]).removesuffix(ENDINGS[HCL])
     for ending in ENDINGS.values():
         if (other := path.with_name(f"{stem}{ending}")) != path:

@@ -16,9 +16,7 @@ SCHEDULE, HTTP = "schedule", "http"
 MIB = 1024 * 1024
 _COMPASS = "(?:central|(?:north|south)(?:east|west)?|east|west)"
 _AWS_REGION = re.compile(rf"(?:af|ap|ca|eu|il|me|mx|sa|us)-{_COMPASS}-[1-9]")
-_GOOGLE_REGION = re.compile(
-    rf"(?:africa|asia|australia|europe|me|northamerica|southamerica|us)-{_COMPASS}[1-9][0-9]?"
-)
+_GOOGLE_REGION = re.compile(rf"(?:africa|asia|australia|europe|me|northamerica|southamerica|us)-{_COMPASS}[1-9][0-9]?")
 _IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._:/-]*(?:@sha256:[0-9a-f]{64})?")
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 _ECR = re.compile(r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/[a-z0-9._/-]+@sha256:[0-9a-f]{64}")
@@ -160,7 +158,9 @@ LAMBDA = Target(
     {
         "memory": Field(_whole(128, 10240, "MB"), 2048),
         "image_uri": Field(
-            matching(_ECR, "an address in ECR with a digest, as 123456789012.dkr.ecr.us-east-1.amazonaws.com/n@sha256:..."),
+            matching(
+                _ECR, "an address in ECR with a digest, as 123456789012.dkr.ecr.us-east-1.amazonaws.com/n@sha256:..."
+            ),
             ...,
         ),
         "timeout": Field(_whole(1, 900, "seconds"), 900),

@@ -11,7 +11,7 @@ _REQUIRED: Any = object()
 
 def terraform(source: str, name: str, version: str) -> Block:
     """Which Terraform, and which provider."""
-    providers = block("required_providers", **{name: {"source": source, "version": version}})
+    providers = Block("required_providers", arguments={name: {"source": source, "version": version}})
     return block("terraform", required_version=TERRAFORM, blocks=[providers])
 
 
@@ -27,7 +27,7 @@ def variable(name: str, description: str, kind: str, default: Any = _REQUIRED) -
 
 def locals_of(name: str, values: Mapping[str, str]) -> Block:
     """A local value of texts."""
-    return block("locals", **{name: dict(values)})
+    return Block("locals", arguments={name: dict(values)})
 
 
 def output(name: str, description: str, value: Any) -> Block:

@@ -125,7 +125,7 @@ class Reader:
             warnings=tuple(warnings),
         )
         if target is not None and len(job.name) > target.names:
-            why = f"its resources are named {job.name}; {target.type} takes {target.names} characters, not {len(job.name)}"
+            why = f"{target.type} takes names of {target.names} characters, not {len(job.name)}: {job.name}"
             root.wrong("asset_path", why)
             root.mistakes.raise_if_any()
         return job
@@ -339,7 +339,9 @@ def _by_flags(flags: Flags) -> Target | None:
         return target
     target = RESOURCE_TYPES[flags.resource_type]
     if flags.cloud not in {None, target.cloud}:
-        raise JobFileError([f"--resource-type {flags.resource_type} is of {target.cloud}, not of --cloud {flags.cloud}"])
+        raise JobFileError(
+            [f"--resource-type {flags.resource_type} is of {target.cloud}, not of --cloud {flags.cloud}"]
+        )
     return target
 
 

@@ -1,4 +1,4 @@
-"""Whether a text looks like a secret. Tags are read by everyone who may list resources, and stand in every bill. Pure."""
+"""Whether a text looks like a secret: tags are read by everyone who may list resources or see a bill. Pure."""
 
 import math
 import re

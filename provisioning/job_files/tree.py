@@ -1,4 +1,4 @@
-"""A root module as a tree of blocks, from which both of Terraform's syntaxes are made: `hcl.py` and `terraform_json.py`.
+"""A root module as a tree of blocks, of which both of Terraform's syntaxes are made: `hcl.py`, `terraform_json.py`.
 
 A value is a text, a number, true or false, a list, a dict, or one of the three kinds of text below.
 """
