@@ -72,7 +72,7 @@ def _range(part: str, least: int, most: int, words: tuple[str, ...]) -> range:
         most = 6
     first, last = _ends(found[1], _reader(least, words), least, most)
     step = int(found[2] or 1)
-    if found[2] and first == last and found[1] != "*":
+    if found[2] and found[1].isalnum():  # `5/10` is from 5 on
         last = 6 if most == 7 else most
     return range(first, last + 1, step)
 

@@ -37,7 +37,7 @@ def one_line(value: Any) -> str:
 
 def quoted(value: str) -> str:
     """A text in quotes that Terraform reads back as it is."""
-    return f'"{_SPECIAL.sub(_escape, without_templates(value))}"'
+    return f'"{without_templates(_SPECIAL.sub(_escape, value))}"'
 
 
 def without_templates(value: str) -> str:

@@ -17,7 +17,7 @@ from checked_yaml.checks import Check, anything, one_of, whole_number
 from checked_yaml.errors import CheckedYamlError
 from checked_yaml.mapping import Mapping, Mistakes
 from provisioning.job_files.errors import JobFileError
-from provisioning.job_files.limits import AWS, CLOUDS, FARGATE, RESOURCE_TYPES, SERVICE, TARGETS, Target, is_pinned
+from provisioning.job_files.limits import AWS, FARGATE, RESOURCE_TYPES, SERVICE, TARGETS, Target, is_pinned
 from provisioning.job_files.secrets import PUBLIC_MARK
 from provisioning.job_files.tags import ASSET, CONNECTOR, JOB, Origin, Tag, Written, merge
 
@@ -312,31 +312,26 @@ def _target(runtime: Mapping, flags: Flags) -> Target | None:
     by_flags = _by_flags(flags)
     if "type" not in runtime:
         runtime.value("type")
+        if by_flags is None and flags.cloud is not None:
+            raise JobFileError([f"--cloud {flags.cloud}: give --resource-type, or runtime.type in the job file"])
         return by_flags or FARGATE
     name = runtime.take("type", one_of(tuple(TARGETS)))
     if name is None:
         return None
     target = TARGETS[name]
-    if flags.cloud not in {None, target.cloud}:
-        other = f"a type of {flags.cloud}"
-    elif flags.resource_type not in {None, target.resource_type}:
-        other = RESOURCE_TYPES[str(flags.resource_type)].type
-    else:
+    if flags.cloud in {None, target.cloud} and flags.resource_type in {None, target.resource_type}:
         return target
+    other = f"type: {by_flags.type}" if by_flags else f"a type of {flags.cloud}"
     options = f"--cloud {target.cloud} --resource-type {target.resource_type}"
-    runtime.wrong("type", f"the command line says otherwise; give {options}, or write {other} in a file of its own")
+    runtime.wrong("type", f"the command line says otherwise; give {options}, or write {other} in another file")
     return None
 
 
 def _by_flags(flags: Flags) -> Target | None:
     if flags.cloud is None and flags.resource_type is None:
         return None
-    by_cloud = {AWS: FARGATE, **{cloud: None for cloud in CLOUDS if cloud != AWS}}
     if flags.resource_type is None:
-        target = by_cloud[str(flags.cloud)]
-        if target is None:
-            raise JobFileError([f"--cloud {flags.cloud}: give --resource-type, or runtime.type in the job file"])
-        return target
+        return FARGATE if flags.cloud == AWS else None
     target = RESOURCE_TYPES[flags.resource_type]
     if flags.cloud not in {None, target.cloud}:
         raise JobFileError(

@@ -28,13 +28,13 @@ ASSET: dict[str, Any] = {
 }
 
 
-def job(kind: str = "aws_ecs_fargate", *, infrastructure: Any = None, **more: Any) -> dict[str, Any]:
+def job(target: str = "aws_ecs_fargate", *, infrastructure: Any = None, **more: Any) -> dict[str, Any]:
     """A job of a type; fields of `runtime` and the rest by name."""
     names = ("tenant_id", "environment", "finops", "governance_overrides", "classification_overrides")
     rest = {name: more.pop(name) for name in names if name in more}
     metadata = more.pop("metadata", None)
     shape = {name: more.pop(name) for name in ("naming", "key_style") if name in more}
-    block = {"runtime": {"type": kind, **RUNTIMES[kind], **more}, **({"metadata": metadata} if metadata else {})}
+    block = {"runtime": {"type": target, **RUNTIMES[target], **more}, **({"metadata": metadata} if metadata else {})}
     return {
         "tenant_id": "sitio",
         "environment": "dev",

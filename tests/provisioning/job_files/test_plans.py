@@ -52,9 +52,7 @@ class Workshop:
 
 
 @pytest.fixture(scope="module")
-def workshop(
-    tmp_path_factory: pytest.TempPathFactory, door: Door, provider: dict[str, str], mirror: Path
-) -> Workshop:
+def workshop(tmp_path_factory: pytest.TempPathFactory, door: Door, provider: dict[str, str], mirror: Path) -> Workshop:
     return Workshop(tmp_path_factory.mktemp("roots"), {**environment(door.endpoint), **provider}, mirror)
 
 
@@ -81,4 +79,6 @@ def test_the_seeds_example_is_planned(workshop: Workshop) -> None:
     (definition,) = planned(plan, "aws_ecs_task_definition")
     assert (definition["cpu"], definition["memory"]) == ("1024", "2048")
     assert definition["tags"]["finops_cost_center"] == "ENG-001"
-    assert all(one["change"]["after"].get("tags", definition["tags"]) == definition["tags"] for one in plan["resource_changes"])
+    assert all(
+        one["change"]["after"].get("tags", definition["tags"]) == definition["tags"] for one in plan["resource_changes"]
+    )
