@@ -18,4 +18,4 @@ def explain(tags: Sequence[CloudTag]) -> Iterator[str]:
 
 
 def _shown(value: Value) -> str:
-    return value if isinstance(value, str) else f"[{', '.join(value)}]"
+    return value if isinstance(value, str) else value[0] if len(value) == 1 else f"[{', '.join(value)}]"

@@ -1,16 +1,17 @@
 """One job from its file to the text of its root module, and the writing of those texts: all of them, or none."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provisioning.job_files import aws, hcl, terraform_json
+from provisioning.job_files import aws, google, hcl, terraform_json
 from provisioning.job_files.clouds import CloudTag, Fault, for_aws, for_google
 from provisioning.job_files.errors import JobFileError
+from provisioning.job_files.judge import judge
 from provisioning.job_files.limits import AWS
 from provisioning.job_files.read import HYPHEN, Job
-from provisioning.job_files.tree import Block, Root
+from provisioning.job_files.tree import Root
 
 HCL, JSON = "hcl", "json"
 ENDINGS = {HCL: ".tf", JSON: ".tf.json"}
@@ -54,11 +55,11 @@ def root(job: Job, tags: Sequence[CloudTag]) -> Root:
     header = [f"{_MARK} from {job.path}: change that file, not this one."]
     if job.workspace:
         header.append(f"terraform_workspace: {job.workspace}")
-    return Root(tuple(header), _blocks(job, {one.key: one.value for one in tags}))
-
-
-def _blocks(job: Job, tags: Mapping[str, str]) -> tuple[Block, ...]:
-    return aws.blocks(job, tags)
+    make = aws.blocks if _cloud(job) == AWS else google.blocks
+    made = Root(tuple(header), make(job, {one.key: one.value for one in tags}))
+    if faults := judge(made):
+        raise JobFileError([f"{job.path}: {why}" for why in faults])
+    return made
 
 
 def _cloud(job: Job) -> str:

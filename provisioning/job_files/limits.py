@@ -11,7 +11,7 @@ from provisioning.job_files import cron
 
 AWS, GOOGLE = "aws", "gcp"
 JOB, SERVICE = "job", "service"
-SCHEDULE, HTTP = "schedule", "http"
+EVENT, HTTP = "event", "http"
 
 MIB = 1024 * 1024
 _COMPASS = "(?:central|(?:north|south)(?:east|west)?|east|west)"
@@ -196,7 +196,7 @@ CLOUD_FUNCTION = Target(
         "memory": Field(_quantity(128 * 10**6, 32 * 1024 * MIB, "128MB to 32Gi"), "256MB"),
         "timeout": Field(_whole(1, 3600, "seconds"), 540),
         "region": _GOOGLE_PLACE,
-        "trigger": Field(checks.one_of((SCHEDULE, HTTP)), SCHEDULE),
+        "trigger": Field(checks.one_of((EVENT, HTTP)), EVENT),
         "source": Field(matching(_SOURCE, "an archive in a bucket, as gs://BUCKET/OBJECT.zip")),
         "entry_point": Field(matching(re.compile(r"[A-Za-z_][A-Za-z0-9_.]*"), "a function's name, as main")),
         "role": Field(_GOOGLE_ROLE),

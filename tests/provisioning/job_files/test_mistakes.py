@@ -1,5 +1,6 @@
 """A mistake in a job file is one line with file and line; the code is 1, and nothing is written."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from provisioning.job_files.command import main
 from tests.provisioning.job_files.files import ASSET, job, lay
 
 LAUGHS = "a: &a [x, x]\n" + "".join(
-    f"{two}: &{two} [{', '.join([f'*{one}'] * 9)}]\n" for one, two in zip("abcdefgh", "bcdefghi")
+    f"{two}: &{two} [{', '.join([f'*{one}'] * 9)}]\n" for one, two in pairwise("abcdefghi")
 )
 
 

@@ -12,7 +12,7 @@ import pytest
 from local_cloud.aws import environment
 from provisioning.job_files.command import main
 from tests.provisioning.door import Door
-from tests.provisioning.job_files.files import EXAMPLES, ROOT, job, lay
+from tests.provisioning.job_files.files import EXAMPLES, ROOT
 
 pytestmark = pytest.mark.timeout(900)  # Terraform on a busy machine
 VARIABLES = {

@@ -16,11 +16,29 @@ from provisioning.job_files.tree import Encoded, Expression, Root, block
 from tests.provisioning.job_files.files import ROOT
 
 EXAMPLES = settings(max_examples=int(os.environ.get("SYNTAX_EXAMPLES", "200")), deadline=None)
-SIGNS = st.text('"\\\n\r\t$%{}~a é\x00\x1f\u2028/#*', max_size=12) | st.text(st.characters(codec="utf-8"), max_size=12)
+MARKS = st.text('"\\\n\r\t$%{}~a é\x00\x1f\u2028/#*', max_size=12)
+SIGNS = MARKS | st.text(st.characters(codec="utf-8"), max_size=12)
 NASTY = (
-    '"', "\\", '\\"', "a\nb", "\r\n", "\t", "${var.x}", "%{ if true }", "$${x}", "$$${x}", "%%{x}", "$", "$$", "%{", "${",
-    "$%{", "%${", "${~", "\\${", '"}', "<<EOT", "# no", "/* no", "é ü 水", "\u2028", "\x7f", "", " ", "null", "true", "$$$${", "\\u0041",
-)  # fmt: skip
+    *(
+        '"',
+        "\\",
+        '\\"',
+        "a\nb",
+        "\r\n",
+        "\t",
+        "${var.x}",
+        "%{ if true }",
+        "$${x}",
+        "$$${x}",
+        "%%{x}",
+        "$",
+        "$$",
+        "%{",
+        "${",
+    ),
+    *("$%{", "%${", "${~", "\\${", '"}', "<<EOT", "# no", "/* no", "é ü 水", "\u2028", "\x7f", "", " ", "null", "true"),
+    *("$$$${", "\\u0041"),
+)
 VALUE = {"text": "x", "list": ["a", {"b": [1, 2.5, True, None]}], "odd key ${x}": {"1": "y"}}
 
 
