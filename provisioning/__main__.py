@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from provisioning.client import Client, to_stdout
 from provisioning.errors import InputError, ProvisioningError
+from provisioning.job_files.command import main as generate
 from provisioning.keys import Keys, Scope
 from provisioning.remote import LOCAL
 from provisioning.store import Store
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     recover = verbs.add_parser("recover", help="make a service's folder anew from its backup")
     recover.add_argument("place", metavar="s3://BUCKET/PREFIX")
     recover.add_argument("--data", type=Path, default=DATA, help="new folder (default: %(default)s)")
+    verbs.add_parser("generate", help="root modules from job files; docs/job-files.md", add_help=False)
     _add_calls(verbs)
     return parser
 
@@ -77,8 +79,6 @@ def _add_calls(verbs: Any) -> None:
     confirm = verbs.add_parser("confirm", help="let exactly this plan be applied")
     confirm.add_argument("job", metavar="JOB")
     confirm.add_argument("digest", metavar="DIGEST", help="of the plan: `status` has it")
-    generate = verbs.add_parser("generate", help="code of a job file: not in this version, and says so")
-    generate.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     for verb in (deploy, destroy, restore, status, cancel, confirm):
         url = os.environ.get("TERRAFORM_RUNNER_URL", URL)
         verb.add_argument("--url", default=url, help="of the service; also TERRAFORM_RUNNER_URL (default: %(default)s)")
@@ -212,13 +212,6 @@ def _variables(path: Path) -> Any:
         raise InputError(f"{path} is no JSON: {error}") from error
 
 
-def _generate(_: argparse.Namespace) -> int:
-    raise InputError(
-        "job files, of which this is to make code, are not in this version; write main.tf in a folder yourself, and:"
-        " python -m provisioning deploy FOLDER --project NAME"
-    )
-
-
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "serve": _serve,
     "key": _key,
@@ -229,12 +222,14 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "status": _status,
     "cancel": _cancel,
     "confirm": _confirm,
-    "generate": _generate,
 }
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; a mistake of the user's is one line on stderr and code 2."""
+    words = sys.argv[1:] if words is None else words
+    if words[:1] == ["generate"]:  # its options and codes are the same as those of scripts/generate_terraform.py
+        return generate(words[1:])
     arguments = _parser().parse_args(words)
     try:
         return _COMMANDS[arguments.command](arguments)

@@ -258,7 +258,7 @@ generator = APIRouter(responses=ERRORS)
 def no_generator() -> None:
     """Code from a prompt is not made here."""
     raise UnknownError(
-        "code is not made from a prompt here: write main.tf yourself; from a job file, once a version has job files,"
+        "code is not made from a prompt here: write main.tf yourself, or write a job file, from which"
         " python -m provisioning generate makes it"
     )
 

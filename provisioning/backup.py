@@ -85,7 +85,10 @@ class Backups:
                     s3.put_object(Bucket=place.bucket, Key=key, Body=path.read_bytes(), **ENCRYPTED)
         with tempfile.TemporaryDirectory(dir=self._setup.data) as folder:
             copy = Path(folder) / DATABASE
-            with closing(sqlite3.connect(self._store.database.path)) as source, closing(sqlite3.connect(copy)) as target:
+            with (
+                closing(sqlite3.connect(self._store.database.path)) as source,
+                closing(sqlite3.connect(copy)) as target,
+            ):
                 source.backup(target)
             s3.put_object(Bucket=place.bucket, Key=place.key(DATABASE), Body=copy.read_bytes(), **ENCRYPTED)
 

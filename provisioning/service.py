@@ -268,7 +268,9 @@ class Service:
         place = self.setup.place(project.id)
         has_code = place.code.exists() or place.root(project.applied_job or "none").exists()
         if not has_code and any(states.instances(states.newest(place))):
-            raise ConflictError(f"the code of {project.id} is not here; PUT it to /api/deploy/projects/{project.id} first")
+            raise ConflictError(
+                f"the code of {project.id} is not here; PUT it to /api/deploy/projects/{project.id} first"
+            )
 
     def _own(self, key: Key, project_id: str, farm: str | None) -> None:
         """Make the project, if there is none; inside a transaction."""

@@ -206,13 +206,11 @@ class Work:
 
     def _fail_early(self, ending: Ending) -> None:
         """Nothing was changed: there was no apply; but imports before a destroy write the state."""
-        states.mend(self._place, self._root)
+        self._mended()
         if self.job.cancelled_at:
             self._end(store.FAILED, store.CANCELLED, error="cancelled before anything was changed")
         elif ending.code is None:
-            self._end(
-                store.FAILED, store.WORKER_LOST, error="worker_lost: its process was lost; nothing changed"
-            )
+            self._end(store.FAILED, store.WORKER_LOST, error="worker_lost: its process was lost; nothing changed")
         else:
             self._end(store.FAILED, "refused", error=self._complaint(ending))
 

@@ -135,6 +135,7 @@ ROWS = (
     row("views/*", f"{DOMAIN} views"),
     row("demo/*", " ".join(OURS - {"tests", "benchmarks", "scripts"})),
     row("scripts/check_tree.py", "scripts firmware"),
+    row("scripts/generate_terraform.py", "provisioning.job_files"),
     row("scripts/*", "scripts"),  # they run before anything is installed
     row("benchmarks/*", " ".join(OURS)),
     row("tests/*", " ".join(OURS)),

@@ -51,9 +51,7 @@ def shown(client: Client) -> Any:
     return client.get(f"/api/deploy/infrastructure/{PROJECT}").json()
 
 
-def test_drift_is_found_at_its_time_and_gone_with_a_deploy(
-    mirror: Path, door: Door, provider: dict[str, str]
-) -> None:
+def test_drift_is_found_at_its_time_and_gone_with_a_deploy(mirror: Path, door: Door, provider: dict[str, str]) -> None:
     """What somebody changes by hand is named, nothing is written for it, and a deploy that sets it right ends it."""
     clock = [0.0]
     options = {"aws": environment(door.endpoint), "more": provider, "drift": "0 5 * * *"}

@@ -234,7 +234,7 @@ def test_ctrl_c_leaves_the_job_alone(stub: Answering, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [(), ("serve",), ("key",), ("key", "add"), ("key", "list"), ("key", "revoke"), ("generate",)]
+    [(), ("serve",), ("key",), ("key", "add"), ("key", "list"), ("key", "revoke")]
     + [(words[0],) for words in COMMANDS],
     ids=" ".join,
 )
@@ -244,12 +244,6 @@ def test_each_command_has_a_help(words: tuple[str, ...], capsys: pytest.CaptureF
         main([*words, "--help"])
     assert caught.value.code == 0
     assert "usage: python -m provisioning" in capsys.readouterr().out
-
-
-def test_what_is_not_there_yet_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    """The refusal of prompts names `generate`, so that it has to be a command."""
-    assert main(["generate", "job.yaml"]) == 2
-    assert "job files" in capsys.readouterr().err
 
 
 def job(status: str) -> dict[str, Any]:

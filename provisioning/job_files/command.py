@@ -1,0 +1,91 @@
+"""`generate` as a person types it: job files in, root modules and the tags that they carry out."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from provisioning.job_files.errors import JobFileError
+from provisioning.job_files.explain import explain
+from provisioning.job_files.generate import ENDINGS, HCL, Generated, generate, write
+from provisioning.job_files.limits import CLOUDS, RESOURCE_TYPES
+from provisioning.job_files.read import Flags, Reader
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line and code 1, as for every other mistake."""
+        self.exit(1, f"{message}; --help tells what there is\n")
+
+
+def parser(prog: str) -> argparse.ArgumentParser:
+    """The options of the command."""
+    made = _Parser(prog=prog, description=__doc__, allow_abbrev=False)
+    made.add_argument("jobs", nargs="+", type=Path, metavar="JOB.yaml", help="job files")
+    made.add_argument("--cloud", choices=CLOUDS, help="if the job file names no runtime.type (default: aws)")
+    made.add_argument(
+        "--resource-type",
+        choices=tuple(RESOURCE_TYPES),
+        help="if the job file names no runtime.type (default: ecs_fargate)",
+    )
+    made.add_argument(
+        "--output-dir", type=Path, default=Path("terraform"), metavar="DIR", help="folder (default: %(default)s)"
+    )
+    made.add_argument("--format", choices=tuple(ENDINGS), default=HCL, help="syntax (default: %(default)s)")
+    made.add_argument("--force", action="store_true", help="replace what was made of the same job before")
+    made.add_argument("--explain", action="store_true", help="of each tag: origin, what it overrides, what was changed")
+    made.add_argument(
+        "--root",
+        type=Path,
+        default=Path(),
+        metavar="FOLDER",
+        help="what paths in files are relative to (default: here)",
+    )
+    return made
+
+
+def main(words: Sequence[str] | None = None, prog: str = "python -m provisioning generate") -> int:
+    """Generate; a mistake is a line on stderr, code 1, and nothing written."""
+    try:
+        arguments = parser(prog).parse_args(words)
+    except SystemExit as end:
+        return int(end.code or 0)
+    try:
+        return _run(arguments)
+    except (JobFileError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    made = _all(arguments)
+    files = write(made, arguments.output_dir, arguments.format, force=arguments.force)
+    for one in made:
+        for warning in one.job.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        print(f"{one.job.path}: tags")
+        for line in explain(one.tags) if arguments.explain else _plain(one):
+            print(f"  {line}")
+    for file in files:
+        print(f"wrote {file}")
+    return 0
+
+
+def _all(arguments: argparse.Namespace) -> list[Generated]:
+    """Every job's root module. Raises JobFileError with the mistakes of all files."""
+    reader, flags = Reader(arguments.root), Flags(arguments.cloud, arguments.resource_type)
+    made, mistakes = [], []
+    for path in dict.fromkeys(Path(os.path.normpath(path)) for path in arguments.jobs):
+        try:
+            made.append(generate(reader.read(path, flags), arguments.format))
+        except JobFileError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise JobFileError(list(dict.fromkeys(mistakes)))
+    return made
+
+
+def _plain(one: Generated) -> list[str]:
+    return sorted(f"{tag.key} = {tag.value}" for tag in one.tags)

@@ -1,0 +1,122 @@
+"""A root module held to its own declarations, and to the schema of Google's provider: every fault at once. Pure.
+
+Terraform names a fault and stops at what refers to it; and of Google's provider there is a table alone, so this is the
+only judge before Google itself. It knows names, kinds and nesting; what a value may be is in `limits.py`.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from provisioning.job_files.tree import Block, Encoded, Expression, Keyword, Root
+
+SCHEMA = Path(__file__).parent / "google_schema.json"
+_META = {"count", "for_each", "depends_on", "provider"}
+_NAME = r"([a-z][\w-]*)"
+_REFERENCE = re.compile(
+    rf"(?<![\w.])(?:(var|local)\.{_NAME}|(data\.)?((?:aws|google)_\w+)\.{_NAME}(?:\[\d+\])?(?:\.(\w+))?)"
+)
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "string": str,
+    "bool": bool,
+    "number": (int, float),
+    "map": dict,
+    "list": list,
+}
+
+
+def judge(root: Root) -> list[str]:
+    """Every fault of a root, each as one sentence that begins with its place."""
+    faults = []
+    declared = set(_declared(root))
+    for block in root.blocks:
+        where = ".".join([block.kind, *block.labels])
+        faults += [f"{where}: {why}" for one in _texts(block) for why in _undeclared(one, declared)]
+        if block.kind == "resource" and block.labels[0].startswith("google_"):
+            row = schema().get(block.labels[0])
+            faults += _block(where, block, row) if row else [f"{where}: Google's provider has no such type here"]
+    return list(dict.fromkeys(faults))
+
+
+@functools.cache
+def schema() -> dict[str, Any]:
+    """The table of Google's types."""
+    return dict(json.loads(SCHEMA.read_text())["resources"])
+
+
+def _declared(root: Root) -> Iterator[str]:
+    for block in root.blocks:
+        if block.kind == "variable":
+            yield f"var.{block.labels[0]}"
+        elif block.kind == "locals":
+            yield from (f"local.{name}" for name in block.arguments)
+        elif block.kind in {"resource", "data"}:
+            yield "data." * (block.kind == "data") + ".".join(block.labels)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every expression and address within a block."""
+    if isinstance(value, Block):
+        yield from _texts([*value.arguments.values(), *value.blocks])
+    elif isinstance(value, Expression | Keyword):
+        yield value
+    elif isinstance(value, Encoded):
+        yield from _texts(value.value)
+    elif isinstance(value, Mapping):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one)
+
+
+def _undeclared(text: str, declared: set[str]) -> Iterator[str]:
+    for space, name, data, kind, label, attribute in _REFERENCE.findall(text):
+        address = f"{space}.{name}" if space else f"{data}{kind}.{label}"
+        if address not in declared:
+            yield f"{address} is declared nowhere"
+        row = schema().get(kind)
+        if row and attribute and attribute not in {*row["arguments"], *row["blocks"], *row["computed"]}:
+            yield f"{address} has no {attribute}"
+
+
+def _block(where: str, block: Block, row: Mapping[str, Any]) -> Iterator[str]:
+    """A block against its row: unknown and missing names, kinds, and how often a block may stand."""
+    for name, value in block.arguments.items():
+        kind = row["arguments"].get(name)
+        if kind is None and not (name in _META and block.kind == "resource"):
+            yield f"{where}: there is no argument {name}"
+        elif kind is not None and not _is_kind(value, kind.rstrip("!")):
+            yield f"{where}: {name} wants a {kind.rstrip('!')}"
+    yield from (
+        f"{where}: {name} is missing"
+        for name, kind in row["arguments"].items()
+        if kind.endswith("!") and name not in block.arguments
+    )
+    yield from _inner(where, block, row["blocks"])
+
+
+def _inner(where: str, block: Block, rows: Mapping[str, Any]) -> Iterator[str]:
+    counts: dict[str, int] = {}
+    for one in block.blocks:
+        name = one.labels[0] if one.kind == "dynamic" else one.kind
+        counts[name] = counts.get(name, 0) + 1
+        body = one.blocks[0] if one.kind == "dynamic" else one
+        if name in rows:
+            yield from _block(f"{where}.{name}", body, rows[name])
+        else:
+            yield f"{where}: there is no block {name}"
+    for name, row in rows.items():
+        count = counts.get(name, 0)
+        if count < row["least"]:
+            yield f"{where}: {name} is missing"
+        if row["most"] and count > row["most"]:
+            yield f"{where}: {name} stands {count} times, once at most"
+
+
+def _is_kind(value: Any, kind: str) -> bool:
+    if isinstance(value, Expression) or kind not in _KINDS:
+        return True
+    return isinstance(value, _KINDS[kind]) and (kind == "bool" or not isinstance(value, bool))

@@ -1,0 +1,84 @@
+"""What is generated is what Terraform takes: valid, formatted, and planned alike from both syntaxes."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_cloud.aws import environment
+from provisioning.job_files.command import main
+from tests.provisioning.door import Door
+from tests.provisioning.job_files.files import EXAMPLES, ROOT
+
+pytestmark = pytest.mark.timeout(900)  # Terraform on a busy machine
+VARIABLES = {
+    "ecs_cluster_arn": "arn:aws:ecs:us-east-1:123456789012:cluster/farm",
+    "subnet_ids": ["subnet-12345"],
+    "security_group_ids": ["sg-12345"],
+    "alarm_topic_arn": "arn:aws:sns:us-east-1:123456789012:alarms",
+    "task_policy_json": json.dumps({"Version": "2012-10-17", "Statement": []}),
+}
+
+
+class Workshop:
+    """Terraform in folders below one, against an AWS API on this machine."""
+
+    def __init__(self, folder: Path, variables: Mapping[str, str], mirror: Path) -> None:
+        self.folder = folder
+        self._variables = {**os.environ, **variables, "TF_MIRROR": str(mirror)}
+
+    def terraform(self, root: Path, *words: str) -> str:
+        """Run a command in a root; gives what it said."""
+        command = [str(ROOT / "scripts" / "terraform"), f"-chdir={root}", *words]
+        variables = {**self._variables, "TF_DATA_DIR": str(root / ".data")}
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def plan(self, root: Path) -> Any:
+        """What a root would make: its resources and outputs."""
+        declared = (root / next(path.name for path in root.glob("*.tf*"))).read_text()
+        given = {name: value for name, value in VARIABLES.items() if f'"{name}"' in declared}
+        (root / "terraform.tfvars.json").write_text(json.dumps(given))
+        self.terraform(root, "init", "-input=false")
+        assert json.loads(self.terraform(root, "validate", "-json"))["diagnostics"] == []
+        self.terraform(root, "plan", "-input=false", "-out=plan")
+        document = json.loads(self.terraform(root, "show", "-json", "plan"))
+        return {name: document[name] for name in ("resource_changes", "output_changes")}
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory, door: Door, provider: dict[str, str], mirror: Path) -> Workshop:
+    return Workshop(tmp_path_factory.mktemp("roots"), {**environment(door.endpoint), **provider}, mirror)
+
+
+def both(workshop: Workshop, name: str, path: Path, root: Path) -> Any:
+    """Generate a job in both syntaxes, and plan both; gives the one plan."""
+    plans = []
+    for form in ("hcl", "json"):
+        folder = workshop.folder / f"{name}-{form}"
+        assert main([str(path), "--root", str(root), "--output-dir", str(folder), "--format", form]) == 0
+        workshop.terraform(folder, "fmt", "-check")
+        plans.append(workshop.plan(folder))
+    assert plans[0] == plans[1]
+    return plans[0]
+
+
+def planned(plan: Any, kind: str) -> list[Any]:
+    """What resources of a type will be."""
+    return [one["change"]["after"] for one in plan["resource_changes"] if one["type"] == kind]
+
+
+def test_the_seeds_example_is_planned(workshop: Workshop) -> None:
+    """The seed's own job file: a task definition with its tags, planned alike from HCL and JSON."""
+    plan = both(workshop, "seed", EXAMPLES / "jobs" / "acme" / "hubspot_contacts.yaml", EXAMPLES)
+    (definition,) = planned(plan, "aws_ecs_task_definition")
+    assert (definition["cpu"], definition["memory"]) == ("1024", "2048")
+    assert definition["tags"]["finops_cost_center"] == "ENG-001"
+    assert all(
+        one["change"]["after"].get("tags", definition["tags"]) == definition["tags"] for one in plan["resource_changes"]
+    )
