@@ -206,7 +206,8 @@ def flash(order: Order, folder: Path, files: Sequence[build.Built]) -> Iterator[
     yield "board held"
     if not takes_modules(order):  # a copy in the flash would be found first, and cost the memory that freezing saves
         (folder / MARK).write_bytes(signing.mark(order.version, ""))
-        files = [file for file in build.listing(folder) if not file.path.endswith(".mpy")]
+        own = build.listing(folder)
+        files = [file for file in own if file.path in build.NEVER_UPDATED or not file.path.endswith(".mpy")]
         yield "the modules are in the board's image"
     if LABEL in mpremote(order, "exec", "import os; print(os.listdir('/'))"):
         files = [file for file in files if file.path != LABEL]

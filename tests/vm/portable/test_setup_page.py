@@ -24,6 +24,11 @@ def example(name):
         return file.read()
 
 
+def page_text():
+    with open(FIRMWARE + "setup_page.html", "rb") as file:  # noqa: PTH123  # MicroPython has no pathlib
+        return file.read()
+
+
 def base64(data):
     return binascii.b2a_base64(data).decode().strip()
 
@@ -73,7 +78,8 @@ class Machine:
 class SetUp(AsyncTestCase):
     def setUp(self):
         sys.modules["config"] = config
-        self.flash = Flash({"/setup.json": b"{}", "/store/outbox.0": b"of before", "/certs/old.der": b"old"})
+        before = {"/setup.json": b"{}", "/store/outbox.0": b"of before", "/certs/old.der": b"old"}
+        self.flash = Flash(dict(before, **{"/setup_page.html": page_text()}))
         self.flash.place_in(setup_page)
 
     def tearDown(self):
