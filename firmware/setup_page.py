@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
 
 NEW_SETUP = "/setup.todo"
+LEFT = "/setup.left"  # the button was held, and nobody came: it may be stuck
 IDLE_S = 900  # without a visitor
 WATCHDOG_MS = 60_000
 PORT = 80
@@ -66,6 +67,7 @@ def wanted(form: "dict[str, bytes]", root: str = "") -> "Row":
     entries = _checked(mistakes, _with_networks, config, files, networks)
     if "pins.json" in files and entries:
         _checked(mistakes, _pins, config, files, entries)
+        files["pins_copy.json"] = files["pins.json"]  # for boot.py, which was flashed with the pins of before
         _checked(mistakes, _identity, files, entries["gateway_id"])
         before = _checked([], json.loads, _on_board(root, "config.json"))
         if not isinstance(before, dict) or before.get("gateway_id") != entries["gateway_id"]:
@@ -370,8 +372,8 @@ def instead_of(error: "Exception") -> "list[Coroutine[Any, Any, None]]":
 
 
 def on_demand() -> "list[Coroutine[Any, Any, None]]":
-    """The jobs of a board whose set-up button is held."""
-    return [_serve()]
+    """The jobs of a board whose set-up button is held. If nobody comes it is left, and start.py looks for that."""
+    return [_serve(LEFT)]
 
 
 def finishing() -> "list[Coroutine[Any, Any, None]]":
@@ -390,7 +392,7 @@ async def _finish() -> None:
     machine.reset()
 
 
-async def _serve() -> None:
+async def _serve(left: str = "") -> None:
     """Open the network and the page; the board restarts when a set-up was taken, or nobody has come for long.
 
     Raises OSError, ValueError, KeyError without a /setup.json with a password: then no network opens.
@@ -413,6 +415,8 @@ async def _serve() -> None:
         watchdog.feed()
         server.idle_s += 1
         await asyncio.sleep(1)
+    if left and not server.is_done:
+        open(left, "wb").close()
     await asyncio.sleep(2)  # the answer is on its way
     access.active(False)
     machine.reset()

@@ -41,7 +41,9 @@ def names_of(modules: Mapping[str, str], sources: Iterable[str] = ()) -> Names:
     trees, others = list(parsed.values()), [_parsed(text) for text in sources]
     counts = Counter(name for tree in trees for name in set(_identifiers(tree)))
     defined = {name for tree in trees for name in _defined(tree) if PRIVATE.fullmatch(name)} | _plain(parsed)
-    kept = {name for tree in others for name in _identifiers(tree)} | {"_", *dir(builtins)}
+    kept = {"_", *dir(builtins)}
+    for tree in others:
+        kept |= set(_identifiers(tree)) - {name for name in _defined(tree) if PRIVATE.fullmatch(name)}
     kept |= {word for tree in [*trees, *others] for word in [*_words(tree), *_borrowed(tree, set(modules))]}
     free = _short_names(kept | set(counts))
     private = sorted(defined - kept, key=lambda name: (-counts[name], name))

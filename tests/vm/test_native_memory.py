@@ -64,21 +64,38 @@ def test_the_page_of_a_set_up_fits_a_small_board(flash: Path, tmp_path: Path, id
     ]
     for number, data in enumerate(requests):
         (tmp_path / f"request.{number}").write_bytes(data)
+    done = set_up(flash, root, *(tmp_path / f"request.{number}" for number in range(3)))
+    rows = [line.split() for line in done.splitlines() if line[0] in "245of"]
+    assert [row[0] for row in rows] == ["200", "200", "200", "on_demand", "finishing"], done
+    assert all(int(size) > 2 * int(largest) for _, size, largest in rows[:2]), "it goes in pieces"
+    assert json.loads((root / "config.json").read_text())["wifi"][2] == {"ssid": "network 3", "password": "network 3"}
+    assert not (root / "setup.left").exists()
+    assert (root / "pins.json").read_text() == json.loads(text)["pins.json"]
+
+
+def test_a_page_that_nobody_comes_to_is_left(flash: Path, tmp_path: Path) -> None:
+    """After a quarter of an hour; if the button has opened it that is written down, as it may be stuck."""
+    for name in (build.SETUP_PAGE, build.SETUP_TEXT):
+        (tmp_path / name).write_bytes((flash / name).read_bytes())
+    assert set_up(flash, tmp_path).splitlines()[-1] == "on_demand"
+    assert (tmp_path / "setup.left").exists()
+
+
+def set_up(flash: Path, root: Path, *requests: Path) -> str:
+    """What a board says to these requests at its page, which the button has opened, and at its start after that."""
     (root / "setup.json").write_text('{"name": "pythoflow-1a2b", "password": "on-its-label"}')
-    words = [str(HERE / "run_setup.py"), str(root), str(HERE / "chip"), str(2 * (CHIP_HEAP_BYTES - OTHERS_BYTES))]
+    free = 2 * (CHIP_HEAP_BYTES - OTHERS_BYTES)  # its objects are twice as large
+    words = map(str, (HERE / "run_setup.py", root, HERE / "chip", free, *requests))
     done = subprocess.run(
-        [*micropython(), "-X", "heapsize=1m", *words, *(str(tmp_path / f"request.{n}") for n in range(3))],
+        [*micropython(), "-X", "heapsize=1m", *words],
         env={"MICROPYPATH": f"{flash / 'lib'}:{flash}:.frozen"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
-    rows = [line.split() for line in done.stdout.splitlines() if line[0] in "245of"]
-    assert [row[0] for row in rows] == ["200", "200", "200", "on_demand", "finishing"], done.stdout
-    assert all(int(size) > 2 * int(largest) for _, size, largest in rows[:2]), "it goes in pieces"
-    assert json.loads((root / "config.json").read_text())["wifi"][2] == {"ssid": "network 3", "password": "network 3"}
-    assert (root / "pins.json").read_text() == json.loads(text)["pins.json"]
+    assert done.returncode == 0, done.stdout
+    return done.stdout
 
 
 def whole_set_up(folder: Path, identities: Identities) -> bytes:
