@@ -1,7 +1,8 @@
 """The first code on the board: it shuts every valve, and depends on nothing that could be broken. Then slots.py
 chooses which firmware runs. No update over the air changes either of them.
 
-The valves are in pins.json. `PINS` is a copy that the build writes in here, for the day that file cannot be read.
+The valves are in pins.json. For the day that file cannot be read there is a copy: pins_copy.json of a set-up by the
+board's page, which may have brought other pins; without one `PINS`, which the build writes in here.
 """
 
 import json
@@ -40,7 +41,7 @@ def shut_all():
     """Shut them all; a row that cannot be shut does not keep the others open, and brings the copy in here to work."""
     shut_well = [_tried(row) for row in rows()]
     if not shut_well or not all(shut_well):
-        for row in _listed(PINS):
+        for row in rows("/pins_copy.json") or _listed(PINS):
             _tried(row)
 
 

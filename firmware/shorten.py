@@ -1,9 +1,9 @@
 """The sources as they are compiled: names that nobody reads on a board are short, since a file keeps each one it names.
 
-Renamed are, the same in every module, names with one leading underscore, and those of functions and values that no
-module has after a dot; parameters that nobody passes by name; and a number or a text with a name of one module's own
-stands where it is used. What somebody else may know keeps its name: what is of MicroPython's or only read here, what a
-file that is flashed as source names, and every word within a string.
+Renamed are, the same in every module, names with one leading underscore, and those of a module's functions, classes and
+values that no object could have after a dot; parameters that nobody passes by name; and a number or a text with a name
+of one module's own stands where it is used. What somebody else may know keeps its name: what is of MicroPython's or
+only read here, what a file names that is never updated, and every word within a string.
 """
 
 import ast
@@ -37,10 +37,13 @@ def names_of(modules: Mapping[str, str], sources: Iterable[str] = ()) -> Names:
 
     Raises SyntaxError.
     """
-    trees, others = [_parsed(text) for text in modules.values()], [_parsed(text) for text in sources]
+    parsed = {name: _parsed(text) for name, text in modules.items()}
+    trees, others = list(parsed.values()), [_parsed(text) for text in sources]
     counts = Counter(name for tree in trees for name in set(_identifiers(tree)))
-    defined = {name for tree in trees for name in _defined(tree) if PRIVATE.fullmatch(name)} | _plain(trees)
-    kept = {name for tree in others for name in _identifiers(tree)} | {"_", *dir(builtins)}
+    defined = {name for tree in trees for name in _defined(tree) if PRIVATE.fullmatch(name)} | _plain(parsed)
+    kept = {"_", *dir(builtins)}
+    for tree in others:
+        kept |= set(_identifiers(tree)) - {name for name in _defined(tree) if PRIVATE.fullmatch(name)}
     kept |= {word for tree in [*trees, *others] for word in [*_words(tree), *_borrowed(tree, set(modules))]}
     free = _short_names(kept | set(counts))
     private = sorted(defined - kept, key=lambda name: (-counts[name], name))
@@ -144,22 +147,31 @@ def _defined(tree: ast.AST) -> Iterator[str]:
             yield node.arg
 
 
-def _plain(trees: list[ast.Module]) -> set[str]:
-    """Functions and values of modules that are never named after a dot, as somebody else's could be."""
+def _plain(modules: Mapping[str, ast.Module]) -> set[str]:
+    """What modules define, and no object could have after a dot; errors are known by name."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    plain = {part.name for tree in trees for part in tree.body if isinstance(part, functions)}
-    assigned = [part.targets for tree in trees for part in tree.body if isinstance(part, ast.Assign)]
-    plain |= {target.id for targets in assigned for target in targets if isinstance(target, ast.Name)}
-    dotted: set[str] = set()
-    for node in (node for tree in trees for node in ast.walk(tree)):
+    parts = [part for tree in modules.values() for part in tree.body]
+    plain = {part.name for part in parts if isinstance(part, (*functions, ast.ClassDef))}
+    targets = [target for part in parts if isinstance(part, ast.Assign) for target in part.targets]
+    plain |= {target.id for target in targets if isinstance(target, ast.Name)}
+    for tree in modules.values():
+        plain -= set(_of_objects(tree, {name.rpartition(".")[2] for name in modules}))
+    return {name for name in plain if not name.startswith("__") and not name.endswith("Error")}
+
+
+def _of_objects(tree: ast.Module, modules: set[str]) -> Iterator[str]:
+    """What has a name after a dot, or that something is passed by, but for the contents of our own modules."""
+    nodes = list(ast.walk(tree))
+    imported = {alias.name for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}
+    modules = (modules & imported) - set(_defined(tree))
+    for node in nodes:
         if isinstance(node, ast.Attribute):
-            dotted.add(node.attr)
+            if not (isinstance(node.value, ast.Name) and node.value.id in modules):
+                yield node.attr
         elif isinstance(node, (ast.arg, ast.keyword)):
-            dotted.add(node.arg or "")
+            yield node.arg or ""
         elif isinstance(node, ast.ClassDef):
-            methods = [part for part in node.body if isinstance(part, functions)]
-            dotted |= {node.name, *(part.name for part in methods)}
-    return {name for name in plain - dotted if not name.startswith("__")}
+            yield from (part.name for part in node.body if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)))
 
 
 def _words(tree: ast.AST) -> Iterator[str]:

@@ -66,7 +66,7 @@ def sign(out: Path, key_path: Path, version: int) -> list[build.Built]:
     shutil.rmtree(out, ignore_errors=True)
     flat = out / FILES
     build.build(flat)
-    for name in build.AS_SOURCE:  # no update changes these
+    for name in build.NEVER_UPDATED:  # no update changes these
         (flat / name).unlink()
     return seal(out, key, version)
 

@@ -27,7 +27,7 @@ async def gateway_jobs(watchdogs: "list[Callable[[], None]]") -> "list[Coroutine
     entries["certs"] = await _identity()
     import board
 
-    if pins.get("setup_pin") and await _is_held(board.Pin(pins["setup_pin"], board.Pin.IN, board.Pin.PULL_UP)):
+    if pins.get("setup_pin") and await _is_wanted(board.Pin(pins["setup_pin"], board.Pin.IN, board.Pin.PULL_UP)):
         return _setup().on_demand()
     entries.update(entries["broker"])
     await _swept()  # before what lives long takes its place
@@ -42,6 +42,16 @@ def _setup() -> "Any":
     import setup_page
 
     return setup_page
+
+
+async def _is_wanted(button: "Any") -> bool:
+    """True if the set-up button is held, and was let go since it opened a page that nobody came to."""
+    is_held = await _is_held(button)
+    if "setup.left" in os.listdir("/"):
+        if not is_held:
+            os.remove("/setup.left")
+        return False
+    return is_held
 
 
 async def _is_held(button: "Any") -> bool:

@@ -16,9 +16,10 @@ PINS = json.loads((build.FIRMWARE / "pins_example.json").read_text())
 
 
 def test_everything_a_board_imports_is_there(tmp_path: Path) -> None:
-    """boot.py, slots.py, main.py and setup_page.py as they are written, all else compiled; nothing of the host."""
+    """boot.py, slots.py and main.py as they are written, all else compiled; nothing of the host."""
     files = {file.path for file in build.build(tmp_path / "flash")}
-    assert {path for path in files if path.endswith(".py")} == {"boot.py", "main.py", "setup_page.py", "slots.py"}
+    assert {path for path in files if path.endswith(".py")} == {"boot.py", "main.py", "slots.py"}
+    assert {"setup_page.mpy", "setup_page.html"} <= files
     assert {"board.mpy", "config.mpy", "net.mpy", "drivers/valve.mpy", "lib/gateway/gateway.mpy"} <= files
     assert not [path for path in files if "flash" in path or "build" in path or "manifest" in path]
     assert (tmp_path / "flash" / "main.py").read_bytes() == (build.FIRMWARE / "main.py").read_bytes()

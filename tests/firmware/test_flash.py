@@ -53,6 +53,7 @@ def few(folder: Path) -> list[build.Built]:
     names = "board.mpy", "lib/gateway/valves.mpy", "lib/protocol/topics.mpy", "certs/root_ca.der"
     put(folder, {name: name.encode() * 30 + bytes(range(256)) for name in names})
     put(folder, {"boot.py": b"print('boots')\n", "main.py": b"print('works')\n", "pins.json": b"{}"})
+    put(folder, {"setup_page.mpy": b"serves", "setup_page.html": b"<p>"})
     put(folder, {flash.MARK: b"of folders", flash.UPDATE_KEYS: b"[]"})
     put(folder, {"config.json": json.dumps({"gateway_id": NAME}).encode()})
     return build.listing(folder)
@@ -178,8 +179,8 @@ def test_a_board_whose_image_holds_the_modules_gets_none(tmp_path: Path, identit
         steps = flashed(order(board.port, identity, version=7), tmp_path / "out")
         board.await_event({"main": True})
     files = contents(tmp_path / "out").items()
-    sent = {path: data for path, data in files if not path.endswith(".mpy")}
-    rest = {"boot.py", "main.py", "config.json", "pins.json", "certs/root_ca.der"}
+    sent = {path: data for path, data in files if path == "setup_page.mpy" or not path.endswith(".mpy")}
+    rest = {"boot.py", "main.py", "setup_page.mpy", "setup_page.html", "config.json", "pins.json", "certs/root_ca.der"}
     assert sent.keys() == {*rest, flash.MARK, flash.UPDATE_KEYS}
     assert json.loads(sent[flash.MARK][32:])["document"] == {"good": {"folder": "", "version": 7}}
     assert board.files() == {**sent, **OUR_STORE}

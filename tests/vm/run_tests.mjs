@@ -9,7 +9,7 @@ const FOLDERS = {
   'protocol': '/tested/protocol', 'firmware/lib/gateway': '/tested/gateway', 'tests/vm/portable': '/tested/tests/vm/portable',
   'firmware/drivers': '/tested/firmware/drivers', 'tests/vm/fakes': '/tested',
 };
-const FILES = ['firmware/boot.py', 'firmware/config.py', 'firmware/net.py', 'firmware/slots.py', 'firmware/setup_page.py', 'firmware/config_example.json', 'firmware/pins_example.json'];
+const FILES = ['firmware/boot.py', 'firmware/config.py', 'firmware/net.py', 'firmware/slots.py', 'firmware/start.py', 'firmware/setup_page.py', 'firmware/setup_page.html', 'firmware/config_example.json', 'firmware/pins_example.json'];
 const TIMEOUT_MS = 600_000; // a VM that hangs says nothing by itself
 
 Error.stackTraceLimit = 0; // the VM throws often, and its stacks are never shown

@@ -139,3 +139,14 @@ def test_only_a_held_button_opens_it_on_a_board_that_is_set_up(site: Site, butto
     board.cut()
     assert said(board, "access point") == bool(button)
     assert set(board.levels(RELAY)) == {0}
+
+
+def test_a_button_that_is_stuck_opens_the_page_once(site: Site) -> None:
+    """When nobody came for the page's time, the board goes on with what it has, and no network opens."""
+    own = {"/setup.json": json.dumps(LABEL).encode(), "/pins.json": json.dumps(PINS | {"setup_pin": 21}).encode()}
+    board = site.board(site.files | own | {"/setup.left": b""})
+    board.start()
+    until_true(site.is_online, "it works")
+    board.cut()
+    assert not said(board, "access point")
+    assert (board.folder / "setup.left").exists()

@@ -22,7 +22,7 @@ def test_portable_tests_pass_with_short_names(tmp_path: Path) -> None:
         target = tmp_path / source.relative_to(ROOT).with_suffix(".mpy")
         target.parent.mkdir(parents=True, exist_ok=True)
         build.compile_module(source, target, short)
-    for name in (*build.AS_SOURCE, "config_example.json", "pins_example.json"):
+    for name in (*build.AS_SOURCE, "setup_page.py", build.SETUP_TEXT, "config_example.json", "pins_example.json"):
         shutil.copy(build.FIRMWARE / name, tmp_path / "firmware")
     shutil.copytree(ROOT / "protocol" / "examples", tmp_path / "protocol" / "examples")
     places = [str(tmp_path / path) for path in ("firmware/lib", "firmware", "")] + [str(ROOT / path) for path in TESTS]

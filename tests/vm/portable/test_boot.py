@@ -59,18 +59,20 @@ class Booting(unittest.TestCase):
             else:
                 sys.modules[name] = module
 
-    def boot(self, pins_json, copy=None):
-        """Run boot.py with this text in pins.json (None: no such file) and these valves in itself."""
+    def boot(self, pins_json, copy=None, of_page=None):
+        """Run boot.py with this text in pins.json (None: no such file), these valves in itself, and a page's copy."""
         sys.modules["machine"], sys.modules["time"] = self.machine, self.time
         with open(SOURCE) as file:
             source = file.read()
         if copy is not None:
             source = source.replace('PINS = {"valves": []}', "PINS = " + repr(copy))
 
-        def opened(_path):
-            if pins_json is None:
+        texts = {"/pins.json": pins_json, "/pins_copy.json": of_page}
+
+        def opened(path):
+            if texts[path] is None:
                 raise OSError(2)
-            return io.StringIO(pins_json)
+            return io.StringIO(texts[path])
 
         names = {"__name__": "boot", "open": opened, "print": lambda *words: self.printed.append(words)}
         exec(source, names)  # as the port runs it
@@ -105,6 +107,18 @@ class Booting(unittest.TestCase):
             self.machine.moves = []
             self.boot(text, {"valves": [RELAY], "master": PUMP})
             self.assertEqual(self.moved(25, 33), [(0, 33, 0), (0, 25, 0)], text)
+
+    def test_the_copy_of_a_set_up_by_the_page(self):
+        """It has the pins of now; those that were flashed may be a probe's. An unreadable one leaves these."""
+        of_page = json.dumps({"valves": [LOW_RELAY], "master": PUMP})
+        for text in (None, '{"valves": [{"kind": "rel', json.dumps({"valves": [{"kind": "relay", "pin": 99}]})):
+            self.machine.moves = []
+            self.boot(text, {"valves": [RELAY]}, of_page)
+            self.assertEqual(self.machine.moves, [(0, 33, 0), (0, 32, 1)], text)
+        for torn in ("", "[]", '{"valves": []}'):
+            self.machine.moves = []
+            self.boot(None, {"valves": [RELAY]}, torn)
+            self.assertEqual(self.machine.moves, [(0, 25, 0)], torn)
 
     def test_one_bad_row(self):
         """It is told, every other row is shut, and then those of the copy, which knows the right one."""

@@ -7,7 +7,7 @@ import os
 import sys
 import unittest
 
-from firmware import config, setup_page
+from firmware import config, setup_page, start
 from tests.vm.portable.bench import AsyncTestCase
 from tests.vm.portable.fake_flash import Flash, PowerCut
 from tests.vm.portable.test_der import certificate, element
@@ -21,6 +21,11 @@ BOUNDARY = "----WebKitFormBoundaryAbc123"
 
 def example(name):
     with open(FIRMWARE + name + "_example.json") as file:  # noqa: PTH123  # MicroPython has no pathlib
+        return file.read()
+
+
+def page_text():
+    with open(FIRMWARE + "setup_page.html", "rb") as file:  # noqa: PTH123  # MicroPython has no pathlib
         return file.read()
 
 
@@ -73,7 +78,8 @@ class Machine:
 class SetUp(AsyncTestCase):
     def setUp(self):
         sys.modules["config"] = config
-        self.flash = Flash({"/setup.json": b"{}", "/store/outbox.0": b"of before", "/certs/old.der": b"old"})
+        before = {"/setup.json": b"{}", "/store/outbox.0": b"of before", "/certs/old.der": b"old"}
+        self.flash = Flash(dict(before, **{"/setup_page.html": page_text()}))
         self.flash.place_in(setup_page)
 
     def tearDown(self):
@@ -103,6 +109,8 @@ class WhatIsTaken(SetUp):
         self.assertEqual(self.flash.files.get("/config.json"), None)
         setup_page.finish()
         self.assertEqual(self.flash.files["/config.json"].decode(), example("config"))
+        for name in ("/pins.json", "/pins_copy.json"):  # the second one for boot.py, which was flashed with others
+            self.assertEqual(self.flash.files[name].decode(), example("pins"))
         self.assertEqual(self.flash.files["/certs/private_key.der"], b"secret" + POINT)
         self.assertEqual(self.flash.below("/store"), {})
         self.assertFalse("old.der" in self.flash.below("/certs"))
@@ -251,6 +259,35 @@ class APowerCut(SetUp):
                 self.assertTrue(after in (before, whole), (number, part, self.flash.done[number]))
                 kept += after == before
         self.assertTrue(0 < kept < count, kept)
+
+
+class Button:
+    """The set-up button: 0 while it is held."""
+
+    def __init__(self, level):
+        self.value = lambda: level
+
+
+class NoTime:
+    """Takes the place of `asyncio`."""
+
+    async def sleep(self, _seconds):
+        pass
+
+
+class AButton(SetUp):
+    async def test_one_that_is_stuck_opens_the_page_once(self):
+        """After a page that nobody came to it has to be let go, at a start, before it opens another one."""
+        self.flash.place_in(start)
+        start.asyncio = NoTime()
+        try:
+            self.assertTrue(await start._is_wanted(Button(0)))
+            self.flash.files[setup_page.LEFT] = b""
+            for level, wanted in ((0, False), (0, False), (1, False), (0, True)):
+                self.assertEqual(await start._is_wanted(Button(level)), wanted)
+        finally:
+            start.os, start.asyncio = os, asyncio
+        self.assertEqual(self.flash.done, [("remove", setup_page.LEFT)])
 
 
 class Reader:
