@@ -46,7 +46,7 @@ def entries() -> Iterator[tuple[str, str, str, bool]]:
             places[kind] = {name: field for name, field in fields.items() if name not in TABLES[common]}
     for place, fields in places.items():
         for name, (_, wanted, needed) in fields.items():
-            yield place, name, wanted, needed
+            yield place, name, wanted, bool(needed)
 
 
 def pins_of(text: str) -> set[int]:

@@ -13,7 +13,7 @@ BOARD_MUTATIONS = (
     Mutation(
         "no board with a valve sleeps",
         CONFIG,
-        "    lambda value: not value,\n",
+        "    lambda value: value == [],\n",
         "    lambda value: True,\n",
         "tests/vm/portable/test_config.py::ABoardThatSleeps::test_it_has_no_valve",
     ),

@@ -53,8 +53,8 @@ MUTATIONS = (
     Mutation(
         "ids are persisted",
         VALVES,
-        'for expires_at, ack in state["known"].values()]',
-        "for expires_at, ack in ()]",
+        'known=list(state["known"].values())',
+        "known=[]",
         VALVES_TESTS + "Rule4Repeats::test_ids_survive_a_reboot",
     ),
     Mutation(
@@ -67,8 +67,8 @@ MUTATIONS = (
     Mutation(
         "epochs are persisted",
         VALVES,
-        "record = dict(state)",
-        "record = dict(state, epochs={})",
+        "save(dict(state, ",
+        "save(dict(dict(state, epochs={}), ",
         VALVES_TESTS + "Rule5Rejections::test_close_raises_the_epoch_of_a_shut_valve",
     ),
     Mutation(
@@ -81,8 +81,8 @@ MUTATIONS = (
     Mutation(
         "the fence is persisted",
         VALVES,
-        "record = dict(state)",
-        "record = dict(state, fence=0)",
+        "save(dict(state, ",
+        "save(dict(dict(state, fence=0), ",
         VALVES_TESTS + "Rule5Rejections::test_stop_all_closes_and_fences",
     ),
     Mutation(

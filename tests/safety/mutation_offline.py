@@ -124,8 +124,8 @@ OFFLINE_MUTATIONS = (
     Mutation(
         "a plan is persisted",
         VALVES,
-        "record = dict(state)",
-        "record = dict(state, plans={})",
+        "save(dict(state, ",
+        "save(dict(dict(state, plans={}), ",
         BOARD_PLANS_TESTS + "TakingAPlan::test_it_is_written_down_and_answered",
     ),
     Mutation(
@@ -173,8 +173,8 @@ OFFLINE_MUTATIONS = (
     Mutation(
         "a latch is persisted",
         VALVES,
-        "record = dict(state)",
-        'record = {name: state[name] for name in state if name != "leak"}',
+        "save(dict(state, ",
+        'save(dict({name: state[name] for name in state if name != "leak"}, ',
         LEAK_TESTS + "TheLatch::test_every_later_open_is_rejected",
     ),
     Mutation(
@@ -231,7 +231,7 @@ OFFLINE_MUTATIONS = (
         FLOW,
         "<= SHARES[3] * nominal + pulse:",
         "<= SHARES[3] * nominal:",
-        PULSE_TESTS + "Pulses::test_five_litres_a_minute_by_pulses_of_a_hundred",
+        PULSE_TESTS + "Pulses::test_a_pulse_more_or_less_at_the_limits",
     ),
     Mutation(
         "a pulse through a shut valve is no leak",

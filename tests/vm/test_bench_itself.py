@@ -165,7 +165,7 @@ FAULTS = {
         'if row["kind"] == "relay":\n        return\n',
         "d",
     ),
-    "ids forgotten": ("valves.py", 'self._state["known"].get(command["command_id"])', "None", "f"),
+    "ids forgotten": ("valves.py", 'self._state["known"].get(command_id)', "None", "f"),
     "expiry ignored": ("valves.py", 'now >= command["expires_at"]', "False", "e"),
     "fence ignored": ("valves.py", 'command["issued_at"] <= self._state["fence"]', "False", "c"),
 }

@@ -11,12 +11,23 @@ from firmware import heap
 from tests.gateway.conftest import Broker
 from tests.vm.bench import live_heap
 from tests.vm.bench.board import compile_module, running
-from tests.vm.bench.field import AT_EACH_EVENT, SMALL_BOARD, Commander, Identities, field, flash
+from tests.vm.bench.field import (
+    AT_EACH_EVENT,
+    MODULES,
+    SMALL_BOARD,
+    WORLD,
+    Commander,
+    Identities,
+    field,
+    flash,
+    tomorrow,
+)
 from tests.vm.bench.live_heap import MESSAGES, constant_bytes, measure
 from tests.waiting import eventually
 
 Record = Callable[[str, object], None]
 NAME = "irrigation-gateway-1"
+PINS_OF_VALVES = (4, 13, 16, 17, 18, 19, 21, 22)
 
 
 @pytest.mark.parametrize("count", [2000, pytest.param(MESSAGES, marks=pytest.mark.soak)])
@@ -87,6 +98,39 @@ async def test_what_a_frozen_build_spares_is_counted_as_the_loader_takes_it(tmp_
             await board.power_off()
     assert counted[1] - counted[0] > 50 * 2 * 16
     assert loaded[1] - loaded[0] == counted[1] - counted[0]
+
+
+@pytest.mark.parametrize("count", [4, 8])
+async def test_what_plans_hold(count: int, identities: Identities, record_property: Record) -> None:
+    """A fallback plan holds less than 400 bytes, the first 200 more; when the last has gone, so has all of it."""
+    zones = [{"zone_id": f"plot-{n}", "hard_cap_s": 3600, "litres_per_minute": 60} for n in range(count)]
+    valves = [{"kind": "relay", "zone_id": f"plot-{n}", "pin": pin} for n, pin in enumerate(PINS_OF_VALVES[:count])]
+    modules = [*MODULES[:-2], "gateway.fallback", *MODULES[-2:]]
+    async with running() as bench, live_heap.answering(identities) as broker:
+        files = flash(identities.issue(NAME), broker.port, {"valves": valves, "sensors": []}, zones=zones)
+        options = {**SMALL_BOARD, "heap_bytes": 256 * 1024, "preload": modules, "optimized": True}
+        board = await bench.board("plans", files, WORLD, unix_s=tomorrow(), **options)
+        await board.power_on()
+        await live_heap.until_online(board)
+        without = await board.live_bytes()
+        now = board.unix_s
+        command = {"device_id": NAME, "issued_at": now, "expires_at": now + 300, "epoch": 1}
+        plan = {"action": "fallback", "duration_s": 1200, "max_volume_l": 1600.5, "days": 3, "below_vwc": 0.19}
+        plan.update(valid_from=now, valid_until=now + 10 * 86400, after_offline_s=86400)
+        for number, zone in enumerate(zones):
+            ids = {"command_id": f"01EADQ2V9G5TJ4M8ABCDEFGH{number:02}", "zone_id": zone["zone_id"]}
+            broker.send({**command, **plan, **ids})
+            await board.advance(2)
+        assert [ack["code"] for ack in broker.acks] == ["ok"] * count
+        held = await board.live_bytes() - without
+        broker.send({**command, "command_id": "stop", "action": "stop_all"})
+        await board.advance(4000)
+        left = await board.live_bytes() - without
+        assert "gateway.fallback" not in await board.run("import sys; _result = ' '.join(sys.modules)")
+        await board.power_off()
+    record_property(f"{count} plans", {"held": held, "left": left})
+    assert 300 * count < held <= 400 * count + 200
+    assert left < 300
 
 
 async def test_a_heap_that_cannot_grow_is_enough(

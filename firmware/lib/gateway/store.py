@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gateway.interfaces import Store
 
 _DIGEST_BYTES = 32
+SMALL = 4  # entries of a list or object that are written at once
 
 
 class MemoryStore:
@@ -135,8 +136,15 @@ class TwoSlots:
     def save(self, document: "Any") -> None:
         """Write to the slot that does not hold the newest document. Raises StorageError."""
         self._generation += 1
-        body = json.dumps({"generation": self._generation, "document": document}).encode()
-        self._store.save(f"{self._name}.{self._target}", hashlib.sha256(body).digest() + body)
+        content, digest = {"generation": self._generation, "document": document}, hashlib.sha256()
+        name = f"{self._name}.{self._target}"
+        for part in _parts(content, 3):
+            digest.update(part)
+        parts = _slot(digest.digest(), content)
+        if hasattr(self._store, "save_all"):
+            self._store.save_all(name, parts)
+        else:
+            self._store.save(name, b"".join(parts))
         self._target = 1 - self._target
 
     def _read(self, slot: int) -> "dict[str, Any] | None":
@@ -153,3 +161,21 @@ class TwoSlots:
             return None
         slot_document: dict[str, Any] = json.loads(body.decode())
         return slot_document
+
+
+def _slot(digest: bytes, content: "Any") -> "Iterator[bytes]":
+    yield digest
+    yield from _parts(content, 3)
+
+
+def _parts(value: "Any", depth: int) -> "Iterator[bytes]":
+    """The JSON of a value, of a large one in parts: a board has no room for all of that at once."""
+    if not depth or not isinstance(value, (dict, list)) or (depth < 3 and len(value) <= SMALL):
+        yield json.dumps(value).encode()
+        return
+    sign, end = ("{", b"}") if isinstance(value, dict) else ("[", b"]")
+    for item in value:
+        yield (sign + json.dumps(item) + ": " if end == b"}" else sign).encode()
+        yield from _parts(value[item] if end == b"}" else item, depth - 1)
+        sign = ", "
+    yield end

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 KEPT_COMMANDS = 32  # whose last ack is remembered; an open beyond them waits until one has expired
 DAY_S = 86400
 KEPT_RUNS = 4  # of a zone in the last day; with more the oldest two count as one, with the later end
+PLAN_BYTES = 8000  # of free heap, with which a board takes a fallback plan: what it works with is left
 RETRY_MS = 1000  # a valve that did not close, a state that could not be written
 _FIELDS = ("command_id", "zone_id", "epoch", "state", "code", "duration_s", "volume_l", "volume_source", "end_reason")
 
@@ -50,7 +51,7 @@ class Valves:
         self._on_ack = on_ack
         self._at = EARLIEST
         self._seq = 0
-        # What must outlive a power cut. `known` holds the last ack of each open: command_id -> [expires_at, ack].
+        # What must outlive a power cut. `known` holds the last ack of each open: id -> [expires_at, its _FIELDS].
         # Only where there is such a thing: `leak`, the zones that latched; of fallback plans `plans` and `counts`.
         self._state: State = {"epochs": {}, "fence": 0, "known": {}, "running": {}, "given": {}}
         self._unsaved = False
@@ -105,7 +106,8 @@ class Valves:
         if record is None:
             self._state["must_fence"] = self._slots.lost
             return
-        self._state = _unpack(record)
+        self._state = dict(record, known={row[1]: row for row in record["known"]})
+        self._state.setdefault("given", {})  # older firmware kept none
         state, running = self._copy(), self._state["running"]
         state["running"] = {}
         acks = [self._cut_off(running[zone_id], now, trusted) for zone_id in sorted(running)]
@@ -117,7 +119,7 @@ class Valves:
     def repeat_acks(self, was_said: "Callable[[Message], bool]") -> None:
         """After `boot`: send the remembered acks that a power cut kept from being said."""
         plans = self._state.get("plans", {}).values()
-        for ack in [ack for _, ack in self._state["known"].values()] + [self._plan_ack(plan) for plan in plans]:
+        for ack in [_recall(row) for row in self._state["known"].values()] + [self._plan_ack(plan) for plan in plans]:
             if not was_said(ack):
                 self._emit(ack)
 
@@ -181,7 +183,7 @@ class Valves:
         command_id = command["command_id"]
         plan, entry = self._state.get("plans", {}).get(command.get("zone_id")), self._state["known"].get(command_id)
         if entry or (plan and plan["command_id"] == command_id):
-            self._emit(entry[1] if entry else self._plan_ack(plan))
+            self._emit(_recall(entry) if entry else self._plan_ack(plan))
             return
         if trusted and self._state.get("must_fence"):
             # All that was persisted is lost: whatever was issued until now may have run already.
@@ -205,6 +207,7 @@ class Valves:
             ("leak", action != "clear" and "leak" in self._state),
             ("valve_fault", action == "open" and zone_id in self._faulty),
             ("storage_fault", action == "open" and not self._room(self._state, now)),
+            ("storage_fault", action == "fallback" and _is_short()),
         )
         return next((code for code, holds in rules if holds), None)
 
@@ -455,8 +458,7 @@ class Valves:
             del state["known"][command_id]
 
     def _forgettable(self, state: "State", now: int) -> "list[str]":
-        running = [run["command_id"] for run in state["running"].values()]
-        entries = state["known"]
+        running, entries = [run["command_id"] for run in state["running"].values()], state["known"]
         return [name for name in entries if entries[name][0] < now and name not in running]
 
     def _copy(self) -> "State":
@@ -466,7 +468,7 @@ class Valves:
     def _commit(self, state: "State") -> bool:
         """Write the state; it becomes ours only when it is written."""
         try:
-            self._slots.save(_pack(state))
+            self._slots.save(dict(state, known=list(state["known"].values())))
             self._state, self._unsaved = state, False
         except (StorageError, MemoryError):
             self._unsaved = True
@@ -482,19 +484,17 @@ def _ack(run: "Incoming", state: str, code: str, **amounts: "Any") -> "Message":
 
 
 def _remember(state: "State", ack: "Message", expires_at: "int | None" = None) -> None:
-    if expires_at is None:
-        expires_at = state["known"][ack["command_id"]][0]
-    state["known"][ack["command_id"]] = [expires_at, ack]
+    expires_at = state["known"][ack["command_id"]][0] if expires_at is None else expires_at
+    state["known"][ack["command_id"]] = [expires_at] + [ack[name] for name in _FIELDS]
 
 
-def _pack(state: "State") -> "State":
-    record = dict(state)
-    record["known"] = [[expires_at] + [ack[name] for name in _FIELDS] for expires_at, ack in state["known"].values()]
-    return record
+def _recall(row: "Sequence[Any]") -> "Message":
+    return {name: row[1 + n] for n, name in enumerate(_FIELDS)}
 
 
-def _unpack(record: "State") -> "State":
-    state = dict(record)
-    state["given"] = record.get("given", {})  # older firmware kept none
-    state["known"] = {row[1]: [row[0], {name: row[1 + n] for n, name in enumerate(_FIELDS)}] for row in record["known"]}
-    return state
+def _is_short() -> bool:
+    """Is this board too full for one more plan beside what it works with?"""
+    if not hasattr(gc, "mem_free"):
+        return False
+    gc.collect()
+    return gc.mem_free() < PLAN_BYTES
