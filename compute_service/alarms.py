@@ -67,10 +67,12 @@ class AlarmWatch:
         self._of_boards: dict[str, tuple[Identity, ...]] = {}  # by gateway, as its last status told
         self._zones = {zone.zone_id: _zone_facts(zone) for zone in config.zones}
         self._zone_ids: dict[str, list[str]] = {}
-        for zone in config.zones:
-            self._zone_ids.setdefault(zone.gateway_id, []).append(zone.zone_id)
+        for name in sorted(config.gateway_ids):
+            of_it = [zone.zone_id for zone in config.zones if name in {zone.gateway_id, *zone.measured_by}]
+            self._zone_ids[name] = of_it
         sleeps_s = {
-            name: max(self._zones[one].max_reading_age_s for one in ids) for name, ids in self._zone_ids.items()
+            name: max((self._zones[one].max_reading_age_s for one in ids), default=0)
+            for name, ids in self._zone_ids.items()
         }
         self._gateways = {name: GatewayFacts(gateway_id=name, sleeps_s=2 * sleeps_s[name]) for name in self._zone_ids}
         self._memory: dict[Key, Standing] = {}
@@ -257,13 +259,15 @@ def _zone_facts(zone: Zone) -> ZoneFacts:
     return ZoneFacts(
         zone_id=zone.zone_id,
         gateway_id=zone.gateway_id,
+        measured_by=zone.measured_by,
         max_reading_age_s=zone.max_reading_age_s,
         flow_l_min=round(zone.flow_l_min, 2),
     )
 
 
 def _follow_model(facts: ZoneFacts, model: ZoneModel) -> None:
-    facts.heard_at = max((probe.heard_at for probe in model.probes.values()), default=0) or None
+    facts.probes_heard_at = {name: probe.heard_at for name, probe in model.probes.items()}
+    facts.heard_at = max(facts.probes_heard_at.values(), default=0) or None
     facts.verdicts = {name: (verdict.kind, verdict.why) for name, verdict in model.verdicts.items()}
     facts.unseen_mm = model.unseen_mm
 

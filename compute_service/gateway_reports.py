@@ -21,8 +21,9 @@ from compute_service.untrusted_reports import one_line
 
 if TYPE_CHECKING:
     from protocol.events import Event
-    from protocol.messages import Ack, ErrorReport, Status
+    from protocol.messages import Ack, ErrorReport, Reading, Status
 
+SEEN_V = 0.05  # of a supply's voltage
 UNPROVEN_AGAIN_S = HOUR_S  # what is said in a gateway's name is shown so often, whoever floods the old topics
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,15 @@ class GatewayReports:
             left = {name: count for name, count in days.items() if command.zone_id not in {None, name}}
             after: Any = {**last, "fallback_days": left}
             self._save(after, now)
+
+    def hear_battery(self, reading: "Reading", now: int) -> None:
+        """A gateway's supply stands beside its status; a change that nobody would see is not written."""
+        volts = [sample["battery_v"] for sample in reading["samples"] if sample.get("battery_v") is not None]
+        last: Any = self.newest(reading["gateway_id"])
+        if not (volts and last) or abs(volts[-1] - last.get("battery_v", 0.0)) < SEEN_V:
+            return
+        after: Any = {**last, "battery_v": volts[-1]}
+        self._save(after, now)
 
     def _save_latched(self, status: Mapping[str, Any], zone_ids: list[str], now: int) -> None:
         after: Any = {**status, "latched": zone_ids}
@@ -179,8 +189,10 @@ class GatewayReports:
             own["open_valves"] = [name for name in own["open_valves"] if self._may_tell_of(gateway_id, name)]
         if own.get("latched"):  # it opens nothing, whatever zone it names
             own["latched"] = [name if self._may_tell_of(gateway_id, name) else gateway_id for name in own["latched"]]
+        last = self.newest(gateway_id)
+        if "battery_v" in last:
+            own["battery_v"] = last["battery_v"]
         if _is_will(status):
-            last = self.newest(own["gateway_id"])
             own |= {name: last[name] for name in OUTLIVES_A_WILL if own.get(name) is None and name in last}
         outcome: Status = own
         return outcome

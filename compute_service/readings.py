@@ -53,7 +53,7 @@ class Readings:
     def _is_beside(self, message: "Reading") -> bool:
         """Is it of no zone, or of a zone's flow meter or thermometer? Moisture of an unknown probe is neither."""
         zone = self._zones.get(message.get("zone_id") or "")
-        of_its_own = zone is not None and zone.gateway_id == message["gateway_id"]
+        of_its_own = zone is not None and message["gateway_id"] in {zone.gateway_id, *zone.measured_by}
         return message.get("zone_id") is None or (of_its_own and not any("vwc" in one for one in message["samples"]))
 
     def _hear_station(self, message: "Reading", now: int) -> None:
@@ -71,7 +71,9 @@ class Readings:
     def _hear_leak(self, message: "Reading", sample: "SampleMessage", now: int) -> None:
         """Water that ran through a valve which should be shut is in the soil all the same."""
         zone = self._zones.get(message.get("zone_id") or "")
-        if zone and (water := untrusted_reports.unasked_water(zone, message["boot_id"], sample)):
+        if zone is None or zone.gateway_id != message["gateway_id"]:  # whose valve it is
+            return
+        if water := untrusted_reports.unasked_water(zone, message["boot_id"], sample):
             self._store.zones.add_water(water)
             self._alarms.hear_leak(zone.zone_id, sample.get("volume_l") or 0.0, now)
 

@@ -284,6 +284,7 @@ class Service:
     def _reading(self, message: "Reading", now: int) -> None:
         if why := self._readings.hear(message, now):
             raise _RefusedError(message["sensor_id"], "reading", why)
+        self._reports.hear_battery(message, now)
 
     def _ack(self, ack: "Ack", now: int) -> None:
         run = self._plan_runs.hear(self._zones, ack, now)

@@ -139,5 +139,6 @@ def _latched(store: SqliteStore, gateway_id: str) -> tuple[str, ...]:
 def _zones_by_gateway(farm: FarmNow) -> dict[str, list[str]]:
     zones: dict[str, list[str]] = {}
     for zone in farm.config.zones:
-        zones.setdefault(zone.gateway_id, []).append(zone.zone_id)
+        for name in dict.fromkeys((zone.gateway_id, *zone.measured_by)):
+            zones.setdefault(name, []).append(zone.zone_id)
     return zones

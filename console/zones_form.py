@@ -35,6 +35,7 @@ FARM = (
     Field("pump_l_min", NUMBER),
     Field("forecast", TEXT),
     Field("weather_stations", LIST),
+    Field("nodes", LIST),
     Field("mode", TEXT, MODES),
     Field("water_price_m3", NUMBER),
     Field("energy_price_m3", NUMBER),

@@ -115,7 +115,7 @@ class FarmReader:
             seq=seq,
             is_serving=is_serving(beat, wall_s),
             zones=zones,
-            gateways={name: gateways.get(name) for name in sorted({zone.gateway_id for zone in config.zones})},
+            gateways={name: gateways.get(name) for name in sorted(config.gateway_ids)},
             holds=in_force(holds, None, now),
             orders=orders,
             alarms=tuple(alarms.standing(self.store, beat, wall_s, now)),

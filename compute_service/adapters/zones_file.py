@@ -42,6 +42,8 @@ def _config(mistakes: Mistakes) -> Config:
     _check_pump(farm, zones, mistakes)
     _check_shared_pump(farm, zones, mistakes)
     _check_prices(farm, mistakes)
+    _check_nodes(farm, zones, mistakes)
+    _check_sensors(farm, zones, mistakes)
     _check_stations(farm, zones, mistakes)
     mistakes.raise_if_any()
     row = {name: cell.value for name, cell in farm.items()}
@@ -54,6 +56,7 @@ def _config(mistakes: Mistakes) -> Config:
         forecast=row.get("forecast"),
         **{name: row.get(name) for name in (*_PRICES, "currency")},
         weather_stations=values.names_of(row.get("weather_stations", ())),
+        nodes=values.names_of(row.get("nodes", ())),
     )
 
 
@@ -100,6 +103,7 @@ _FARM_FIELDS: dict[str, Check] = {
     "pump_l_min": checks.measure(1, 1_000_000, "litres a minute"),
     "forecast": checks.text,
     "weather_stations": values.gateways,
+    "nodes": values.gateways,
     "mode": _MODE,
     **dict.fromkeys(_PRICES, checks.measure(0, 1e6, "a cubic metre, in the currency")),
     "currency": values.currency,
@@ -150,7 +154,16 @@ _OPTIONAL_ZONE = {
     *("calendar", "allowed_depletion", "infiltration_mm_h", "probe_depth_m", "limits", "probes", "mode", "fallback"),
     "after_offline_s",
 }
-_OPTIONAL = {*_OPTIONAL_ZONE, *_LIMIT_FIELDS, "pump_l_min", "forecast", "weather_stations", *_PRICES, "currency"}
+_OPTIONAL = {
+    *_OPTIONAL_ZONE,
+    *_LIMIT_FIELDS,
+    "pump_l_min",
+    "forecast",
+    "weather_stations",
+    "nodes",
+    *_PRICES,
+    "currency",
+}
 assert set(_FALLBACK_FIELDS) == {field.name for field in fields(FallbackSettings)}
 assert set(_ZONE_FIELDS) | {"timezone", "place"} == {field.name for field in fields(Zone)}
 assert set(_LIMIT_FIELDS) <= {field.name for field in fields(Limits)}
@@ -188,11 +201,6 @@ def _zone(node: yaml.Node, place: str, mistakes: Mistakes) -> _ZoneCells:
         if zone.good(lesser, greater) and not _holds(zone.value(lesser), relation, zone.value(greater)):
             text = f"{zone.value(lesser)}: want {lesser} {relation} {greater} ({zone.value(greater)}): {why}"
             mistakes.add(zone.cells[lesser].node, f"{place}, {lesser}", text)
-    for cell in zone.sensors() if zone.good("gateway_id") else ():
-        owner, gateway_id = topics.gateway_of(cell.value), zone.value("gateway_id")
-        if owner != gateway_id:
-            why = f"{cell.value!r}: is a sensor of {owner}, and the zone's gateway_id is {gateway_id}"
-            mistakes.add(cell.node, f"{place}, sensor_id", why)
     return zone
 
 
@@ -258,9 +266,40 @@ def _check_prices(farm: Mapping[str, Cell], mistakes: Mistakes) -> None:
             )
 
 
+def _nodes(farm: Mapping[str, Cell]) -> tuple[Any, ...]:
+    return values.names_of(farm["nodes"].value) if "nodes" in farm else ()
+
+
+def _check_nodes(farm: Mapping[str, Cell], zones: list[_ZoneCells], mistakes: Mistakes) -> None:
+    """A gateway with a valve is named by its zone, and its probes are that board's own."""
+    for name in _nodes(farm):
+        owned = [zone for zone in zones if zone.good("gateway_id") and zone.value("gateway_id") == name]
+        if owned:
+            why = f"{name!r}: is the gateway of {owned[0].place}; a node has no valve, so take it out here"
+            mistakes.add(farm["nodes"].node, "nodes", why)
+
+
+def _check_sensors(farm: Mapping[str, Cell], zones: list[_ZoneCells], mistakes: Mistakes) -> None:
+    """A zone goes by probes of its own gateway, and of nodes; a board alone, without the cloud, by its own only."""
+    nodes = _nodes(farm)
+    for zone in zones:
+        for cell in zone.sensors() if zone.good("gateway_id") else ():
+            owner, gateway_id = topics.gateway_of(cell.value), zone.value("gateway_id")
+            why = ""
+            if owner in nodes and zone.fallback:
+                why = f"{cell.value!r}: is on a node, which the zone's board cannot hear without the cloud: no fallback here"
+            elif owner not in {gateway_id, *nodes}:
+                why = (
+                    f"{cell.value!r}: is a sensor of {owner}, and the zone's gateway_id is {gateway_id};"
+                    f" if {owner} is a board without valves, name it in the farm's nodes"
+                )
+            if why:
+                mistakes.add(cell.node, f"{zone.place}, sensor_id", why)
+
+
 def _check_stations(farm: Mapping[str, Cell], zones: list[_ZoneCells], mistakes: Mistakes) -> None:
     """Only what a gateway of the farm says is heard."""
-    names = sorted({zone.value("gateway_id") for zone in zones if zone.good("gateway_id")})
+    names = sorted({zone.value("gateway_id") for zone in zones if zone.good("gateway_id")} | set(_nodes(farm)))
     for name in values.names_of(farm["weather_stations"].value if "weather_stations" in farm else ()):
         if name not in names:
             why = f"{name!r}: no zone here has such a gateway{did_you_mean(name, names)}; known: {', '.join(names)}"

@@ -16,6 +16,7 @@ from compute_service.domain.alarms import (
     GatewayFacts,
     Identity,
     Subject,
+    ZoneFacts,
 )
 from compute_service.domain.forecast import FRESH_S
 
@@ -39,7 +40,7 @@ def silent(state: FarmState, subject: Subject, stands: bool) -> Answer:
     facts = state.gateways[subject.place]
     if not _is_silent(state, facts, stands):
         return None
-    zones = sum(zone.gateway_id == subject.place for zone in state.zones.values())
+    zones = sum(subject.place in {zone.gateway_id, *zone.measured_by} for zone in state.zones.values())
     return Finding(facts.heard_at or state.listening_since, {"zones": zones})
 
 
@@ -53,10 +54,10 @@ def _is_silent(state: FarmState, facts: GatewayFacts, stands: bool) -> bool:
 def stale(state: FarmState, subject: Subject, stands: bool) -> Answer:
     """Of a gateway that is silent all readings are: that is one alarm, and not one a zone."""
     zone = state.zones[subject.place]
-    gateway = state.gateways.get(zone.gateway_id)
-    if gateway and _is_silent(state, gateway, stands=False):
+    measuring = [gateway for name in zone.measured_by if (gateway := state.gateways.get(name))]
+    if measuring and all(_is_silent(state, gateway, stands=False) for gateway in measuring):
         return UNKNOWN if stands else None
-    woken_at = gateway.wakes_at if gateway else 0
+    woken_at = max((gateway.wakes_at for gateway in measuring), default=0)
     heard_at = max(zone.heard_at or 0, woken_at, 0 if stands else state.listening_since)
     most_s = zone.max_reading_age_s * (1 if stands else LATE_SHARE)
     if state.now - heard_at <= most_s:
@@ -79,13 +80,20 @@ def verdict(kind: str) -> Condition:
 
 def silent_probe(state: FarmState, subject: Subject, stands: bool) -> Answer:
     """One of several: where none is heard it is the zone's reading that is stale."""
-    gateway = state.gateways.get(subject.gateway_id or "")
-    if gateway and state.now <= gateway.wakes_at + OFFLINE_S:
+    zone, gateway = state.zones[subject.zone_id or ""], state.gateways.get(subject.gateway_id or "")
+    if gateway and _says_nothing_of(subject.place, zone, gateway, state.now):
         return UNKNOWN if stands else None
-    verdicts = state.zones[subject.zone_id or ""].verdicts or {}
+    verdicts = zone.verdicts or {}
     if all(kind == "silent" for kind, _ in verdicts.values()):
         return None
     return verdict("silent")(state, subject, stands)
+
+
+def _says_nothing_of(probe: str, zone: ZoneFacts, gateway: GatewayFacts, now: int) -> bool:
+    """Is the probe's gateway itself not heard, or asleep since it last brought a reading of it?"""
+    if now <= gateway.wakes_at + OFFLINE_S:
+        return gateway.heard_at - zone.probes_heard_at.get(probe, 0) <= zone.max_reading_age_s
+    return now - max(gateway.heard_at, gateway.wakes_at) > zone.max_reading_age_s
 
 
 def unanswered(state: FarmState, subject: Subject, _stands: bool) -> Answer:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from compute_service.domain.inputs import digest
+from protocol import topics
 
 CRITICAL, WARNING, NOTICE = "critical", "warning", "notice"
 SEVERITIES = (CRITICAL, WARNING, NOTICE)  # the worst first
@@ -65,10 +66,12 @@ class ZoneFacts:
 
     zone_id: str
     gateway_id: str
+    measured_by: tuple[str, ...]  # the gateways that have its probes
     max_reading_age_s: int
     flow_l_min: float
     heard_at: int | None = None
     verdicts: Mapping[str, tuple[str, str]] | None = None
+    probes_heard_at: Mapping[str, int] = field(default_factory=dict)
     unseen_mm: float | None = None
     budget: str | None = None
     lacks_mm: float = 0.0
@@ -295,7 +298,7 @@ def _gateways(state: FarmState, only: Collection[str] | None) -> Iterator[Subjec
 def _probes(state: FarmState, only: Collection[str] | None) -> Iterator[Subject]:
     for zone in _chosen(state.zones, only):
         for name in zone.verdicts or ():
-            yield Subject(name, zone.zone_id, zone.gateway_id)
+            yield Subject(name, zone.zone_id, topics.gateway_of(name))
 
 
 def _stops(state: FarmState, only: Collection[str] | None) -> Iterator[Subject]:

@@ -157,8 +157,8 @@ def config_from(text: str, crop_of: Callable[[str, str | None], Crop]) -> Config
     """The farm of such a text."""
     row = json.loads(text)
     zones = tuple(zone_from(json.dumps(zone), crop_of) for zone in row["zones"])
-    stations = tuple(row.get("weather_stations", ()))
-    return Config(**{**row, "site": Site(**row["site"]), "zones": zones, "weather_stations": stations})
+    lists = {name: tuple(row.get(name, ())) for name in ("weather_stations", "nodes")}
+    return Config(**{**row, "site": Site(**row["site"]), "zones": zones, **lists})
 
 
 def digest(text: str) -> str:

@@ -15,6 +15,7 @@ from agronomy.strategy import STRATEGY, Strategy
 from agronomy.units import DAY_S
 from compute_service.domain.constraints import NO_LIMITS, Limits
 from compute_service.errors import ComputeError
+from protocol import topics
 from protocol.messages import AFTER_OFFLINE_S
 
 MOST_EVAPORABLE = 0.7  # of the surface's water, that coarse soils give off easily (FAO-56, table 19)
@@ -105,6 +106,11 @@ class Zone:
         return (self.sensor_id, *[probe.sensor_id for probe in self.probes])
 
     @property
+    def measured_by(self) -> tuple[str, ...]:
+        """The gateways that have its probes: its own, or nodes."""
+        return tuple(dict.fromkeys(topics.gateway_of(sensor_id) for sensor_id in self.sensor_ids))
+
+    @property
     def flow_l_min(self) -> float:
         """What its emitters take together: 1 mm on 1 m2 is 1 litre."""
         return self.place.emitters.flow_l_min
@@ -145,6 +151,7 @@ class Config:
 
     A cubic metre of water costs `water_price_m3`, and the energy that lifts it `energy_price_m3`, in `currency`.
     `weather_stations`: the gateways whose station, in this order, serves those that have none or a silent one.
+    `nodes`: gateways without a valve, whose probes any zone may go by.
     """
 
     farm: str
@@ -157,8 +164,9 @@ class Config:
     energy_price_m3: float | None = None
     currency: str | None = None
     weather_stations: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
 
     @property
     def gateway_ids(self) -> frozenset[str]:
-        """The gateways of its zones."""
-        return frozenset(zone.gateway_id for zone in self.zones)
+        """Whose messages are heard: the gateways of its zones, and its nodes."""
+        return frozenset(zone.gateway_id for zone in self.zones) | frozenset(self.nodes)

@@ -32,7 +32,7 @@ class Origin:
 
 def devices(config: Config, topics: FarmTopics, origin: Origin) -> dict[str, dict[str, Any]]:
     """The payload of each discovery topic."""
-    gateways = sorted({zone.gateway_id for zone in config.zones})
+    gateways = sorted(config.gateway_ids)
     payloads = {topics.discovery(name): _gateway(name, config, topics, origin) for name in gateways}
     return payloads | {topics.discovery(zone.zone_id): _zone(zone, topics, origin) for zone in config.zones}
 

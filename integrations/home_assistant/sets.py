@@ -42,7 +42,7 @@ def place_of(config: Config, topics: FarmTopics, topic: str) -> Zone | str | Non
     zones = {zone.zone_id: zone for zone in config.zones}
     if zone_id := topics.of(topic, zones, "zone"):
         return zones[zone_id]
-    return topics.of(topic, {zone.gateway_id for zone in config.zones}, "gateway")
+    return topics.of(topic, config.gateway_ids, "gateway")
 
 
 def minutes_of(config: Config, topics: FarmTopics, message: SetMessage) -> Minutes:
@@ -86,8 +86,11 @@ def order_of(config: Config, topics: FarmTopics, message: SetMessage, template: 
 
 
 def _zone_of(config: Config, gateway_id: str) -> str:
-    """A zone by which an order names its gateway."""
-    return next(zone.zone_id for zone in config.zones if zone.gateway_id == gateway_id)
+    """A zone by which an order names its gateway. Raises SetError for a node, which has none."""
+    zone_id = next((zone.zone_id for zone in config.zones if zone.gateway_id == gateway_id), None)
+    if zone_id is None:
+        raise SetError(f"{gateway_id} has no valve, so nothing is to be cleared there")
+    return zone_id
 
 
 def _body(payload: bytes) -> dict[str, Any]:

@@ -88,10 +88,16 @@ class Bench:
     pump_l_min: float | None = None
     forecast: Forecast | None = None
     elapsed: Callable[[], float] | None = None
+    nodes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.config = config = Config(
-            farm="test farm", timezone="America/Toronto", site=SITE, zones=self.zones, pump_l_min=self.pump_l_min
+            farm="test farm",
+            timezone="America/Toronto",
+            site=SITE,
+            zones=self.zones,
+            pump_l_min=self.pump_l_min,
+            nodes=self.nodes,
         )
         surroundings = (self._publish, lambda: self.now, self.events.append, lambda: self.forecast)
         self.service = Service(config, self.store, *surroundings, elapsed=self.elapsed)

@@ -246,8 +246,8 @@ FALLBACK_MUTATIONS = (
     Mutation(
         "a will does not end a latch",
         REPORTS,
-        "        if _is_will(status):\n            last =",
-        "        if False:\n            last =",
+        "        if _is_will(status):\n            own |=",
+        "        if False:\n            own |=",
         LATCH_TESTS + "test_a_latch_outlives_wills_and_restarts",
     ),
     Mutation(

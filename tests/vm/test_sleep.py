@@ -1,9 +1,11 @@
 """A node without valves that sleeps: the shipped files on device time, against a real broker with mutual TLS."""
 
+import json
 import re
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ import pytest
 
 from firmware import build, signing
 from protocol import topics
+from tests.compute_service.bench import Bench, zone
+from tests.compute_service.in_memory.store import InMemoryStore
 from tests.gateway.conftest import Broker
 from tests.vm.bench.board import VmBoard, compile_firmware, running
-from tests.vm.bench.field import PINS, WORLD, Commander, Identities, flash, tomorrow
+from tests.vm.bench.field import PINS, SOIL, WORLD, Commander, Identities, flash, tomorrow
 from tests.vm.bench.over_the_air import bundle, offering, updatable
 
 NAME = "irrigation-gateway-1"
@@ -190,3 +194,31 @@ async def test_an_update_that_waits_is_taken(
         await commander.catch_up()
         assert commander.of("/status", NAME)[-1]["firmware"] == "pythoflow 9.9.9"
         assert board.events[-1].what == ("deep sleep",)
+
+
+async def test_it_measures_for_a_zone_of_another_gateway(
+    mosquitto: Broker, commander: Commander, identities: Identities
+) -> None:
+    """It has no valve, and the service waters by it: nobody misses it while it sleeps, and the other gateway opens."""
+    dry = {"microvolts": {**WORLD["microvolts"], SOIL: 1_850_000}}
+    async with sleeper(identities.issue(NAME), mosquitto.port, dry) as board:
+        await board.power_on()
+        await board.advance(2 * 3600 + 120)
+        await commander.catch_up()
+    there = {"sensor_id": f"{NAME}.soil-a", "gateway_id": "irrigation-gateway-2", "max_reading_age_s": 2 * 3600}
+    sown = datetime.fromtimestamp(tomorrow(), UTC).date() - timedelta(days=75)
+    farm = Bench(InMemoryStore(), (zone(sown=sown, **there),), now=tomorrow(), nodes=(NAME,))
+    farm.service.start()
+    own = [(topic, message) for topic, message in commander.heard if message["gateway_id"] == NAME]
+    for topic, message in own:
+        times = [sample["measured_at"] for sample in message.get("samples", ())]
+        while farm.now < max([message.get("at", 0), *times]):
+            farm.tick(60)
+        farm.service.handle(topic, json.dumps(message).encode())
+    farm.tick(10)
+    opening = farm.commands()[-1]
+    assert (opening["action"], opening["device_id"], opening["zone_id"]) == ("open", "irrigation-gateway-2", "plot-1a")
+    assert farm.store.updates.counters().get("refusals", 0) == 0
+    [row] = farm.store.updates.gateways()
+    assert (row["gateway_id"], row["status"]["wakes_at"] > farm.now) == (NAME, True)
+    assert [row.alarm.place for row in farm.store.alarms.open() if row.alarm.place == NAME] == []
