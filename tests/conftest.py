@@ -12,6 +12,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that runs us in
 
 SLOWEST_FIRST = (
     "end_to_end/test_deploy_local.py",
+    "vm/test_silent_peers.py",
+    "vm/test_micropython_vm.py",
     "provisioning/test_kills.py",
     "safety/test_explorer.py",
     "safety/test_compute_crashes.py",
@@ -27,9 +29,17 @@ SLOWEST_FIRST = (
     "terraform/test_modules.py",
     "aggregate/test_histories.py",
     "aggregate/test_image.py",
+    "console/test_farm_at_work.py",
     "local_cloud/test_gate.py",
+    "terraform/test_renewal.py",
     "end_to_end/test_rooms_by_themselves.py",
     "console/test_looks.py",
+    "certs/test_fetch.py",
+    "local_cloud/test_attacks.py",
+    "console/test_steering.py",
+    "vm/test_native_board.py",
+    "vm/test_sleep.py",
+    "vm/test_native_memory.py",
     "terraform/test_configuration.py",
     "demo/deploy/test_infrastructure.py",
 )

@@ -107,7 +107,7 @@ async def silence(phase: str, identities: Identities, attempts: int) -> None:
     assert min(files[half:]) <= max(files[5:half]), (phase, files)
 
 
-@pytest.mark.parametrize("attempts", [30, pytest.param(100, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("attempts", [16, pytest.param(100, marks=pytest.mark.soak)])
 async def test_it_comes_back_from_silence(attempts: int, identities: Identities) -> None:
     """In each phase: after its limit, each time, with one connection open at a time, and no more memory in use.
 
