@@ -187,7 +187,7 @@ def test_every_scope_opens_its_routes_and_no_other(farms: Farms) -> None:
 
 def test_a_project_is_of_the_farm_that_the_body_names(farms: Farms) -> None:
     """A key of several farms has to say which; what it posted is that farm's alone, and no body moves it."""
-    secrets = {
+    secrets: dict[tuple[str, ...], str] = {
         of: farms.client.service.keys.add(f"of-{'-'.join(of)}", ["plan", "read"], of) for of in ((A, B), (A,), (B,))
     }
 
