@@ -303,6 +303,7 @@ def _once(  # noqa: PLR0913, PLR0917 - a call, as it came
         if row is not None:
             if row[0] != body_hash:
                 raise RequestError(422, "this Idempotency-Key was used for another request; choose another")
+            request.state.job_id = json.loads(row[2])["jobId"]
             return JSONResponse(json.loads(row[2]), row[1])
         code, answer = work()
         if word:

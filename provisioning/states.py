@@ -23,6 +23,7 @@ EMPTY: dict[str, Any] = {
     "outputs": {},
     "resources": [],
 }
+LONG_SECRET = 6  # characters; a shorter one may be in a word by chance
 SECRET_NAME = re.compile(r"password|secret|token|private_key|access_key|credential|connection_string", re.IGNORECASE)
 
 
@@ -143,32 +144,64 @@ def outputs(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def masked(state: Mapping[str, Any], masks: Mapping[str, list[str]]) -> dict[str, Any]:
-    """A state without what is sensitive: by Terraform's marks, by the plan's, and by the sound of a name."""
+    """A state without what is sensitive: by Terraform's marks, by the plan's, and by the sound of a name.
+
+    A provider copies values (`terraform_data` its `input` into `output`) and the marks do not follow: what is equal to
+    something that is marked, or holds it, goes too.
+    """
+    secrets = _secrets(state, masks)
     values = outputs(state)["values"]
     rows = {name: {**row, "value": values[name]} for name, row in state.get("outputs", {}).items()}
     resources = [
-        {**resource, "instances": [_masked(one, masks.get(resource["type"], ())) for one in resource["instances"]]}
+        {
+            **resource,
+            "instances": [_masked(one, masks.get(resource["type"], ()), secrets) for one in resource["instances"]],
+        }
         for resource in state.get("resources", [])
     ]
     return {**state, "outputs": rows, "resources": resources}
 
 
-def _masked(instance: Mapping[str, Any], names: Any) -> dict[str, Any]:
-    marked = {path[0]["value"] for path in instance.get("sensitive_attributes", []) if path and "value" in path[0]}
-    secret_names = marked | set(names)
+def _secrets(state: Mapping[str, Any], masks: Mapping[str, list[str]]) -> set[str]:
+    """Every text that stands where something is marked."""
+    hidden: list[Any] = [row.get("value") for row in state.get("outputs", {}).values() if row.get("sensitive")]
+    for resource in state.get("resources", []):
+        for instance in resource["instances"]:
+            attributes = instance.get("attributes", {})
+            hidden += [attributes.get(name) for name in _marked(instance, masks.get(resource["type"], ()))]
+    return {text for one in hidden for text in _texts(one)}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and value:
+        yield value
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(one)
+
+
+def _marked(instance: Mapping[str, Any], names: Any) -> set[str]:
+    paths = instance.get("sensitive_attributes", [])
+    return {path[0]["value"] for path in paths if path and "value" in path[0]} | set(names)
+
+
+def _masked(instance: Mapping[str, Any], names: Any, secrets: set[str]) -> dict[str, Any]:
+    secret_names = _marked(instance, names)
     attributes = {
-        name: None if name in secret_names else _without_secrets(name, value)
+        name: None if name in secret_names else _without_secrets(name, value, secrets)
         for name, value in instance.get("attributes", {}).items()
     }
     return {**{key: value for key, value in instance.items() if key != "private"}, "attributes": attributes}
 
 
-def _without_secrets(name: str, value: Any) -> Any:
+def _without_secrets(name: str, value: Any, secrets: set[str]) -> Any:
     if isinstance(value, dict):
-        return {key: _without_secrets(key, one) for key, one in value.items()}
+        return {key: _without_secrets(key, one, secrets) for key, one in value.items()}
     if isinstance(value, list):
-        return [_without_secrets(name, one) for one in value]
-    return None if isinstance(value, str) and SECRET_NAME.search(name) else value
+        return [_without_secrets(name, one, secrets) for one in value]
+    if not isinstance(value, str):
+        return value
+    is_secret = value in secrets or any(one in value for one in secrets if len(one) >= LONG_SECRET)
+    return None if is_secret or SECRET_NAME.search(name) else value
 
 
 def _key(key: Any) -> str:

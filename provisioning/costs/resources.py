@@ -30,14 +30,13 @@ def of_plan(show_json: Mapping[str, Any], which: str = "after") -> list[Resource
     """What there will be after a plan, or (`change`) what comes and what goes. Raises CostsError if it is no plan."""
     if which not in {"after", "change"}:
         raise CostsError([f"{which!r} of a plan is not known; say after or change"])
-    place = "planned_values" if which == "after" else "resource_changes"
-    if place not in show_json:
-        raise CostsError([f"no {place} in the plan; give what `terraform show -json PLAN` prints"])
+    if "planned_values" not in show_json:
+        raise CostsError(["no planned_values in the plan; give what `terraform show -json PLAN` prints"])
     regions = _Regions(show_json)
     if which == "after":
         resources = list(_of_module(show_json["planned_values"].get("root_module", {})))
     else:
-        resources = [each for change in show_json["resource_changes"] for each in _of_change(change)]
+        resources = [each for change in show_json.get("resource_changes", ()) for each in _of_change(change)]
     return [each._replace(region=each.region or regions.of(each.address)) for each in resources]
 
 

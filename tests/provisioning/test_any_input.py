@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
 from provisioning.store import COMPLETED, FINISHED, Wanted
 from tests.provisioning.clients import Client, in_process
 
-EXAMPLES = 400
+EXAMPLES = 250
 MANY = 12_000  # some ten minutes
 PROMISES = [status_code_conformance, content_type_conformance, response_schema_conformance]
 PROJECT, JOB = "known", "deploy-1-known0"

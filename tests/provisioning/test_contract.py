@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from provisioning import plans
@@ -17,6 +19,11 @@ from tests.provisioning.roots import SMALL
 from tests.waiting import until_true
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+COMMANDS: set[str] = set()  # of every process that was seen while the first job ran
+GIVEN = """
+variable "word" { sensitive = true }
+resource "terraform_data" "given" { input = var.word }
+"""
 DEPLOY_ID, DESTROY_ID = (re.compile(rf"{kind}-\d+-[a-z0-9]{{6}}") for kind in ("deploy", "destroy"))
 
 
@@ -30,9 +37,18 @@ def client(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 @pytest.fixture(scope="module")
 def first(client: Client) -> Any:
     """A deploy from its post to its end: the answer, and the job."""
-    answer = client.post("/api/deploy", json={"projectId": "project-123", "iacCode": SMALL})
+    body = {"projectId": "project-123", "iacCode": SMALL + GIVEN, "variables": {"word": "hidden-word-of-a-variable"}}
+    answer = client.post("/api/deploy", json=body)
     assert answer.status_code == 202
-    return answer.json(), ended(client, answer.json()["jobId"])
+    job_id = answer.json()["jobId"]
+
+    def look() -> bool:
+        for process in psutil.process_iter(["cmdline"]):
+            COMMANDS.add(" ".join(process.info["cmdline"] or []))
+        return client.get(f"/api/deploy/status/{job_id}").json()["endTime"] is not None
+
+    until_true(lambda: seldom(look()), f"the end of {job_id}")
+    return answer.json(), ended(client, job_id)
 
 
 def test_deploy(first: Any) -> None:
@@ -85,7 +101,11 @@ def test_validate(client: Client, first: Any) -> None:
 def test_costs(client: Client, first: Any) -> None:
     """GET /api/deploy/costs/:projectId: the seed's fields, and what is priced."""
     del first
-    answer = patient(client, "/api/deploy/costs/project-123")
+    [answer, *others] = [
+        patient(client, f"/api/deploy/costs/project-123{of}") for of in ("", "?of=state", "?of=plan", "?of=change")
+    ]
+    assert others[0] == answer
+    assert [one["costs"]["resourceCounts"] for one in others] == [{"terraform_data": 3}, {"terraform_data": 3}, {}]
     assert list(answer) == ["projectId", "estimated", "costs", "message"]
     assert answer["estimated"] is True
     numbers = {"compute", "storage", "networking", "database", "total"}
@@ -115,12 +135,20 @@ def test_state(client: Client, first: Any) -> None:
 
 
 def test_nothing_sensitive_is_told_anywhere(client: Client, first: Any) -> None:
-    """Nor in the job, its log or its events."""
+    """Nor in the job, its log, its events, the service's file and logs, and the machine's list of processes."""
     answer, job = first
     assert "hidden-word" not in json.dumps(job)
     assert "hidden-word" not in client.get("/api/deploy/infrastructure/project-123").text
     assert "hidden-word" not in json.dumps(client.get("/api/deploy/jobs").json())
     assert answer["jobId"] in client.get("/api/deploy/jobs").text
+    assert "hidden-word" not in client.get(f"/api/deploy/events/{answer['jobId']}").text
+    data = client.service.setup.data
+    files = [*data.glob("provisioning.db*"), *data.glob("logs/*")]
+    assert [file.name for file in files if b"hidden-word" in file.read_bytes()] == []
+    assert any("terraform" in command and " apply " in command for command in COMMANDS)
+    assert [command for command in COMMANDS if "hidden-word" in command] == []
+    holders = [file for file in data.rglob("*") if file.is_file() and b"hidden-word" in file.read_bytes()]
+    assert {oct(file.stat().st_mode & 0o777) for file in holders} == {"0o600"}
 
 
 def test_destroy(client: Client, first: Any) -> None:
@@ -196,11 +224,15 @@ def test_every_refusal_is_an_error_with_a_sentence(
 
 
 def test_one_word_one_job(client: Client) -> None:
-    """An `Idempotency-Key` twice is one job, and the same answer; with another body it is a mistake."""
+    """An `Idempotency-Key` sent six times at once is one job and one answer; with another body it is a mistake."""
     word = {"Idempotency-Key": "once"}
     body = {"projectId": "once", "iacCode": SMALL}
-    one, two = (client.post("/api/deploy", json=body, headers=word) for _ in range(2))
-    assert (one.status_code, one.json()) == (two.status_code, two.json())
+    with ThreadPoolExecutor(6) as pool:
+        one, *others = pool.map(lambda _: client.post("/api/deploy", json=body, headers=word), range(6))
+    assert one.status_code == 202
+    assert {(other.status_code, other.content) for other in others} == {(202, one.content)}
+    rows = client.service.store.database.all("SELECT call FROM audit WHERE job_id = ?", one.json()["jobId"])
+    assert rows == [("POST /api/deploy",)] * 6
     assert client.post("/api/deploy", json={**body, "wait": True}, headers=word).status_code == 422
     assert len(client.get("/api/deploy/jobs?projectId=once").json()["jobs"]) == 1
     assert ended(client, one.json()["jobId"])["status"] == "completed"
@@ -218,6 +250,15 @@ def test_one_writer_and_a_queue(client: Client) -> None:
     assert client.get("/api/deploy/infrastructure/queue").json()["deploymentStatus"] == "pending"
     assert ended(client, first)["status"] == "completed"
     assert ended(client, second)["result"]["message"] == "Infrastructure destroyed successfully"
+
+
+def test_code_without_a_resource_is_deployed_too(client: Client) -> None:
+    """It has outputs, and no infrastructure: Terraform's plan of it names no resource at all."""
+    body = {"projectId": "bare", "iacCode": 'output "a" { value = 1 }'}
+    job = ended(client, client.post("/api/deploy", json=body).json()["jobId"])
+    assert (job["status"], job["result"]["outputs"]) == ("completed", {"a": 1}), job
+    assert patient(client, "/api/deploy/costs/bare?of=change")["costs"]["total"] == 0
+    assert client.get("/api/deploy/infrastructure/bare").json()["deploymentStatus"] == "not_deployed"
 
 
 def test_plan_and_approve(client: Client) -> None:

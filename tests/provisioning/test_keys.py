@@ -191,7 +191,7 @@ def test_every_scope_opens_its_routes_and_no_other(farms: Farms) -> None:
 
 def test_a_project_is_of_the_farm_that_the_body_names(farms: Farms) -> None:
     """A key of several farms has to say which; what it posted is that farm's alone, and no body moves it."""
-    secrets = {
+    secrets: dict[tuple[str, ...], str] = {
         of: farms.client.service.keys.add(f"of-{'-'.join(of)}", ["plan", "read"], of) for of in ((A, B), (A,), (B,))
     }
 
@@ -354,7 +354,7 @@ def test_a_budget_is_a_sum(farms: Farms, most: float) -> None:
 
 def test_a_plan_above_the_keys_budget_waits(mirror: Path) -> None:
     """Also where nobody can say what it costs: then it is not known to be within."""
-    with in_process(mirror) as client:
+    with in_process(mirror, calls_a_minute=10**6) as client:
         headers = {"Authorization": f"Bearer {client.service.keys.add('poor', ['admin'], ['a'], 0.0)}"}
         body = {"projectId": "dear", "iacCode": SMALL}
         job_id = client.post("/api/deploy", json=body, headers=headers).json()["jobId"]

@@ -102,6 +102,24 @@ def test_what_is_sensitive_in_a_plan_is_masked_in_the_state() -> None:
     assert states.outputs(state) == {"values": {"a": None, "b": 1}, "sensitive": ["a"]}
 
 
+def test_a_copy_of_what_is_sensitive_is_masked_too() -> None:
+    """A provider writes a value where no mark is: as it is, or inside another; a short one counts where it is all."""
+    attributes = {
+        "input": ["hidden-word", "ab"],
+        "output": {"value": "x hidden-word", "type": "string"},
+        "id": "ab",
+        "n": "abc",
+    }
+    instance = {"attributes": attributes, "sensitive_attributes": [[{"type": "get_attr", "value": "input"}]]}
+    resource = {"mode": "managed", "type": "t", "name": "a", "instances": [instance]}
+    state = {**states.EMPTY, "outputs": {"o": {"value": "hidden-too", "sensitive": True}}, "resources": [resource]}
+    other = {"attributes": {"url": "https://a:hidden-too@b"}}
+    state["resources"] = [resource, {"mode": "managed", "type": "t", "name": "b", "instances": [other]}]
+    [[one], [two]] = [row["instances"] for row in states.masked(state, {})["resources"]]
+    assert one["attributes"] == {"input": None, "output": {"value": None, "type": "string"}, "id": None, "n": "abc"}
+    assert two["attributes"] == {"url": None}
+
+
 def test_addresses_of_a_state() -> None:
     """Modules, counts and keys as Terraform writes them; what is only read is no resource."""
     rows: list[dict[str, Any]] = [
