@@ -154,9 +154,7 @@ class Checks:
             gave_way = gave_way or (kind == DRIFT and self._engine.is_short)
             return gave_way or halt.is_set()
 
-        ending = Follower(run, process, ladder).run(
-            lambda new: messages.extend(one for _, one in new), wants_end, halt
-        )
+        ending = Follower(run, process, ladder).run(lambda new: messages.extend(one for _, one in new), wants_end, halt)
         if ending is None:
             send(session_of(run), signal.SIGKILL)
         if ending is None or gave_way:

@@ -72,4 +72,6 @@ def due_after(cron: str, at_s: float) -> float:
     try:
         return next(CronSim(cron, datetime.fromtimestamp(at_s, UTC))).timestamp()
     except (CronSimError, StopIteration) as error:
-        raise ScheduleError(f"--drift {cron[:80]!r}: no time of cron ({error}); write five fields: 0 5 * * *") from error
+        raise ScheduleError(
+            f"--drift {cron[:80]!r}: no time of cron ({error}); write five fields: 0 5 * * *"
+        ) from error

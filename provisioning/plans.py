@@ -148,7 +148,9 @@ def remedy(diagnostic: Mapping[str, Any]) -> str:
     found = FULL_BUCKET.search(f"{diagnostic.get('summary', '')} {diagnostic.get('detail', '')}")
     if found is None:
         return ""
-    return f"; bucket {found[1]} still holds objects or versions: purge it, again until it finds none: {purge(found[1])}"
+    return (
+        f"; bucket {found[1]} still holds objects or versions: purge it, again until it finds none: {purge(found[1])}"
+    )
 
 
 def purge(bucket: str) -> str:

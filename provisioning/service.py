@@ -241,8 +241,8 @@ class Service:
         copies = states.numbered(self.setup.place(project_id))
         if copies and (at := self.store.project(project_id).state_at) != self.setup.state:
             raise ConflictError(
-                f"the state of {project_id} is kept at {at}, and this service keeps states at {self.setup.state}; move it"
-                f" there: python -m provisioning restore {project_id} {int(copies[-1].stem)}"
+                f"the state of {project_id} is kept at {at}, and this service keeps states at {self.setup.state};"
+                f" move it there: python -m provisioning restore {project_id} {int(copies[-1].stem)}"
             )
 
     def _check_code(self, project: Project) -> None:
@@ -250,7 +250,9 @@ class Service:
         place = self.setup.place(project.id)
         has_code = place.code.exists() or place.root(project.applied_job or "none").exists()
         if not has_code and any(states.instances(states.newest(place))):
-            raise ConflictError(f"the code of {project.id} is not here; PUT it to /api/deploy/projects/{project.id} first")
+            raise ConflictError(
+                f"the code of {project.id} is not here; PUT it to /api/deploy/projects/{project.id} first"
+            )
 
     def _own(self, key: Key, project_id: str, farm: str | None) -> None:
         """Make the project, if there is none; inside a transaction."""

@@ -203,9 +203,7 @@ class Work:
         if self.job.cancelled_at:
             self._end(store.FAILED, store.CANCELLED, error="cancelled before anything was changed")
         elif ending.code is None:
-            self._end(
-                store.FAILED, store.WORKER_LOST, error="worker_lost: its process was lost; nothing changed"
-            )
+            self._end(store.FAILED, store.WORKER_LOST, error="worker_lost: its process was lost; nothing changed")
         else:
             self._end(store.FAILED, "refused", error=self._complaint(ending))
 

@@ -107,7 +107,9 @@ def test_every_route_is_in_the_property(farms: Farms) -> None:
         for path, methods in document["paths"].items()
         for method in methods
     }
-    assert routes - plain == {("POST", "/api/iac")} | {("GET", "/api/deploy/jobs"), ("GET", "/api/deploy/health")} - plain
+    assert (
+        routes - plain == {("POST", "/api/iac")} | {("GET", "/api/deploy/jobs"), ("GET", "/api/deploy/health")} - plain
+    )
 
 
 def test_a_list_shows_only_ones_own(farms: Farms) -> None:
