@@ -12,6 +12,7 @@ from typing import Any
 
 from provisioning import states, store
 from provisioning.backup import DATABASE, Backups
+from provisioning.cage import ABSENT
 from provisioning.checks import DRIFT, Checks
 from provisioning.code import Code, digest
 from provisioning.drift import Rounds
@@ -50,6 +51,8 @@ class Service:
 
     def start(self) -> None:
         """Take up what an earlier service left; before the first request."""
+        if self.setup.cage is None:
+            log.warning(ABSENT)
         _sweep(self.setup.data)
         self.checks.start()
         self.engine.start()

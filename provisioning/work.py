@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioning import judges, plans, states, store, surroundings
+from provisioning.cage import caged
 from provisioning.cloud import Cloud
 from provisioning.code import ADOPT, digest, write_file
 from provisioning.errors import ProvisioningError
@@ -354,7 +355,7 @@ class Work:
         folder = self._folder(phase)
         project = self._store.project(self.job.project_id)
         variables = surroundings.environment(self._setup, project.farm, project.id, folder, self._cloud().variables())
-        self._process = start(folder, steps, variables)
+        self._process = start(folder, caged(self._setup, self._place, steps), variables)
         log.info("%s: %s begins, process %d", self._id, phase, self._process.pid)
 
     def _follow(self, *, can_be_cancelled: bool = True) -> Ending:
