@@ -9,7 +9,6 @@ import json
 import logging
 import shutil
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -387,10 +386,10 @@ class Work:
         """Keep what was pulled; where a Terraform was lost, so may its lock have been."""
         if ending.codes.get("pull") == 0:
             states.take(folder / PULLED, self._place)
-        if ending.code is None or ending.code < 0:
-            began_at = (folder / "steps.json").stat().st_mtime if (folder / "steps.json").exists() else time.time()
+        steps = folder / "steps.json"
+        if (ending.code is None or ending.code < 0) and steps.exists():
             try:
-                line = self._cloud().free_lock(began_at)
+                line = self._cloud().free_lock(since=steps.stat().st_mtime)
             except ProvisioningError as error:
                 line = str(error)
             if line:
