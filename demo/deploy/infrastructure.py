@@ -48,7 +48,7 @@ TAGS = {
     "TF_AWS_DEFAULT_TAGS_provisioning_farm": DEFAULT_FARM,
     "TF_AWS_DEFAULT_TAGS_provisioning_project": PROJECT,
 }
-TICK_S = 0.1
+TICK_S = 0.3
 
 Tell = Callable[[int], None]
 
