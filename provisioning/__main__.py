@@ -86,6 +86,7 @@ def _add_calls(verbs: Any) -> None:
 
 def _serve(arguments: argparse.Namespace) -> int:
     # Only a service needs them, and they take a second.
+    from provisioning import cage  # noqa: PLC0415
     from provisioning.app import make_app  # noqa: PLC0415
     from provisioning.logs import write_logs  # noqa: PLC0415
     from provisioning.service import Service  # noqa: PLC0415
@@ -100,6 +101,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         state=arguments.state,
         drift=arguments.drift,
         backup=arguments.backup,
+        cage=cage.find(),
     )
     listen = Listen(port=arguments.port)
     listener = bind(listen, has_users=not arguments.open)

@@ -1,7 +1,7 @@
 """Copies of what cannot be made again, in a bucket: every snapshot of a state, and the service's database.
 
 S3 encrypts them (SSE-KMS, by the account's own key for S3); names of projects and times are in clear, as parts of keys.
-A backup that fails is told and made again after the next job, and stops nothing.
+A backup that fails is told, made again after a minute, and stops nothing.
 """
 
 import logging
@@ -22,10 +22,12 @@ from provisioning.errors import BackupError
 from provisioning.remote import LOCAL, Bucket, place_of
 from provisioning.store import Project, Store
 from provisioning.surroundings import Setup
+from web.errors import WebError
 
 log = logging.getLogger("provisioning")
 DATABASE = "provisioning.db"
 WAIT_S = 1.0
+RETRY_AFTER = 60  # waits, after a failure
 ENCRYPTED = {"ServerSideEncryption": "aws:kms"}
 LOST = "the job was at work when its service was backed up; what became of it the cloud knows"
 
@@ -59,18 +61,21 @@ class Backups:
         self._news.set()
 
     def _run(self) -> None:
+        waited = 0
         while not self._halt.wait(WAIT_S):
-            if self._news.is_set():
+            waited += 1
+            if self._news.is_set() or (self.error and waited >= RETRY_AFTER):
                 self._news.clear()
+                waited = 0
                 self._try()
 
     def _try(self) -> None:
         assert self._place is not None
         try:
             self._copy(self._place)
-        except (BotoCoreError, ClientError, OSError, sqlite3.Error) as error:
+        except (BotoCoreError, ClientError, OSError, sqlite3.Error, WebError) as error:
             self.error = f"no backup could be made at {self._place.url}: {error}"
-            log.error("%s", self.error)  # noqa: TRY400 - the sentence says it all
+            log.error("%s", self.error)
         else:
             self.error, self.made_at = "", self._store.now()
 

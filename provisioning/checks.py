@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from provisioning import judges, plans, states, surroundings
+from provisioning.cage import caged
 from provisioning.cloud import Cloud
 from provisioning.engine import Engine
 from provisioning.errors import ProvisioningError
@@ -145,7 +146,8 @@ class Checks:
         variables = surroundings.environment(
             self._setup, project.farm, project.id, run, Cloud(self._setup, project.farm, project.id).variables()
         )
-        process = start(run, self._steps(kind, root, run), variables)
+        steps = caged(self._setup, self._setup.place(project.id), self._steps(kind, root, run))
+        process = start(run, steps, variables)
         ladder = Ladder(run, (1.0, 1.0))
         halt, gave_way = self._engine.halt, False
 

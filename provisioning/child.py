@@ -89,7 +89,9 @@ def run(folder: Path, step: dict, log) -> int:  # type: ignore[no-untyped-def, t
     finally:
         if out is not log:
             out.close()
-    return process.wait()
+    code = process.wait()
+    is_signal = step.get("is_caged") and code > 128  # which the cage gives as a shell does
+    return 128 - code if is_signal else code
 
 
 def _write(path: Path, text: str) -> None:

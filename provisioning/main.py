@@ -9,6 +9,7 @@ import os
 import time
 from pathlib import Path
 
+from provisioning import cage
 from provisioning.app import make_app
 from provisioning.logs import write_logs
 from provisioning.remote import LOCAL
@@ -21,7 +22,7 @@ def _open() -> Service:
     roles = roles_of(os.environ.get("PROVISIONING_ROLES", "").split(","))
     state, drift = os.environ.get("PROVISIONING_STATE", LOCAL), os.environ.get("PROVISIONING_DRIFT")
     backup = os.environ.get("PROVISIONING_BACKUP")
-    setup = setup_of(data, os.environ, roles=roles, state=state, drift=drift, backup=backup)
+    setup = setup_of(data, os.environ, roles=roles, state=state, drift=drift, backup=backup, cage=cage.find())
     service = Service(setup, time.time)
     write_logs(setup.data)
     return service

@@ -12,6 +12,7 @@ from typing import Any
 
 from provisioning import states, store
 from provisioning.backup import DATABASE, Backups
+from provisioning.cage import ABSENT
 from provisioning.checks import DRIFT, Checks
 from provisioning.code import Code, digest
 from provisioning.drift import Rounds
@@ -50,6 +51,8 @@ class Service:
 
     def start(self) -> None:
         """Take up what an earlier service left; before the first request."""
+        if self.setup.cage is None:
+            log.warning(ABSENT)
         _sweep(self.setup.data)
         self.checks.start()
         self.engine.start()
@@ -259,8 +262,8 @@ class Service:
         copies = states.numbered(self.setup.place(project_id))
         if copies and (at := self.store.project(project_id).state_at) != self.setup.state:
             raise ConflictError(
-                f"the state of {project_id} is kept at {at}, and this service keeps states at {self.setup.state}; move it"
-                f" there: python -m provisioning restore {project_id} {int(copies[-1].stem)}"
+                f"the state of {project_id} is kept at {at}, and this service keeps states at {self.setup.state};"
+                f" move it there: python -m provisioning restore {project_id} {int(copies[-1].stem)}"
             )
 
     def _check_code(self, project: Project) -> None:

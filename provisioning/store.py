@@ -151,7 +151,7 @@ class Project:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One deploy, destroy or restore; `phase` is the child that was recorded last, of whose log `log_bytes` are in the events.
+    """One deploy, destroy or restore; `phase` is the child recorded last, `log_bytes` of whose log are in the events.
 
     `fate` is the detail that it will end with once it is reconciled; `is_asking` lets it stop at its plan.
     """

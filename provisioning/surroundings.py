@@ -27,7 +27,7 @@ class Setup:
     `aws`: the variables by which its children reach AWS; `roles`: farm to the role that they assume; `more`: further
     variables of theirs. `mirror` is a folder of providers, or None for the public registry; `state`: where states are
     kept, "local" or s3://BUCKET/PREFIX; `drift`: a line of cron, in UTC; `backup`:
-    s3://BUCKET/PREFIX, or None.
+    s3://BUCKET/PREFIX, or None; `cage`: the path of bubblewrap, if children are to run in it.
     """
 
     data: Path
@@ -39,6 +39,7 @@ class Setup:
     state: str = LOCAL
     drift: str | None = None
     backup: str | None = None
+    cage: str | None = None
     terraform: str = "terraform"
     children: int = 2
     calls_a_minute: int = 60

@@ -9,12 +9,12 @@ import json
 import logging
 import shutil
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from provisioning import judges, outside, plans, states, store, surroundings
+from provisioning.cage import caged
 from provisioning.cloud import Cloud
 from provisioning.code import ADOPT, digest, write_file
 from provisioning.errors import ProvisioningError
@@ -376,7 +376,7 @@ class Work:
         folder = self._folder(phase)
         project = self._store.project(self.job.project_id)
         variables = surroundings.environment(self._setup, project.farm, project.id, folder, self._cloud().variables())
-        self._process = start(folder, steps, variables)
+        self._process = start(folder, caged(self._setup, self._place, steps), variables)
         log.info("%s: %s begins, process %d", self._id, phase, self._process.pid)
 
     def _follow(self, *, can_be_cancelled: bool = True) -> Ending:
@@ -408,10 +408,10 @@ class Work:
         """Keep what was pulled; where a Terraform was lost, so may its lock have been."""
         if ending.codes.get("pull") == 0:
             states.take(folder / PULLED, self._place)
-        if ending.code is None or ending.code < 0:
-            began_at = (folder / "steps.json").stat().st_mtime if (folder / "steps.json").exists() else time.time()
+        steps = folder / "steps.json"
+        if (ending.code is None or ending.code < 0) and steps.exists():
             try:
-                line = self._cloud().free_lock(began_at)
+                line = self._cloud().free_lock(since=steps.stat().st_mtime)
             except ProvisioningError as error:
                 line = str(error)
             if line:

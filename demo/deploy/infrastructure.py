@@ -48,7 +48,7 @@ TAGS = {
     "TF_AWS_DEFAULT_TAGS_provisioning_farm": DEFAULT_FARM,
     "TF_AWS_DEFAULT_TAGS_provisioning_project": PROJECT,
 }
-TICK_S = 0.1
+TICK_S = 0.3
 
 Tell = Callable[[int], None]
 
@@ -77,9 +77,9 @@ class Infrastructure:
         self._site = site
         self._logs = logs
         self._more = {"TF_CLI_ARGS_plan": PARALLEL, "TF_CLI_ARGS_apply": PARALLEL}
-        self._heard: dict[Path, int] = {}
+        self._log_bytes: dict[Path, int] = {}
         self._service: Service | None = None
-        self._planned: Job | None = None
+        self._plan_job: Job | None = None
         shutil.copytree(ROOT / "terraform", self.code, ignore=shutil.ignore_patterns(*NOT_COPIED))
         shutil.copytree(site.certs, self.code / CERTS)
 
@@ -115,13 +115,13 @@ class Infrastructure:
         job = await self._deployed(lambda _count: None)
         if job.detail != store.AT_PLAN:
             raise TerraformError(f"terraform plan: {job.message}")
-        self._planned = job
+        self._plan_job = job
 
     async def apply(self, tell: Tell) -> None:
         """Have what was planned applied; `tell` hears how many resources are done."""
-        assert self._planned is not None
-        self._serving.confirm(ANYBODY, self._planned.id, self._planned.plan["digest"])
-        await self._followed(self._planned.id, tell)
+        assert self._plan_job is not None
+        self._serving.confirm(ANYBODY, self._plan_job.id, self._plan_job.plan["digest"])
+        await self._followed(self._plan_job.id, tell)
 
     async def changes(self) -> list[str]:
         """Addresses of what a deploy would change now, outputs included; it is not made."""
@@ -174,9 +174,9 @@ class Infrastructure:
         """Keep what the job's children have said since, as `terraform-VERB.log`."""
         for path in self._serving.setup.place(PROJECT).job(job.id).glob("*/job.jsonl"):
             with path.open("rb") as file:
-                file.seek(self._heard.get(path, 0))
+                file.seek(self._log_bytes.get(path, 0))
                 fresh = file.read()
-            self._heard[path] = self._heard.get(path, 0) + len(fresh)
+            self._log_bytes[path] = self._log_bytes.get(path, 0) + len(fresh)
             with (self._logs / f"terraform-{_verb(job, path.parent.name)}.log").open("ab") as log:
                 log.write(fresh)
             if b'"type":"apply_complete"' in fresh:

@@ -1,4 +1,4 @@
-"""What keeps data is not destroyed by the way: a protected project waits for a word, a bucket that holds versions stays."""
+"""What keeps data is not destroyed by the way: a protected project waits for a word, a bucket with versions stays."""
 
 import os
 import re

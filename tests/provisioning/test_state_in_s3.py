@@ -117,15 +117,18 @@ def test_somebody_elses_lock_is_waited_for_by_nobody_and_forced_by_nobody(house:
 
 
 @pytest.mark.parametrize(
-    ("who", "age_s", "is_taken"), [("ours", -5, True), ("ours", 60, False), ("eva@laptop", -5, False)]
+    ("holder", "is_taken"), [(("ours", -5.0), True), (("ours", 60.0), False), (("eva@laptop", -5.0), False)]
 )
-def test_whose_lock_is_taken_away(door: Door, s3: Any, tmp_path: Path, who: str, age_s: float, is_taken: bool) -> None:
+def test_whose_lock_is_taken_away(
+    door: Door, s3: Any, tmp_path: Path, holder: tuple[str, float], is_taken: bool
+) -> None:
     """Only one of this machine and user that is no older than the Terraform that died."""
+    who, age_s = holder
     died_at = time.time()
     created = datetime.fromtimestamp(died_at - age_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.123456789Z")
-    holder = our_cloud._who() if who == "ours" else who
+    name = our_cloud._who() if who == "ours" else who
     key = "states/f/p/terraform.tfstate.tflock"
-    s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps({"ID": "i", "Who": holder, "Created": created}).encode())
+    s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps({"ID": "i", "Who": name, "Created": created}).encode())
     place = Cloud(setup_of(tmp_path, environment(door.endpoint), state=PLACE), "f", "p")
     line = place.free_lock(died_at)
     assert (key in keys(s3)) is not is_taken
