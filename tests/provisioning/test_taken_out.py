@@ -94,7 +94,7 @@ def test_with_all_in_its_place_it_is_as_it_should_be(
     ("broken", "history", "word"),
     [
         ("a pipe for the log", the_service_is_killed, "signal 13|worker_lost|broken pipe"),
-        ("no attachment", the_service_is_killed, ""),
+        ("no attachment", the_service_is_killed, "worker_lost|Extra items"),
         ("no unique row", two_are_posted, "at once"),
         ("no adoption", terraform_is_killed, "AlreadyExists"),
     ],
