@@ -50,7 +50,7 @@ LARGEST = 2**53
 router = APIRouter(prefix="/api/deploy", responses=ERRORS)
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """The service behind the routes."""
     service: Service = request.app.state.service
     return service

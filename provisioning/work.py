@@ -1,6 +1,6 @@
 """One job from its first step to its end; begun anew after a restart, it goes on where the file says that it was.
 
-`plan` (init, validate, plan, show), perhaps `adopt` (the same with orphans brought in), then `apply` of that very plan.
+`plan` (init, plan, show; plan validates first), perhaps `adopt` (the same with orphans), then `apply` of that very plan.
 Whatever ends an apply but success leads to `reconcile`. Each phase is a child of its own, recorded before it starts.
 """
 
@@ -115,11 +115,8 @@ class Work:
         destroy = ["-destroy"] if self.job.kind == "destroy" else []
         options = ("-input=false", "-json", "-detailed-exitcode", f"-out={file}", *destroy)
         root = self._root
-        # What is destroyed was valid once, and what is planned once more has just been read.
-        validate = [step("validate", program, root, "validate", "-json", out="validate.json")]
         return [
             *([surroundings.init(self._setup, root)] if phase == "plan" else []),
-            *(validate if phase == "plan" and not destroy else []),
             *(outside.import_steps(self._setup, self._store, self.job) if destroy else []),
             step("plan", program, root, "plan", *options, fine=(0, HAS_CHANGES)),
             step("show", program, root, "show", "-json", file, out="plan.json"),
@@ -414,7 +411,7 @@ class Work:
         return hashlib.sha256(digest(self._root).encode() + plan).hexdigest()
 
     def _complaint(self, ending: Ending) -> str:
-        lines = list(plans.complaints(self._messages)) or _validate_complaints(self._folder() / "validate.json")
+        lines = list(plans.complaints(self._messages))
         if lines:
             return with_remedy("; ".join(lines[:5]))
         if ending.code == 127:
@@ -436,14 +433,6 @@ def clear(store_: Store, place: Place, job_id: str) -> None:
         other = root.parent.name
         if other != project.applied_job and store_.job(other).has_ended:
             shutil.rmtree(root, ignore_errors=True)
-
-
-def _validate_complaints(path: Path) -> list[str]:
-    try:
-        document = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return []
-    return [plans.sentence(one) for one in document.get("diagnostics", []) if one["severity"] == "error"]
 
 
 def _line(message: Message) -> str:
