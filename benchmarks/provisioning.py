@@ -54,7 +54,7 @@ def mirror() -> Path:
 
 
 class ByHand:
-    """A person's folder, with the environment that the service gives its children, and nobody between the commands."""
+    """A person's folder, with the environment of the service's children but for GOGC, and nobody between commands."""
 
     def __init__(self, folder: Path, aws: dict[str, str]) -> None:
         setup = surroundings.setup_of(folder, {**aws, "TF_MIRROR": str(mirror())})
@@ -64,6 +64,7 @@ class ByHand:
         surroundings.write_cli(setup)
         surroundings.temporary(setup, setup.place("by-hand")).mkdir(parents=True)
         self._variables = surroundings.environment(setup, "irrigation", "by-hand", folder / "phase", aws)
+        del self._variables["GOGC"]  # no person sets it
         self._program = setup.program()
 
     def deploy(self) -> dict[str, float]:

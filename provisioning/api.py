@@ -65,7 +65,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 router = APIRouter(prefix="/api/deploy", responses=ERRORS, route_class=JsonRoute)
 
 
-def service_of(request: Request) -> Service:
+async def service_of(request: Request) -> Service:
     """The service behind the routes."""
     service: Service = request.app.state.service
     return service

@@ -40,7 +40,8 @@ def guard(app: ASGIApp, site: Site, service_of: Callable[[], Service]) -> ASGIAp
             _check_page(scope, headers, site)
             check_length(headers, site)
             _check_place(scope, headers, site, service)
-            state["key"] = await run_in_threadpool(_key, service, headers, scope["path"])
+            is_open = service.setup.is_open  # then there is no file to look into, and no thread is needed
+            state["key"] = ANYBODY if is_open else await run_in_threadpool(_key, service, headers, scope["path"])
         except WebError as error:
             await answer(Request(scope), site, error.status, str(error), error.headers)(scope, receive, sender)
             return
@@ -51,7 +52,7 @@ def guard(app: ASGIApp, site: Site, service_of: Callable[[], Service]) -> ASGIAp
     return guarded
 
 
-def key_of(request: Request) -> Key:
+async def key_of(request: Request) -> Key:
     """Who asks: a FastAPI dependency. Raises RequestError 401."""
     key: Key | None = getattr(request.state, "key", None)
     if key is None:
@@ -68,8 +69,6 @@ def still_may(service: Service, request: Request) -> bool:
 
 
 def _key(service: Service, headers: Headers, path: str) -> Key | None:
-    if service.setup.is_open:
-        return ANYBODY
     secret = bearer(headers)
     key = service.keys.of_secret(secret) if secret else None
     if key is None:

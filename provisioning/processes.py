@@ -41,10 +41,18 @@ def session_of(folder: Path) -> list[Process]:
 def _is_marked(pid: int, mark: bytes) -> bool:
     """True for a process that inherited the mark: a session's number comes back once all of it have gone."""
     try:
-        variables = (PROC / str(pid) / "environ").read_bytes().split(b"\0")
+        tasks = list((PROC / str(pid) / "task").iterdir())  # the first thread may have ended before the others
+        texts = [text for text in map(_environ, tasks) if text is not None]
     except OSError:
         return False
-    return mark in variables or variables == [b""]  # a program that is just being loaded shows none yet
+    return any(mark in text.split(b"\0") for text in texts) or b"" in texts  # being loaded, a program shows none yet
+
+
+def _environ(task: Path) -> bytes | None:
+    try:
+        return (task / "environ").read_bytes()
+    except OSError:
+        return None
 
 
 def send(processes: list[Process], number: signal.Signals, name: str | None = None) -> None:

@@ -1,6 +1,6 @@
 """One job from its first step to its end; begun anew after a restart, it goes on where the file says that it was.
 
-`plan` (init, validate, plan, show), perhaps `adopt` (the same with orphans brought in), then `apply` of that very plan.
+`plan` (init, plan, show; plan validates first), perhaps `adopt` (the same with orphans), then `apply` of that very plan.
 Whatever ends an apply but success leads to `reconcile`. Each phase is a child of its own, recorded before it starts.
 """
 
@@ -77,8 +77,6 @@ class Work:
         if ending.code != 0:
             self._fail_early(ending)
             return False
-        if "validate" in ending.codes and "code" in self.job.plan:  # else a service before this one has noted it
-            self._store.put_mark(self._valid, self.job.plan["code"])
         path = self._folder() / "plan.json"
         if path.exists():  # else a service before this one has read it
             plan = {"resource_changes": [], **json.loads(path.read_text())}  # which an empty plan leaves out
@@ -104,11 +102,6 @@ class Work:
         self._spawn("plan", store.PLANNING, self._plan_steps("plan"))
         return True
 
-    @property
-    def _valid(self) -> str:
-        """The mark under which the digest of the code is that was found valid last."""
-        return f"valid {self.job.project_id}"
-
     def _has_something(self) -> bool:
         """Take the root that was applied last, and True; if there is nothing, that is the end."""
         project = self._store.project(self.job.project_id)
@@ -128,12 +121,8 @@ class Work:
         destroy = ["-destroy"] if self.job.kind == "destroy" else []
         options = ("-input=false", "-json", "-detailed-exitcode", f"-out={file}", *destroy)
         root = self._root
-        # What is destroyed was valid once, what is planned once more has just been read, and the same files stay valid.
-        is_known = bool(destroy) or phase != "plan" or self._store.mark(self._valid) == self.job.plan["code"]
-        validate = [step("validate", program, root, "validate", "-json", out="validate.json")]
         return [
             *([surroundings.init(self._setup, root), *self._pull_steps()] if phase == "plan" else []),
-            *([] if is_known else validate),
             *(outside.import_steps(self._setup, self._store, self.job) if destroy else []),
             step("plan", program, root, "plan", *options, fine=(0, HAS_CHANGES)),
             step("show", program, root, "show", "-json", file, out="plan.json"),
@@ -474,7 +463,7 @@ class Work:
         return hashlib.sha256(digest(self._root).encode() + plan).hexdigest()
 
     def _complaint(self, ending: Ending) -> str:
-        lines = list(plans.complaints(self._messages)) or _validate_complaints(self._folder() / "validate.json")
+        lines = list(plans.complaints(self._messages))
         if lines:
             return with_remedy("; ".join(lines[:5]))
         if ending.code == 127:
@@ -497,14 +486,6 @@ def clear(store_: Store, place: Place, job_id: str) -> None:
         other = root.parent.name
         if other != project.applied_job and store_.job(other).has_ended:
             shutil.rmtree(root, ignore_errors=True)
-
-
-def _validate_complaints(path: Path) -> list[str]:
-    try:
-        document = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return []
-    return [plans.sentence(one) for one in document.get("diagnostics", []) if one["severity"] == "error"]
 
 
 def _line(message: Message) -> str:

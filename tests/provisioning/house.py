@@ -8,15 +8,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from provisioning.processes import Process, session_of
-from tests.waiting import until_true
 
 ROOT = Path(__file__).parents[2]
 LOOK_S = 0.2
+LAST_RESORT_S = 1200.0
 
 
 def seldom(is_there: bool) -> bool:
@@ -24,6 +24,14 @@ def seldom(is_there: bool) -> bool:
     if not is_there:
         time.sleep(LOOK_S)
     return is_there
+
+
+def patiently(condition: Callable[[], bool], what: str) -> None:
+    """As `until_true`, for what takes minutes with little else to do."""
+    limit = time.monotonic() + LAST_RESORT_S
+    while not condition():
+        assert time.monotonic() < limit, f"{what} never came true"
+        time.sleep(LOOK_S / 20)
 
 
 class House:
@@ -120,7 +128,7 @@ class House:
 
     def end(self, job_id: str) -> Any:
         """Wait until it has ended."""
-        until_true(lambda: seldom(self.job(job_id)["endTime"] is not None), f"the end of {job_id}")
+        patiently(lambda: seldom(self.job(job_id)["endTime"] is not None), f"the end of {job_id}")
         return self.job(job_id)
 
     def session(self, project: str, job_id: str, phase: str = "apply") -> list[Process]:

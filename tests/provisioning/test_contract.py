@@ -357,15 +357,3 @@ def until(client: Client, job_id: str, is_there: Callable[[Any], bool]) -> Any:
 
     until_true(lambda: seldom(is_there(client.get(f"/api/deploy/status/{job_id}").json())), job_id)
     return client.get(f"/api/deploy/status/{job_id}").json()
-
-
-def test_what_was_found_valid_is_not_validated_again(client: Client) -> None:
-    """The same files stay valid, which saves a start of every provider; other values are looked at anew."""
-
-    def steps(word: str) -> list[str]:
-        body = {"projectId": "again", "iacCode": 'variable "word" {}', "variables": {"word": word}}
-        job = ended(client, client.post("/api/deploy", json=body).json()["jobId"])
-        assert job["status"] == "completed", job
-        return [line for line in job["result"]["logs"].splitlines() if line == "terraform validate"]
-
-    assert [len(steps(word)) for word in ("a", "a", "b")] == [1, 0, 1]

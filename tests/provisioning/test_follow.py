@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from provisioning import child
 from provisioning.follow import Ending, Follower, Ladder, Lines, start
 from provisioning.processes import MARK, send, session_of
 from tests.waiting import until_true
@@ -123,3 +125,28 @@ def test_half_a_line_waits_for_its_rest(tmp_path: Path) -> None:
 def test_a_program_that_is_not_there(folder: Path) -> None:
     """127, as a shell has it."""
     assert follow(folder, begin(folder, step("/no/such/program"))) == Ending(127, {"a": 127})
+
+
+def test_a_process_whose_first_thread_has_ended_is_alive(tmp_path: Path) -> None:
+    """The machine's list calls it a zombie; its other threads may be within a call that takes effect."""
+    program = (
+        "import ctypes, sys, threading; threading.Thread(target=sys.stdin.read).start();"
+        " print('ready', flush=True); ctypes.CDLL(None).pthread_exit(None)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={MARK: str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == b"ready\n"
+        stat = Path(f"/proc/{process.pid}/stat")
+        until_true(lambda: stat.read_text().rpartition(")")[2].split()[0] == "Z", "the end of its first thread")
+        leader = {"pid": process.pid, "started": child.start_time(process.pid), "boot": child.boot_id()}
+        (tmp_path / "job.pid").write_text(json.dumps(leader))
+        assert [one.pid for one in session_of(tmp_path)] == [process.pid]
+        process.stdin.close()
+        until_true(lambda: session_of(tmp_path) == [], "its end")

@@ -22,10 +22,9 @@ from provisioning.code import pack
 from tests.provisioning import cloud
 from tests.provisioning.conftest import PROJECT, aws_api, short_folder
 from tests.provisioning.door import Door
-from tests.provisioning.house import ROOT, House, seldom
+from tests.provisioning.house import ROOT, House, patiently, seldom
 from tests.provisioning.judge import check
 from tests.provisioning.roots import TWELVE
-from tests.waiting import until_true
 
 KILLS = int(os.environ.get("PROVISIONING_KILLS", "200"))
 SEED = int(os.environ.get("PROVISIONING_SEED", "4"))
@@ -71,9 +70,9 @@ class Round:
     def kill(self) -> bool:
         """Kill the victim once its apply has made so many calls; False if the job ended before."""
         folder = self.house.phase(self.project, self.job_id)
-        until_true(lambda: (folder / "job.pid").exists() or seldom(self.has_ended()), "the apply")
+        patiently(lambda: (folder / "job.pid").exists() or seldom(self.has_ended()), "the apply")
         begin = self.door.calls
-        until_true(
+        patiently(
             lambda: self.door.calls >= begin + self.after or (folder / "job.rc").exists(), "the moment of the kill"
         )
         session = self.house.session(self.project, self.job_id)

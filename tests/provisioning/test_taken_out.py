@@ -12,7 +12,7 @@ from local_cloud.aws import environment
 from tests.provisioning import cloud
 from tests.provisioning.conftest import PROJECT, short_folder
 from tests.provisioning.door import Door
-from tests.provisioning.house import House
+from tests.provisioning.house import House, seldom
 from tests.provisioning.judge import check
 from tests.provisioning.roots import PAIR
 from tests.waiting import until_true
@@ -31,6 +31,7 @@ def the_service_is_killed(house: House, door: Door) -> None:
     job_id = held(house, door)
     house.kill()
     house.start()
+    wait_a_while(house, job_id, "processing")
     door.release()
     check(house, door, house.end(job_id), was_service=True)
 
@@ -50,18 +51,16 @@ def two_are_posted(house: House, door: Door) -> None:
     """The second waits until the first has ended."""
     first = held(house, door)
     second = house.deploy(PROJECT, PAIR, wait=True)
-    until_true(lambda: looked_at_twice(house, second), "two looks at what waits")
+    wait_a_while(house, second, "pending")
     door.release()
     for job_id in (first, second):
         check(house, door, house.end(job_id))
 
 
-def looked_at_twice(house: House, job_id: str) -> bool:
-    """True once a job that came after all others is at work, or has been asked for ten times."""
-    return house.job(job_id)["status"] != "pending" or next(LOOKS) % 10 == 9
-
-
-LOOKS = iter(range(10**6))
+def wait_a_while(house: House, job_id: str, status: str) -> None:
+    """Until a job is no longer so, or was so for twenty looks: longer than the service takes to see what it does."""
+    looks = iter(range(20))
+    until_true(lambda: seldom(house.job(job_id)["status"] != status) or next(looks, None) is None, "a while")
 
 
 @pytest.fixture
@@ -94,7 +93,7 @@ def test_with_all_in_its_place_it_is_as_it_should_be(
     ("broken", "history", "word"),
     [
         ("a pipe for the log", the_service_is_killed, "signal 13|worker_lost|broken pipe"),
-        ("no attachment", the_service_is_killed, ""),
+        ("no attachment", the_service_is_killed, "worker_lost|Extra items"),
         ("no unique row", two_are_posted, "at once"),
         ("no adoption", terraform_is_killed, "AlreadyExists"),
     ],
