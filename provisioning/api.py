@@ -81,7 +81,8 @@ Word = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_l
 @router.post("", status_code=202, response_model=Accepted)
 def deploy(request: Request, service: ServiceDep, key: KeyDep, body: DeployBody, word: Word = None) -> Response:
     """Deploy a project's code: a job, that outlives whoever asked."""
-    return _once(request, service, key, body, word, lambda: _accepted(service.deploy(key, body)))
+    with service.received(key, body) as job_id:
+        return _once(request, service, key, body, word, lambda: _accepted(service.deploy(key, body, job_id)))
 
 
 @router.post("/destroy", status_code=202, response_model=Accepted)

@@ -5,8 +5,8 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from provisioning.errors import (
 )
 from provisioning.keys import Key, Keys, Pace, Scope
 from provisioning.store import Job, Project, Store, Wanted
-from provisioning.surroundings import Setup, write_cli
+from provisioning.surroundings import Place, Setup, write_cli
 
 log = logging.getLogger("provisioning")
 
@@ -113,26 +113,34 @@ class Service:
 
     # jobs
 
-    def deploy(self, key: Key, body: Any) -> Job:
-        """A new job. Raises ConflictError, InputError, TooLargeError, ForbiddenError, MissingTerraformError."""
+    @contextmanager
+    def received(self, key: Key, body: Any) -> Iterator[str]:
+        """The code of a job that `deploy` makes meanwhile, on the disk; gives its id. Without a job the code goes.
+
+        No call waits for it. Raises ConflictError, InputError, TooLargeError, ForbiddenError, MissingTerraformError.
+        """
         key.need(Scope.PLAN if body.approve else Scope.APPLY)
-        project_id = body.projectId
-        job_id = self.store.new_id("deploy")
-        root = self.setup.place(project_id).root(job_id)
-        self._check_owner(key, project_id, body.farm, body.protect)
-        self._check_state_at(project_id)
+        self._check_owner(key, body.projectId, body.farm, body.protect)
+        self._check_state_at(body.projectId)
         self.setup.program()
+        job_id = self.store.new_id("deploy")
+        place = self.setup.place(body.projectId)
+        root, fresh = place.root(job_id), _fresh(place, job_id)
         try:
             _code(body).write(root)
-            with self.store.transaction():
-                self._own(key, project_id, body.farm)
-                job = self.store.add_job(self._wanted(key, job_id, body, is_asking=body.approve))
-                fresh = self.setup.place(project_id).folder / f"code.{job_id}"
-                shutil.copytree(root, fresh)
-                self._keep_code(project_id, fresh, body.protect)
-        except BaseException:
-            shutil.rmtree(root.parent, ignore_errors=True)
-            raise
+            shutil.copytree(root, fresh)
+            yield job_id
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+            if not self.store.has_job(job_id):
+                shutil.rmtree(root.parent, ignore_errors=True)
+
+    def deploy(self, key: Key, body: Any, job_id: str) -> Job:
+        """A new job of code that was received. Raises ConflictError, ForbiddenError."""
+        with self.store.transaction():
+            self._own(key, body.projectId, body.farm)
+            job = self.store.add_job(self._wanted(key, job_id, body, is_asking=body.approve))
+            self._keep_code(body.projectId, _fresh(self.setup.place(body.projectId), job_id), body.protect)
         self.engine.wake()
         return job
 
@@ -310,6 +318,11 @@ def deployment(service: Service, project: Project) -> tuple[str, str | None]:
     if service.store.orphans(project.id):
         return "failed", "partially_deployed"
     return ("destroyed" if ending == ("destroy", store.COMPLETED) else "not_deployed"), None
+
+
+def _fresh(place: Place, job_id: str) -> Path:
+    """The copy of a job's code that is to be the project's."""
+    return place.folder / f"code.{job_id}"
 
 
 def _code(body: Any) -> Code:

@@ -273,6 +273,10 @@ class Store:
             return job
         raise UnknownError(f"there is no job {job_id[:80]!r}")
 
+    def has_job(self, job_id: str) -> bool:
+        """True if it was added."""
+        return self.database.one("SELECT 1 FROM jobs WHERE id = ?", job_id) is not None
+
     def jobs(self, project_ids: tuple[str, ...], before: int, limit: int) -> list[Job]:
         """A page of the jobs of these projects, the newest first, from below a number on."""
         marks = ", ".join("?" * len(project_ids))

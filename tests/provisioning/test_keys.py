@@ -60,6 +60,9 @@ NEEDS: dict[tuple[str, str], list[set[Scope]] | None] = {
     ("GET", "/api/deploy/costs/{projectId}"): READS,
     ("GET", "/api/deploy/outputs/{projectId}"): READS,
     ("GET", "/api/deploy/drift/{projectId}"): READS,
+    ("GET", "/api/deploy/snapshots/{projectId}"): READS,
+    ("GET", "/api/deploy/health"): READS,
+    ("POST", "/api/deploy/restore"): [{Scope.APPLY}],
     ("GET", "/api/deploy/state/{projectId}"): STATES,
     ("POST", "/api/iac"): None,
 }
