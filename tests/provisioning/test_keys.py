@@ -37,7 +37,7 @@ ROUTES = (
     ("POST", "/api/deploy/confirm/{job}", {"digest": "x"}),
     ("POST", "/api/deploy/destroy", {"projectId": "{project}"}),
     ("GET", "/api/deploy/snapshots/{project}", None),
-    ("POST", "/api/deploy/restore", {"projectId": "{project}", "snapshot": "1"}),
+    ("POST", "/api/deploy/restore", {"projectId": "{project}", "snapshot": 1}),
 )
 WRITES = (
     ("POST", "/api/deploy", {"projectId": "{project}", "iacCode": SMALL}),
@@ -92,7 +92,7 @@ class Farms:
     def call(self, secret: str, method: str, path: str) -> int:
         """One call with a key, of B's project and job; gives the code."""
         [body] = [body for *row, body in (*ROUTES, *WRITES) if same(row, (method, path))] or [None]
-        named = body and {name: value.replace("{project}", "of-b") for name, value in body.items()}
+        named = filled(body, "of-b")
         url = path.replace("{projectId}", "of-b").replace("{jobId}", self.job_id)
         headers = {"Authorization": f"Bearer {secret}", "Last-Event-ID": str(2**53)}  # no stream is begun
         return self.client.request(method, url, json=named, headers=headers).status_code
@@ -100,9 +100,14 @@ class Farms:
     def ask(self, farm: str, row: Any, project: str, job_id: str) -> Any:
         """One call with a farm's key."""
         method, path, body = row
-        named = body and {name: value.replace("{project}", project) for name, value in body.items()}
+        named = filled(body, project)
         url = path.format(project=project, job=job_id)
         return self.client.request(method, url, json=named, headers=self.headers[farm])
+
+
+def filled(body: Any, project: str) -> Any:
+    """A body for a project, if there is one."""
+    return body and {name: project if value == "{project}" else value for name, value in body.items()}
 
 
 def same(row: Any, route: tuple[str, str]) -> bool:
