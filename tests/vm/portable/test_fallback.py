@@ -130,9 +130,7 @@ class TakingAPlan(unittest.TestCase):
     def test_plans_leave_the_places_of_runs_alone(self):
         """Forty plans in five minutes, and as many runs as ever can be remembered; no plan is taken twice."""
         bench = Bench()
-        plans = []
-        for epoch in range(1, 41):
-            plans.append(bench.send(**dict(PLAN, command_id=f"plan-{epoch}x", epoch=epoch)))
+        plans = [bench.send(**dict(PLAN, command_id=f"plan-{epoch}x", epoch=epoch)) for epoch in range(1, 41)]
         self.assertEqual(bench.answers(), [("done", "ok")] * 40)
         for epoch in range(1, KEPT_COMMANDS + 2):
             bench.send(zone_id="plot-1b", command_id=f"b{epoch}", epoch=epoch, duration_s=60)
