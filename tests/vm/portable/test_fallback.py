@@ -201,6 +201,9 @@ class ItsEnd(unittest.TestCase):
             self.assertEqual(("gateway.fallback" in sys.modules, bench.days()), (True, {"plot-1a": 0}))
             if action:
                 bench.send(action, command_id="x", **fields)
+            else:
+                bench.pass_by(900)
+                self.assertEqual(bench.days(), {"plot-1a": 0}, "its last run goes on")
             bench.pass_by(2 * HOUR_S)
             self.assertEqual((bench.plans(), bench.runs()), (None, [0.0 if action else 1200]), action)
             self.assertEqual(hasattr(gc, "mem_free") and "gateway.fallback" in sys.modules, False)
