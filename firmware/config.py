@@ -10,7 +10,7 @@ from protocol.topics import is_word
 
 TYPE_CHECKING = False  # MicroPython has no `typing`; type checkers take this name as true
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     Row = dict[str, Any]
@@ -181,7 +181,7 @@ def _refuse(place: str, pin: int, pins: "tuple[int, ...]", why: str) -> None:
         raise ConfigError(f"{place}: GPIO {pin} {why}; use another")
 
 
-def _walk(place: str, row: "Any", fields: "dict[str, tuple[Callable[[Any], bool], str, bool | None]]") -> None:
+def _walk(place: str, row: "Any", fields: "Mapping[str, tuple[Callable[[Any], bool], str, bool | None]]") -> None:
     """Check each known field of a row: test, what it must be, whether it must be there. Unknown names are refused.
 
     If that is None, it may be left out or null; else null is a mistake, as boot.py and others want a value or nothing.

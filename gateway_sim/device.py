@@ -105,7 +105,8 @@ class Relays:
     def __init__(self, board: "Board", flash: Flash) -> None:
         self._board = board
         self._flash = flash
-        self.read, self.metered_l, self.health = board.read, board.metered_l, board.health
+        self.read, self.health = board.read, board.health
+        self.metered_l, self.pulse_l = board.metered_l, board.pulse_l
 
     def set_valve(self, zone_id: str, is_open: bool) -> None:
         self._board.set_valve(zone_id, is_open and self._flash.powered)

@@ -1,10 +1,14 @@
 """The flow watch by meters of any pulse: what it tells holds for every flow that the meter can have seen."""
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.vm.portable.test_flow_pulses import judge_run, judge_shut
+from tests.vm.portable import test_flow_pulses
 
+judge_run: Any = test_flow_pulses.judge_run  # portable tests have no types
+judge_shut: Any = test_flow_pulses.judge_shut
 PULSES_L = st.floats(0.5, 1000)
 FLOWS_L_MIN = st.floats(0.5, 800)
 PHASES = st.floats(0, 0.999)

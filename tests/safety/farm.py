@@ -100,6 +100,9 @@ class FieldGateway:
     def metered_l(self, _zone_id: str) -> float | None:
         return None
 
+    def pulse_l(self, _zone_id: str) -> float:
+        return 0.0
+
     # what happens
 
     def boot(self) -> None:

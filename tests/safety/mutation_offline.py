@@ -243,7 +243,7 @@ OFFLINE_MUTATIONS = (
     Mutation(
         "a leak that goes on is told once",
         FLOW,
-        "                if zone_id not in self._told:\n",
+        "                if zone_id not in self._alarms:\n",
         "                if True:\n",
         PULSE_TESTS + "Once::test_a_leak_that_goes_on_is_told_once",
     ),

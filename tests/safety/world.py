@@ -325,6 +325,10 @@ class World:
         """What the zone's meter says, if it has one."""
         return self.oracle.metered_l(zone_id, self.at_ms)
 
+    def pulse_l(self, _zone_id: str) -> float:
+        """That meter has no steps."""
+        return 0.0
+
     def load(self, name: str) -> bytes | None:
         """What the flash holds."""
         self.oracle.works("read its flash")

@@ -35,7 +35,7 @@ class Flow:
         self._shut: dict[str, tuple[int, float]] = {}  # zones as a sample saw them shut: ms, litres
         self._marks: dict[str, list[Any]] = {}  # zones since a look: ms, litres then and last, smallest step
         # Zones in which water does what it should not: what was told of it; ms and litres since which it may be over.
-        self._told: dict[str, list[Any]] = {}
+        self._alarms: dict[str, list[Any]] = {}
 
     def leaks(self) -> "list[tuple[str, str | None, Values]]":
         """Samples of water through valves that were shut all the time since the last ones, told of too."""
@@ -52,8 +52,8 @@ class Flow:
             litres, ms = litres - since, now_ms - since_ms
             too_much = litres - self._shut_l(zone_id, ms)
             if too_much > gateway._board.pulse_l(zone_id):
-                if zone_id not in self._told:
-                    self._told[zone_id] = ["flow_while_shut", now_ms, now[1]]
+                if zone_id not in self._alarms:
+                    self._alarms[zone_id] = ["flow_while_shut", now_ms, now[1]]
                     self._tell("flow_while_shut", zone_id, litres, ms)
                 seconds, litres = _amounts(litres, ms)
                 leaks.append((zone_id, zone_id, {"volume_l": litres, "leak_s": seconds}))
@@ -89,31 +89,31 @@ class Flow:
             if step:
                 mark[2:4] = litres, min(step, mark[3] or step)
             code = self._judge(zone_id, mark, ms, bool(run))
-            told = self._told.get(zone_id)
-            is_known = zone_id in self._gateway._valves.latched if code == "leak" else told
+            alarm = self._alarms.get(zone_id)
+            is_known = zone_id in self._gateway._valves.latched if code == "leak" else alarm
             if code and not is_known:
                 news.append((code, zone_id, litres - mark[1], ms))
-                self._told[zone_id] = [code, now_ms, litres]
+                self._alarms[zone_id] = [code, now_ms, litres]
             if ms < WINDOW_MS:
                 return
-            if told and not run and now_ms - told[1] >= WINDOW_MS:
-                self._end(told, zone_id, litres, now_ms)
+            if alarm and not run and now_ms - alarm[1] >= WINDOW_MS:
+                self._end(alarm, zone_id, litres, now_ms)
         if now_ms >= self._quiet.get(zone_id, 0):
             self._marks[zone_id] = [now_ms, litres, litres, 0]
 
-    def _end(self, told: "list[Any]", zone_id: str, litres: float, now_ms: int) -> None:
+    def _end(self, alarm: "list[Any]", zone_id: str, litres: float, now_ms: int) -> None:
         """What was told of a shut zone is over when a pulse more would not be too much for all the time since."""
-        flowed = litres - told[2]
-        if flowed + self._gateway._board.pulse_l(zone_id) <= self._shut_l(zone_id, now_ms - told[1]):
-            del self._told[zone_id]
+        flowed = litres - alarm[2]
+        if flowed + self._gateway._board.pulse_l(zone_id) <= self._shut_l(zone_id, now_ms - alarm[1]):
+            del self._alarms[zone_id]
         elif flowed:
-            told[1:] = now_ms, litres
+            alarm[1:] = now_ms, litres
 
     def forget(self) -> None:
         """A person has looked: what the meters counted before is over."""
         self._marks.clear()
         self._shut.clear()
-        self._told.clear()
+        self._alarms.clear()
 
     def heard(self, ack: "Message") -> None:
         """A run began or ended: look at its zone anew. An unusual flow in it is told, if it was not yet."""
@@ -122,10 +122,10 @@ class Flow:
             return
         self._shut.pop(zone_id, None)
         self._marks.pop(zone_id, None)
-        told = self._told.pop(zone_id, None)
+        alarm = self._alarms.pop(zone_id, None)
         self._quiet[zone_id] = self._gateway._clock.ticks_ms() + JUDGED_MS
         # The rate is not known of a zone that was configured when the power went.
-        if ack["volume_source"] != "measured" or seconds * 1000 < JUDGED_MS or zone_id not in self._rates or told:
+        if ack["volume_source"] != "measured" or seconds * 1000 < JUDGED_MS or zone_id not in self._rates or alarm:
             return
         nominal, pulse = self._nominal(zone_id, seconds * 1000), self._gateway._board.pulse_l(zone_id)
         if not SHARES[2] * nominal - pulse <= ack["volume_l"] <= SHARES[3] * nominal + pulse:

@@ -141,8 +141,9 @@ class TwoSlots:
         for part in _parts(content, 3):
             digest.update(part)
         parts = _slot(digest.digest(), content)
-        if hasattr(self._store, "save_all"):
-            self._store.save_all(name, parts)
+        save_all = getattr(self._store, "save_all", None)
+        if save_all:
+            save_all(name, parts)
         else:
             self._store.save(name, b"".join(parts))
         self._target = 1 - self._target

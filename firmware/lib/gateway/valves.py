@@ -174,7 +174,7 @@ class Valves:
                 pass  # no plan is taken or run, watering goes on
         elif self._fallback and not (is_needed or self._runs):  # the rest after a run begins with the run's end
             self._fallback = None
-            if hasattr(gc, "mem_free") and sys.modules.pop("gateway.fallback", None):  # elsewhere gateways share it
+            if hasattr(gc, "mem_free") and sys.modules.pop("gateway.fallback", False):  # elsewhere gateways share it
                 delattr(sys.modules["gateway"], "fallback")
         return self._fallback
 
@@ -497,4 +497,4 @@ def _is_short() -> bool:
     if not hasattr(gc, "mem_free"):
         return False
     gc.collect()
-    return gc.mem_free() < PLAN_BYTES
+    return bool(gc.mem_free() < PLAN_BYTES)

@@ -4,7 +4,6 @@ import gc
 import sys
 import unittest
 
-from gateway import valves as supervisor
 from gateway.valves import KEPT_COMMANDS
 from tests.vm.portable.test_valves import NOW, Bench
 
@@ -130,9 +129,7 @@ class TakingAPlan(unittest.TestCase):
     def test_plans_leave_the_places_of_runs_alone(self):
         """Forty plans in five minutes, and as many runs as ever can be remembered; no plan is taken twice."""
         bench = Bench()
-        plans = []
-        for epoch in range(1, 41):
-            plans.append(bench.send(**dict(PLAN, command_id=f"plan-{epoch}x", epoch=epoch)))
+        plans = [bench.send(**dict(PLAN, command_id=f"plan-{epoch}x", epoch=epoch)) for epoch in range(1, 41)]
         self.assertEqual(bench.answers(), [("done", "ok")] * 40)
         for epoch in range(1, KEPT_COMMANDS + 2):
             bench.send(zone_id="plot-1b", command_id=f"b{epoch}", epoch=epoch, duration_s=60)
@@ -167,37 +164,6 @@ class TakingAPlan(unittest.TestCase):
         bench = Offline()
         bench.hold(command_id="plan-b", epoch=2, days=5)
         self.assertEqual(bench.days(), {"plot-1a": 5})
-
-    def test_a_board_that_is_too_full_takes_no_plan(self):
-        """It is told so by a rejection, before anything is loaded or written for it; opens are taken as ever."""
-        kept = supervisor.gc
-        try:
-            for free, answer in ((supervisor.PLAN_BYTES, ("done", "ok")), (supervisor.PLAN_BYTES - 1, "storage_fault")):
-                bench = Bench()
-                supervisor.gc = Heap(free)
-                bench.send(**PLAN)
-                if answer == "storage_fault":
-                    self.assertEqual((bench.answers(), bench.valves._fallback), ([("rejected", answer)], None))
-                    bench.send(epoch=2)
-                    self.assertEqual(bench.answers()[-1], ("started", "ok"))
-                else:
-                    self.assertEqual(bench.answers(), [answer])
-                self.assertEqual(supervisor.gc.collected, 1)
-        finally:
-            supervisor.gc = kept
-
-
-class Heap:
-    """What a board's `gc` says once it has collected."""
-
-    def __init__(self, free):
-        self.free, self.collected = free, 0
-
-    def collect(self):
-        self.collected += 1
-
-    def mem_free(self):
-        return self.free if self.collected else 0
 
 
 class NoRoom:
@@ -235,6 +201,9 @@ class ItsEnd(unittest.TestCase):
             self.assertEqual(("gateway.fallback" in sys.modules, bench.days()), (True, {"plot-1a": 0}))
             if action:
                 bench.send(action, command_id="x", **fields)
+            else:
+                bench.pass_by(900)
+                self.assertEqual(bench.days(), {"plot-1a": 0}, "its last run goes on")
             bench.pass_by(2 * HOUR_S)
             self.assertEqual((bench.plans(), bench.runs()), (None, [0.0 if action else 1200]), action)
             self.assertEqual(hasattr(gc, "mem_free") and "gateway.fallback" in sys.modules, False)
@@ -445,6 +414,19 @@ class PowerCuts(unittest.TestCase):
         self.assertEqual(bench.acks, [])
         bench.pass_by(2 * HOUR_S)
         self.assertEqual(bench.runs(), [1200])
+
+    def test_saved_hours_count_to_the_second(self):
+        """Twenty hours that were saved are no second more after the boot."""
+        bench = Offline()
+        bench.pass_by(20 * HOUR_S)
+        bench.reboot()
+        bench.plans()
+        bench.after(4 * HOUR_S - 1)
+        bench.look()
+        self.assertEqual(bench.valves.open_valves, [])
+        bench.after(1)
+        bench.look()
+        self.assertEqual(bench.valves.open_valves, ["plot-1a"])
 
     def test_they_are_written_once_an_hour(self):
         """And not at all while the broker is there."""

@@ -2,7 +2,9 @@
 
 import unittest
 
+from gateway import valves as supervisor
 from gateway.valves import KEPT_COMMANDS
+from tests.vm.portable.test_fallback import PLAN
 from tests.vm.portable.test_valves import NOW, Bench
 
 
@@ -77,6 +79,39 @@ class Rejections(unittest.TestCase):
         command = bench.send(zone_id="plot-9z", command_id="one-more")
         bench.send(**command)
         self.assertEqual(bench.log, [])
+
+
+class Heap:
+    """What a board's `gc` says once it has collected."""
+
+    def __init__(self, free):
+        self.free, self.collected = free, 0
+
+    def collect(self):
+        self.collected += 1
+
+    def mem_free(self):
+        return self.free if self.collected else 0
+
+
+class PlansAndMemory(unittest.TestCase):
+    def test_a_board_that_is_too_full_takes_no_plan(self):
+        """It is told so by a rejection, before anything is loaded or written for it; opens are taken as ever."""
+        kept = supervisor.gc
+        try:
+            for free, answer in ((supervisor.PLAN_BYTES, ("done", "ok")), (supervisor.PLAN_BYTES - 1, "storage_fault")):
+                bench = Bench()
+                supervisor.gc = Heap(free)
+                bench.send(**PLAN)
+                if answer == "storage_fault":
+                    self.assertEqual((bench.answers(), bench.valves._fallback), ([("rejected", answer)], None))
+                    bench.send(epoch=2)
+                    self.assertEqual(bench.answers()[-1], ("started", "ok"))
+                else:
+                    self.assertEqual(bench.answers(), [answer])
+                self.assertEqual(supervisor.gc.collected, 1)
+        finally:
+            supervisor.gc = kept
 
 
 class LostFlash(unittest.TestCase):
