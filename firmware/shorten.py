@@ -3,7 +3,7 @@
 Renamed are, the same in every module, names with one leading underscore, and those of a module's functions, classes and
 values that no object could have after a dot; parameters that nobody passes by name; and a number or a text with a name
 of one module's own stands where it is used. What somebody else may know keeps its name: what is of MicroPython's or
-only read here, what a file names that is never updated, and every word within a string.
+only read here, what a file names that is never updated, and every word within a string that is no sentence.
 """
 
 import ast
@@ -32,16 +32,21 @@ class Names(NamedTuple):
     shared: frozenset[str]  # by more than one module
 
 
-def names_of(modules: Mapping[str, str], sources: Iterable[str] = ()) -> Names:
+def names_of(modules: Mapping[str, str], sources: Iterable[str] = (), tests: Iterable[str] = ()) -> Names:
     """The names of a flash: of each compiled module by its dotted name, beside texts that stay sources.
 
+    What a source has for itself with an underscore is none of a module's; of tests, every name stays.
     Raises SyntaxError.
     """
     by_name = {name: _parsed(text) for name, text in modules.items()}
     trees, others = list(by_name.values()), [_parsed(text) for text in sources]
     counts = Counter(name for tree in trees for name in set(_identifiers(tree)))
     defined = {name for tree in trees for name in _defined(tree) if PRIVATE.fullmatch(name)} | _plain(by_name)
-    foreign = {name for tree in others for name in _identifiers(tree)} | {"_", *dir(builtins)}
+    own = {name for tree in others for name in _defined(tree) if PRIVATE.fullmatch(name)}
+    foreign = {name for tree in others for name in _identifiers(tree)} - own | {"_", *dir(builtins)}
+    for text in tests:
+        others.append(_parsed(text))
+        foreign |= set(_identifiers(others[-1]))
     foreign |= {word for tree in [*trees, *others] for word in [*_words(tree), *_borrowed(tree, set(modules))]}
     free = _short_names(foreign | set(counts))
     private = sorted(defined - foreign, key=lambda name: (-counts[name], name))
@@ -173,11 +178,11 @@ def _of_objects(tree: ast.Module, modules: set[str]) -> Iterator[str]:
 
 
 def _words(tree: ast.AST) -> Iterator[str]:
-    """Every word of a text, and of a module's path: what is looked up by it, or read by somebody else."""
+    """Every word of a text that is no sentence, and of a module's path: what may be looked up by it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
             text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
-            yield from WORDS.findall(text)
+            yield from WORDS.findall(text) if " " not in text else ()
         elif isinstance(node, ast.Import):
             yield from (part for alias in node.names for part in alias.name.split("."))
         elif isinstance(node, ast.ImportFrom):
