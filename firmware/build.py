@@ -92,14 +92,15 @@ def cross_compile(source: Path, target: Path) -> None:
 
 
 @functools.cache
-def names(*more: Path) -> shorten.Names:
+def names(*tests: Path) -> shorten.Names:
     """The short names of all modules together: what one calls another by is the same in both.
 
-    What the sources beside them call it by stays, also those in `more`.
+    What the sources beside them call it by stays, and every name of the `tests`.
     """
     modules = {_dotted(target): source.read_text(encoding="utf-8") for source, target in sources()}
-    beside = [*(FIRMWARE / name for name in AS_SOURCE), _source_of_page(), *more]
-    return shorten.names_of(modules, [path.read_text(encoding="utf-8") for path in beside])
+    beside = [*(FIRMWARE / name for name in AS_SOURCE), _source_of_page()]
+    texts = [[path.read_text(encoding="utf-8") for path in paths] for paths in (beside, tests)]
+    return shorten.names_of(modules, *texts)
 
 
 def _source_of_page() -> Path:

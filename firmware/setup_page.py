@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
 
 NEW_SETUP = "/setup.todo"
-LEFT = "/setup.left"  # the button was held, and nobody came: it may be stuck
+NOBODY_CAME = "/setup.left"  # the button was held, and nobody came: it may be stuck
 IDLE_S = 900  # without a visitor
 WATCHDOG_MS = 60_000
 PORT = 80
@@ -283,7 +283,8 @@ class Server:
         await writer.wait_closed()
 
     async def _answer(self, reader: "Any", writer: "Any") -> None:
-        size, words = 0, None
+        size = 0
+        words: dict[str, str] = {}
         try:
             status, words = "200 OK", await self._respond(reader)
             self.idle_s = 0
@@ -373,7 +374,7 @@ def instead_of(error: "Exception") -> "list[Coroutine[Any, Any, None]]":
 
 def on_demand() -> "list[Coroutine[Any, Any, None]]":
     """The jobs of a board whose set-up button is held. If nobody comes it is left, and start.py looks for that."""
-    return [_serve(LEFT)]
+    return [_serve(NOBODY_CAME)]
 
 
 def finishing() -> "list[Coroutine[Any, Any, None]]":
@@ -392,7 +393,7 @@ async def _finish() -> None:
     machine.reset()
 
 
-async def _serve(left: str = "") -> None:
+async def _serve(note: str = "") -> None:
     """Open the network and the page; the board restarts when a set-up was taken, or nobody has come for long.
 
     Raises OSError, ValueError, KeyError without a /setup.json with a password: then no network opens.
@@ -415,8 +416,8 @@ async def _serve(left: str = "") -> None:
         watchdog.feed()
         server.idle_s += 1
         await asyncio.sleep(1)
-    if left and not server.is_done:
-        open(left, "wb").close()
+    if note and not server.is_done:
+        open(note, "wb").close()
     await asyncio.sleep(2)  # the answer is on its way
     access.active(False)
     machine.reset()

@@ -3,7 +3,7 @@
 Renamed are, the same in every module, names with one leading underscore, and those of a module's functions, classes and
 values that no object could have after a dot; parameters that nobody passes by name; and a number or a text with a name
 of one module's own stands where it is used. What somebody else may know keeps its name: what is of MicroPython's or
-only read here, what a file names that is never updated, and every word within a string.
+only read here, what a file names that is never updated, and every word within a string that is no sentence.
 """
 
 import ast
@@ -32,22 +32,25 @@ class Names(NamedTuple):
     shared: frozenset[str]  # by more than one module
 
 
-def names_of(modules: Mapping[str, str], sources: Iterable[str] = ()) -> Names:
+def names_of(modules: Mapping[str, str], sources: Iterable[str] = (), tests: Iterable[str] = ()) -> Names:
     """The names of a flash: of each compiled module by its dotted name, beside texts that stay sources.
 
+    What a source has for itself with an underscore is none of a module's; of tests, every name stays.
     Raises SyntaxError.
     """
-    parsed = {name: _parsed(text) for name, text in modules.items()}
-    trees, others = list(parsed.values()), [_parsed(text) for text in sources]
+    by_name = {name: _parsed(text) for name, text in modules.items()}
+    trees, others = list(by_name.values()), [_parsed(text) for text in sources]
     counts = Counter(name for tree in trees for name in set(_identifiers(tree)))
-    defined = {name for tree in trees for name in _defined(tree) if PRIVATE.fullmatch(name)} | _plain(parsed)
-    kept = {"_", *dir(builtins)}
-    for tree in others:
-        kept |= set(_identifiers(tree)) - {name for name in _defined(tree) if PRIVATE.fullmatch(name)}
-    kept |= {word for tree in [*trees, *others] for word in [*_words(tree), *_borrowed(tree, set(modules))]}
-    free = _short_names(kept | set(counts))
-    private = sorted(defined - kept, key=lambda name: (-counts[name], name))
-    shared = kept | {name for name, count in counts.items() if count > 1}
+    defined = {name for tree in trees for name in _defined(tree) if PRIVATE.fullmatch(name)} | _plain(by_name)
+    own = {name for tree in others for name in _defined(tree) if PRIVATE.fullmatch(name)}
+    foreign = {name for tree in others for name in _identifiers(tree)} - own | {"_", *dir(builtins)}
+    for text in tests:
+        others.append(_parsed(text))
+        foreign |= set(_identifiers(others[-1]))
+    foreign |= {word for tree in [*trees, *others] for word in [*_words(tree), *_borrowed(tree, set(modules))]}
+    free = _short_names(foreign | set(counts))
+    private = sorted(defined - foreign, key=lambda name: (-counts[name], name))
+    shared = foreign | {name for name, count in counts.items() if count > 1}
     return Names(dict(zip(private, free, strict=False)), frozenset(_passed([*trees, *others])), frozenset(shared))
 
 
@@ -175,11 +178,11 @@ def _of_objects(tree: ast.Module, modules: set[str]) -> Iterator[str]:
 
 
 def _words(tree: ast.AST) -> Iterator[str]:
-    """Every word of a text, and of a module's path: what is looked up by it, or read by somebody else."""
+    """Every word of a text that is no sentence, and of a module's path: what may be looked up by it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
             text = node.value if isinstance(node.value, str) else node.value.decode("latin-1")
-            yield from WORDS.findall(text)
+            yield from WORDS.findall(text) if " " not in text else ()
         elif isinstance(node, ast.Import):
             yield from (part for alias in node.names for part in alias.name.split("."))
         elif isinstance(node, ast.ImportFrom):
@@ -201,12 +204,12 @@ def _passed(trees: Iterable[ast.AST]) -> Iterator[str]:
             yield from _words(tree)
 
 
-def _short_names(taken: set[str]) -> Iterator[str]:
+def _short_names(others: set[str]) -> Iterator[str]:
     """a, b, ... z, A, ... aa, ab: without those that mean something already."""
     for length in itertools.count(1):
         for letters in itertools.product(string.ascii_letters, repeat=length):
             name = "".join(letters)
-            if name not in taken and not keyword.iskeyword(name):
+            if name not in others and not keyword.iskeyword(name):
                 yield name
 
 
@@ -234,8 +237,8 @@ class _WithNumbers(ast.NodeTransformer):
 
 def _is_small(value: ast.expr) -> bool:
     """True for a text, or a number that is part of an instruction."""
-    known = _calculated(value)
-    return isinstance(known, (str, bytes)) or (type(known) is int and abs(known) < LARGE)
+    constant = _calculated(value)
+    return isinstance(constant, (str, bytes)) or (type(constant) is int and abs(constant) < LARGE)
 
 
 def _calculated(value: ast.expr) -> Any:
@@ -243,11 +246,11 @@ def _calculated(value: ast.expr) -> Any:
     if isinstance(value, ast.Constant):
         return value.value
     if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub):
-        known = _calculated(value.operand)
-        return -known if type(known) is int else None
+        number = _calculated(value.operand)
+        return -number if type(number) is int else None
     if isinstance(value, ast.BinOp) and type(value.op) in TERMS:
-        left, right = _calculated(value.left), _calculated(value.right)
-        return TERMS[type(value.op)](left, right) if type(left) is type(right) is int else None
+        first, second = _calculated(value.left), _calculated(value.right)
+        return TERMS[type(value.op)](first, second) if type(first) is type(second) is int else None
     return None
 
 
@@ -268,8 +271,8 @@ def _shorten_parameters(function: ast.AST, passed: frozenset[str]) -> None:
         return
     arguments = [*function.args.posonlyargs, *function.args.args]
     inner = [*inside, *arguments, *function.args.kwonlyargs, function.args.vararg, function.args.kwarg]
-    used = {name for node in inner if node for name in _identifiers(node)}
-    free = _short_names(used)
+    inner_names = {name for node in inner if node for name in _identifiers(node)}
+    free = _short_names(inner_names)
     for argument in arguments:
         if argument.arg in passed or len(argument.arg) == 1:
             continue

@@ -83,6 +83,7 @@ def test_what_a_module_has_and_no_object_is_short() -> None:
     assert "opened" in words(both("station.opened(1)")[0])
     assert "listed" in words(both("from station import listed")[0])
     assert "_wait" in words(both("station._wait()")[0])
+    assert "_wait" not in words(both("def _wait(): pass")[0])  # its own
 
 
 def test_a_name_that_an_object_has_too_stays() -> None:

@@ -282,12 +282,12 @@ class AButton(SetUp):
         start.asyncio = NoTime()
         try:
             self.assertTrue(await start._is_wanted(Button(0)))
-            self.flash.files[setup_page.LEFT] = b""
+            self.flash.files[setup_page.NOBODY_CAME] = b""
             for level, wanted in ((0, False), (0, False), (1, False), (0, True)):
                 self.assertEqual(await start._is_wanted(Button(level)), wanted)
         finally:
             start.os, start.asyncio = os, asyncio
-        self.assertEqual(self.flash.done, [("remove", setup_page.LEFT)])
+        self.assertEqual(self.flash.done, [("remove", setup_page.NOBODY_CAME)])
 
 
 class Reader:
