@@ -139,7 +139,7 @@ def _end(  # noqa: PLR0913, PLR0917  # which plan ends, why, when, and by which 
 
 def _is_being_ended(store: Store, claim: Claim, now: int) -> bool:
     """Is a stop under way that deletes it, or was one of the last hour answered?"""
-    rows = store.commands.since(claim.gateway_id, claim.zone_id, now - MOST_VALID_S)
+    rows = store.commands.in_states(place=(claim.gateway_id, claim.zone_id), since=now - MOST_VALID_S)
     stops = [row for row in rows if commands.stops(row)]
     return any(
         row.give_up_at is not None or (row.state in commands.SETTLED and 0 <= now - row.message["issued_at"] < AGAIN_S)
@@ -156,7 +156,7 @@ def _is_over(store: Store, claim: Claim, now: int) -> bool:
 
 def _plan_of(store: Store, claim: Claim, now: int) -> CommandRow | None:
     """The plan that a board says it holds: a greater epoch than the plan's would have deleted it."""
-    rows = store.commands.since(claim.gateway_id, claim.zone_id, now - MOST_VALID_S)
+    rows = store.commands.in_states(place=(claim.gateway_id, claim.zone_id), since=now - MOST_VALID_S)
     return next((row for row in rows if commands.plans(row) and row.message["epoch"] == claim.epoch), None)
 
 
@@ -167,7 +167,7 @@ def _is_alive(plan: CommandRow, now: int) -> bool:
 def _is_deleted(store: Store, plan: CommandRow) -> bool:
     """Has its board answered to what came later? A run under the plan is none of that."""
     begin, epoch = plan.message["issued_at"], plan.message["epoch"]
-    later = store.commands.since(plan.gateway_id, _zone_of(plan), begin)
+    later = store.commands.in_states(place=(plan.gateway_id, _zone_of(plan)), since=begin)
     return any(
         row.state in {"started", "done"} and (row.message["epoch"] > epoch or row.message["action"] == "stop_all")
         for row in later

@@ -315,7 +315,7 @@ WORDS = {
     "field_energy_price_m3": "Preço da energia para ela, por m³",
     "field_currency": "Moeda, três letras",
     "field_weather_stations": "Gateways cuja estação meteorológica serve aos outros",
-    "field_nodes": "Placas sem válvulas, cujas sondas servem às zonas",
+    "field_nodes": "Placas sem válvulas, cujas sondas servem aos talhões",
     "field_mode": "Suas decisões",
     "field_crop": "Cultura",
     "field_sown": "Plantado em",

@@ -287,7 +287,9 @@ def _check_sensors(farm: Mapping[str, Cell], zones: list[_ZoneCells], mistakes: 
             owner, gateway_id = topics.gateway_of(cell.value), zone.value("gateway_id")
             why = ""
             if owner in nodes and zone.fallback:
-                why = f"{cell.value!r}: is on a node, which the zone's board cannot hear without the cloud: no fallback here"
+                why = (
+                    f"{cell.value!r}: is on a node, which its board cannot hear without the cloud, so no fallback here"
+                )
             elif owner not in {gateway_id, *nodes}:
                 why = (
                     f"{cell.value!r}: is a sensor of {owner}, and the zone's gateway_id is {gateway_id};"

@@ -214,17 +214,17 @@ class CommandLog(Protocol):
     def get(self, command_id: str) -> CommandRow | None:
         """A remembered command, or None."""
 
-    def in_states(self, *states: str) -> list[CommandRow]:
-        """All commands in one of these states, the oldest first."""
+    def in_states(self, *states: str, place: tuple[str, str] | None = None, since: int = 0) -> list[CommandRow]:
+        """All commands in one of these states, the oldest first; of a `place` in any state, where none is named.
+
+        `place`: a gateway and its zone, with what is for all of its zones; `since`: issued then or later.
+        """
 
     def open(self, overdue_at: int | None = None) -> list[CommandRow]:
         """The commands whose end is not known yet; with a time, only those whose wait for an ack is over by then."""
 
     def last_plans(self, zone_id: str | None = None) -> list[CommandRow]:
         """The newest fallback plan of every zone that ever had one, by name; or of one zone, if it had any."""
-
-    def since(self, gateway_id: str, zone_id: str, begin: int) -> list[CommandRow]:
-        """What a gateway was given for a zone, or for all of its zones, from a time on, the oldest first."""
 
     def move(
         self,

@@ -143,6 +143,23 @@ def test_a_will_ends_nothing(farm: Bench) -> None:
     assert begun(farm.store, zone(), zone("b"), now=farm.now).commands() == []
 
 
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_the_commands_of_a_place(kind: str, tmp_path: Path) -> None:
+    """In whatever state, with what is for the whole gateway, from a time on; either store says the same."""
+    with closing(SqliteStore(tmp_path / "store")) as store:
+        farm = begun(store if kind == "sqlite" else InMemoryStore())
+        plan = taken(farm)
+        farm.now += HOUR_S
+        people = People(farm)
+        people.order("stop")
+        people.order("close", "plot-1b")
+        place, log = (GATEWAY, "plot-1a"), farm.store.commands
+        assert [row.message["action"] for row in log.in_states(place=place)] == ["fallback", "stop_all"]
+        assert [row.command_id for row in log.in_states("done", place=place)] == [plan["command_id"]]
+        assert [row.message["action"] for row in log.in_states(place=place, since=farm.now)] == ["stop_all"]
+        assert log.in_states(place=(OTHER, "plot-1a")) == []
+
+
 # gateways that are no more of the farm
 
 

@@ -21,8 +21,8 @@ from tests.compute_service.people import People, actions, online, stop_ack
 from tests.compute_service.test_zones_file import GOOD, write
 
 NODE = "irrigation-gateway-7"
-THERE = {"gateway_id": NODE, "sensor_id": f"{NODE}.soil-a"}
-MEASURED_THERE = {"sensor_id": f"{NODE}.soil-a", "max_reading_age_s": 2 * HOUR_S}
+THERE: dict[str, Any] = {"gateway_id": NODE, "sensor_id": f"{NODE}.soil-a"}
+MEASURED_THERE: dict[str, Any] = {"sensor_id": f"{NODE}.soil-a", "max_reading_age_s": 2 * HOUR_S}
 
 
 def begun(store: Any, *zones: Any, nodes: tuple[str, ...] = (NODE,)) -> Bench:
@@ -80,7 +80,8 @@ def test_a_supply_is_kept_beside_the_status(farm: Bench) -> None:
     for gateway_id in (NODE, GATEWAY):
         online(farm, gateway_id)
         sample = {"measured_at": farm.now, "clock": "synced", "seq": 1, "battery_v": 3.7}
-        message = {"gateway_id": gateway_id, "sensor_id": f"{gateway_id}.supply", "boot_id": "b", "samples": [sample]}
+        message: dict[str, Any] = {"gateway_id": gateway_id, "sensor_id": f"{gateway_id}.supply", "boot_id": "b"}
+        message["samples"] = [sample]
         farm.hear(topics.data(message["sensor_id"]), message)
         online(farm, gateway_id)
     begun(farm.store)
@@ -185,7 +186,7 @@ def test_a_file_names_its_nodes(tmp_path: Path) -> None:
         ),
         (
             named(f"[{NODE}]", sensor_id=f"{NODE}.soil-a") + "    fallback: {run_s: 600, days: 3}\n",
-            "is on a node, which the zone's board cannot hear without the cloud: no fallback here",
+            "is on a node, which its board cannot hear without the cloud, so no fallback here",
         ),
     ],
     ids=["has a valve", "a group", "no list", "not named", "fallback"],

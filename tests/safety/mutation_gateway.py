@@ -80,7 +80,7 @@ GATEWAY_MUTATIONS = (
     Mutation(
         "no meter of another gateway's zone",
         READINGS,
-        'zone is not None and zone.gateway_id == message["gateway_id"]',
+        'zone is not None and message["gateway_id"] in {zone.gateway_id, *zone.measured_by}',
         "zone is not None",
         IDENTITY_TESTS + "test_no_meter_speaks_of_another_gateways_zone",
     ),

@@ -35,9 +35,15 @@ class CommandTables:
         rows = self._rows("command_id = ?", command_id)
         return rows[0] if rows else None
 
-    def in_states(self, *states: str) -> list[CommandRow]:
-        """All commands in one of these states, the oldest first."""
-        return self._rows(f"state IN ({', '.join('?' * len(states))})", *states)
+    def in_states(self, *states: str, place: tuple[str, str] | None = None, since: int = 0) -> list[CommandRow]:
+        """All commands in one of these states, the oldest first; of a `place` in any state, where none is named.
+
+        `place`: a gateway and its zone, with what is for all of its zones; `since`: issued then or later.
+        """
+        wheres = [f"state IN ({', '.join('?' * len(states))})"] if states or not place else []
+        if place:
+            wheres.append("gateway_id = ? AND (zone_id = ? OR zone_id IS NULL)")
+        return self._rows(" AND ".join([*wheres, "issued_at >= ?"]), *states, *(place or ()), since)
 
     def open(self, overdue_at: int | None = None) -> list[CommandRow]:
         """The commands whose end is not known yet; with a time, only those whose wait for an ack is over by then."""
@@ -51,11 +57,6 @@ class CommandTables:
         query = f"SELECT command_id FROM commands WHERE zone_id = ? AND {_IS_PLAN}"  # noqa: S608 - our own words
         newest = self._database.one(f"{query} ORDER BY issued_at DESC, command_id DESC LIMIT 1", zone_id)
         return self._rows("command_id = ?", newest[0]) if newest else []
-
-    def since(self, gateway_id: str, zone_id: str, begin: int) -> list[CommandRow]:
-        """What a gateway was given for a zone, or for all of its zones, from a time on, the oldest first."""
-        where = "(zone_id = ? OR zone_id IS NULL) AND gateway_id = ? AND issued_at >= ?"
-        return self._rows(where, zone_id, gateway_id, begin)
 
     def _rows(self, where: str, *values: object) -> list[CommandRow]:
         rows = self._database.all(

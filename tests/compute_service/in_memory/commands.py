@@ -37,9 +37,18 @@ class CommandsInMemory:
         entry = self._tables.commands.get(command_id)
         return self._row(command_id, entry) if entry else None
 
-    def in_states(self, *states: str) -> list[CommandRow]:
-        """All commands in one of these states, the oldest first."""
-        return [self._row(*item) for item in self._oldest_first() if item[1].state in states]
+    def in_states(self, *states: str, place: tuple[str, str] | None = None, since: int = 0) -> list[CommandRow]:
+        """All commands in one of these states, the oldest first; of a `place` in any state, where none is named.
+
+        `place`: a gateway and its zone, with what is for all of its zones; `since`: issued then or later.
+        """
+        rows = [self._row(*item) for item in self._oldest_first() if item[1].issued_at >= since]
+        return [
+            row
+            for row in rows
+            if (row.state in states or (place and not states))
+            and (place is None or (row.gateway_id == place[0] and row.zone_id in {None, place[1]}))
+        ]
 
     def open(self, overdue_at: int | None = None) -> list[CommandRow]:
         """The commands whose end is not known yet; with a time, only those whose wait for an ack is over by then."""
@@ -52,11 +61,6 @@ class CommandsInMemory:
         rows = (self._row(*item) for item in self._oldest_first())
         newest = {row.zone_id or "": row for row in rows if row.message["action"] == "fallback"}
         return [newest[name] for name in sorted(newest) if zone_id in {None, name}]
-
-    def since(self, gateway_id: str, zone_id: str, begin: int) -> list[CommandRow]:
-        """What a gateway was given for a zone, or for all of its zones, from a time on, the oldest first."""
-        rows = [self._row(*item) for item in self._oldest_first() if item[1].issued_at >= begin]
-        return [row for row in rows if row.gateway_id == gateway_id and row.zone_id in {None, zone_id}]
 
     def _oldest_first(self) -> list[tuple[str, CommandEntry]]:
         return sorted(self._tables.commands.items(), key=lambda item: (item[1].issued_at, item[0]))
