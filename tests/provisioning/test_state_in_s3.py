@@ -155,8 +155,8 @@ def test_a_project_moves_into_s3_by_a_restore(mirror: Path, door: Door, s3: Any)
             in_s3 = json.load(s3.get_object(Bucket=BUCKET, Key="states/irrigation/p/terraform.tfstate")["Body"])
             assert in_s3["resources"] == before["resources"] != []
             assert deployed(client)["result"]["message"].startswith("No changes")
-            answer = client.post("/api/deploy", json={"projectId": "p", "iacCode": SMALL, "approve": True}).json()
-            job_id = answer["jobId"]
+            body = {"projectId": "p", "iacCode": SMALL.replace('"x"', '"y"'), "approve": True}
+            job_id = client.post("/api/deploy", json=body).json()["jobId"]
             path = f"/api/deploy/status/{job_id}"
             until_true(lambda: seldom(client.get(path).json()["detail"] == "planned"), "the plan")
         with pytest.raises(FolderError, match=f"{job_id} has not ended; until it has, start with --state {PLACE}"):
