@@ -135,11 +135,12 @@ class Door:
 
 
 def is_creation(method: str, path: str, headers: Any, body: bytes) -> bool:
-    """True for a call that makes one of the twelve."""
+    """True for a call that makes one of the twelve, or writes a state."""
     target = headers.get("X-Amz-Target") or ""
     return (
         target.endswith(CREATES)
         or body.startswith((b"Action=CreateRole", b"Action=CreatePolicy&"))
         or (b"Action=CreateRole&" in body or b"Action=CreatePolicy&" in body)
         or (method == "PUT" and path.rstrip("/") == "/twelve-bucket")
+        or (method == "PUT" and path.partition("?")[0].endswith("/terraform.tfstate"))
     )

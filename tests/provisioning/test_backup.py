@@ -26,6 +26,11 @@ def health(client: Client) -> Any:
     return client.get("/api/deploy/health").json()
 
 
+def keys(s3: Any) -> set[str]:
+    """What is in the bucket."""
+    return {row["Key"] for row in s3.list_objects_v2(Bucket="farm-backup").get("Contents", ())}
+
+
 def deploy(client: Client) -> Any:
     """The job, ended."""
     return ended(client, client.post("/api/deploy", json={"projectId": "p", "iacCode": SMALL}).json()["jobId"])
@@ -44,14 +49,15 @@ def test_a_lost_folder_comes_back(
             s3 = cloud.client("s3", door.endpoint)
             s3.create_bucket(Bucket="farm-backup")
             assert deploy(client)["status"] == "completed"
-            until_true(lambda: seldom(health(client)["backupAt"] is not None), "the backup")
-            assert (health(client)["status"], health(client)["error"]) == ("ok", None)
-            numbers = [row["snapshot"] for row in client.get("/api/deploy/snapshots/p").json()["snapshots"]]
-            before = states.read(client.service.setup.place("p").state)
-        keys = [row["Key"] for row in s3.list_objects_v2(Bucket="farm-backup")["Contents"]]
-        snapshots = [f"copies/snapshots/p/{number:09d}.tfstate" for number in sorted(numbers)]
-        assert sorted(keys) == ["copies/provisioning.db", *snapshots]
-        ways = {s3.head_object(Bucket="farm-backup", Key=key)["ServerSideEncryption"] for key in keys}
+            place = client.service.setup.place("p")
+            numbered = [f"copies/snapshots/p/{path.name}" for path in states.numbered(place)]
+            expected = {"copies/provisioning.db", *numbered}
+            until_true(lambda: seldom(keys(s3) == expected), "both snapshots and the database")
+            until_true(lambda: seldom(health(client)["status"] == "ok"), "the word that all is well")
+            assert (len(numbered), health(client)["error"]) == (2, None)
+            assert health(client)["backupAt"] is not None
+            before = states.read(place.state)
+        ways = {s3.head_object(Bucket="farm-backup", Key=key)["ServerSideEncryption"] for key in expected}
         assert ways == {"aws:kms"}
 
         shutil.rmtree(folder / "d")

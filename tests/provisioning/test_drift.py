@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from local_cloud.aws import environment
+from provisioning import states
 from provisioning.drift import due_after
 from provisioning.errors import ScheduleError
 from tests.provisioning import cloud
@@ -58,6 +59,30 @@ def at(client: Client) -> float:
     return look.at
 
 
+def test_a_missed_look_is_made_up_for_once_and_what_it_finds_is_shown_until_a_deploy(mirror: Path) -> None:
+    """Three days later it is one look; what it found belongs to a state, and not to the code that was stored last."""
+    clock = [0.0]
+    with in_process(mirror, is_open=True, now=lambda: time.time() + clock[0], drift="0 5 * * *") as client:
+        store, place = client.service.store, client.service.setup.place(PROJECT)
+        deploy(client, SMALL)
+        assert store.drift(PROJECT) is None
+        before = place.state.read_bytes()
+        clock[0] += 3 * DAY_S
+        until_true(lambda: seldom(store.drift(PROJECT) is not None), "the look of three days")
+        looked_at = at(client)
+        client.service.rounds.look()
+        assert (at(client), client.service.checks.is_making("drift")) == (looked_at, False)
+        assert (shown(client)["detail"], shown(client)["drift"]) == (None, [])
+        assert place.state.read_bytes() == before
+        store.put_drift(PROJECT, states.numbered(place)[-1].stem, ["terraform_data.one"])
+        client.put(f"/api/deploy/projects/{PROJECT}", json={"iacCode": GROUP})
+        assert (shown(client)["deploymentStatus"], shown(client)["detail"]) == ("deployed", "drifted")
+        assert shown(client)["drift"] == ["terraform_data.one"]
+        deploy(client, SMALL)
+        assert (shown(client)["detail"], shown(client)["drift"]) == (None, [])
+
+
+@pytest.mark.soak
 def test_drift_is_found_at_its_time_and_gone_with_a_deploy(mirror: Path, door: Door, provider: dict[str, str]) -> None:
     """What somebody changes by hand is named, nothing is written for it, and a deploy that sets it right ends it."""
     clock = [0.0]

@@ -36,6 +36,7 @@ def confirmed(house: House, job: Any) -> Any:
     return house.end(job["jobId"])
 
 
+@pytest.mark.soak
 def test_a_protected_bucket_with_versions_is_kept_twice(house: House, door: Door) -> None:
     """Its destroy waits for a word; then AWS refuses it, and the job names the bucket and a command that works."""
     assert house.end(house.deploy(PROJECT, CODE, protect=True))["status"] == "completed"
@@ -60,6 +61,15 @@ def test_a_protected_bucket_with_versions_is_kept_twice(house: House, door: Door
     gone = confirmed(house, at_plan(house, house.destroy(PROJECT)))
     assert gone["status"] == "completed", gone
     assert cloud.arns(door.endpoint) == set()
+
+
+def test_a_full_bucket_is_named_with_the_command_that_empties_it() -> None:
+    """AWS's words alone do not say how; the soak runs the very command."""
+    summary = "deleting S3 Bucket (a-b): operation error S3: DeleteBucket, api error BucketNotEmpty: it is not empty"
+    [told] = plans.complaints([{"diagnostic": {"severity": "error", "summary": summary, "detail": ""}}])
+    assert told == f"{summary}; bucket a-b still holds objects or versions: purge it, again until it finds none: " + (
+        plans.purge("a-b")
+    )
 
 
 @pytest.mark.parametrize("summary", ["deleting S3 Bucket (a-b): operation error: NoSuchBucket", "BucketNotEmpty"])

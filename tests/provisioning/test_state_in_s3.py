@@ -26,7 +26,7 @@ from tests.provisioning.roots import SMALL
 from tests.waiting import until_true
 
 BUCKET, PLACE = "farm-states", "s3://farm-states/states"
-KEY = f"states/irrigation/{PROJECT}/terraform.tfstate"
+ALONE = "three"  # the project of the soak
 THREE = """
 terraform {
   required_providers { aws = { source = "hashicorp/aws" } }
@@ -53,10 +53,10 @@ def s3(door: Door) -> Any:
 
 
 @pytest.fixture(scope="module")
-def house(door: Door, provider: dict[str, str], mirror: Path, s3: Any) -> Iterator[House]:
+def house(door: Door, mirror: Path, s3: Any) -> Iterator[House]:
     """A service whose states are in that bucket."""
     with short_folder() as folder:
-        house = House(folder / "d", environment(door.endpoint), provider, mirror, state=PLACE)
+        house = House(folder / "d", environment(door.endpoint), {}, mirror, state=PLACE)
         house.start()
         try:
             yield house
@@ -70,49 +70,73 @@ def keys(s3: Any) -> set[str]:
     return {row["Key"] for row in s3.list_objects_v2(Bucket=BUCKET).get("Contents", ())}
 
 
+def key(project: str) -> str:
+    """Of the project's state."""
+    return f"states/irrigation/{project}/terraform.tfstate"
+
+
 def there(door: Door) -> set[str]:
     """What the AWS API lists, but for the bucket of the states."""
     return cloud.arns(door.endpoint) - {f"arn:aws:s3:::{BUCKET}"}
 
 
-def test_a_killed_terraform_leaves_no_lock_and_nothing_unnamed(house: House, door: Door, s3: Any) -> None:
-    """Its state was not yet in S3: all that was made is named, the lock is taken away, and a deploy brings all in."""
-    door.hold_after(1)
-    job_id = house.deploy(PROJECT, THREE)
-    until_true(lambda: door.held > 0 and door.created == 1, "creations whose answers are held")
-    assert f"{KEY}.tflock" in keys(s3)
-    [terraform] = [one for one in house.session(PROJECT, job_id) if one.name == "terraform"]
+def kill(house: House, door: Door, s3: Any, project: str, job_id: str) -> None:
+    """Kill the job's Terraform, which holds the lock, and see the job end."""
+    assert f"{key(project)}.tflock" in keys(s3)
+    [terraform] = [one for one in house.session(project, job_id) if one.name == "terraform"]
     os.kill(terraform.pid, signal.SIGKILL)
     door.release()
     job = house.end(job_id)
     assert (job["status"], "signal 9" in job["error"]) == ("failed", True), job
-    assert f"{KEY}.tflock" not in keys(s3)
+    assert f"{key(project)}.tflock" not in keys(s3)
     assert "of a Terraform that was killed was taken away" in job["result"]["logs"]
+
+
+def test_a_terraform_killed_while_it_writes_leaves_no_lock(house: House, door: Door, s3: Any) -> None:
+    """S3 had taken the state when it died: the job fails, the lock is taken away, a deploy finds all in the state."""
+    door.hold_after(0)
+    job_id = house.deploy(PROJECT, SMALL)
+    until_true(lambda: door.held > 0, "a state whose answer is held")
+    kill(house, door, s3, PROJECT, job_id)
     project = house.project(PROJECT)
+    assert (project["deploymentStatus"], len(project["terraformState"]["resources"])) == ("failed", 2)
+    again = house.end(house.deploy(PROJECT, SMALL))
+    assert again["result"]["message"].startswith("No changes"), again
+    assert house.project(PROJECT)["deploymentStatus"] == "deployed"
+
+
+@pytest.mark.soak
+def test_a_killed_terraform_leaves_nothing_unnamed(house: House, door: Door, s3: Any) -> None:
+    """Its state was not yet in S3: all that was made is named, the lock is taken away, and a deploy brings all in."""
+    door.hold_after(1)
+    job_id = house.deploy(ALONE, THREE)
+    until_true(lambda: door.held > 0 and door.created == 1, "creations whose answers are held")
+    kill(house, door, s3, ALONE, job_id)
+    project = house.project(ALONE)
     assert cloud.of_state(project["terraformState"]) | set(project["orphans"]) == there(door) != set()
 
-    again = house.end(house.deploy(PROJECT, THREE))
+    again = house.end(house.deploy(ALONE, THREE))
     assert again["status"] == "completed", again
-    project = house.project(PROJECT)
+    project = house.project(ALONE)
     assert (project["deploymentStatus"], project["orphans"]) == ("deployed", [])
     assert cloud.of_state(project["terraformState"]) == there(door)
-    in_s3 = json.load(s3.get_object(Bucket=BUCKET, Key=KEY)["Body"])
+    in_s3 = json.load(s3.get_object(Bucket=BUCKET, Key=key(ALONE))["Body"])
     assert cloud.of_state(in_s3) == there(door)
 
 
 def test_somebody_elses_lock_is_waited_for_by_nobody_and_forced_by_nobody(house: House, door: Door, s3: Any) -> None:
     """The job fails with the holder's name, and the lock stays; without it the destroy goes through."""
     lock = {"ID": "5d3f1f1c-0000-4000-8000-000000000000", "Who": "eva@laptop", "Created": "2026-01-01T00:00:00Z"}
-    more = {"Operation": "OperationTypeApply", "Info": "", "Version": "1.11.4", "Path": f"{BUCKET}/{KEY}"}
-    s3.put_object(Bucket=BUCKET, Key=f"{KEY}.tflock", Body=json.dumps({**lock, **more}).encode())
+    more = {"Operation": "OperationTypeApply", "Info": "", "Version": "1.11.4", "Path": f"{BUCKET}/{key(PROJECT)}"}
+    s3.put_object(Bucket=BUCKET, Key=f"{key(PROJECT)}.tflock", Body=json.dumps({**lock, **more}).encode())
     job = house.end(house.destroy(PROJECT))
     assert job["status"] == "failed"
     assert "eva@laptop" in job["error"]
-    assert f"{KEY}.tflock" in keys(s3)
-    s3.delete_object(Bucket=BUCKET, Key=f"{KEY}.tflock")
+    assert f"{key(PROJECT)}.tflock" in keys(s3)
+    s3.delete_object(Bucket=BUCKET, Key=f"{key(PROJECT)}.tflock")
     job = house.end(house.destroy(PROJECT))
     assert job["status"] == "completed", job
-    assert there(door) == set()
+    assert house.project(PROJECT)["deploymentStatus"] == "destroyed"
     assert house.end(house.destroy(PROJECT))["result"]["message"] == "No infrastructure found to destroy"
 
 
@@ -155,8 +179,8 @@ def test_a_project_moves_into_s3_by_a_restore(mirror: Path, door: Door, s3: Any)
             in_s3 = json.load(s3.get_object(Bucket=BUCKET, Key="states/irrigation/p/terraform.tfstate")["Body"])
             assert in_s3["resources"] == before["resources"] != []
             assert deployed(client)["result"]["message"].startswith("No changes")
-            answer = client.post("/api/deploy", json={"projectId": "p", "iacCode": SMALL, "approve": True}).json()
-            job_id = answer["jobId"]
+            body = {"projectId": "p", "iacCode": SMALL.replace('"x"', '"y"'), "approve": True}
+            job_id = client.post("/api/deploy", json=body).json()["jobId"]
             path = f"/api/deploy/status/{job_id}"
             until_true(lambda: seldom(client.get(path).json()["detail"] == "planned"), "the plan")
         with pytest.raises(FolderError, match=f"{job_id} has not ended; until it has, start with --state {PLACE}"):
