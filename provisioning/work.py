@@ -1,6 +1,6 @@
 """One job from its first step to its end; begun anew after a restart, it goes on where the file says that it was.
 
-`plan` (init, plan, show; plan validates first), perhaps `adopt` (the same with orphans), then `apply` of that very plan.
+`plan` (init, plan, show; plan validates first), perhaps `adopt` (with orphans), then `apply` of that very plan.
 Whatever ends an apply but success leads to `reconcile`. Each phase is a child of its own, recorded before it starts.
 """
 
