@@ -16,7 +16,7 @@ from typing import Any
 from provisioning import judges, outside, plans, states, store, surroundings
 from provisioning.cloud import Cloud
 from provisioning.code import ADOPT, digest, write_file
-from provisioning.errors import ProvisioningError
+from provisioning.errors import CloudError, ProvisioningError
 from provisioning.follow import Ending, Follower, Ladder, Message, start
 from provisioning.reconcile import addressed, imports, namings, orphans_of
 from provisioning.remedies import with_remedy
@@ -249,11 +249,11 @@ class Work:
         notes: list[str] = []
         if self.job.phase == "apply":
             self._store.change_job(self._id, detail=store.RECONCILING)
-            if not outside.wait_until_quiet(self._setup, self.job, self._cloud(), self._halt):
-                raise HaltedError("the service stops")
+            is_there = self._is_quiet()
             notes += filter(None, [states.mend(self._place, self._root)])
             (self._root / ADOPT).unlink(missing_ok=True)
-            if any(states.instances(states.read(self._place.state))):  # Terraform refuses to refresh nothing
+            has_something = any(states.instances(states.read(self._place.state)))
+            if is_there and has_something:  # Terraform refuses to refresh nothing, and calls in vain for half an hour
                 self._spawn("refresh", store.RECONCILING, [self._refresh_step()])
         if self.job.phase == "refresh":
             if self._follow(can_be_cancelled=False).code != 0:
@@ -267,6 +267,15 @@ class Work:
         elif self.job.phase == "taint":
             self._follow(can_be_cancelled=False)
         self._find_orphans(notes)
+
+    def _is_quiet(self) -> bool:
+        """True once the cloud shows the same twice, False if it does not answer. Raises HaltedError."""
+        try:
+            if not outside.wait_until_quiet(self._setup, self.job, self._cloud(), self._halt):
+                raise HaltedError("the service stops")
+        except CloudError:
+            return False
+        return True
 
     def _refresh_step(self) -> dict[str, Any]:
         words = ("apply", "-refresh-only", "-auto-approve", "-input=false", "-json")
