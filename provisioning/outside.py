@@ -6,7 +6,6 @@ from typing import Any
 
 from provisioning import states, store
 from provisioning.cloud import Cloud
-from provisioning.errors import ProvisioningError
 from provisioning.reconcile import addressed, orphans_of, there
 from provisioning.store import Job, Orphan, Store
 from provisioning.surroundings import Setup, step
@@ -15,16 +14,13 @@ MOST_LOOKS = 20  # after a loss, until two agree
 
 
 def wait_until_quiet(setup: Setup, job: Job, cloud: Cloud, halt: threading.Event) -> bool:
-    """Look until two looks agree; False if the service stops before.
+    """Look until two looks agree; False if the service stops before. Raises CloudError.
 
     A call that was on its way when its sender was killed is carried out all the same.
     """
     before: set[str] | None = None
     for _ in range(MOST_LOOKS):
-        try:
-            now = there(job, cloud.look(), job.started_at or 0.0)
-        except ProvisioningError:
-            return True  # what is outside the state cannot be looked for then either, and the job says so
+        now = there(job, cloud.look(), job.started_at or 0.0)
         if now == before:
             return True
         before = now

@@ -1,6 +1,6 @@
 """One job from its first step to its end; begun anew after a restart, it goes on where the file says that it was.
 
-`plan` (init, plan, show; plan validates first), perhaps `adopt` (the same with orphans), then `apply` of that very plan.
+`plan` (init, plan, show; plan validates first), perhaps `adopt` (with orphans), then `apply` of that very plan.
 Whatever ends an apply but success leads to `reconcile`. Each phase is a child of its own, recorded before it starts.
 """
 
@@ -17,7 +17,7 @@ from provisioning import judges, outside, plans, states, store, surroundings
 from provisioning.cage import caged
 from provisioning.cloud import Cloud
 from provisioning.code import ADOPT, digest, write_file
-from provisioning.errors import ProvisioningError
+from provisioning.errors import CloudError, ProvisioningError
 from provisioning.follow import Ending, Follower, Ladder, Message, start
 from provisioning.reconcile import addressed, imports, namings, orphans_of
 from provisioning.remedies import with_remedy
@@ -253,11 +253,11 @@ class Work:
         notes: list[str] = []
         if self.job.phase == "apply":
             self._store.change_job(self._id, detail=store.RECONCILING)
-            if not outside.wait_until_quiet(self._setup, self.job, self._cloud(), self._halt):
-                raise HaltedError("the service stops")
         if self.job.phase in {"apply", "pull"}:
+            is_there = self._is_quiet()
             notes += self._read_again()
-            if any(states.instances(states.read(self._place.state))):  # Terraform refuses to refresh nothing
+            has_something = any(states.instances(states.read(self._place.state)))
+            if is_there and has_something:  # Terraform refuses to refresh nothing, and calls in vain for half an hour
                 self._spawn("refresh", store.RECONCILING, [self._refresh_step(), *self._pull_steps()])
         if self.job.phase == "refresh":
             if self._follow(can_be_cancelled=False).code != 0:
@@ -291,6 +291,15 @@ class Work:
         errored = self._root / states.ERRORED
         push = step("push", self._setup.program(), self._root, "state", "push", str(errored), fine=(0, 1))
         return [push] if errored.exists() else []
+
+    def _is_quiet(self) -> bool:
+        """True once the cloud shows the same twice, False if it does not answer. Raises HaltedError."""
+        try:
+            if not outside.wait_until_quiet(self._setup, self.job, self._cloud(), self._halt):
+                raise HaltedError("the service stops")
+        except CloudError:
+            return False
+        return True
 
     def _refresh_step(self) -> dict[str, Any]:
         words = ("apply", "-refresh-only", "-auto-approve", "-input=false", "-json")

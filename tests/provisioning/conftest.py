@@ -68,9 +68,7 @@ def provider(door: Door, mirror: Path) -> Iterator[dict[str, str]]:
         command = [str(ROOT / "scripts" / "terraform"), f"-chdir={folder}", "init", "-input=false"]
         subprocess.run(command, env=variables, check=True, capture_output=True)
         own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        # Where AWS has gone, giving up takes a quarter of an hour otherwise.
-        patience = {"AWS_MAX_ATTEMPTS": "2"}
-        with running(folder / "data", {**own, **environment(door.endpoint), **TAGS, **patience}) as provider:
+        with running(folder / "data", {**own, **environment(door.endpoint), **TAGS}) as provider:
             yield provider.variables
 
 

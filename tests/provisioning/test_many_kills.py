@@ -71,6 +71,8 @@ class Round:
         """Kill the victim once its apply has made so many calls; False if the job ended before."""
         folder = self.house.phase(self.project, self.job_id)
         patiently(lambda: (folder / "job.pid").exists() or seldom(self.has_ended()), "the apply")
+        if not folder.exists():
+            return False
         begin = self.door.calls
         patiently(
             lambda: self.door.calls >= begin + self.after or (folder / "job.rc").exists(), "the moment of the kill"
@@ -166,6 +168,8 @@ def variables(endpoint: str) -> dict[str, Any]:
     table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
     return {
         "environment": "dev",
+        "aws_region": "us-east-1",
+        "alarm_email": "farm@example.com",
         "number_of_gateways": len(THINGS) - 1,
         "certs_dir": "certs/issued",
         "keys_in_secrets_manager": False,

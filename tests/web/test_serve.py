@@ -247,6 +247,9 @@ def test_its_address_can_be_typed() -> None:
 
 def test_an_answer_in_two_packets_waits_for_nobody() -> None:
     """Else a client that keeps its connection waits 40 ms for each answer."""
-    with bind(Listen(host="127.0.0.1"), has_users=False) as listener:
-        with socket.create_connection(listener.getsockname()), listener.accept()[0] as connection:
-            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    with (
+        bind(Listen(host="127.0.0.1"), has_users=False) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as connection,
+    ):
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
