@@ -12,13 +12,14 @@ from provisioning.remedies import with_remedy
 from provisioning.restore import Restore
 from provisioning.store import Job, Store
 from provisioning.surroundings import Setup
-from provisioning.work import HaltedError, Work, clear
+from provisioning.task import HaltedError, Task, clear
+from provisioning.work import Work
 
 log = logging.getLogger("provisioning")
 DAY_S = 86_400.0
 LOOK_S = 1.0  # between two looks at what waits, if nobody says that there is something
 PATIENCE_S = 10.0
-WORKS: dict[str, type[Work]] = {"deploy": Work, "destroy": Work, "restore": Restore}
+TASKS: dict[str, type[Task]] = {"deploy": Work, "destroy": Work, "restore": Restore}
 
 
 class Engine:
@@ -95,7 +96,7 @@ class Engine:
 
     def _run(self, job_id: str, has_slot: bool) -> None:
         try:
-            WORKS[self._store.job(job_id).kind](self._setup, self._store, job_id, self.halt).run()
+            TASKS[self._store.job(job_id).kind](self._setup, self._store, job_id, self.halt).run()
             job = self._store.job(job_id)
             if job.has_ended:
                 self._then(job)

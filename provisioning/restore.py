@@ -11,12 +11,12 @@ from provisioning import states, store, surroundings
 from provisioning.code import write_file
 from provisioning.follow import Ending
 from provisioning.surroundings import PULLED, step
-from provisioning.work import PUSHED, Work
+from provisioning.task import PUSHED, Task
 
 RESTORED = "Snapshot restored"
 
 
-class Restore(Work):
+class Restore(Task):
     """The work on one restore: `pull` (init, state pull), then `push`."""
 
     def run(self) -> None:

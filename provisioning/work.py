@@ -4,58 +4,28 @@
 Whatever ends an apply but success leads to `reconcile`. Each phase is a child of its own, recorded before it starts.
 """
 
-import hashlib
 import json
-import logging
 import shutil
-import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from provisioning import judges, outside, plans, states, store, surroundings
-from provisioning.cage import caged
-from provisioning.cloud import Cloud
 from provisioning.code import ADOPT, digest, write_file
 from provisioning.errors import CloudError, ProvisioningError
-from provisioning.follow import Ending, Follower, Ladder, Message, start
-from provisioning.reconcile import addressed, imports, namings, orphans_of
-from provisioning.remedies import with_remedy
-from provisioning.store import Job, Store
-from provisioning.surroundings import PULLED, Place, Setup, step
+from provisioning.reconcile import imports, namings, orphans_of
+from provisioning.store import Job
+from provisioning.surroundings import step
+from provisioning.task import PLAN_FILE, HaltedError, Task
 
-log = logging.getLogger("provisioning")
-PLAN_FILE = "job.tfplan"
-PUSHED = "push.tfstate"
 STALE = "Saved plan is stale"
 DONE_WORDS = {"deploy": "Infrastructure deployed successfully", "destroy": "Infrastructure destroyed successfully"}
 NOTHING = "No infrastructure found to destroy"
 UNCHANGED = "No changes: the infrastructure is as the code says"
 HAS_CHANGES = 2  # of -detailed-exitcode
-QUIET = {"version", "refresh_start", "refresh_complete", "provision_progress"}
 
 
-class HaltedError(ProvisioningError):
-    """The service stops; the child goes on, and the next service follows it."""
-
-
-class Work:
-    """The work on one job, in a thread of its own."""
-
-    def __init__(self, setup: Setup, store_: Store, job_id: str, halt: threading.Event) -> None:
-        self._setup = setup
-        self._store = store_
-        self._id = job_id
-        self._halt = halt
-        self._process: Any = None
-        self._messages: list[Message] = []
-        self._place: Place = setup.place(self.job.project_id)
-        self._root = self._place.root(job_id)
-
-    @property
-    def job(self) -> Job:
-        """The job as it stands."""
-        return self._store.job(self._id)
+class Work(Task):
+    """The work on a deploy or a destroy."""
 
     def run(self) -> None:
         """Go on with the job until it ends, holds at its plan, or the service stops (HaltedError)."""
@@ -193,16 +163,6 @@ class Work:
             holds.append(f"its costs, {total} USD a month, are not within the key's {job.max_monthly_usd}")
         return holds
 
-    def _fail_early(self, ending: Ending) -> None:
-        """Nothing was changed: there was no apply; but imports before a destroy write the state."""
-        self._mended()
-        if self.job.cancelled_at:
-            self._end(store.FAILED, store.CANCELLED, error="cancelled before anything was changed")
-        elif ending.code is None:
-            self._end(store.FAILED, store.WORKER_LOST, error="worker_lost: its process was lost; nothing changed")
-        else:
-            self._end(store.FAILED, "refused", error=self._complaint(ending))
-
     # applying
 
     def _begin_apply(self) -> bool:
@@ -282,10 +242,6 @@ class Work:
         is_read = self._follow(can_be_cancelled=False).code == 0
         return [] if is_read else ["the state could not be read; what is said of it is from before"]
 
-    def _mended(self) -> list[str]:
-        """Mend a state file of ours; gives what was done."""
-        return list(filter(None, [states.mend(self._place, self._root)])) if self._setup.remote is None else []
-
     def _push_steps(self) -> list[dict[str, Any]]:
         """What could not be saved in S3 Terraform has left beside the code; an older one than is there it refuses."""
         errored = self._root / states.ERRORED
@@ -348,159 +304,3 @@ class Work:
         self._end(
             store.FAILED, job.fate or store.WORKER_LOST, error="; ".join([job.error or "", *notes]), report=report
         )
-
-    # children
-
-    def _prepare(self) -> None:
-        farm = self._store.project(self.job.project_id).farm
-        backend = surroundings.backend_of(self._setup, self._place, farm)
-        surroundings.prepare(self._setup, self._place, self._root, backend)
-
-    def _pull_steps(self) -> list[dict[str, Any]]:
-        """What brings a state that is not in the project's folder there, for us to read."""
-        return [] if self._setup.remote is None else [surroundings.pull(self._setup, self._root)]
-
-    def _spawn(self, phase: str, detail: str, steps: list[dict[str, Any]]) -> None:
-        self._record(phase, detail)
-        self._launch(phase, steps)
-
-    def _record(self, phase: str, detail: str) -> None:
-        """Write the attempt down, before there is one."""
-        self._folder(phase).mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._store.change_job(self._id, phase=phase, detail=detail, log_bytes=0)
-
-    def _launch(self, phase: str, steps: list[dict[str, Any]]) -> None:
-        self._messages = []
-        folder = self._folder(phase)
-        project = self._store.project(self.job.project_id)
-        variables = surroundings.environment(self._setup, project.farm, project.id, folder, self._cloud().variables())
-        self._process = start(folder, caged(self._setup, self._place, steps), variables)
-        log.info("%s: %s begins, process %d", self._id, phase, self._process.pid)
-
-    def _follow(self, *, can_be_cancelled: bool = True) -> Ending:
-        """Follow the phase that was recorded last. Raises HaltedError."""
-        job = self.job
-        folder, progress = self._folder(), plans.Progress(job.plan.get("lines", {}) if job.phase == "apply" else {})
-        self._messages = []
-
-        def hear(messages: list[tuple[int, Message]]) -> None:
-            self._messages += [message for _, message in messages]
-            for _, message in messages:
-                progress.hear(message)
-            self._write_down(messages, progress)
-
-        def wants_end() -> bool:
-            return can_be_cancelled and self.job.cancelled_at is not None
-
-        ladder = Ladder(folder, self._setup.patience_s)
-        ending = Follower(folder, self._process, ladder).run(hear, wants_end, self._halt)
-        if ending is None:
-            raise HaltedError("the service stops")
-        self._process = None
-        log.info("%s: %s ended with %s", self._id, job.phase, ending.code)
-        if self._setup.remote is not None:
-            self._take_state(folder, ending)
-        return ending
-
-    def _take_state(self, folder: Path, ending: Ending) -> None:
-        """Keep what was pulled; where a Terraform was lost, so may its lock have been."""
-        if ending.codes.get("pull") == 0:
-            states.take(folder / PULLED, self._place)
-        steps = folder / "steps.json"
-        if (ending.code is None or ending.code < 0) and steps.exists():
-            try:
-                line = self._cloud().free_lock(since=steps.stat().st_mtime)
-            except ProvisioningError as error:
-                line = str(error)
-            if line:
-                log.warning("%s: %s", self._id, line)
-                self._store.tell(self._id, "log", {"line": line, "progress": self.job.progress})
-
-    def _write_down(self, messages: list[tuple[int, Message]], progress: plans.Progress) -> None:
-        """Each message once, whoever followed before."""
-        bytes_before = self.job.log_bytes
-        with self._store.transaction():
-            for end, message in messages:
-                line = _line(message)
-                if end > bytes_before and line:
-                    self._store.tell(self._id, "log", {"line": line, "progress": progress.percent})
-            self._store.change_job(
-                self._id, log_bytes=messages[-1][0], progress=progress.percent, working_on=progress.working_on
-            )
-
-    # ends
-
-    def _complete(self, message: str) -> None:
-        job = self.job
-        state = states.snapshot(self._place, job.seq)
-        inside = states.arns(state)
-        orphans = [one for one in self._store.orphans(job.project_id) if one.arn not in inside]
-        if job.kind == "destroy":
-            gone = {one.arn for one, _ in addressed(orphans, job.plan.get("names", []))}
-            orphans = [one for one in orphans if one.arn not in gone]
-        outputs = states.outputs(state)
-        loses = job.plan.get("loses", {}) if job.kind == "destroy" else {}
-        report = {"orphans": [one.arn for one in orphans], "tainted": [], "losses": sorted(loses)}
-        with self._store.transaction():
-            self._store.put_orphans(job.project_id, orphans)
-            values: dict[str, Any] = {"outputs": outputs, "state_at": self._setup.state}
-            if job.kind != "restore":
-                values["applied_job"] = job.id
-            if job.kind == "deploy":
-                values["deployed_job"] = job.id
-            self._store.change_project(job.project_id, **values)
-            self._end(store.COMPLETED, store.FINISHED, message=message, report={**report, **outputs}, progress=100)
-
-    def _end(self, status: str, detail: str, **values: Any) -> None:
-        """The end, in one transaction; then what may not stay goes."""
-        now = self._store.now()
-        self._store.change_job(self._id, status=status, detail=detail, ended_at=now, working_on="", **values)
-        log.info("%s: %s (%s) %s", self._id, status, detail, values.get("error") or "")
-        clear(self._store, self._place, self._id)
-
-    # small ones
-
-    def _folder(self, phase: str | None = None) -> Path:
-        return self._place.job(self._id) / (phase or self.job.phase)
-
-    def _cloud(self) -> Cloud:
-        project = self._store.project(self.job.project_id)
-        return Cloud(self._setup, project.farm, project.id)
-
-    def _digest(self) -> str:
-        plan = (self._folder() / PLAN_FILE).read_bytes()
-        return hashlib.sha256(digest(self._root).encode() + plan).hexdigest()
-
-    def _complaint(self, ending: Ending) -> str:
-        lines = list(plans.complaints(self._messages))
-        if lines:
-            return with_remedy("; ".join(lines[:5]))
-        if ending.code == 127:
-            return "terraform could not be started; is it still installed?"
-        if ending.code is not None and ending.code < 0:
-            return f"terraform was ended by signal {-ending.code}"
-        texts = [str(one["@message"]) for one in self._messages if one.get("type") == "text" and one.get("@message")]
-        return with_remedy(" ".join(texts[-3:])) or f"terraform ended with {ending.code}"
-
-
-def clear(store_: Store, place: Place, job_id: str) -> None:
-    """After a job's end: plans hold secrets in clear, and only the root that was applied last is needed again."""
-    folder = place.job(job_id)
-    secret = (path for name in (PLAN_FILE, "plan.json", PULLED, PUSHED) for path in folder.rglob(name))
-    for path in (*secret, folder / "root" / ADOPT):
-        path.unlink(missing_ok=True)
-    shutil.rmtree(folder / "data", ignore_errors=True)
-    project = store_.project(place.folder.name)
-    for root in place.folder.glob("jobs/*/root"):
-        other = root.parent.name
-        if other != project.applied_job and store_.job(other).has_ended:
-            shutil.rmtree(root, ignore_errors=True)
-
-
-def _line(message: Message) -> str:
-    if message.get("type") in QUIET:
-        return ""
-    if message.get("type") == "step":
-        return f"terraform {message['step']}"
-    diagnostic = message.get("diagnostic")
-    return plans.sentence(diagnostic) if diagnostic else str(message.get("@message", ""))

@@ -156,8 +156,12 @@ class Infrastructure:
         """A deploy that has ended, or waits at its plan."""
         archive, variables = await asyncio.to_thread(pack, self.code), {**self._site.variables, "certs_dir": CERTS}
         body = DeployBody(projectId=PROJECT, archive=archive, variables=variables, approve=True)
-        job = await asyncio.to_thread(self._serving.deploy, ANYBODY, body)
+        job = await asyncio.to_thread(self._given, body)
         return await self._followed(job.id, tell)
+
+    def _given(self, body: DeployBody) -> Job:
+        with self._serving.received(ANYBODY, body) as job_id:
+            return self._serving.deploy(ANYBODY, body, job_id)
 
     async def _followed(self, job_id: str, tell: Tell) -> Job:
         while True:

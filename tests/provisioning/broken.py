@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from provisioning import child, follow, work
+from provisioning import child, follow, task, work
 from provisioning.service import Service
 
+TASK: Any = task
 WORK: Any = work
 FOLLOW: Any = follow
 LOG = '(folder / "job.jsonl").open("ab", buffering=0)'
@@ -35,7 +36,7 @@ def _pipe_for_the_log(_service: Service) -> None:
         threading.Thread(target=_copy, args=(read, folder / "job.jsonl"), daemon=True).start()
         return process
 
-    WORK.start = piped
+    TASK.start = piped
 
 
 def _copy(read: int, path: Path) -> None:
@@ -46,7 +47,7 @@ def _copy(read: int, path: Path) -> None:
 
 def _no_attachment(_service: Service) -> None:
     """Nobody who lives of a child that an earlier service started is seen."""
-    seen, start = FOLLOW.session_of, WORK.start
+    seen, start = FOLLOW.session_of, TASK.start
     own: set[Path] = set()
 
     def started(folder: Path, *rest: Any) -> "subprocess.Popen[bytes]":
@@ -54,7 +55,7 @@ def _no_attachment(_service: Service) -> None:
         process: subprocess.Popen[bytes] = start(folder, *rest)
         return process
 
-    WORK.start = started
+    TASK.start = started
     FOLLOW.session_of = lambda folder: seen(folder) if folder in own else []
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from certs.authority import Authority
+from demo.deploy.infrastructure import NOT_COPIED
 from demo.deploy.orchestrator import IMAGE_DIGEST, NETWORK
-from demo.deploy.terraform import NOT_COPIED
 from demo.job import COMPUTE
 from local_cloud.aws import environment
 from provisioning.code import pack
