@@ -100,7 +100,7 @@ def label_value(value: Value) -> tuple[str, tuple[str, ...]]:
     folded = unicodedata.normalize("NFKD", joined).lower()
     spelt = "".join(sign for sign in folded if not unicodedata.combining(sign))
     label = re.sub(r"[^a-z0-9_-]+", "-", spelt).strip("-") if not _LABEL_VALUE.fullmatch(joined) else joined
-    changes = (_MADE_A_LABEL,) if label != joined or not isinstance(value, str) else ()
+    changes = (_MADE_A_LABEL,) if label != joined or (isinstance(value, tuple) and len(value) > 1) else ()
     if len(label) <= MOST_LABEL:
         return label, changes
     mark = hashlib.sha256(joined.encode()).hexdigest()[:_HASH_DIGITS]

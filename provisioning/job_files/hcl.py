@@ -101,9 +101,10 @@ def _value(value: Any) -> list[str]:
         return [f"jsonencode({first}", *more[:-1], f"{more[-1]})"] if more else [f"jsonencode({first})"]
     if isinstance(value, dict) and value:
         return ["{", *_indented(_arguments(value)), "}"]
-    line = one_line(value)
-    if not isinstance(value, list | tuple) or (len(line) <= _WIDTH and not any(map(_is_deep, value))):
-        return line.split("\n")
+    if not isinstance(value, list | tuple):
+        return [one_line(value)]
+    if not any(map(_is_deep, value)) and len(line := one_line(value)) <= _WIDTH:
+        return [line]
     return ["[", *_indented(part for one in value for part in _entry(one)), "]"]
 
 
