@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,78 +12,22 @@ import pytest
 
 from local_cloud.aws import environment
 from provisioning.job_files.command import main
+from provisioning.judges import judge_code
 from tests.provisioning.cloud import client
 from tests.provisioning.door import Door
 from tests.provisioning.job_files.files import EXAMPLES, ROOT, job, lay
+from tests.provisioning.job_files.workshop import Workshop, both, planned
 
 pytestmark = pytest.mark.timeout(900)  # Terraform on a busy machine
-MAY_READ = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::lake/*"}
-VARIABLES = {
-    "ecs_cluster_arn": "arn:aws:ecs:us-east-1:123456789012:cluster/farm",
-    "subnet_ids": ["subnet-12345"],
-    "security_group_ids": ["sg-12345"],
-    "alarm_topic_arn": "arn:aws:sns:us-east-1:123456789012:alarms",
-    "task_policy_json": json.dumps({"Version": "2012-10-17", "Statement": [MAY_READ]}),
-}
-
-
 RAW = (
     b'{"v": 1, "gateway_id": "g1", "sensor_id": "g1.soil", "zone_id": "z", "boot_id": "b", "samples": [{"seq": 1, '
     b'"measured_at": 1717200000, "clock": "synced", "vwc": 0.2}], "client_id": "g1", "received_at": 1717200001}\n'
 )
 
 
-class Workshop:
-    """Terraform in folders below one, against an AWS API on this machine."""
-
-    def __init__(self, folder: Path, variables: Mapping[str, str], mirror: Path) -> None:
-        self.folder = folder
-        self._variables = {**os.environ, **variables, "TF_MIRROR": str(mirror)}
-
-    def terraform(self, root: Path, *words: str) -> str:
-        """Run a command in a root; gives what it said."""
-        command = [str(ROOT / "scripts" / "terraform"), f"-chdir={root}", *words]
-        variables = {**self._variables, "TF_DATA_DIR": str(root / ".data")}
-        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def prepare(self, root: Path) -> None:
-        """Give a root its variables, and initialise it."""
-        declared = (root / next(path.name for path in root.glob("*.tf*"))).read_text()
-        given = {name: value for name, value in VARIABLES.items() if f'"{name}"' in declared}
-        (root / "terraform.tfvars.json").write_text(json.dumps(given))
-        self.terraform(root, "init", "-input=false")
-
-    def plan(self, root: Path) -> Any:
-        """What a root would make: its resources and outputs."""
-        self.prepare(root)
-        assert json.loads(self.terraform(root, "validate", "-json"))["diagnostics"] == []
-        self.terraform(root, "plan", "-input=false", "-out=plan")
-        document = json.loads(self.terraform(root, "show", "-json", "plan"))
-        return {name: document[name] for name in ("resource_changes", "output_changes")}
-
-
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory, door: Door, provider: dict[str, str], mirror: Path) -> Workshop:
     return Workshop(tmp_path_factory.mktemp("roots"), {**environment(door.endpoint), **provider}, mirror)
-
-
-def both(workshop: Workshop, name: str, path: Path, root: Path) -> Any:
-    """Generate a job in both syntaxes, and plan both; gives the one plan."""
-    plans = []
-    for form in ("hcl", "json"):
-        folder = workshop.folder / f"{name}-{form}"
-        assert main([str(path), "--root", str(root), "--output-dir", str(folder), "--format", form]) == 0
-        workshop.terraform(folder, "fmt", "-check")
-        plans.append(workshop.plan(folder))
-    assert plans[0] == plans[1]
-    return plans[0]
-
-
-def planned(plan: Any, kind: str) -> list[Any]:
-    """What resources of a type will be."""
-    return [one["change"]["after"] for one in plan["resource_changes"] if one["type"] == kind]
 
 
 def test_the_seeds_example_is_planned(workshop: Workshop) -> None:
@@ -172,7 +115,9 @@ def test_the_aggregate_is_applied_run_and_destroyed(workshop: Workshop, door: Do
     assert run_task(container["command"], door.endpoint)["objects_read"] == 0
     workshop.terraform(root, "destroy", "-auto-approve", "-input=false")
     assert json.loads((root / "terraform.tfstate").read_text())["resources"] == []
-    assert tagging.get_resources(TagFilters=[{"Key": "asset_name"}])["ResourceTagMappingList"] == []
+    left = tagging.get_resources(TagFilters=[{"Key": "asset_name"}])["ResourceTagMappingList"]
+    assert [row["ResourceARN"].rpartition("/")[2] for row in left] == [f"{name}:1"]  # as on AWS, an inactive one stays
+    assert ecs.list_task_definitions(status="ACTIVE")["taskDefinitionArns"] == []
     assert not [row for row in client("iam", door.endpoint).list_roles()["Roles"] if name in row["RoleName"]]
 
 
@@ -189,3 +134,43 @@ def run_task(command: list[str], endpoint: str) -> Any:
     done = subprocess.run(words, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+# Roots of one resource with a mistake each, of those that docs/job-files.md names.
+ACCEPTED = {
+    "a comma on ECS": ('tags = { business = "sales,crm" }', 1024, 2048),
+    "51 tags": ('tags = { for n in range(51) : "k${n}" => "v" }', 1024, 2048),
+    "a pair that Fargate has not": ("", 1000, 777),
+}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_what_the_providers_own_plan_accepts(name: str, workshop: Workshop, tmp_path: Path) -> None:
+    """Terraform plans what AWS then refuses; the job file with it has its line before."""
+    tags, cpu, memory = ACCEPTED[name]
+    (tmp_path / "main.tf").write_text(
+        f"""
+        provider "aws" {{ region = "us-east-1" }}
+        resource "aws_ecs_task_definition" "x" {{
+          family                   = "x"
+          requires_compatibilities = ["FARGATE"]
+          network_mode             = "awsvpc"
+          cpu                      = {cpu}
+          memory                   = {memory}
+          container_definitions    = jsonencode([{{ name = "x", image = "x" }}])
+          {tags}
+        }}
+        """
+    )
+    workshop.terraform(tmp_path, "init", "-input=false")
+    assert "1 to add" in workshop.terraform(tmp_path, "plan", "-input=false", "-no-color")
+
+
+@pytest.mark.parametrize("kind", ["aws_ecs_fargate", "aws_lambda", "gcp_cloud_run", "gcp_cloud_function"])
+@pytest.mark.parametrize("form", ["hcl", "json"])
+def test_provisioning_lets_it_in(kind: str, form: str, tmp_path: Path) -> None:
+    """What judges posted code has nothing to say of a generated root."""
+    words = ["--root", str(tmp_path), "--output-dir", str(tmp_path / "out"), "--format", form]
+    assert main([str(lay(tmp_path, job(kind, **DAILY))), *words]) == 0
+    assert judge_code(tmp_path / "out", {}) == []
