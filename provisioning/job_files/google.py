@@ -35,7 +35,7 @@ def blocks(job: Job, tags: Mapping[str, str]) -> tuple[Block, ...]:
 
 
 def _resource(job: Job, kind: str, suffix: str = "", **rest: Any) -> Block:
-    return block("resource", kind, f"{job.label}{suffix}", **rest)
+    return block("resource", kind, f"{job.label}{suffix}", project=Expression("var.project_id"), **rest)
 
 
 def account_id(name: str, suffix: str) -> str:

