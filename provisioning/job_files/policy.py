@@ -14,7 +14,7 @@ from typing import Any
 from checked_yaml import mapping
 from checked_yaml.errors import CheckedYamlError
 from provisioning.job_files.errors import JobFileError
-from provisioning.job_files.read import GUIDE, Job
+from provisioning.job_files.read import GUIDE, JobFile
 
 EVERY = "*"
 
@@ -36,12 +36,12 @@ def read_policy(path: Path) -> Policy:
     try:
         root = mapping.root(path, GUIDE, "tag policy")
         required = root.inner("required")
-        found = {name: tuple(_rules(required.inner(name), path)) for name in required}
+        policy = {name: tuple(_rules(required.inner(name), path)) for name in required}
         root.end()
         root.mistakes.raise_if_any()
     except CheckedYamlError as error:
         raise JobFileError(error.mistakes) from error
-    return found
+    return policy
 
 
 def _rules(rows: mapping.Mapping, path: Path) -> Iterator[Rule]:
@@ -60,20 +60,20 @@ def _pattern(value: Any) -> str | None:
     return None if is_good else "want a regular expression in quotes that the whole value matches, as '[A-Z]+-[0-9]+'"
 
 
-def breaches(job: Job, policy: Policy) -> list[str]:
+def breaches(job: JobFile, policy: Policy) -> list[str]:
     """What a job's tags lack, a line each."""
     tags = {tag.key: tag for tag in job.tags}
-    found = []
+    mistakes = []
     for rule in (*policy.get(EVERY, ()), *policy.get(job.environment, ())):
         tag = tags.get(rule.key)
         if tag is None:
-            found.append(f"{job.path}:1: tag {rule.key} is missing; {rule.place} asks it")
+            mistakes.append(f"{job.path}:1: tag {rule.key} is missing; {rule.place} asks it")
             continue
         values = (tag.value,) if isinstance(tag.value, str) else tag.value
         origin = tag.winner.origin
-        found += [
+        mistakes += [
             f"{origin.file}:{origin.line}: {origin.place}: {value!r} is no {rule.pattern.pattern}, as {rule.place} asks"
             for value in values
             if not rule.pattern.fullmatch(value)
         ]
-    return found
+    return mistakes

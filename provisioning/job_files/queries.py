@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from provisioning.job_files.clouds import CloudTag
 from provisioning.job_files.errors import JobFileError
 from provisioning.job_files.limits import AWS, CLOUD_FUNCTION, CLOUD_RUN, FARGATE, HTTP, SERVICE
-from provisioning.job_files.read import Job
+from provisioning.job_files.read import JobFile
 
 BILLING_TABLE = "my-project.billing.gcp_billing_export_v1_0123AB_4567CD_89EF01"
 _TABLE = re.compile(r"[A-Za-z0-9_.-]+")
@@ -20,27 +20,27 @@ _ASSET = "asset_name"
 _OF_COSTS = ("finops_cost_center", "finops_business_tags", "finops_project", "finops_environment", "tenant_id", _ASSET)
 
 
-def queries(job: Job, tags: Sequence[CloudTag], billing_table: str = BILLING_TABLE) -> Iterator[tuple[str, str]]:
+def queries(job: JobFile, tags: Sequence[CloudTag], billing_table: str = BILLING_TABLE) -> Iterator[tuple[str, str]]:
     """Titles and commands, or SQL, for a job with a target."""
     assert job.target is not None
-    written = {one.tag.key: (one.key, one.value) for one in tags}
+    names = {one.tag.key: (one.key, one.value) for one in tags}
     if job.target.cloud == AWS:
-        yield from _of_aws(job, written)
+        yield from _of_aws(job, names)
     else:
-        yield from _of_google(job, written, billing_table)
+        yield from _of_google(job, names, billing_table)
 
 
-def _of_aws(job: Job, written: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    keys = [written[key][0] for key in _OF_COSTS if key in written]
+def _of_aws(job: JobFile, names: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    keys = [names[key][0] for key in _OF_COSTS if key in names]
     rows = " ".join(f"TagKey={key},Status=Active" for key in keys)
     yield (
         "Once an account, a day before the first question: costs are told by these tags from then on",
         f"aws ce update-cost-allocation-tags-status --cost-allocation-tags-status {rows}",
     )
-    yield "Costs of the last 30 days", _cost_explorer(*written.get(_COST, written[_ASSET]))
+    yield "Costs of the last 30 days", _cost_explorer(*names.get(_COST, names[_ASSET]))
     for key in (_ASSET, _COST):
-        if key in written:
-            name, value = written[key]
+        if key in names:
+            name, value = names[key]
             pair = shlex.quote(f"Key={name},Values={value}")
             yield f"Resources by {name}", f"aws resourcegroupstaggingapi get-resources --tag-filters {pair}"
     yield "Run it once by hand", _run_on_aws(job)
@@ -59,7 +59,7 @@ def _cost_explorer(key: str, value: str) -> str:
     )
 
 
-def _run_on_aws(job: Job) -> str:
+def _run_on_aws(job: JobFile) -> str:
     region = f"--region {job.runtime['region']}"
     if job.target is not FARGATE:
         return f"aws lambda invoke --function-name {job.name} {region} /dev/stdout"
@@ -72,15 +72,15 @@ def _run_on_aws(job: Job) -> str:
     )
 
 
-def _of_google(job: Job, written: Mapping[str, tuple[str, str]], billing_table: str) -> Iterator[tuple[str, str]]:
-    yield "Costs of the last 30 days, in BigQuery", billing_sql(*written.get(_COST, written[_ASSET]), billing_table)
+def _of_google(job: JobFile, names: Mapping[str, tuple[str, str]], billing_table: str) -> Iterator[tuple[str, str]]:
+    yield "Costs of the last 30 days, in BigQuery", billing_sql(*names.get(_COST, names[_ASSET]), billing_table)
     kind = "run.googleapis.com/Job" if job.target is CLOUD_RUN else "cloudfunctions.googleapis.com/Function"
     for key in (_ASSET, _COST):
-        if key in written:
-            name, value = written[key]
+        if key in names:
+            name, value = names[key]
             what = f"--asset-types={kind} --query=labels.{name}={value}"
             yield f"Resources by {name}", f"gcloud asset search-all-resources --scope=projects/$PROJECT_ID {what}"
-    name, value = written[_ASSET]
+    name, value = names[_ASSET]
     what = "functions" if job.target is CLOUD_FUNCTION else "run jobs"
     yield f"What runs, by {name}", f"gcloud {what} list --project=$PROJECT_ID --filter=labels.{name}={value}"
     yield "Run it once by hand", _run_on_google(job)
@@ -101,7 +101,7 @@ def billing_sql(key: str, value: str, table: str) -> str:
     return "\n".join(lines)
 
 
-def _run_on_google(job: Job) -> str:
+def _run_on_google(job: JobFile) -> str:
     where = f"--region {job.runtime['region']} --project $PROJECT_ID"
     if job.target is CLOUD_RUN:
         return f"gcloud run jobs execute {job.name} {where}"

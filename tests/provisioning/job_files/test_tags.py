@@ -31,7 +31,7 @@ def written(value: Value, place: str = "x") -> Written:
 
 @pytest.mark.parametrize("key", SOURCES)
 def test_the_nearest_source_counts(key: str) -> None:
-    """Job before asset before connector, and each of them alone; the others are told as overridden, in order."""
+    """JobFile before asset before connector, and each of them alone; the others are told as overridden, in order."""
     places = SOURCES[key]
     for first in range(len(places)):
         sources: dict[str, dict[str, Written]] = {JOB: {}, ASSET: {}, CONNECTOR: {}}
