@@ -19,6 +19,7 @@ _TAG_NEW_TASKS = {  # without it, a task that is to have its definition's tags d
     "Resource": "*",
     "Condition": {"StringEquals": {"ecs:CreateAction": "RunTask"}},
 }
+_REPOSITORIES = "arn:aws:ecr:*:*:repository/*"
 _ACCOUNT = Expression("data.aws_caller_identity.this.account_id")
 
 
@@ -138,7 +139,7 @@ def _fargate_roles(job: JobFile) -> list[TerraformBlock]:
             "start",
             _allow(
                 (["ecr:GetAuthorizationToken"], "*"),
-                (["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], "*"),
+                (["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], _REPOSITORIES),
                 (["logs:CreateLogStream", "logs:PutLogEvents"], _log_arn(job)),
             ),
         ),

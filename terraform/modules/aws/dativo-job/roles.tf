@@ -34,7 +34,7 @@ resource "aws_iam_role_policy" "start" {
       {
         Effect   = "Allow"
         Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-        Resource = "*"
+        Resource = "arn:aws:ecr:*:*:repository/*"
       },
       {
         Effect   = "Allow"

@@ -71,6 +71,7 @@ resource "aws_sqs_queue" "dead_letters" {
 resource "aws_scheduler_schedule" "this" {
   count = local.is_scheduled ? 1 : 0
 
+  #checkov:skip=CKV_AWS_297:a schedule holds no data
   name                         = local.name
   schedule_expression          = var.schedule_expression
   schedule_expression_timezone = var.timezone

@@ -1,4 +1,6 @@
 resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_158:log groups are encrypted with a key of AWS
+  #checkov:skip=CKV_AWS_338:a batch job's log is read within days
   name              = "/ecs/${local.name}"
   retention_in_days = 14
   tags              = local.tags
