@@ -16,7 +16,7 @@ _WIDTH = 100  # of a list in one line
 
 def text(root: Root) -> str:
     """The file's text."""
-    header = [f"# {line}".rstrip() for line in root.header]
+    header = [f"# {' '.join(line.split())}".rstrip() for line in root.header]
     parts = ["\n".join(header), *("\n".join(_block(one)) for one in root.blocks)]
     return "\n\n".join(part for part in parts if part) + "\n"
 

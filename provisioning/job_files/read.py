@@ -4,6 +4,7 @@ A job file is ours: what is not known in it is refused. Assets and connectors ar
 that become tags are looked at.
 """
 
+import os
 import re
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
@@ -139,7 +140,7 @@ class Reader:
         if text is None:
             return None
         path = self._root / text
-        place = path.resolve()
+        place = Path(os.path.realpath(path))  # which a loop of links does not stop
         if not place.is_relative_to(self._place):
             root.wrong(name, "leaves the folder of --root; name a file below it")
         elif not place.is_file():
