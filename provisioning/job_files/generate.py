@@ -1,6 +1,6 @@
 """One job from its file to the text of its root module, and the writing of those texts: all of them, or none."""
 
-import tempfile
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,10 +117,9 @@ def _is_ours(path: Path) -> bool:
 def _replace(path: Path, text: str) -> None:
     """Write a file in one step, and take away the same root in the other syntax."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False, encoding="utf-8") as file:
-        file.write(text)
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
     stem = path.name.removesuffix(ENDINGS[JSON]).removesuffix(ENDINGS[HCL])
     for ending in ENDINGS.values():
         if (other := path.with_name(f"{stem}{ending}")) != path:

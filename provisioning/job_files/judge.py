@@ -73,13 +73,18 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _undeclared(text: str, declared: set[str]) -> Iterator[str]:
-    for space, name, data, kind, label, attribute in _REFERENCE.findall(text):
+    for space, name, data, kind, label, attribute in _references(text):
         address = f"{space}.{name}" if space else f"{data}{kind}.{label}"
         if address not in declared:
             yield f"{address} is declared nowhere"
         row = schema().get(kind)
         if row and attribute and attribute not in {*row["arguments"], *row["blocks"], *row["computed"]}:
             yield f"{address} has no {attribute}"
+
+
+@functools.lru_cache(maxsize=4096)
+def _references(text: str) -> list[tuple[str, ...]]:
+    return _REFERENCE.findall(text)
 
 
 def _block(where: str, block: TerraformBlock, row: Mapping[str, Any]) -> Iterator[str]:
