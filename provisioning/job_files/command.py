@@ -1,17 +1,24 @@
 """`generate` as a person types it: job files in, root modules and the tags that they carry out."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from provisioning.client import Client
+from provisioning.errors import ProvisioningError
 from provisioning.job_files.errors import JobFileError
 from provisioning.job_files.explain import explain
 from provisioning.job_files.generate import ENDINGS, HCL, Generated, generate, write
 from provisioning.job_files.limits import CLOUDS, RESOURCE_TYPES
+from provisioning.job_files.policy import breaches, read_policy
+from provisioning.job_files.queries import BILLING_TABLE, queries
 from provisioning.job_files.read import Flags, Reader
+
+URL = "http://localhost:8000"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -22,28 +29,42 @@ class _Parser(argparse.ArgumentParser):
 
 def parser(prog: str) -> argparse.ArgumentParser:
     """The options of the command."""
-    made = _Parser(prog=prog, description=__doc__, allow_abbrev=False)
-    made.add_argument("jobs", nargs="+", type=Path, metavar="JOB.yaml", help="job files")
-    made.add_argument("--cloud", choices=CLOUDS, help="if the job file names no runtime.type (default: aws)")
-    made.add_argument(
+    options = _Parser(prog=prog, description=__doc__, allow_abbrev=False)
+    options.add_argument("jobs", nargs="+", type=Path, metavar="JOB.yaml", help="job files")
+    options.add_argument("--cloud", choices=CLOUDS, help="if the job file names no runtime.type (default: aws)")
+    options.add_argument(
         "--resource-type",
         choices=tuple(RESOURCE_TYPES),
         help="if the job file names no runtime.type (default: ecs_fargate)",
     )
-    made.add_argument(
+    options.add_argument(
         "--output-dir", type=Path, default=Path("terraform"), metavar="DIR", help="folder (default: %(default)s)"
     )
-    made.add_argument("--format", choices=tuple(ENDINGS), default=HCL, help="syntax (default: %(default)s)")
-    made.add_argument("--force", action="store_true", help="replace what was made of the same job before")
-    made.add_argument("--explain", action="store_true", help="of each tag: origin, what it overrides, what was changed")
-    made.add_argument(
+    options.add_argument("--format", choices=tuple(ENDINGS), default=HCL, help="syntax (default: %(default)s)")
+    options.add_argument("--force", action="store_true", help="replace what was made of the same job before")
+    options.add_argument(
+        "--explain", action="store_true", help="of each tag: origin, what it overrides, what was changed"
+    )
+    options.add_argument("--policy", type=Path, metavar="FILE", help="tags that have to be there, and their forms")
+    options.add_argument(
+        "--queries", action="store_true", help="print questions about costs and resources; write nothing"
+    )
+    options.add_argument(
+        "--billing-table", default=BILLING_TABLE, metavar="TABLE", help="of Google's billing export, for --queries"
+    )
+    options.add_argument("--apply", action="store_true", help="post what was written to the provisioning service")
+    options.add_argument("--variables", type=Path, metavar="FILE", help="a JSON file of variables, for --apply")
+    options.add_argument(
+        "--url", default=os.environ.get("TERRAFORM_RUNNER_URL", URL), help="of that service (default: %(default)s)"
+    )
+    options.add_argument(
         "--root",
         type=Path,
         default=Path(),
         metavar="FOLDER",
         help="what paths in files are relative to (default: here)",
     )
-    return made
+    return options
 
 
 def main(words: Sequence[str] | None = None, prog: str = "python -m provisioning generate") -> int:
@@ -54,15 +75,17 @@ def main(words: Sequence[str] | None = None, prog: str = "python -m provisioning
         return int(end.code or 0)
     try:
         return _run(arguments)
-    except (JobFileError, OSError) as error:
+    except (ProvisioningError, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    made = _all(arguments)
-    files = write(made, arguments.output_dir, arguments.format, force=arguments.force)
-    for one in made:
+    results = _all(arguments)
+    if arguments.queries:
+        return _ask(results, arguments.billing_table)
+    files = write(results, arguments.output_dir, arguments.format, force=arguments.force)
+    for one in results:
         for warning in one.job.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         print(f"{one.job.path}: tags")
@@ -70,21 +93,42 @@ def _run(arguments: argparse.Namespace) -> int:
             print(f"  {line}")
     for file in files:
         print(f"wrote {file}")
+    if arguments.apply:
+        _apply(arguments, results, files)
     return 0
+
+
+def _ask(results: Sequence[Generated], billing_table: str) -> int:
+    for one in results:
+        for title, text in queries(one.job, one.tags, billing_table) if one.job.target else ():
+            print(f"# {title}\n{text}\n")
+    return 0
+
+
+def _apply(arguments: argparse.Namespace, results: Sequence[Generated], files: Sequence[Path]) -> None:
+    """Post each root as a job of its project, which is named after tenant, asset and workspace."""
+    client = Client(arguments.url, os.environ.get("PROVISIONING_KEY"))
+    variables = json.loads(arguments.variables.read_text()) if arguments.variables else None
+    for one, file in zip((one for one in results if one.text is not None), files, strict=True):
+        project = f"{one.job.file}-{one.job.workspace or one.job.environment}"
+        print(f"{project}: {client.deploy(file.parent, project, variables=variables)}")
 
 
 def _all(arguments: argparse.Namespace) -> list[Generated]:
     """Every job's root module. Raises JobFileError with the mistakes of all files."""
     reader, flags = Reader(arguments.root), Flags(arguments.cloud, arguments.resource_type)
-    made, mistakes = [], []
+    policy = read_policy(arguments.policy) if arguments.policy else {}
+    results, mistakes = [], []
     for path in dict.fromkeys(Path(os.path.normpath(path)) for path in arguments.jobs):
         try:
-            made.append(generate(reader.read(path, flags), arguments.format))
+            job = reader.read(path, flags)
+            mistakes += breaches(job, policy)
+            results.append(generate(job, arguments.format))
         except JobFileError as error:
             mistakes += error.mistakes
     if mistakes:
         raise JobFileError(list(dict.fromkeys(mistakes)))
-    return made
+    return results
 
 
 def _plain(one: Generated) -> list[str]:

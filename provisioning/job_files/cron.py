@@ -66,13 +66,13 @@ def _numbers(text: str, place: int) -> set[int]:
 
 
 def _range(part: str, least: int, most: int, words: tuple[str, ...]) -> range:
-    found = _PART.fullmatch(part)
-    assert found is not None
-    if most == 7 and found[1] == "*":
+    match = _PART.fullmatch(part)
+    assert match is not None
+    if most == 7 and match[1] == "*":
         most = 6
-    first, last = _ends(found[1], _reader(least, words), least, most)
-    step = int(found[2] or 1)
-    if found[2] and found[1].isalnum():  # `5/10` is from 5 on
+    first, last = _ends(match[1], _reader(least, words), least, most)
+    step = int(match[2] or 1)
+    if match[2] and match[1].isalnum():  # `5/10` is from 5 on
         last = 6 if most == 7 else most
     return range(first, last + 1, step)
 
@@ -80,13 +80,13 @@ def _range(part: str, least: int, most: int, words: tuple[str, ...]) -> range:
 def _why_not(text: str, least: int, most: int, words: tuple[str, ...]) -> str | None:
     number = _reader(least, words)
     for part in text.split(","):
-        found = _PART.fullmatch(part)
-        if found is None:
+        match = _PART.fullmatch(part)
+        if match is None:
             return "want numbers, ranges as 1-5, lists with commas, and steps as */15"
-        if found[2] is not None and not 1 <= int(found[2]) <= most:
+        if match[2] is not None and not 1 <= int(match[2]) <= most:
             return f"a step is from 1 to {most}"
         try:
-            first, last = _ends(found[1], number, least, most)
+            first, last = _ends(match[1], number, least, most)
         except ValueError:
             return f"want {least} to {most}{', or ' + words[0] + ' to ' + words[-1] if words else ''}"
         if not least <= first <= last <= most:

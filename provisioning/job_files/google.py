@@ -9,8 +9,8 @@ from typing import Any
 
 from provisioning.job_files.limits import CLOUD_RUN, HTTP
 from provisioning.job_files.parts import locals_of, output, terraform, variable
-from provisioning.job_files.read import Job
-from provisioning.job_files.tree import Block, Expression, Keyword, block
+from provisioning.job_files.read import JobFile
+from provisioning.job_files.tree import Expression, Keyword, TerraformBlock, block
 
 PROVIDER = "8.7.0"
 MOST_ACCOUNT = 30  # characters of a service account's name
@@ -18,7 +18,7 @@ _TAGS = Expression("local.common_tags")
 _REGION = Expression("var.region")
 
 
-def blocks(job: Job, tags: Mapping[str, str]) -> tuple[Block, ...]:
+def blocks(job: JobFile, tags: Mapping[str, str]) -> tuple[TerraformBlock, ...]:
     """The blocks of a job's root module."""
     make = _run_job if job.target is CLOUD_RUN else _function
     return (
@@ -34,8 +34,8 @@ def blocks(job: Job, tags: Mapping[str, str]) -> tuple[Block, ...]:
     )
 
 
-def _resource(job: Job, kind: str, suffix: str = "", **rest: Any) -> Block:
-    return block("resource", kind, f"{job.label}{suffix}", **rest)
+def _resource(job: JobFile, kind: str, suffix: str = "", **rest: Any) -> TerraformBlock:
+    return block("resource", kind, f"{job.label}{suffix}", project=Expression("var.project_id"), **rest)
 
 
 def account_id(name: str, suffix: str) -> str:
@@ -47,25 +47,25 @@ def account_id(name: str, suffix: str) -> str:
     return f"{whole[: MOST_ACCOUNT - 7].rstrip('-')}-{mark}"
 
 
-def _account(job: Job, what: str, text: str) -> Block:
+def _account(job: JobFile, what: str, text: str) -> TerraformBlock:
     name = account_id(job.name, what)
     return _resource(job, "google_service_account", f"_{what}", account_id=name, display_name=f"{job.name}: {text}")
 
 
-def _runner(job: Job) -> Any:
+def _runner(job: JobFile) -> Any:
     """Whom the job runs as."""
     return job.runtime["role"] or Expression(f"google_service_account.{job.label}_run.email")
 
 
-def _own_account(job: Job) -> list[Block]:
+def _own_account(job: JobFile) -> list[TerraformBlock]:
     return [] if job.runtime["role"] else [_account(job, "run", "runs as it")]
 
 
-def _starter(job: Job) -> Expression:
+def _starter(job: JobFile) -> Expression:
     return Expression(f"google_service_account.{job.label}_start.email")
 
 
-def _run_job(job: Job) -> list[Block]:
+def _run_job(job: JobFile) -> list[TerraformBlock]:
     return [
         *_own_account(job),
         _job(job),
@@ -88,7 +88,7 @@ def _run_job(job: Job) -> list[Block]:
     ]
 
 
-def _job(job: Job) -> Block:
+def _job(job: JobFile) -> TerraformBlock:
     runtime = job.runtime
     limits = {"cpu": runtime["cpu"], "memory": quantity(runtime["memory"])}
     container = block(
@@ -109,7 +109,7 @@ def _job(job: Job) -> Block:
     )
 
 
-def _environment() -> Block:
+def _environment() -> TerraformBlock:
     content = block("content", name=Expression("env.key"), value=Expression("env.value"))
     return block("dynamic", "env", for_each=Expression("var.container_environment"), blocks=[content])
 
@@ -119,7 +119,7 @@ def quantity(text: str) -> str:
     return text.removesuffix("B")
 
 
-def _job_schedule(job: Job) -> list[Block]:
+def _job_schedule(job: JobFile) -> list[TerraformBlock]:
     if not job.runtime["schedule"]:
         return []
     uri = f'"https://run.googleapis.com/v2/${{google_cloud_run_v2_job.{job.label}.id}}:run"'
@@ -141,7 +141,7 @@ def _job_schedule(job: Job) -> list[Block]:
     return [_account(job, "start", "starts it"), may, _scheduler(job, target, [may])]
 
 
-def _scheduler(job: Job, target: Block, after: list[Block]) -> Block:
+def _scheduler(job: JobFile, target: TerraformBlock, after: list[TerraformBlock]) -> TerraformBlock:
     return _resource(
         job,
         "google_cloud_scheduler_job",
@@ -154,7 +154,7 @@ def _scheduler(job: Job, target: Block, after: list[Block]) -> Block:
     )
 
 
-def _alert(job: Job, condition: str) -> Block:
+def _alert(job: JobFile, condition: str) -> TerraformBlock:
     threshold = block(
         "condition_threshold",
         filter=condition,
@@ -176,19 +176,19 @@ def _alert(job: Job, condition: str) -> Block:
     )
 
 
-def _source_variables(job: Job) -> list[Block]:
-    found = []
+def _source_variables(job: JobFile) -> list[TerraformBlock]:
+    variables = []
     if not job.runtime["source"]:
-        found += [
+        variables += [
             variable("source_bucket", "Bucket of the archive with the function's source.", "string"),
             variable("source_object", "Name of that archive in the bucket.", "string"),
         ]
     if not job.runtime["entry_point"]:
-        found.append(variable("entry_point", "Function in the source that is called.", "string"))
-    return found
+        variables.append(variable("entry_point", "Function in the source that is called.", "string"))
+    return variables
 
 
-def _function(job: Job) -> list[Block]:
+def _function(job: JobFile) -> list[TerraformBlock]:
     is_event = job.runtime["trigger"] != HTTP
     return [
         *_own_account(job),
@@ -209,19 +209,19 @@ def _function(job: Job) -> list[Block]:
     ]
 
 
-def _publish(job: Job) -> Expression:
+def _publish(job: JobFile) -> Expression:
     topic = f"google_pubsub_topic.{job.label}.name"
     return Expression(f'"gcloud pubsub topics publish ${{{topic}}} --message run --project ${{var.project_id}}"')
 
 
-def _call(job: Job) -> Expression:
+def _call(job: JobFile) -> Expression:
     name = f"google_cloudfunctions2_function.{job.label}.name"
     return Expression(
         f'"gcloud functions call ${{{name}}} --gen2 --region ${{var.region}} --project ${{var.project_id}}"'
     )
 
 
-def _starts(job: Job) -> list[Block]:
+def _starts(job: JobFile) -> list[TerraformBlock]:
     """Whom the trigger calls the function as; the service of that function's name lets it in."""
     if job.runtime["trigger"] == HTTP and not job.runtime["schedule"]:
         return []
@@ -237,11 +237,11 @@ def _starts(job: Job) -> list[Block]:
     return [_account(job, "start", "starts it"), may]
 
 
-def _topic(job: Job) -> Block:
+def _topic(job: JobFile) -> TerraformBlock:
     return _resource(job, "google_pubsub_topic", name=job.name, labels=_TAGS)
 
 
-def _function_itself(job: Job) -> Block:
+def _function_itself(job: JobFile) -> TerraformBlock:
     runtime = job.runtime
     bucket, _, name = (runtime["source"] or "").removeprefix("gs://").partition("/")
     archive = block(
@@ -272,7 +272,7 @@ def _function_itself(job: Job) -> Block:
     )
 
 
-def _event(job: Job) -> Block:
+def _event(job: JobFile) -> TerraformBlock:
     return block(
         "event_trigger",
         trigger_region=_REGION,
@@ -283,7 +283,7 @@ def _event(job: Job) -> Block:
     )
 
 
-def _function_schedule(job: Job) -> list[Block]:
+def _function_schedule(job: JobFile) -> list[TerraformBlock]:
     if not job.runtime["schedule"]:
         return []
     if job.runtime["trigger"] != HTTP:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from provisioning.job_files.tree import Block, Encoded, Expression, Keyword, Root
+from provisioning.job_files.tree import Encoded, Expression, Keyword, Root, TerraformBlock
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -16,7 +16,7 @@ _WIDTH = 100  # of a list in one line
 
 def text(root: Root) -> str:
     """The file's text."""
-    header = [f"# {line}".rstrip() for line in root.header]
+    header = [f"# {' '.join(line.split())}".rstrip() for line in root.header]
     parts = ["\n".join(header), *("\n".join(_block(one)) for one in root.blocks)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -45,21 +45,21 @@ def without_templates(value: str) -> str:
     return _TEMPLATE.sub(_harmless, value)
 
 
-def _harmless(found: re.Match[str]) -> str:
-    marks = found[1]
+def _harmless(match: re.Match[str]) -> str:
+    marks = match[1]
     before = "".join(f'${{"{mark}"}}' for mark in marks[:-1])
     return f"{before}{marks[-1] * 2}{{"
 
 
-def _escape(found: re.Match[str]) -> str:
-    return _ESCAPES.get(found[0], f"\\u{ord(found[0]):04x}")
+def _escape(match: re.Match[str]) -> str:
+    return _ESCAPES.get(match[0], f"\\u{ord(match[0]):04x}")
 
 
 def _key(name: str) -> str:
     return name if _WORD.fullmatch(name) else quoted(name)
 
 
-def _block(block: Block) -> Iterator[str]:
+def _block(block: TerraformBlock) -> Iterator[str]:
     head = " ".join([block.kind, *(f'"{label}"' for label in block.labels)])
     if not block.arguments and not block.blocks:
         yield f"{head} {{}}"
@@ -101,9 +101,10 @@ def _value(value: Any) -> list[str]:
         return [f"jsonencode({first}", *more[:-1], f"{more[-1]})"] if more else [f"jsonencode({first})"]
     if isinstance(value, dict) and value:
         return ["{", *_indented(_arguments(value)), "}"]
-    line = one_line(value)
-    if not isinstance(value, list | tuple) or (len(line) <= _WIDTH and not any(map(_is_deep, value))):
-        return line.split("\n")
+    if not isinstance(value, list | tuple):
+        return [one_line(value)]
+    if not any(map(_is_deep, value)) and len(line := one_line(value)) <= _WIDTH:
+        return [line]
     return ["[", *_indented(part for one in value for part in _entry(one)), "]"]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from provisioning.job_files.tree import Block, Encoded, Expression, Keyword, Root
+from provisioning.job_files.tree import Encoded, Expression, Keyword, Root, TerraformBlock
 
 SCHEMA = Path(__file__).parent / "google_schema.json"
 _META = {"count", "for_each", "depends_on", "provider"}
@@ -59,7 +59,7 @@ def _declared(root: Root) -> Iterator[str]:
 
 def _texts(value: Any) -> Iterator[str]:
     """Every expression and address within a block."""
-    if isinstance(value, Block):
+    if isinstance(value, TerraformBlock):
         yield from _texts([*value.arguments.values(), *value.blocks])
     elif isinstance(value, Expression | Keyword):
         yield value
@@ -73,7 +73,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _undeclared(text: str, declared: set[str]) -> Iterator[str]:
-    for space, name, data, kind, label, attribute in _REFERENCE.findall(text):
+    for space, name, data, kind, label, attribute in _references(text):
         address = f"{space}.{name}" if space else f"{data}{kind}.{label}"
         if address not in declared:
             yield f"{address} is declared nowhere"
@@ -82,7 +82,12 @@ def _undeclared(text: str, declared: set[str]) -> Iterator[str]:
             yield f"{address} has no {attribute}"
 
 
-def _block(where: str, block: Block, row: Mapping[str, Any]) -> Iterator[str]:
+@functools.lru_cache(maxsize=4096)
+def _references(text: str) -> list[tuple[str, ...]]:
+    return _REFERENCE.findall(text)
+
+
+def _block(where: str, block: TerraformBlock, row: Mapping[str, Any]) -> Iterator[str]:
     """A block against its row: unknown and missing names, kinds, and how often a block may stand."""
     for name, value in block.arguments.items():
         kind = row["arguments"].get(name)
@@ -98,7 +103,7 @@ def _block(where: str, block: Block, row: Mapping[str, Any]) -> Iterator[str]:
     yield from _inner(where, block, row["blocks"])
 
 
-def _inner(where: str, block: Block, rows: Mapping[str, Any]) -> Iterator[str]:
+def _inner(where: str, block: TerraformBlock, rows: Mapping[str, Any]) -> Iterator[str]:
     counts: dict[str, int] = {}
     for one in block.blocks:
         name = one.labels[0] if one.kind == "dynamic" else one.kind

@@ -52,7 +52,7 @@ class Field:
     default: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """One type of `runtime`: its cloud, its word on the command line, its fields, and what holds between them."""
 
@@ -77,9 +77,9 @@ def matching(pattern: re.Pattern[str], want: str) -> Check:
 
 def memory_bytes(text: str) -> int:
     """Bytes of a quantity as `2Gi` or `256MB`."""
-    found = _QUANTITY.fullmatch(text)
-    assert found is not None
-    return int(found[1]) * _FACTORS[found[2]]
+    match = _QUANTITY.fullmatch(text)
+    assert match is not None
+    return int(match[1]) * _FACTORS[match[2]]
 
 
 def is_pinned(image: str) -> bool:
@@ -105,10 +105,10 @@ def _whole(least: int, most: int, unit: str) -> Check:
 
 
 def _fargate_pair(values: Mapping[str, Any]) -> tuple[str, str] | None:
-    allowed = FARGATE_MIB[values["cpu"]]
-    if values["memory"] in allowed:
+    sizes = FARGATE_MIB[values["cpu"]]
+    if values["memory"] in sizes:
         return None
-    some = ", ".join(map(str, allowed[:3])) + (f", ... {allowed[-1]}" if len(allowed) > 3 else "")
+    some = ", ".join(map(str, sizes[:3])) + (f", ... {sizes[-1]}" if len(sizes) > 3 else "")
     return "memory", f"Fargate takes {some} MiB with cpu {values['cpu']}"
 
 
@@ -134,10 +134,10 @@ _TIMES = {"schedule": Field(cron.schedule), "timezone": Field(checks.timezone, "
 _RUNTIMES = re.compile(r"(?:python3(?:9|1[0-4])|nodejs(?:18|20|22|24)|go1(?:19|2[0-6])|java(?:11|17|21|25)|ruby3[2-4])")
 
 FARGATE = Target(
-    "aws_ecs_fargate",
-    AWS,
-    "ecs_fargate",
-    {
+    type="aws_ecs_fargate",
+    cloud=AWS,
+    resource_type="ecs_fargate",
+    fields={
         "cpu": Field(checks.one_of(tuple(FARGATE_MIB)), 1024),
         "memory": Field(_whole(512, 122880, "MiB"), 2048),
         "image_uri": Field(_IMAGE_CHECK, ...),
@@ -148,14 +148,14 @@ FARGATE = Target(
         "role": Field(_AWS_ROLE),
         **_TIMES,
     },
-    54,  # a role's name has 64, with its suffix
-    _fargate_pair,
+    names=54,  # a role's name has 64, with its suffix
+    together=_fargate_pair,
 )
 LAMBDA = Target(
-    "aws_lambda",
-    AWS,
-    "lambda",
-    {
+    type="aws_lambda",
+    cloud=AWS,
+    resource_type="lambda",
+    fields={
         "memory": Field(_whole(128, 10240, "MB"), 2048),
         "image_uri": Field(
             matching(
@@ -169,13 +169,13 @@ LAMBDA = Target(
         "role": Field(_AWS_ROLE),
         **_TIMES,
     },
-    54,
+    names=54,
 )
 CLOUD_RUN = Target(
-    "gcp_cloud_run",
-    GOOGLE,
-    "cloud_run",
-    {
+    type="gcp_cloud_run",
+    cloud=GOOGLE,
+    resource_type="cloud_run",
+    fields={
         "cpu": Field(checks.one_of(tuple(CLOUD_RUN_GIB)), "1"),
         "memory": Field(_quantity(512 * MIB, 32 * 1024 * MIB, "512Mi to 32Gi"), "2Gi"),
         "image_uri": Field(_IMAGE_CHECK, ...),
@@ -185,13 +185,13 @@ CLOUD_RUN = Target(
         "role": Field(_GOOGLE_ROLE),
         **_TIMES,
     },
-    49,
+    names=49,
 )
 CLOUD_FUNCTION = Target(
-    "gcp_cloud_function",
-    GOOGLE,
-    "cloud_function",
-    {
+    type="gcp_cloud_function",
+    cloud=GOOGLE,
+    resource_type="cloud_function",
+    fields={
         "runtime": Field(matching(_RUNTIMES, "a runtime of Google, as python311"), "python311"),
         "memory": Field(_quantity(128 * 10**6, 32 * 1024 * MIB, "128MB to 32Gi"), "256MB"),
         "timeout": Field(_whole(1, 3600, "seconds"), 540),
@@ -202,8 +202,8 @@ CLOUD_FUNCTION = Target(
         "role": Field(_GOOGLE_ROLE),
         **_TIMES,
     },
-    62,
-    _function_time,
+    names=62,
+    together=_function_time,
 )
 TARGETS = {target.type: target for target in (FARGATE, LAMBDA, CLOUD_RUN, CLOUD_FUNCTION)}
 CLOUDS = (AWS, GOOGLE)

@@ -4,6 +4,7 @@ A job file is ours: what is not known in it is refused. Assets and connectors ar
 that become tags are looked at.
 """
 
+import os
 import re
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
@@ -39,8 +40,8 @@ class Flags:
     resource_type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFile:
     """A job file that is whole. `target` is None if it has no infrastructure."""
 
     path: str
@@ -85,14 +86,14 @@ class Reader:
         self._place = root.resolve()
         self._others: dict[tuple[str, Path], _Other] = {}
 
-    def read(self, path: Path, flags: Flags = Flags()) -> Job:
+    def read(self, path: Path, flags: Flags = Flags()) -> JobFile:
         """A job. Raises JobFileError with every mistake."""
         try:
             return self._read(path, flags)
         except CheckedYamlError as error:
             raise JobFileError(error.mistakes) from error
 
-    def _read(self, path: Path, flags: Flags) -> Job:
+    def _read(self, path: Path, flags: Flags) -> JobFile:
         source = _Source(path, "job file")
         root = source.root
         tenant, environment = source.name(root, "tenant_id"), source.name(root, "environment")
@@ -108,17 +109,17 @@ class Reader:
         if connector is not None:
             connector.raise_if_any()
         asset.raise_if_any()
-        sources = {JOB: source.found, ASSET: asset.found, CONNECTOR: connector.found if connector else {}}
-        workspace = source.found.get("infrastructure.metadata.terraform_workspace")
-        job = Job(
+        sources = {JOB: source.entries, ASSET: asset.entries, CONNECTOR: connector.entries if connector else {}}
+        workspace = source.entries.get("infrastructure.metadata.terraform_workspace")
+        job = JobFile(
             path=str(path),
             tenant=tenant,
             environment=environment,
-            asset=str(asset.found["name"].value),
+            asset=str(asset.entries["name"].value),
             tags=merge(sources, free),
             target=target,
             runtime=runtime,
-            labels=[Tag(key, written) for key, written in labels],
+            labels=[Tag(key, entry) for key, entry in labels],
             workspace=str(workspace.value) if workspace else None,
             naming=shape.value("naming") or BY_ENVIRONMENT,
             key_style=shape.value("key_style") or UNDERSCORE,
@@ -139,7 +140,7 @@ class Reader:
         if text is None:
             return None
         path = self._root / text
-        place = path.resolve()
+        place = Path(os.path.realpath(path))  # which a loop of links does not stop
         if not place.is_relative_to(self._place):
             root.wrong(name, "leaves the folder of --root; name a file below it")
         elif not place.is_file():
@@ -155,12 +156,12 @@ class Reader:
 
 
 class _Source:
-    """A file whose values become tags: what was found, by the dotted name of its place."""
+    """A file whose values become tags: what was written, by the dotted name of its place."""
 
     def __init__(self, path: Path, what: str) -> None:
         self.path = path
         self.root = Mapping(document.read(path, GUIDE), "", Mistakes(path, GUIDE, what))
-        self.found: dict[str, Written] = {}
+        self.entries: dict[str, Written] = {}
         self._lines: list[str] | None = None
 
     def take(self, mapping: Mapping, place: str) -> None:
@@ -177,20 +178,20 @@ class _Source:
             mapping.wrong(name, why)
             return
         mapping.value(name)
-        self.found[place] = self._written(node, place)
+        self.entries[place] = self._written(node, place)
 
     def name(self, mapping: Mapping, name: str) -> str:
         """A word that becomes a part of names."""
         check = _form(_NAME, "lower case letters, digits and single hyphens, a letter first, as acme")
         if mapping.take(name, check) is None:
             return ""
-        self.found[name] = self._written(mapping.nodes[name], name)
-        return str(self.found[name].value)
+        self.entries[name] = self._written(mapping.nodes[name], name)
+        return str(self.entries[name].value)
 
     def free(self, metadata: Mapping, name: str) -> list[tuple[str, Written]]:
         """Tags or labels that a job writes by their own keys."""
         mapping = metadata.inner(name, required=False)
-        found = []
+        rows = []
         for key in mapping:
             mapping.value(key)
             node = mapping.nodes[key]
@@ -198,8 +199,8 @@ class _Source:
             if why:
                 mapping.wrong(key, why)
             else:
-                found.append((key, self._written(node, f"infrastructure.metadata.{name}.{key}")))
-        return found
+                rows.append((key, self._written(node, f"infrastructure.metadata.{name}.{key}")))
+        return rows
 
     def _written(self, node: yaml.Node, place: str) -> Written:
         is_list = isinstance(node, yaml.SequenceNode)
@@ -296,15 +297,15 @@ def _hold_together(runtime: Mapping, values: Table[str, Any]) -> None:
 
 
 def _warnings(source: _Source, runtime: Mapping, target: Target, values: Table[str, Any]) -> list[str]:
-    found = []
+    warnings = []
     image = values.get("image_uri")
     if image and not is_pinned(image):
         place = f"{source.path}:{runtime.nodes['image_uri'].start_mark.line + 1}"
-        found.append(f"{place}: {image} is a tag, which others may move; a digest (@sha256:...) stays what it is")
+        warnings.append(f"{place}: {image} is a tag, which others may move; a digest (@sha256:...) stays what it is")
     if target is FARGATE and "timeout" in runtime:
         place = f"{source.path}:{runtime.nodes['timeout'].start_mark.line + 1}"
-        found.append(f"{place}: Fargate ends no task by time; the job itself has to")
-    return found
+        warnings.append(f"{place}: Fargate ends no task by time; the job itself has to")
+    return warnings
 
 
 def _target(runtime: Mapping, flags: Flags) -> Target | None:

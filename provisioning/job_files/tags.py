@@ -99,17 +99,17 @@ def merge(sources: Mapping[str, Mapping[str, Written]], free: Iterable[tuple[str
         offers = [sources[source][place] for source, place in places if place in sources.get(source, {})]
         if offers:
             tags.append(Tag(key, offers[0], tuple(offers[1:])))
-    return over(tags, [Tag(key, written) for key, written in free])
+    return over(tags, [Tag(key, entry) for key, entry in free])
 
 
 def over(tags: Sequence[Tag], others: Sequence[Tag]) -> list[Tag]:
     """`tags` with `others` on top; merged once or often, the result is the same."""
-    merged = {tag.key: tag for tag in tags}
+    by_key = {tag.key: tag for tag in tags}
     for tag in others:
-        under = merged.get(tag.key)
+        under = by_key.get(tag.key)
         if under is None or under.winner == tag.winner:
-            merged[tag.key] = under or tag
+            by_key[tag.key] = under or tag
         else:
-            kept = (under.winner, *under.overridden)
-            merged[tag.key] = replace(tag, overridden=tag.overridden + tuple(x for x in kept if x != tag.winner))
-    return list(merged.values())
+            beaten = (under.winner, *under.overridden)
+            by_key[tag.key] = replace(tag, overridden=tag.overridden + tuple(x for x in beaten if x != tag.winner))
+    return list(by_key.values())

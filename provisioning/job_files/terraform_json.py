@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from provisioning.job_files import hcl
-from provisioning.job_files.tree import Block, Encoded, Expression, Keyword, Root
+from provisioning.job_files.tree import Encoded, Expression, Keyword, Root, TerraformBlock
 
 
 def text(root: Root) -> str:
@@ -15,7 +15,7 @@ def text(root: Root) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _put(document: dict[str, Any], block: Block) -> None:
+def _put(document: dict[str, Any], block: TerraformBlock) -> None:
     """A block's place: under its kind and its labels; a second one of that name makes a list of them."""
     *way, name = [block.kind, *block.labels]
     for step in way:
@@ -29,7 +29,7 @@ def _put(document: dict[str, Any], block: Block) -> None:
         document[name] = [document[name], body]
 
 
-def _body(block: Block) -> dict[str, Any]:
+def _body(block: TerraformBlock) -> dict[str, Any]:
     body = {name: _value(value) for name, value in block.arguments.items()}
     for one in block.blocks:
         _put(body, one)

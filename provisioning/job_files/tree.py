@@ -24,13 +24,13 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class TerraformBlock:
     """One block: its kind, its labels, its arguments in order, and the blocks in it."""
 
     kind: str
     labels: tuple[str, ...] = ()
     arguments: dict[str, Any] = field(default_factory=dict)
-    blocks: tuple["Block", ...] = ()
+    blocks: tuple["TerraformBlock", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ class Root:
     """A root module of one file: the lines of its header, without a mark, and its blocks."""
 
     header: tuple[str, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[TerraformBlock, ...]
 
 
-def block(kind: str, *labels: str, blocks: Sequence[Block | None] = (), **arguments: Any) -> Block:
+def block(kind: str, *labels: str, blocks: Sequence[TerraformBlock | None] = (), **arguments: Any) -> TerraformBlock:
     """A block; arguments and blocks that are None are left out."""
-    given = {name: value for name, value in arguments.items() if value is not None}
-    return Block(kind, labels, given, tuple(one for one in blocks if one is not None))
+    values = {name: value for name, value in arguments.items() if value is not None}
+    return TerraformBlock(kind, labels, values, tuple(one for one in blocks if one is not None))

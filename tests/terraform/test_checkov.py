@@ -89,7 +89,8 @@ def test_nothing_fails(report: Any) -> None:
 def test_every_module_was_read(report: Any) -> None:
     """The passes come from all modules, with the values that the root module gives them."""
     read_modules = {check["resource"].split(".")[1] for check in report["passed_checks"]} - {"default"}
-    assert read_modules == {path.name for path in (FOLDER / "modules").iterdir()}
+    own = {path.parent.name for path in (FOLDER / "modules").glob("*/versions.tf")}
+    assert read_modules == own | {"hubspot_contacts_job"}  # as terraform/examples calls `dativo-job`
     assert len(report["passed_checks"]) > 100
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from local_cloud.policy import render
 from local_cloud.topic_rule import OWN_FIELDS, TOPIC_FILTER
+from scripts import google_schema
 from tests.terraform.provider import running
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +110,10 @@ def blocks(kind: str, path: Path) -> dict[str, str]:
     return dict(re.findall(rf'^{kind} "(\w+)" \{{\n(.*?)^\}}', path.read_text(), re.MULTILINE | re.DOTALL))
 
 
-@pytest.mark.parametrize("module", [FOLDER, *sorted((FOLDER / "modules").iterdir())], ids=lambda path: path.name)
+MODULES = sorted(path.parent for path in (FOLDER / "modules").rglob("versions.tf"))
+
+
+@pytest.mark.parametrize("module", [FOLDER, *MODULES], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_module_says_what_it_takes_and_gives(module: Path) -> None:
     """Every variable has a type and a description, every output a description; the versions are stated."""
     variables, outputs = blocks("variable", module / "variables.tf"), blocks("output", module / "outputs.tf")
@@ -122,9 +126,11 @@ def test_a_module_says_what_it_takes_and_gives(module: Path) -> None:
 
 
 def test_the_provider_is_pinned() -> None:
-    """Exactly one version of the AWS provider, as everybody's; what a module needs at least is no newer."""
+    """Exactly one version of the AWS provider, as everybody's; modules need no newer one. So Google's."""
     versions = {path: re.findall(r'version = "([^"]+)"', path.read_text()) for path in FOLDER.rglob("versions.tf")}
     assert versions.pop(FOLDER / "versions.tf")[-1] == "5.100.0"
+    google = versions.pop(FOLDER / "modules" / "gcp" / "dativo-job" / "versions.tf")
+    assert google[-1] == f">= {google_schema.PROVIDER}"
     assert {version for found in versions.values() for version in found[-1:]} == {">= 5.100.0"}
 
 

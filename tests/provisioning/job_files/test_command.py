@@ -9,7 +9,10 @@ import pytest
 
 from provisioning.__main__ import main as provisioning
 from provisioning.job_files.command import main
+from tests.provisioning.clients import in_process
+from tests.provisioning.house import seldom
 from tests.provisioning.job_files.files import ROOT, job, lay
+from tests.waiting import until_true
 
 
 def generate(folder: Path, *words: str | Path) -> int:
@@ -88,3 +91,22 @@ def test_the_script_and_the_room_are_one(tmp_path: Path) -> None:
     name = "sitio-soil-samples.tf"
     assert (tmp_path / "one" / name).read_text() == (tmp_path / "other" / name).read_text()
     assert provisioning(["generate", str(tmp_path / "none.yaml")]) == 1
+
+
+def test_apply_posts_what_was_written(mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The project is named after tenant, asset and workspace; its job is one of provisioning's."""
+    path = lay(tmp_path, job("gcp_cloud_run", metadata={"terraform_workspace": "blue"}))
+    (tmp_path / "v.json").write_text('{"project_id": "my-project"}')
+    with in_process(mirror, is_open=True) as client:
+        to = ["--apply", "--url", str(client.base_url), "--variables", str(tmp_path / "v.json")]
+        assert generate(tmp_path, path, *to) == 0
+        project, job_id = capsys.readouterr().out.splitlines()[-1].split(": ")
+        assert project == "sitio-soil-samples-blue"
+        status = f"/api/deploy/status/{job_id}"
+        until_true(
+            lambda: seldom(client.get(status).json()["endTime"] is not None),
+            "its end: this machine has no provider for Google",
+        )
+        assert client.get(f"/api/deploy/infrastructure/{project}").status_code == 200
+        assert generate(tmp_path, path, *to[:2], "http://127.0.0.1:9") == 1
+    assert "does not answer" in capsys.readouterr().err

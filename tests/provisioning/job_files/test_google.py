@@ -14,7 +14,7 @@ from provisioning.job_files.generate import root, tags_of
 from provisioning.job_files.google import PROVIDER, account_id
 from provisioning.job_files.judge import SCHEMA, judge, schema
 from provisioning.job_files.read import Reader
-from provisioning.job_files.tree import Block, Expression, Keyword, Root, block
+from provisioning.job_files.tree import Expression, Keyword, Root, TerraformBlock, block
 from scripts import google_schema
 from tests.provisioning.job_files.files import EXAMPLES, job, lay
 
@@ -33,7 +33,7 @@ def tree(folder: Path, document: Any) -> Root:
     return root(made, tags_of(made))
 
 
-def blocks(made: Root, kind: str) -> list[Block]:
+def blocks(made: Root, kind: str) -> list[TerraformBlock]:
     return [one for one in made.blocks if one.kind == "resource" and one.labels[0] == kind]
 
 
@@ -97,15 +97,15 @@ def test_accounts_have_names_that_google_takes(name: str) -> None:
     assert account_id("a" * 62, "run") != account_id("a" * 61, "run")
 
 
-def without(name: str) -> Callable[[Block], Block]:
+def without(name: str) -> Callable[[TerraformBlock], TerraformBlock]:
     return lambda one: replace(one, arguments={key: value for key, value in one.arguments.items() if key != name})
 
 
-def having(**more: Any) -> Callable[[Block], Block]:
+def having(**more: Any) -> Callable[[TerraformBlock], TerraformBlock]:
     return lambda one: replace(one, arguments={**one.arguments, **more})
 
 
-FAULTS: list[tuple[str, Callable[[Block], Block], str]] = [
+FAULTS: list[tuple[str, Callable[[TerraformBlock], TerraformBlock], str]] = [
     ("google_cloud_run_v2_job", without("location"), "location is missing"),
     ("google_cloud_run_v2_job", having(lables={}), "there is no argument lables"),
     ("google_cloud_run_v2_job", having(labels="x"), "labels wants a map"),
@@ -130,7 +130,9 @@ FAULTS: list[tuple[str, Callable[[Block], Block], str]] = [
 
 
 @pytest.mark.parametrize(("kind", "plant", "why"), FAULTS, ids=[why for _, _, why in FAULTS])
-def test_a_planted_fault(kind: str, plant: Callable[[Block], Block], why: str, tmp_path: Path) -> None:
+def test_a_planted_fault(
+    kind: str, plant: Callable[[TerraformBlock], TerraformBlock], why: str, tmp_path: Path
+) -> None:
     """It is named, with its place."""
     made = tree(tmp_path, JOBS["run"])
     planted = tuple(plant(one) if one.labels[:1] == (kind,) else one for one in made.blocks)
@@ -141,9 +143,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     """The job and the scheduler that refers to it, which Terraform would tell one after the other."""
     made = tree(tmp_path, JOBS["run"])
     plant = {kind: having(nonsense=1) for kind in ("google_cloud_run_v2_job", "google_cloud_scheduler_job")}
-    planted = tuple(
-        plant[one.labels[0]](one) if one.labels[:1] and one.labels[0] in plant else one for one in made.blocks
-    )
+    planted = tuple(plant.get(one.labels[0] if one.labels else "", having())(one) for one in made.blocks)
     assert len(judge(replace(made, blocks=planted))) == 2
 
 

@@ -15,7 +15,6 @@ from provisioning.job_files import hcl, terraform_json
 from provisioning.job_files.tree import Encoded, Expression, Root, block
 from tests.provisioning.job_files.files import ROOT
 
-EXAMPLES = settings(max_examples=int(os.environ.get("SYNTAX_EXAMPLES", "200")), deadline=None)
 MARKS = st.text('"\\\n\r\t$%{}~a é\x00\x1f\u2028/#*', max_size=12)
 SIGNS = MARKS | st.text(st.characters(codec="utf-8"), max_size=12)
 NASTY = (
@@ -46,14 +45,18 @@ def root(value: Any) -> Root:
     return Root(("A header.",), (block("output", "it", value=value),))
 
 
-@EXAMPLES
-@given(SIGNS)
-def test_json_and_hcl_quote_alike(text: str) -> None:
+def quotes_alike(text: str) -> None:
     """Without quotes and escapes, both hold the same template, of which nothing is evaluated but marks."""
     assert json.loads(terraform_json.text(root(text)))["output"]["it"]["value"] == hcl.without_templates(text)
     line = hcl.quoted(text)
     assert line[0] == line[-1] == '"'
     assert unquoted(line[1:-1]) == hcl.without_templates(text)
+
+
+@pytest.mark.parametrize("examples", [200, pytest.param(100_000, marks=pytest.mark.soak)])
+def test_json_and_hcl_quote_alike(examples: int) -> None:
+    """Whatever the text."""
+    settings(max_examples=examples, deadline=None)(given(SIGNS)(quotes_alike))()
 
 
 def unquoted(line: str) -> str:

@@ -1,11 +1,12 @@
 """Tags: whose value counts, what each cloud takes of them, and that no change of a value goes unsaid."""
 
-import os
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from botocore.session import Session
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioning.job_files.clouds import CloudTag, for_aws, for_google, label_value
@@ -13,7 +14,6 @@ from provisioning.job_files.explain import explain
 from provisioning.job_files.secrets import why_secret
 from provisioning.job_files.tags import ASSET, CONNECTOR, JOB, SOURCES, Origin, Tag, Value, Written, merge, over
 
-EXAMPLES = settings(max_examples=int(os.environ.get("TAG_EXAMPLES", "200")), deadline=None)
 ORIGIN = Origin("job.yaml", 7, "finops.project")
 WORDS = st.text(min_size=1, max_size=300)
 VALUES = WORDS | st.lists(WORDS, min_size=1, max_size=4).map(tuple)
@@ -31,7 +31,7 @@ def written(value: Value, place: str = "x") -> Written:
 
 @pytest.mark.parametrize("key", SOURCES)
 def test_the_nearest_source_counts(key: str) -> None:
-    """Job before asset before connector, and each of them alone; the others are told as overridden, in order."""
+    """JobFile before asset before connector, and each of them alone; the others are told as overridden, in order."""
     places = SOURCES[key]
     for first in range(len(places)):
         sources: dict[str, dict[str, Written]] = {JOB: {}, ASSET: {}, CONNECTOR: {}}
@@ -43,9 +43,7 @@ def test_the_nearest_source_counts(key: str) -> None:
     assert merge({}) == []
 
 
-@EXAMPLES
-@given(TAGS, TAGS)
-def test_merging_twice_changes_nothing(tags: list[Tag], others: list[Tag]) -> None:
+def merging_twice_changes_nothing(tags: list[Tag], others: list[Tag]) -> None:
     """Merging is idempotent, and what is on top counts."""
     once = over(tags, others)
     assert over(once, others) == once
@@ -61,9 +59,7 @@ def reported(made: list[CloudTag]) -> None:
         assert not one.changes or any("was " in line for line in explain([one]))
 
 
-@EXAMPLES
-@given(TAGS)
-def test_every_aws_tag_is_legal_or_refused(tags: list[Tag]) -> None:
+def every_aws_tag_is_legal_or_refused(tags: list[Tag]) -> None:
     """What has no fault is what every service of AWS takes; a fault names file and line."""
     made, faults = for_aws(tags)
     assert all(one.origin is ORIGIN and one.why for one in faults)
@@ -76,9 +72,7 @@ def test_every_aws_tag_is_legal_or_refused(tags: list[Tag]) -> None:
         reported(made)
 
 
-@EXAMPLES
-@given(TAGS, st.booleans())
-def test_every_label_is_legal_or_refused(tags: list[Tag], hyphens: bool) -> None:
+def every_label_is_legal_or_refused(tags: list[Tag], hyphens: bool) -> None:
     """What has no fault is a label, and no two keys are one."""
     made, faults = for_google(tags, hyphens=hyphens)
     if not faults:
@@ -89,14 +83,30 @@ def test_every_label_is_legal_or_refused(tags: list[Tag], hyphens: bool) -> None
         reported(made)
 
 
-@EXAMPLES
-@given(st.text("aB-_é", min_size=60, max_size=75), st.text("aB-_é", min_size=60, max_size=75))
-def test_a_value_that_was_cut_meets_no_other(one: str, other: str) -> None:
+def a_value_that_was_cut_meets_no_other(one: str, other: str) -> None:
     """Values that differ stay apart if either was cut."""
     (first, why), (second, why_other) = label_value(one), label_value(other)
     was_cut = any("at most" in text for text in (*why, *why_other))
     if was_cut and one != other:
         assert first != second
+
+
+CUT = st.text("aB-_é", min_size=60, max_size=75)
+ALWAYS: dict[Callable[..., None], tuple[st.SearchStrategy[Any], ...]] = {
+    merging_twice_changes_nothing: (TAGS, TAGS),
+    every_aws_tag_is_legal_or_refused: (TAGS,),
+    every_label_is_legal_or_refused: (TAGS, st.booleans()),
+    a_value_that_was_cut_meets_no_other: (CUT, CUT),
+}
+
+
+@pytest.mark.parametrize("examples", [200, pytest.param(100_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("check", ALWAYS, ids=lambda check: check.__name__)
+def test_it_holds_for_any_tags(check: Callable[..., None], examples: int) -> None:
+    """What the check says, of whatever was written."""
+    settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])(
+        given(*ALWAYS[check])(check)
+    )()
 
 
 def test_the_seeds_labels() -> None:
