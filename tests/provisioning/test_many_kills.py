@@ -114,7 +114,7 @@ def run(house: House, door: Door, subject: Subject, kills: int) -> None:
             assert again["status"] == "completed", again["error"]
             assert not subject.has_names or house.project(subject.project)["orphans"] == []
             empty = house.end(subject.deploy(house)) if number % 5 == 0 else None
-            assert empty is None or empty["result"]["message"].startswith("No changes"), empty
+            assert empty is None or empty["result"]["message"].startswith("No changes"), empty["result"]["logs"]
     print(dict(counts))  # noqa: T201
 
 
