@@ -91,7 +91,8 @@ def a_value_that_was_cut_meets_no_other(one: str, other: str) -> None:
         assert first != second
 
 
-FEW = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["1", "2", ("1", "2"), ("1",)])).map(
+FEW_VALUES: tuple[Value, ...] = ("1", "2", ("1", "2"), ("1",))
+FEW = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(FEW_VALUES)).map(
     lambda found: [tag(key, value) for key, value in found.items()]
 )
 CUT = st.text("aB-_é", min_size=60, max_size=75)
