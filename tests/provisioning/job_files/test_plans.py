@@ -122,6 +122,29 @@ def test_the_aggregate_is_applied_run_and_destroyed(workshop: Workshop, door: Do
     assert not [row for row in client("iam", door.endpoint).list_roles()["Roles"] if name in row["RoleName"]]
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("name", ["fargate-service", "lambda-full"])
+def test_the_other_kinds_are_applied_and_destroyed(name: str, workshop: Workshop, door: Door, tmp_path: Path) -> None:
+    """On the local cloud: a service in a cluster, and a function with its schedule; then nothing of them is left."""
+    root, tenant = workshop.folder / f"applied-{name}", f"applied-{name.partition('-')[0]}"
+    document = {**OF_AWS[name], "tenant_id": tenant}
+    assert main([str(lay(tmp_path, document)), "--root", str(tmp_path), "--output-dir", str(root)]) == 0
+    client("ecs", door.endpoint).create_cluster(clusterName="farm")
+    subnet = client("ec2", door.endpoint).describe_subnets()["Subnets"][0]
+    (group, *_) = client("ec2", door.endpoint).describe_security_groups()["SecurityGroups"]
+    workshop.prepare(root, subnet_ids=[subnet["SubnetId"]], security_group_ids=[group["GroupId"]])
+    workshop.terraform(root, "apply", "-auto-approve", "-input=false")
+    if name == "fargate-service":
+        (service,) = client("ecs", door.endpoint).describe_services(
+            cluster="farm", services=[f"{tenant}-soil-samples-dev"], include=["TAGS"]
+        )["services"]
+        assert (service["desiredCount"], service["propagateTags"]) == (1, "TASK_DEFINITION")
+        assert {"key": "tenant_id", "value": tenant} in service["tags"]
+    workshop.terraform(root, "destroy", "-auto-approve", "-input=false")
+    assert json.loads((root / "terraform.tfstate").read_text())["resources"] == []
+    assert not [row for row in client("iam", door.endpoint).list_roles()["Roles"] if tenant in row["RoleName"]]
+
+
 def run_task(command: list[str], endpoint: str) -> Any:
     """What a task would run, on this machine: its command as a process, with its environment."""
     s3, glue = client("s3", endpoint), client("glue", endpoint)

@@ -40,10 +40,10 @@ class Workshop:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def prepare(self, root: Path) -> None:
-        """Give a root its variables, and initialise it."""
+    def prepare(self, root: Path, **more: Any) -> None:
+        """Give a root its variables, `more` in place of the usual ones, and initialise it."""
         declared = (root / next(path.name for path in root.glob("*.tf*"))).read_text()
-        given = {name: value for name, value in VARIABLES.items() if f'"{name}"' in declared}
+        given = {name: value for name, value in (VARIABLES | more).items() if f'"{name}"' in declared}
         (root / "terraform.tfvars.json").write_text(json.dumps(given))
         self.terraform(root, "init", "-input=false")
 
