@@ -4,10 +4,10 @@
 # Expected: `terraform state push` writes the state that it is given, with its serial and its lineage, into an empty
 #          backend of S3 as into an empty folder; `-force` matters only where there is a state.
 # Happens: into a folder it does. Into S3 the state arrives with serial 1 and a lineage that Terraform has just made up,
-#          exit code 0, so that every older copy is from then on the state of something else ("lineage"). With `-force`
-#          the lineage stays, and the serial is raised by one.
+#          exit code 0, with `-force` as well, so that every older copy is from then on the state of something else.
+#          Only a second push with `-force`, over the first one, keeps the lineage (and raises the serial by one).
 # Versions: Terraform 1.11.4, moto 5.2.5 as S3. Date: 2026-11-28.
-# Here: a restore always pushes with `-force`, after it has compared lineages itself (docs/provisioning.md).
+# Here: a restore compares lineages itself, with those of all its copies, before it pushes with `-force`.
 set -euo pipefail
 
 folder="$(mktemp -d)"
@@ -44,13 +44,13 @@ cat >"$folder/copy.json" <<'JSON'
  "outputs": {"a": {"value": 1, "type": "number"}}, "resources": [], "check_results": null}
 JSON
 
-pushed() { # NAME BACKEND [-force]
+pushed() { # NAME BACKEND [-force] [twice]
 	mkdir "$folder/$1"
 	printf '%s\n' "$2" >"$folder/$1/main.tf"
 	(
 		cd "$folder/$1"
 		terraform init -input=false >init.log 2>&1 || exit 2
-		terraform state push ${3:+"$3"} "$folder/copy.json" >push.log 2>&1
+		for _ in one ${4:+two}; do terraform state push ${3:+"$3"} "$folder/copy.json" >push.log 2>&1; done
 		terraform state pull 2>/dev/null
 	) | "$folder/venv/bin/python" -c 'import json, sys; row = json.load(sys.stdin); print(row["serial"], row["lineage"])'
 }
@@ -76,7 +76,9 @@ copy="9 11111111-2222-3333-4444-555555555555"
 local_state="$(pushed folder 'output "a" { value = 1 }')"
 plain="$(pushed plain "$(s3 plain)")"
 forced="$(pushed forced "$(s3 forced)" -force)"
+twice="$(pushed twice "$(s3 twice)" -force twice)"
 terraform version 2>/dev/null | head -n 1
-printf '%-22s %s\n' "the copy" "$copy" "in a folder" "$local_state" "in S3" "$plain" "in S3, with -force" "$forced"
-[ "$local_state" = "$copy" ] && [ "${plain%% *}" = 1 ] && [ "${plain#* }" != "${copy#* }" ] &&
-	[ "$forced" = "10 ${copy#* }" ]
+printf '%-28s %s\n' "the copy" "$copy" "in a folder" "$local_state" "in S3" "$plain" "in S3, with -force" "$forced" \
+	"in S3, with -force, twice" "$twice"
+[ "$local_state" = "$copy" ] && [ "$twice" = "10 ${copy#* }" ] || exit 1
+for one in "$plain" "$forced"; do [ "${one%% *}" = 1 ] && [ "${one#* }" != "${copy#* }" ] || exit 1; done
