@@ -108,7 +108,6 @@ def run(house: House, door: Door, subject: Subject, kills: int) -> None:
         if one.kind == "deploy":
             again = house.end(subject.deploy(house))
             assert again["status"] == "completed", told(again)
-            print("then", told(again), flush=True)  # noqa: T201
             assert house.project(subject.project)["orphans"] == []
             empty = house.end(subject.deploy(house)) if number % 5 == 0 else None
             assert empty is None or empty["result"]["message"].startswith("No changes"), told(empty)
@@ -116,8 +115,10 @@ def run(house: House, door: Door, subject: Subject, kills: int) -> None:
 
 
 def told(job: Any) -> str:
-    """A job in a line: how it ended, and every address that it changed."""
-    return f"{job['status']} {job.get('error') or job['result']['message']}: {job['plan']['changes']}"
+    """A job in a line: how it ended, and every address and output that it changed."""
+    plan = job["plan"] or {}
+    changed = [f"{one['address']} {'/'.join(one['actions'])}" for one in plan.get("changes", [])]
+    return f"{job.get('error') or job['result']['message']}; changed: {changed + plan.get('outputs', [])}"
 
 
 @contextmanager

@@ -96,7 +96,9 @@ def test_what_is_outside_has_its_address_and_its_remedy(job: Job) -> None:
 def test_what_an_earlier_job_left_keeps_its_name(job: Job) -> None:
     """The plan of a later job may no longer tell it."""
     names = [{"address": "aws_cloudwatch_log_group.b", "type": "aws_cloudwatch_log_group", "values": {"name": "/g"}}]
-    first = Orphan(project_id="p", type="", import_id="", arn=GROUP, job_id="first", address=names[0]["address"])
+    first = Orphan(
+        project_id="p", type="", import_id="", arn=GROUP, job_id="first", address="aws_cloudwatch_log_group.b"
+    )
     look = Look(OWNER, {GROUP}, {}, lambda _: None)
     [kept] = orphans_of(job, Earlier([first], names), EMPTY, look, 0.0)
     assert (kept.address, kept.import_id, kept.job_id) == ("aws_cloudwatch_log_group.b", "/g", "first")
