@@ -1,20 +1,21 @@
-"""What the service itself asks AWS: a farm's role, what carries a project's tags, and who stands under an IAM name."""
+"""What the service itself asks AWS: a farm's role, what carries its project's tags, what is there of a plan."""
 
 import json
 import os
 import pwd
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import Any, NamedTuple
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from provisioning import asks
 from provisioning.errors import CloudError
-from provisioning.keeps import Owner
+from provisioning.identities import IDENTITIES, NUMBERED, Owner, exact, import_id, is_named, pattern
 from provisioning.surroundings import Setup
 
 FARM_TAG, PROJECT_TAG = "provisioning_farm", "provisioning_project"
@@ -80,7 +81,7 @@ class Cloud:
         try:
             account = client_of(variables, "sts", self._setup.region).get_caller_identity()["Account"]
             owner = Owner(account, self._setup.region)
-            client = partial(client_of, variables, region=self._setup.region)
+            client = cache(partial(client_of, variables, region=self._setup.region))
             return Look(owner, set(self._tagged(variables)), self._tags, client)
         except (BotoCoreError, ClientError) as error:
             raise CloudError(f"AWS cannot be asked what project {self._project_id} has: {error}") from error
@@ -92,44 +93,87 @@ class Cloud:
             yield from (row["ResourceARN"] for row in page["ResourceTagMappingList"])
 
 
+class Thing(NamedTuple):
+    """Something that is there, and the id to import it by; None if Terraform cannot import it."""
+
+    arn: str
+    import_id: str | None
+
+
 class Look:
     """What the tagging API told at one moment, and a way to ask by name for what it may leave out."""
 
     def __init__(self, owner: Owner, arns: set[str], tags: Mapping[str, str], client: Callable[[str], Any]) -> None:
         self.owner = owner
-        self.arns = arns
+        self.arns = {arn.removesuffix(":*") for arn in arns}
         self._tags = tags
         self._client = client
+        self._listed: dict[str, list[asks.Row]] = {}
 
-    def has_named(self, type_: str, arn: str, since: float) -> bool:
-        """True if there is one of this ARN that is the project's: by its tags, or untagged and made since then.
+    def things(self, type_: str, told: asks.Told, since: float) -> list[Thing]:
+        """The project's things that a planned creation would make again. Raises CloudError.
 
-        Raises CloudError.
+        A project's is what carries its tags; and what has none, bears the planned name and was made since then.
         """
-        name = arn.rpartition("/")[2]
         try:
-            if type_ == "aws_s3_bucket":
-                return self._has_bucket(arn.rpartition(":")[2], since)
-            iam = self._client("iam")
-            questions = {
-                "aws_iam_role": lambda: iam.get_role(RoleName=name)["Role"],
-                "aws_iam_policy": lambda: iam.get_policy(PolicyArn=arn)["Policy"],
-                "aws_iam_user": lambda: iam.get_user(UserName=name)["User"],
-            }
-            rows = questions[type_]().get("Tags", [])
+            if type_ in IDENTITIES:
+                return self._named(type_, told, since)
+            return [
+                Thing(asks.arn_of(type_, row.name, self.owner), row.import_id)
+                for row in self._rows(type_, told)
+                if self._is_ours(row.sign, since)
+            ]
         except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchEntity":
-                return False
-            raise CloudError(f"AWS cannot be asked for {arn}: {error}") from error
+            if any(word in error.response["Error"]["Code"] for word in asks.GONE):
+                return []
+            raise CloudError(f"AWS cannot be asked for {type_}: {error}") from error
         except BotoCoreError as error:
-            raise CloudError(f"AWS cannot be asked for {arn}: {error}") from error
-        return self._tags.items() <= {row["Key"]: row["Value"] for row in rows}.items()
+            raise CloudError(f"AWS cannot be asked for {type_}: {error}") from error
 
-    def _has_bucket(self, name: str, since: float) -> bool:
-        """One of this account's that was made since then; whose tags are ours, the tagging API has told."""
-        rows = self._client("s3").list_buckets()["Buckets"]
-        made_at = {row["Name"]: row["CreationDate"].timestamp() for row in rows}.get(name)
-        return made_at is not None and made_at >= since - CLOCKS_DIFFER_S
+    def remove_certificate(self, arn: str, since: float) -> bool:
+        """Remove a certificate that was made since then and that nothing uses; True if it is gone. Raises CloudError.
+
+        Terraform has no import for one, and registers none twice.
+        """
+        iot, number = self._client("iot"), arn.rpartition("/")[2]
+        if not self.things("aws_iot_certificate", {"fingerprint": number}, since):
+            return False
+        try:
+            if iot.list_attached_policies(target=arn)["policies"] or iot.list_principal_things(principal=arn)["things"]:
+                return False
+            iot.update_certificate(certificateId=number, newStatus="INACTIVE")
+            iot.delete_certificate(certificateId=number)
+        except (BotoCoreError, ClientError) as error:
+            raise CloudError(f"{arn} cannot be removed: {error}") from error
+        return True
+
+    def _named(self, type_: str, told: asks.Told, since: float) -> list[Thing]:
+        mask = pattern(type_, told, self.owner)
+        arns = {arn for arn in self.arns if is_named(arn, mask)}
+        if mask is not None and not arns and type_ in asks.NAMED:
+            arn = exact(type_, told, self.owner) or ""
+            arns = {arn} if self._is_ours(asks.NAMED[type_](self._client, told, arn), since) else set()
+        if arns and type_ == "aws_sqs_queue":
+            told = {**told, "url": asks.url_of(self._client, told["name"])}
+        return [Thing(arn, import_id(type_, told, self.owner, arn)) for arn in sorted(arns)]
+
+    def _rows(self, type_: str, told: asks.Told) -> Iterable[asks.Row]:
+        if type_ in asks.CHILDREN:
+            is_known = all(name in told for name in asks.NEEDS[type_])
+            return asks.CHILDREN[type_](self._client, told, self._tags) if is_known else ()
+        if type_ not in self._listed:
+            self._listed[type_] = list(asks.LISTED[type_](self._client, self._tags))
+        wanted = {name: told[name] for name in NUMBERED[type_] if name in told}
+        return [
+            row
+            for row in self._listed[type_]
+            if all(row.told.get(name, value) == value for name, value in wanted.items())
+        ]
+
+    def _is_ours(self, sign: asks.Sign, since: float) -> bool:
+        if sign.tags:
+            return self._tags.items() <= sign.tags.items()
+        return sign.made_at is not None and sign.made_at >= since - CLOCKS_DIFFER_S
 
 
 def _who() -> str:

@@ -1,11 +1,6 @@
-"""Types that keep data, and those that can be brought into a state again: two tables, each row with its reason or rule.
+"""Types that keep data, each with what would be lost."""
 
-Of the second, `import_id` makes what `terraform import` wants from planned values, account and region; None where a
-value is known only after the apply.
-"""
-
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
 
 # A deploy that would replace or destroy one of these waits for somebody's word.
 KEEPS: Mapping[str, str] = {
@@ -34,62 +29,3 @@ KEEPS: Mapping[str, str] = {
     "google_secret_manager_secret": "its versions",
     "google_sql_database_instance": "its databases",
 }
-
-
-class Owner(NamedTuple):
-    """Where something would be made."""
-
-    account: str
-    region: str
-
-
-Rule = Callable[[Mapping[str, Any], Owner], str | None]
-
-
-def _value(name: str) -> Rule:
-    return lambda values, _: values.get(name)
-
-
-def _arn(service: str, kind: str, name: str = "name", separator: str = "/") -> Rule:
-    def rule(values: Mapping[str, Any], owner: Owner) -> str | None:
-        if not values.get(name):
-            return None
-        region = "" if service == "iam" else owner.region
-        path = values.get("path") or "/" if service == "iam" else separator
-        tail = str(values[name]).removeprefix("/") if path == "/" else values[name]
-        return f"arn:aws:{service}:{region}:{owner.account}:{kind}{path}{tail}"
-
-    return rule
-
-
-def _queue_url(values: Mapping[str, Any], owner: Owner) -> str | None:
-    return f"{owner.account}/{values['name']}" if values.get("name") else None
-
-
-class Identity(NamedTuple):
-    """How a type is named: its ARN from planned values, and the id to import it by."""
-
-    arn: Rule
-    import_id: Rule
-
-
-def _plain(prefix: str, name: str) -> Rule:
-    return lambda values, _: f"{prefix}{values[name]}" if values.get(name) else None
-
-
-IDENTITIES: Mapping[str, Identity] = {
-    "aws_iam_role": Identity(_arn("iam", "role"), _value("name")),
-    "aws_iam_policy": Identity(_arn("iam", "policy"), _arn("iam", "policy")),
-    "aws_iam_user": Identity(_arn("iam", "user"), _value("name")),
-    "aws_dynamodb_table": Identity(_arn("dynamodb", "table"), _value("name")),
-    "aws_s3_bucket": Identity(_plain("arn:aws:s3:::", "bucket"), _value("bucket")),
-    "aws_cloudwatch_log_group": Identity(_arn("logs", "log-group", separator=":"), _value("name")),
-    "aws_ssm_parameter": Identity(_arn("ssm", "parameter"), _value("name")),
-    "aws_sns_topic": Identity(_arn("sns", "", separator=""), _arn("sns", "", separator="")),
-    "aws_sqs_queue": Identity(_arn("sqs", "", separator=""), _queue_url),
-    "aws_secretsmanager_secret": Identity(
-        _arn("secretsmanager", "secret", separator=":"), lambda _values, _owner: None
-    ),
-}
-# The tagging API knows nothing of IAM; a bucket gets its tags only after it was made, and may never have got them.
-NAMED_ONLY = ("aws_iam_role", "aws_iam_policy", "aws_iam_user", "aws_s3_bucket")

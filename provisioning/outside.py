@@ -1,15 +1,16 @@
 """What a loss left outside a project's state: waited for, looked for again, brought in by a destroy."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from provisioning import states, store
 from provisioning.cloud import Cloud
-from provisioning.reconcile import addressed, orphans_of, there
+from provisioning.reconcile import Earlier, orphans_of, there
 from provisioning.store import Job, Orphan, Store
 from provisioning.surroundings import Setup, step
 
+CERTIFICATE = "aws_iot_certificate"
 MOST_LOOKS = 20  # after a loss, until two agree
 
 
@@ -34,28 +35,54 @@ def known(setup: Setup, store_: Store, job: Job, cloud: Cloud) -> list[Orphan]:
 
     To be asked for while no child of the project lives. Raises CloudError.
     """
-    project = store_.project(job.project_id)
-    earlier = store_.orphans(project.id)
-    last = store_.job(project.applied_job) if project.applied_job else None
-    if last is None or (last.status == store.COMPLETED and not earlier):
-        return earlier
-    state = states.read(setup.place(project.id).state)
-    orphans = orphans_of(job if job.plan else last, state, earlier, cloud.look(), last.started_at or 0.0)
-    store_.put_orphans(project.id, orphans)
+    last = last_loss(store_, job)
+    if last is None:
+        return store_.orphans(job.project_id)
+    state = states.read(setup.place(job.project_id).state)
+    earlier = earlier_of(store_, job)
+    orphans = orphans_of(job if job.plan else last, earlier, state, cloud.look(), began_at(store_, last, earlier))
+    store_.put_orphans(job.project_id, orphans)
     return orphans
+
+
+def last_loss(store_: Store, job: Job) -> Job | None:
+    """The job before this one, if it may have left something outside the state."""
+    project = store_.project(job.project_id)
+    last = store_.job(project.applied_job) if project.applied_job else None
+    if last is None or (last.status == store.COMPLETED and not store_.orphans(project.id)):
+        return None
+    return last
+
+
+def earlier_of(store_: Store, job: Job) -> Earlier:
+    """What was told before, and what the jobs that left it had planned there."""
+    orphans = store_.orphans(job.project_id)
+    addresses = {one.address for one in orphans}
+    left_by = sorted({one.job_id for one in orphans})
+    rows = [row for job_id in left_by for row in store_.job(job_id).plan.get("names", [])]
+    return Earlier(orphans, [row for row in rows if row["address"] in addresses])
+
+
+def began_at(store_: Store, last: Job, earlier: Earlier) -> float:
+    """When the first job began that may have left something, in Unix seconds."""
+    jobs = [last, *(store_.job(job_id) for job_id in {one.job_id for one in earlier.orphans})]
+    return min(one.started_at or 0.0 for one in jobs)
 
 
 def import_steps(setup: Setup, store_: Store, job: Job) -> list[dict[str, Any]]:
     """A plan to destroy knows no import blocks: what is outside the state is brought in by a command before it."""
-    orphans, root = store_.orphans(job.project_id), setup.place(job.project_id).root(job.id)
+    root = setup.place(job.project_id).root(job.id)
     words = ("import", "-input=false", "-no-color")
     return [
         # Where it is in already, or has gone meanwhile, the plan is right without it.
-        step(f"import {address}", setup.program(), root, *words, address, one.import_id, fine=(0, 1))
-        for one, address in addressed(orphans, _names(store_, orphans))
+        step(f"import {one.address}", setup.program(), root, *words, one.address, one.import_id, fine=(0, 1))
+        for one in store_.orphans(job.project_id)
+        if one.address and one.import_id
     ]
 
 
-def _names(store_: Store, orphans: list[Orphan]) -> list[Mapping[str, Any]]:
-    """The names in the plans of the jobs that left them."""
-    return [row for job_id in {one.job_id for one in orphans} for row in store_.job(job_id).plan.get("names", [])]
+def certificates(orphans: Iterable[Orphan], cloud: Cloud, since: float) -> list[str]:
+    """Remove those among the orphans that nothing uses; gives the ARNs of what is gone. Raises CloudError."""
+    rows = [one.arn for one in orphans if one.type == CERTIFICATE]
+    look = cloud.look() if rows else None
+    return [arn for arn in rows if look is not None and look.remove_certificate(arn, since)]

@@ -1,96 +1,122 @@
 """What exists in the cloud and is in no state: found after a loss, named in the job, brought in by the next deploy."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from provisioning import states
 from provisioning.cloud import Look
-from provisioning.keeps import IDENTITIES, NAMED_ONLY, Owner
+from provisioning.identities import IDENTITIES, NUMBERED, telling
 from provisioning.plans import Change
 from provisioning.store import Job, Orphan
 
-NAMES = ("name", "bucket", "path")  # of the planned values, what an identity is made of
+# Ids of something else, without which there may be another one of the same name.
+PARENTS = {"vpc_id", "peer_vpc_id", "security_group_id", "zone_id", "route_table_id", "subnet_id", "load_balancer_arn"}
+NUMBER = re.compile(r"[a-z]+-[0-9a-f]{8,}")  # an id that nothing else has
+
+
+class Claim(NamedTuple):
+    """A planned address, and what is there of it."""
+
+    address: str
+    type: str
+    arn: str
+    import_id: str | None
+    is_sure: bool  # whatever it belongs to is known as well
+
+    @property
+    def is_adoptable(self) -> bool:
+        """True if an import block brings it in."""
+        return self.is_sure and bool(self.import_id)
 
 
 def namings(changes: Sequence[Change]) -> list[dict[str, Any]]:
     """Address, type and names of what a plan would create, bring in or destroy: enough to find it again, no more."""
     return [
-        {
-            "address": one.address,
-            "type": one.type,
-            "values": {name: one.values[name] for name in NAMES if one.values.get(name)},
-        }
+        {"address": one.address, "type": one.type, "values": telling(one.type, one.values)}
         for one in changes
-        if (one.lines or one.is_import) and one.type in IDENTITIES
+        if (one.lines or one.is_import) and (one.type in IDENTITIES or one.type in NUMBERED)
     ]
 
 
+def claims(names: Iterable[Mapping[str, Any]], look: Look, since: float, is_inside: "Inside") -> list[Claim]:
+    """What is there of what the names of a plan tell, and in no state; only where one address and one thing agree."""
+    found = []
+    for naming in names:
+        type_, told = naming["type"], naming["values"]
+        things = [one for one in look.things(type_, told, since) if not is_inside(one.arn)]
+        if len(things) == 1:
+            is_sure = all(name in told for name in NUMBERED.get(type_, ()) if name in PARENTS)
+            found.append(Claim(naming["address"], type_, things[0].arn, things[0].import_id, is_sure))
+    counts = Counter(one.arn for one in found)
+    return [one for one in found if counts[one.arn] == 1]
+
+
+class Earlier(NamedTuple):
+    """What was told before this job, and the names in the plans of the jobs that left it."""
+
+    orphans: Sequence[Orphan]
+    names: Sequence[Mapping[str, Any]]
+
+
+class Inside:
+    """Whether something is in a state: by its ARN, or by a number that nothing else has."""
+
+    def __init__(self, state: Mapping[str, Any]) -> None:
+        self._arns = states.arns(state)
+        self._numbers = {str(one.get("attributes", {}).get("id")) for _, _, one in states.instances(state)}
+
+    def __call__(self, arn: str) -> bool:
+        """True for what is in it."""
+        number = arn.rpartition("/")[2]
+        return arn in self._arns or (NUMBER.fullmatch(number) is not None and number in self._numbers)
+
+
 def there(job: Job, look: Look, since: float) -> set[str]:
-    """ARNs of what a look shows of a job's project: what carries its tags, or has a planned name."""
-    for _ in _candidates(job, look, since):
-        pass
-    return {_plain(arn) for arn in look.arns}
+    """ARNs of what a look shows of a job's project: what carries its tags, or what its plan names."""
+    return look.arns | {one.arn for one in claims(job.plan.get("names", []), look, since, Inside({}))}
 
 
-def orphans_of(job: Job, state: Mapping[str, Any], earlier: Sequence[Orphan], look: Look, since: float) -> list[Orphan]:
-    """What carries the project's tags, or has a planned name where its type has no tags there, and is in no state.
+def orphans_of(job: Job, earlier: Earlier, state: Mapping[str, Any], look: Look, since: float) -> list[Orphan]:
+    """What carries the project's tags, or is named by a plan where its type has no tags there, and is in no state.
 
     `since`: when the first job that may have left it began, in Unix seconds.
     """
-    inside = states.arns(state)
-    candidates = {arn: (type_, import_id) for type_, arn, import_id in _candidates(job, look, since)}
-    orphans: dict[str, Orphan] = {}
-    for arn in sorted({_plain(one) for one in look.arns} - inside):
-        type_, import_id = candidates.get(arn, ("", arn))
-        orphans[arn] = Orphan(project_id=job.project_id, type=type_, import_id=import_id, arn=arn, job_id=job.id)
-    for one in earlier:
-        if one.type in NAMED_ONLY and one.arn not in inside and look.has_named(one.type, one.arn, 0.0):
-            orphans[one.arn] = one
-    return [orphans[arn] for arn in sorted(orphans)]
+    inside, addresses = Inside(state), {address for address, _, _ in states.instances(state)}
+    rows = [*claims(earlier.names, look, since, inside), *claims(job.plan.get("names", []), look, since, inside)]
+    found = {one.arn: one for one in rows if one.address not in addresses}
+    left_by = {one.arn: one.job_id for one in earlier.orphans}
+    arns = {arn for arn in {*look.arns, *found} if not inside(arn)}
+    return [_orphan(job, left_by.get(arn, job.id), arn, found.get(arn)) for arn in sorted(arns)]
 
 
-def _candidates(job: Job, look: Look, since: float) -> Iterator[tuple[str, str, str]]:
-    """Type, ARN and import id of what the job would have created; those of IAM only if they are there."""
-    for naming in job.plan.get("names", []):
-        identity = IDENTITIES[naming["type"]]
-        arn = identity.arn(naming["values"], look.owner)
-        if arn is None:
-            continue
-        if naming["type"] in NAMED_ONLY and look.has_named(naming["type"], arn, since):
-            look.arns.add(arn)
-        yield naming["type"], arn, identity.import_id(naming["values"], look.owner) or arn
+def _orphan(job: Job, left_by: str, arn: str, claim: Claim | None) -> Orphan:
+    if claim is None:
+        return Orphan(project_id=job.project_id, type="", import_id="", arn=arn, job_id=left_by)
+    import_id = claim.import_id or ""
+    where = {"type": claim.type, "import_id": import_id, "address": claim.address}
+    return Orphan(project_id=job.project_id, arn=arn, job_id=left_by, **where)
 
 
-def imports(changes: Sequence[Change], orphans: Sequence[Orphan], look: Look) -> list[dict[str, str]]:
-    """Import blocks for what a plan would create although an orphan has its name."""
-    earlier = {one.arn for one in orphans} | look.arns
-    blocks = []
-    for one in changes:
-        if one.type not in IDENTITIES or one.actions != ("create",):
-            continue
-        identity, owner = IDENTITIES[one.type], look.owner
-        arn = identity.arn(one.values, owner)
-        if arn in earlier:
-            blocks.append({"to": one.address, "id": _import_id(identity.import_id(one.values, owner), arn)})
-    return blocks
+def imports(changes: Sequence[Change], state: Mapping[str, Any], look: Look, since: float) -> list[dict[str, str]]:
+    """Import blocks for what a plan would create although it is there."""
+    names = namings([one for one in changes if one.actions == ("create",)])
+    found = claims(names, look, since, Inside(state))
+    return [{"to": one.address, "id": str(one.import_id)} for one in found if one.is_adoptable]
 
 
-def addressed(orphans: Sequence[Orphan], names: Iterable[Mapping[str, Any]]) -> list[tuple[Orphan, str]]:
-    """Those of the orphans that the names of a plan cover, each with its address there."""
-    by_arn = {one.arn: one for one in orphans}
-    owners = {Owner(one.arn.split(":")[4], one.arn.split(":")[3]) for one in orphans}
-    found = {}
-    for naming in names:
-        for owner in owners:
-            arn = IDENTITIES[naming["type"]].arn(naming["values"], owner)
-            if arn in by_arn:
-                found[arn] = (by_arn[arn], str(naming["address"]))
-    return list(found.values())
+def remedies(orphans: Sequence[Orphan]) -> list[str]:
+    """What becomes of each, in sentences."""
+    groups: dict[str, list[str]] = {}
+    for one in orphans:
+        groups.setdefault(_remedy(one), []).append(one.arn)
+    return [f"outside the state: {', '.join(arns)}; {remedy}" for remedy, arns in groups.items()]
 
 
-def _import_id(import_id: str | None, arn: str | None) -> str:
-    return import_id or arn or ""
-
-
-def _plain(arn: str) -> str:
-    return arn.removesuffix(":*")
+def _remedy(one: Orphan) -> str:
+    if one.type == "aws_iot_certificate":
+        return "the next job removes it where nothing uses it, since Terraform can import none"
+    if one.address and one.import_id:
+        return "the next deploy brings them in"
+    return "no planned address is certain to be its own: remove it by hand"

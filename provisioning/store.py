@@ -126,7 +126,21 @@ CREATE TABLE drifts (
 );
 CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
-STEPS = (SCHEMA, STATES)  # each leads from a version to the next
+ADDRESSES = """
+ALTER TABLE orphans RENAME TO earlier_orphans;
+CREATE TABLE orphans (
+    project_id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    import_id TEXT NOT NULL,
+    arn TEXT NOT NULL,
+    job_id TEXT NOT NULL,
+    address TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (project_id, arn)
+);
+INSERT OR REPLACE INTO orphans SELECT project_id, type, import_id, arn, job_id, '' FROM earlier_orphans;
+DROP TABLE earlier_orphans;
+"""
+STEPS = (SCHEMA, STATES, ADDRESSES)  # each leads from a version to the next
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,13 +202,17 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Orphan:
-    """What exists in the cloud, carries the project's tags or a planned name, and is in no state."""
+    """What exists in the cloud, carries the project's tags or a planned name, and is in no state.
+
+    `address` where a plan has it, else empty; without an import id Terraform cannot bring it in.
+    """
 
     project_id: str
     type: str
     import_id: str
     arn: str
     job_id: str
+    address: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -395,8 +413,9 @@ class Store:
         with self.transaction():
             self.database.run("DELETE FROM orphans WHERE project_id = ?", project_id)
             for one in orphans:
-                statement = "INSERT OR REPLACE INTO orphans VALUES (?, ?, ?, ?, ?)"
-                self.database.run(statement, one.project_id, one.type, one.import_id, one.arn, one.job_id)
+                statement = "INSERT OR REPLACE INTO orphans VALUES (?, ?, ?, ?, ?, ?)"
+                values = (one.project_id, one.type, one.import_id, one.arn, one.job_id, one.address)
+                self.database.run(statement, *values)
 
     def _jobs(self, where: str, *values: object) -> list[Job]:
         rows = self.database.all(f"SELECT {JOB_COLUMNS} FROM jobs {where}", *values)

@@ -13,7 +13,7 @@ from provisioning.cloud import Cloud
 from provisioning.code import ADOPT, digest
 from provisioning.errors import ProvisioningError
 from provisioning.follow import Ending, Follower, Ladder, Message, start
-from provisioning.reconcile import addressed
+from provisioning.reconcile import Inside
 from provisioning.remedies import with_remedy
 from provisioning.store import Job, Store
 from provisioning.surroundings import PULLED, Place, Setup
@@ -142,11 +142,11 @@ class Task:
     def _complete(self, message: str) -> None:
         job = self.job
         state = states.snapshot(self._place, job.seq)
-        inside = states.arns(state)
-        orphans = [one for one in self._store.orphans(job.project_id) if one.arn not in inside]
+        inside, addresses = Inside(state), {address for address, _, _ in states.instances(state)}
         if job.kind == "destroy":
-            gone = {one.arn for one, _ in addressed(orphans, job.plan.get("names", []))}
-            orphans = [one for one in orphans if one.arn not in gone]
+            addresses = {row["address"] for row in job.plan.get("names", [])}
+        orphans = self._store.orphans(job.project_id)
+        orphans = [one for one in orphans if not inside(one.arn) and one.address not in addresses]
         outputs = states.outputs(state)
         loses = job.plan.get("loses", {}) if job.kind == "destroy" else {}
         report = {"orphans": [one.arn for one in orphans], "tainted": [], "losses": sorted(loses)}

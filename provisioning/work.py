@@ -12,7 +12,7 @@ from typing import Any
 from provisioning import judges, outside, plans, states, store, surroundings
 from provisioning.code import ADOPT, digest, write_file
 from provisioning.errors import CloudError, ProvisioningError
-from provisioning.reconcile import imports, namings, orphans_of
+from provisioning.reconcile import imports, namings, orphans_of, remedies
 from provisioning.store import Job
 from provisioning.surroundings import step
 from provisioning.task import PLAN_FILE, HaltedError, Task
@@ -21,6 +21,8 @@ STALE = "Saved plan is stale"
 DONE_WORDS = {"deploy": "Infrastructure deployed successfully", "destroy": "Infrastructure destroyed successfully"}
 NOTHING = "No infrastructure found to destroy"
 UNCHANGED = "No changes: the infrastructure is as the code says"
+ADOPTS = ("adopt", "adopt-2", "adopt-3", "adopt-4", "adopt-5")  # what comes in shows what belongs to it
+BEFORE_APPLY = {"plan", *ADOPTS}
 HAS_CHANGES = 2  # of -detailed-exitcode
 
 
@@ -29,9 +31,9 @@ class Work(Task):
 
     def run(self) -> None:
         """Go on with the job until it ends, holds at its plan, or the service stops (HaltedError)."""
-        if self.job.detail != store.CONFIRMED and self.job.phase in {"", "plan", "adopt"} and not self._planned():
+        if self.job.detail != store.CONFIRMED and self.job.phase in {"", *BEFORE_APPLY} and not self._planned():
             return
-        if self.job.phase in {"plan", "adopt"} and not self._begin_apply():
+        if self.job.phase in BEFORE_APPLY and not self._begin_apply():
             return
         if self.job.phase == "apply" and self._applied():
             return
@@ -51,7 +53,7 @@ class Work(Task):
         if path.exists():  # else a service before this one has read it
             plan = {"resource_changes": [], **json.loads(path.read_text())}  # which an empty plan leaves out
             self._keep_plan(plan, has_changes=ending.codes.get("plan") == HAS_CHANGES)
-            if self.job.phase == "plan" and self._adopt(plan):
+            if self._adopt(plan):
                 return self._planned()
             path.unlink()  # it holds secrets in clear
         return self._may_apply()
@@ -119,17 +121,24 @@ class Work(Task):
         self._store.change_project(project.id, masks=masks)
 
     def _adopt(self, plan: Mapping[str, Any]) -> bool:
-        """Plan once more, with what an earlier job left outside the state brought in; False if there is nothing."""
-        if self.job.kind == "destroy":
+        """Plan once more, with what an earlier job left outside the state brought in; False if there is no more.
+
+        What belongs to something that comes in is asked for with the next plan, which knows its number.
+        """
+        job, last = self.job, outside.last_loss(self._store, self.job)
+        if job.kind == "destroy" or last is None or job.phase == ADOPTS[-1]:
             return False
-        orphans = outside.known(self._setup, self._store, self.job, self._cloud())
-        if not orphans:
+        outside.known(self._setup, self._store, job, self._cloud())
+        since = outside.began_at(self._store, last, outside.earlier_of(self._store, job))
+        file = self._root / ADOPT
+        blocks = json.loads(file.read_text())["import"] if file.exists() else []
+        state = states.read(self._place.state)
+        more = imports(plans.changes(plan), state, self._cloud().look(), since)
+        if not more:
             return False
-        blocks = imports(plans.changes(plan), orphans, self._cloud().look())
-        if not blocks:
-            return False
-        write_file(self._root / ADOPT, json.dumps({"import": blocks}).encode())
-        self._spawn("adopt", store.PLANNING, self._plan_steps("adopt"))
+        write_file(file, json.dumps({"import": [*blocks, *more]}).encode())
+        phase = ADOPTS[ADOPTS.index(job.phase) + 1 if job.phase in ADOPTS else 0]
+        self._spawn(phase, store.PLANNING, self._plan_steps(phase))
         return True
 
     def _may_apply(self) -> bool:
@@ -138,6 +147,8 @@ class Work(Task):
             self._end(store.FAILED, store.CANCELLED, error="cancelled before anything was changed")
             return False
         if not job.plan["has_changes"]:
+            if job.kind == "destroy":
+                self._remove_certificates()
             self._complete(NOTHING if job.kind == "destroy" else UNCHANGED)
             return False
         holds = self._holds(job)
@@ -171,12 +182,25 @@ class Work(Task):
             self._end(store.FAILED, store.STALE_PLAN, error="the files of the plan are not those that were planned")
             return False
         detail = store.DESTROYING if job.kind == "destroy" else store.APPLYING
+        self._remove_certificates()
         command = ("apply", "-input=false", "-json", str(phase / PLAN_FILE))
         with self._store.transaction():
             self._store.change_project(job.project_id, applied_job=job.id, state_at=self._setup.state)
             self._record("apply", detail)
         self._launch("apply", [step("apply", self._setup.program(), self._root, *command), *self._pull_steps()])
         return True
+
+    def _remove_certificates(self) -> None:
+        """Those that a job of ours registered and nobody knows of: Terraform can neither import nor register them."""
+        orphans, last = self._store.orphans(self.job.project_id), outside.last_loss(self._store, self.job)
+        if last is None:
+            return
+        since = outside.began_at(self._store, last, outside.earlier_of(self._store, self.job))
+        gone = outside.certificates(orphans, self._cloud(), since)
+        self._store.put_orphans(self.job.project_id, [one for one in orphans if one.arn not in gone])
+        for arn in gone:
+            line = f"{arn} was in no state and nothing used it: removed"
+            self._store.tell(self._id, "log", {"line": line, "progress": self.job.progress})
 
     def _applied(self) -> bool:
         """Follow the apply; True if that ended the job."""
@@ -290,14 +314,14 @@ class Work(Task):
         state = states.snapshot(self._place, job.seq)
         try:
             look = self._cloud().look()
-            orphans = orphans_of(job, state, self._store.orphans(job.project_id), look, job.started_at or 0.0)
+            earlier = outside.earlier_of(self._store, job)
+            orphans = orphans_of(job, earlier, state, look, outside.began_at(self._store, job, earlier))
             self._store.put_orphans(job.project_id, orphans)
         except ProvisioningError as error:
             notes.append(f"what is outside the state could not be looked for: {error}")
             orphans = self._store.orphans(job.project_id)
         tainted = states.tainted(state)
-        if orphans:
-            notes.append(f"outside the state: {', '.join(one.arn for one in orphans)}; the next deploy brings them in")
+        notes += remedies(orphans)
         if tainted:
             notes.append(f"half made, to be replaced by the next deploy: {', '.join(tainted)}")
         report = {"orphans": [one.arn for one in orphans], "tainted": tainted}

@@ -170,6 +170,22 @@ run "keys_stay_at_home" {
   }
 }
 
+run "keys_are_not_even_here" {
+  module {
+    source = "./modules/iot"
+  }
+
+  variables {
+    keys_in_secrets_manager = false
+    gateway_ids             = ["irrigation-gateway-51"]
+  }
+
+  assert {
+    condition     = output.fetch_commands["irrigation-gateway-51"][1] == "echo 'irrigation-gateway-51: its private key is where it was issued' >&2" && length(output.fetch_commands["irrigation-gateway-51"]) == 5
+    error_message = "Where certificates lie alone, the command says so, and does not depend on where they lie."
+  }
+}
+
 run "academy" {
   command = plan
 

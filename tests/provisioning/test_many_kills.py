@@ -37,15 +37,11 @@ THINGS = ("irrigation-gateway-1", "irrigation-gateway-2", COMPUTE)
 
 @dataclass(frozen=True)
 class Subject:
-    """What is deployed and destroyed; `body` is what is posted, `calls` about how many an apply makes.
-
-    `has_names`: all of it can be found by its name and brought in; what has a number alone stays told.
-    """
+    """What is deployed and destroyed; `body` is what is posted, `calls` about how many an apply makes."""
 
     project: str
     body: Mapping[str, Any]
     calls: Mapping[str, int]
-    has_names: bool = True
 
     def deploy(self, house: House) -> str:
         """Post it; gives the job's id."""
@@ -111,11 +107,18 @@ def run(house: House, door: Door, subject: Subject, kills: int) -> None:
         print(number, one.kind, one.victim, one.after, job["detail"], orphans, flush=True)  # noqa: T201
         if one.kind == "deploy":
             again = house.end(subject.deploy(house))
-            assert again["status"] == "completed", again["error"]
-            assert not subject.has_names or house.project(subject.project)["orphans"] == []
+            assert again["status"] == "completed", told(again)
+            assert house.project(subject.project)["orphans"] == []
             empty = house.end(subject.deploy(house)) if number % 5 == 0 else None
-            assert empty is None or empty["result"]["message"].startswith("No changes"), empty["result"]["logs"]
+            assert empty is None or empty["result"]["message"].startswith("No changes"), told(empty)
     print(dict(counts))  # noqa: T201
+
+
+def told(job: Any) -> str:
+    """A job in a line: how it ended, and every address and output that it changed."""
+    plan = job["plan"] or {}
+    changed = [f"{one['address']} {'/'.join(one['actions'])}" for one in plan.get("changes", [])]
+    return f"{job.get('error') or job['result']['message']}; changed: {changed + plan.get('outputs', [])}"
 
 
 @contextmanager
@@ -146,7 +149,7 @@ def test_kills_over_the_products_own_root(mirror: Path, tmp_path: Path) -> None:
     """As a farmer posts it: an archive with its certificates, whose private keys stay at home."""
     with killable(mirror) as (house, door):
         body = {"archive": archive(tmp_path / "terraform"), "variables": variables(door.endpoint)}
-        run(house, door, Subject("farm", body, PRODUCT_CALLS, has_names=False), PRODUCT_KILLS)
+        run(house, door, Subject("farm", body, PRODUCT_CALLS), PRODUCT_KILLS)
 
 
 def archive(root: Path) -> str:

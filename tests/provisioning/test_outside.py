@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from provisioning import outside
 from provisioning.cloud import Look
 from provisioning.errors import CloudError
-from provisioning.keeps import Owner
-from provisioning.reconcile import addressed
+from provisioning.identities import Owner
+from provisioning.reconcile import Earlier, orphans_of, remedies
 from provisioning.remedies import with_remedy
+from provisioning.states import EMPTY
 from provisioning.store import Job, Orphan, Store, Wanted
 from provisioning.surroundings import Setup
 
@@ -76,18 +78,30 @@ def test_a_service_that_stops_waits_no_longer(tmp_path: Path, job: Job) -> None:
     assert sky.looks == 1
 
 
-def test_what_is_outside_has_its_address_from_the_plan() -> None:
-    """By the name it would have there; what no plan names has none."""
-    rows = [
-        Orphan(project_id="p", type="", import_id=arn, arn=arn, job_id="j") for arn in (ROLE, GROUP, "arn:aws:s3:::b")
-    ]
+def test_what_is_outside_has_its_address_and_its_remedy(job: Job) -> None:
+    """By the name it would have in a plan; what no plan names is for somebody's hands."""
     names = [
-        {"address": "aws_iam_role.a[0]", "type": "aws_iam_role", "values": {"name": "r"}},
         {"address": "aws_cloudwatch_log_group.b", "type": "aws_cloudwatch_log_group", "values": {"name": "/g"}},
-        {"address": "aws_iam_role.c", "type": "aws_iam_role", "values": {"name": "other"}},
+        {"address": "aws_sns_topic.c", "type": "aws_sns_topic", "values": {"name": "other"}},
     ]
-    found = {one.arn: address for one, address in addressed(rows, names)}
-    assert found == {ROLE: "aws_iam_role.a[0]", GROUP: "aws_cloudwatch_log_group.b"}
+    planned = replace(job, plan={"names": names})
+    look = Look(OWNER, {f"{GROUP}:*", "arn:aws:s3:::b"}, {}, lambda _: None)
+    rows = orphans_of(planned, Earlier([], []), EMPTY, look, 0.0)
+    assert {one.arn: one.address for one in rows} == {GROUP: "aws_cloudwatch_log_group.b", "arn:aws:s3:::b": ""}
+    told = remedies(rows)
+    assert f"outside the state: {GROUP}; the next deploy brings them in" in told
+    assert any("arn:aws:s3:::b; " in line and line.endswith("remove it by hand") for line in told)
+
+
+def test_what_an_earlier_job_left_keeps_its_name(job: Job) -> None:
+    """The plan of a later job may no longer tell it."""
+    names = [{"address": "aws_cloudwatch_log_group.b", "type": "aws_cloudwatch_log_group", "values": {"name": "/g"}}]
+    first = Orphan(
+        project_id="p", type="", import_id="", arn=GROUP, job_id="first", address="aws_cloudwatch_log_group.b"
+    )
+    look = Look(OWNER, {GROUP}, {}, lambda _: None)
+    [kept] = orphans_of(job, Earlier([first], names), EMPTY, look, 0.0)
+    assert (kept.address, kept.import_id, kept.job_id) == ("aws_cloudwatch_log_group.b", "/g", "first")
 
 
 @pytest.mark.parametrize(

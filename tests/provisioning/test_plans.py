@@ -9,11 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioning import plans, states
-from provisioning.keeps import IDENTITIES, Owner
 from provisioning.reconcile import namings
 from provisioning.surroundings import Place
-
-OWNER = Owner("123456789012", "us-east-1")
 
 
 def change(address: str, *actions: str, **more: Any) -> dict[str, Any]:
@@ -69,7 +66,7 @@ def test_names_are_kept_of_what_is_made_and_of_what_goes() -> None:
         change("aws_iam_role.c", "no-op", after=values),
     ]
     kept = namings(plans.changes({"resource_changes": rows}))
-    named = {"type": "aws_iam_role", "values": {"name": "r"}}
+    named = {"type": "aws_iam_role", "values": {"name": "r", "name_below": "r", "path": "/"}}
     assert kept == [{"address": "aws_iam_role.a", **named}, {"address": "aws_iam_role.b", **named}]
 
 
@@ -130,31 +127,6 @@ def test_addresses_of_a_state() -> None:
     state = {**states.EMPTY, "resources": rows}
     assert [address for address, _, _ in states.instances(state)] == ['module.m["k"].t.n[0]', 't.n["a\\"b"]']
     assert states.tainted(state) == ['t.n["a\\"b"]']
-
-
-@pytest.mark.parametrize(
-    ("type_", "values", "arn", "import_id"),
-    [
-        ("aws_iam_role", {"name": "r"}, "arn:aws:iam::123456789012:role/r", "r"),
-        ("aws_iam_role", {"name": "r", "path": "/p/"}, "arn:aws:iam::123456789012:role/p/r", "r"),
-        ("aws_dynamodb_table", {"name": "t"}, "arn:aws:dynamodb:us-east-1:123456789012:table/t", "t"),
-        ("aws_s3_bucket", {"bucket": "b"}, "arn:aws:s3:::b", "b"),
-        ("aws_cloudwatch_log_group", {"name": "/a/b"}, "arn:aws:logs:us-east-1:123456789012:log-group:/a/b", "/a/b"),
-        ("aws_ssm_parameter", {"name": "/a/b"}, "arn:aws:ssm:us-east-1:123456789012:parameter/a/b", "/a/b"),
-        ("aws_ssm_parameter", {"name": "a"}, "arn:aws:ssm:us-east-1:123456789012:parameter/a", "a"),
-        (
-            "aws_sns_topic",
-            {"name": "t"},
-            "arn:aws:sns:us-east-1:123456789012:t",
-            "arn:aws:sns:us-east-1:123456789012:t",
-        ),
-    ],
-)
-def test_identities(type_: str, values: dict[str, str], arn: str, import_id: str) -> None:
-    """The ARN and the id of an import, of planned values."""
-    identity = IDENTITIES[type_]
-    assert (identity.arn(values, OWNER), identity.import_id(values, OWNER)) == (arn, import_id)
-    assert identity.arn({}, OWNER) is None
 
 
 @pytest.mark.parametrize("rest", ['{"version": 4, "ser', ""])

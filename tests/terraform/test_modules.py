@@ -66,7 +66,10 @@ MISTAKES = [
 
 @pytest.fixture(scope="module")
 def certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Identities of 50 gateways and of the compute service; 48 is about to be renewed, 49 was, 50 is again."""
+    """Identities of 50 gateways and of the compute service; 48 is about to be renewed, 49 was, 50 is again.
+
+    Of 51 there is the certificate alone: as in an archive whose private keys stayed at home.
+    """
     authority = RenewingAuthority(tmp_path_factory.mktemp("certs"))
     for thing in ["irrigation-compute", *(f"irrigation-gateway-{n}" for n in range(1, GATEWAYS + 1))]:
         authority.issue(thing)
@@ -77,6 +80,8 @@ def certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if thing != "irrigation-gateway-48":
             authority.settle(thing, following.serial)
     authority.renew("irrigation-gateway-50")
+    authority.issue("irrigation-gateway-51")
+    (authority.folder / "irrigation-gateway-51" / "private_key.pem").unlink()
     return authority.folder
 
 

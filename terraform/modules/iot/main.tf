@@ -22,6 +22,9 @@ locals {
     if fileexists("${var.certs_dir}/${thing}/next/certificate.pem")
   }
 
+  # In an archive there may be certificates alone.
+  has_key = { for thing in keys(local.things) : thing => fileexists("${var.certs_dir}/${thing}/private_key.pem") }
+
   # A board that has renewed its identity is the only one with its private key.
   on_board = { for thing in keys(local.things) : thing => length(fileset("${var.certs_dir}/${thing}/spares/used", "*.pem")) > 0 }
   current_keys = {

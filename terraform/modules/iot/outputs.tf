@@ -37,7 +37,9 @@ output "fetch_commands" {
         "mkdir -p ${thing}",
         var.keys_in_secrets_manager
         ? "(umask 077 && aws secretsmanager get-secret-value --region ${local.region} --secret-id irrigation/${var.environment}/${thing}/private-key --query SecretString --output text > ${thing}/private_key.pem)"
-        : "install -m 600 ${abspath(var.certs_dir)}/${thing}/private_key.pem ${thing}/private_key.pem",
+        : local.has_key[thing]
+        ? "install -m 600 ${abspath(var.certs_dir)}/${thing}/private_key.pem ${thing}/private_key.pem"
+        : "echo '${thing}: its private key is where it was issued' >&2",
         "aws iot describe-certificate --region ${local.region} --certificate-id ${aws_iot_certificate.this[key].id} --query certificateDescription.certificatePem --output text > ${thing}/certificate.pem",
         "printf %s ${thing} > ${thing}/thing_name.txt",
         "printf %s \"$(aws iot describe-endpoint --region ${local.region} --endpoint-type iot:Data-ATS --query endpointAddress --output text)\" > ${thing}/endpoint.txt",
