@@ -10,8 +10,9 @@ MINUTE_MS, HALF_HOUR_MS = 60000, 1800000
 class Looked(Pipe):
     """A zone of 60 litres a minute with a meter of a litre a pulse, that is looked at when a test says so."""
 
-    def __init__(self, pulse_l=1):
-        super().__init__(pulse_l, 60, 0)
+    def __init__(self, litres=0.0):
+        super().__init__(1, 60, 0)
+        self.litres = litres
         self.board.metered_l = lambda _zone_id: self.litres
         self.flow.look()
 
@@ -35,6 +36,11 @@ class Looked(Pipe):
         command = {"command_id": "c1", "device_id": "g", "zone_id": "plot-1a", "action": "open", "epoch": 1}
         command.update({"duration_s": seconds, "issued_at": self.clock.now(), "expires_at": self.clock.now() + 60})
         self.valves.handle(command, self.clock.now(), True, self.clock.ms)
+
+
+def ended(seconds):
+    """The ack of a run as long, in which nothing flowed."""
+    return {"zone_id": "plot-1a", "duration_s": seconds, "volume_source": "measured", "volume_l": 0.0}
 
 
 class OfARun(unittest.TestCase):
@@ -65,6 +71,20 @@ class OfARun(unittest.TestCase):
             pipe.look(0, 1)
             self.assertEqual(pipe.look(300000, litres), told)
 
+    def test_a_run_that_is_just_too_short(self):
+        """A minute is long enough, and a moment less is not."""
+        for seconds, told in ((59.95, []), (60, ["unusual_flow"])):
+            pipe = Looked()
+            pipe.flow.heard(ended(seconds))
+            self.assertEqual(pipe.told, told)
+
+    def test_a_long_run_is_told_with_its_seconds(self):
+        """To the second, and with what should have flowed in them."""
+        pipe, said = Looked(), []
+        pipe.gateway._report = lambda code, text, values: said.append((code, text, values["duration_s"]))
+        pipe.flow.heard(ended(3600))
+        self.assertEqual(said, [("unusual_flow", "plot-1a: 0 l in 3600 s, nominal 3600 l", 3600)])
+
     def test_a_meter_that_rests_in_a_run_is_looked_at_each_minute(self):
         """It should move."""
         pipe = Looked()
@@ -89,6 +109,13 @@ class OfAShutZone(unittest.TestCase):
             pipe.look(0, 1)
             self.assertEqual(pipe.look(600000, litres), told)
 
+    def test_what_may_drip(self):
+        """A fiftieth of the nominal flow and a litre, and a pulse: just so much is not told of."""
+        for litres, told in ((13, []), (13.1, ["flow_while_shut"])):
+            pipe = Looked()
+            pipe.look(0, 1)
+            self.assertEqual(pipe.look(600000, litres), told)
+
     def test_the_smallest_step_is_doubted(self):
         """Whatever the board says of its pulses: a meter that has moved by ten litres has none of a hundred."""
         pipe = Looked()
@@ -98,9 +125,7 @@ class OfAShutZone(unittest.TestCase):
 
     def test_a_meter_that_begins_at_nothing_again(self):
         """What it counts from then on is water."""
-        pipe = Looked()
-        pipe.look(MINUTE_MS, 1)
-        pipe.look(HALF_HOUR_MS, 9)
+        pipe = Looked(5000.0)
         pipe.litres = 0.0
         self.assertEqual(pipe.look(MINUTE_MS), [])
         pipe.look(MINUTE_MS, 1)
@@ -157,6 +182,15 @@ class OfASample(unittest.TestCase):
         self.assertEqual(pipe.sample(900000, 20), [(40, 1800)])
         self.assertEqual(pipe.sample(900000, 19), [])
         self.assertEqual(pipe.sample(900000, 20.5), [(20.5, 900)])
+
+    def test_after_a_clear_a_sample_begins_anew(self):
+        """What flowed before somebody looked is in none."""
+        pipe = Looked()
+        pipe.sample(0, 0)
+        pipe.pours(MINUTE_MS, 500)
+        pipe.flow.forget()
+        self.assertEqual(pipe.sample(900000, 0), [])
+        self.assertEqual(pipe.sample(900000, 50), [(50, 900)])
 
 
 if __name__ == "__main__":
