@@ -53,6 +53,8 @@ class Recorder:
         root = Path.cwd()
         self._files = {str(root / file): file for file in json.loads(path.read_text())}
         self._lines: set[tuple[str, int]] = set()
+        self._imported: set[tuple[str, int]] = set()
+        self._imports = 0  # modules whose own code is running
         self._started = False
         self._tests: dict[str, dict[str, Any]] = {}
         self._prepared: dict[str, set[tuple[str, int]]] = {}
@@ -66,10 +68,17 @@ class Recorder:
             self._started = True
 
     def _enter(self, frame: FrameType, _event: str, _argument: object) -> Any:
-        return self._see if frame.f_code.co_filename in self._files else None
+        if frame.f_code.co_filename not in self._files:
+            return None
+        self._imports += _is_module(frame)
+        return self._see
 
-    def _see(self, frame: FrameType, _event: str, _argument: object) -> Any:
-        self._lines.add((frame.f_code.co_filename, frame.f_lineno))
+    def _see(self, frame: FrameType, event: str, _argument: object) -> Any:
+        line = (frame.f_code.co_filename, frame.f_lineno)
+        self._lines.add(line)
+        if self._imports:  # by the first test that needs the module, and every later one has what it made
+            self._imported.add(line)
+        self._imports -= event == "return" and _is_module(frame)
         return self._see
 
     @pytest.hookimpl(hookwrapper=True)
@@ -96,8 +105,9 @@ class Recorder:
         self._started = False
 
     def pytest_collection_finish(self) -> None:
-        """What ran until here is what an import executes."""
-        self._imported, self._started = self._lines, False
+        """What ran until here is what an import executes, as is what a test's own imports do later."""
+        self._imported |= self._lines
+        self._started = False
 
     def pytest_sessionfinish(self) -> None:
         """Write it all down."""
@@ -116,6 +126,10 @@ class Recorder:
 
     def _plain(self, lines: set[tuple[str, int]]) -> list[tuple[str, int]]:
         return sorted((self._files[file], line) for file, line in lines)
+
+
+def _is_module(frame: FrameType) -> bool:
+    return frame.f_code.co_name == "<module>"
 
 
 def _file(item: pytest.Item) -> str:

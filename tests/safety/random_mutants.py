@@ -57,7 +57,7 @@ TESTS = {
         "valves valves_storage valves_memory valves_given valves_answers fallback leak gateway"
     ),
     "firmware/lib/gateway/fallback.py": _board("fallback gateway_fallback"),
-    "firmware/lib/gateway/flow.py": _board("flow_pulses flow_watch leak"),
+    "firmware/lib/gateway/flow.py": _board("flow_limits flow_pulses flow_watch leak"),
     "firmware/lib/gateway/outbox.py": _OUTBOX,
     "firmware/lib/gateway/journal.py": _OUTBOX,
     "firmware/lib/gateway/gateway.py": (

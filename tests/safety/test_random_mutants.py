@@ -2,6 +2,9 @@
 
 import ast
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from tests.safety import random_mutants
 from tests.safety.choice_of_tests import Record
 from tests.safety.mutations import ROOT
 from tests.safety.random_mutants import (
+    PLUGIN,
     TESTS,
     Score,
     changes_of,
@@ -93,6 +97,46 @@ def test_the_tests_that_can_notice(tmp_path: Path) -> None:
     assert chosen(1) == [["a.py::cheap", "a.py::dear"], ["p.py::starts", "b.py::prepared", "b.py::other"]]
     for line in (7, 9):
         assert sorted(name for part in chosen(line) for name in part) == sorted(names[:5])
+
+
+LATE = """
+class Late:
+    LIMIT = 3
+
+    def is_within(self, value):
+        return value < self.LIMIT
+"""
+LATE_TESTS = """
+def test_first():
+    from late import Late
+    assert Late.LIMIT
+
+def test_second():
+    from late import Late
+    assert Late().is_within(2)
+
+def test_third():
+    assert True
+"""
+
+
+def test_a_module_that_a_test_imports_is_everybodys(tmp_path: Path) -> None:
+    """Of two tests that need a module the first executes its lines, but any test may notice them."""
+    for name, text in (("late.py", LATE), ("test_late.py", LATE_TESTS), ("run.json", '["late.py"]')):
+        (tmp_path / name).write_text(text)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [sys.executable, "-m", "pytest", *PLUGIN, "-p", "no:cacheprovider", "--record-lines=run.json"]
+    subprocess.run([*command, "test_late.py"], cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL)
+    record = Record([tmp_path / "run.json"])
+
+    def asked(text: str) -> list[set[str]]:
+        line = 1 + LATE.splitlines().index(text)
+        choices = record.choices({("late.py", line)}, ["test_late.py"])
+        return [{test.name.partition("::")[2] for test in choice.tests} for choice in choices]
+
+    for text in ("class Late:", "    LIMIT = 3", "    def is_within(self, value):"):
+        assert asked(text) == [{"test_first"}, {"test_second", "test_third"}]
+    assert asked("        return value < self.LIMIT") == [{"test_second"}]
 
 
 @pytest.mark.soak

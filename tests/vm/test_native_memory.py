@@ -17,6 +17,7 @@ OUTBOX_BYTES = 8_000  # of a board without PSRAM
 RESTARTS = 50
 CHIP_HEAP_BYTES = 56 * 1024  # of a board without PSRAM, its modules frozen
 SPARE_BYTES = 121
+PROGRAMS = ("boot_outbox.py", "hold_plans.py")
 OTHERS_BYTES = 8 * 1024  # boot.py, main.py, the loop, what comes over the network, and the heap's own account
 
 
@@ -27,20 +28,31 @@ def flash(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A flash's modules with short names, but for those that the programs of these tests call them by."""
+    folder = tmp_path_factory.mktemp("known")
+    short = build.names(*(HERE / program for program in PROGRAMS))
+    for source, target in build.sources():
+        (folder / target).parent.mkdir(parents=True, exist_ok=True)
+        build.compile_module(source, folder / target, short)
+    return folder
+
+
 @pytest.mark.parametrize(("sensors", "takes"), [(1, 40), (2, 9), (8, 9)])
-def test_restarts_without_a_broker_fit_a_small_board(flash: Path, tmp_path: Path, sensors: int, takes: int) -> None:
+def test_restarts_without_a_broker_fit_a_small_board(known: Path, tmp_path: Path, sensors: int, takes: int) -> None:
     """Start after start the outbox fills with samples and acks, until much has to make room: each start fits 20 KB."""
     for boot in range(1, RESTARTS + 1):
-        done = boots(flash, tmp_path, boot, sensors, takes)
+        done = boots(known, tmp_path, boot, sensors, takes)
         assert done.returncode == 0, f"boot {boot}: {done.stdout}"
         fits, _depth, taken, _dropped, *fault = done.stdout.split()
         assert (fits, int(taken), fault) == ("True", boot * sensors * takes, [])
 
 
 @pytest.mark.parametrize(("zones", "least"), [(4, 4), (8, 6), (14, 6)])
-def test_plans_fit_beside_every_run_that_is_remembered(flash: Path, tmp_path: Path, zones: int, least: int) -> None:
+def test_plans_fit_beside_every_run_that_is_remembered(known: Path, tmp_path: Path, zones: int, least: int) -> None:
     """In what a chip has at least, 17 KB: 32 runs are remembered, six plans or more taken, the rest refused."""
-    done = native(flash, "hold_plans.py", tmp_path, PLANS_FREE_BYTES, zones)
+    done = native(known, "hold_plans.py", tmp_path, PLANS_FREE_BYTES, zones)
     assert done.returncode == 0, done.stdout
     fits, runs, taken, asked, _bytes, acks = done.stdout.split()
     assert (fits, int(runs), int(asked)) == ("True", 2 * 32, zones)
@@ -48,22 +60,22 @@ def test_plans_fit_beside_every_run_that_is_remembered(flash: Path, tmp_path: Pa
     assert int(acks) == 2 * 2 * int(taken), "two days, a start and an end each"
 
 
-def test_a_plan_for_which_memory_is_short_is_refused(flash: Path, tmp_path: Path) -> None:
+def test_a_plan_for_which_memory_is_short_is_refused(known: Path, tmp_path: Path) -> None:
     """Before anything is written or loaded for it: every run goes on to be remembered."""
-    done = native(flash, "hold_plans.py", tmp_path, PLANS_FREE_BYTES - 5_000, 8)
+    done = native(known, "hold_plans.py", tmp_path, PLANS_FREE_BYTES - 5_000, 8)
     assert done.returncode == 0, done.stdout
     _fits, runs, taken, *_ = done.stdout.split()
     assert int(runs) == 2 * 32 and int(taken) < 8
 
 
-def boots(flash: Path, folder: Path, boot: int, sensors: int, takes: int) -> "subprocess.CompletedProcess[str]":
-    return native(flash, "boot_outbox.py", folder, FREE_BYTES, OUTBOX_BYTES, boot, sensors, takes)
+def boots(known: Path, folder: Path, boot: int, sensors: int, takes: int) -> "subprocess.CompletedProcess[str]":
+    return native(known, "boot_outbox.py", folder, FREE_BYTES, OUTBOX_BYTES, boot, sensors, takes)
 
 
-def native(flash: Path, script: str, *words: object) -> "subprocess.CompletedProcess[str]":
+def native(known: Path, script: str, *words: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [*micropython(), "-X", "heapsize=512k", str(HERE / script), *map(str, words)],
-        env={"MICROPYPATH": f"{flash / 'lib'}:.frozen"},
+        env={"MICROPYPATH": f"{known / 'lib'}:.frozen"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -326,6 +326,21 @@ class TheLatch(GatewayTestCase):
             self.assertEqual((bench.gateway._valves.latched, bench.answer()), ([], ("done", "ok", "duration")))
             await bench.stop()
 
+    async def test_a_zone_without_a_meter_is_passed_over(self):
+        """The one beside it is watched, by look and by sample."""
+        zones = [
+            {"zone_id": zone_id, "hard_cap_s": 3900, "litres_per_minute": 60} for zone_id in ("plot-1a", "plot-1b")
+        ]
+        bench = Metered(zones=zones)
+        bench.board.metered_l = lambda zone_id: bench.litres if zone_id == "plot-1b" else None
+        await bench.start()
+        await bench.pour(1800, 162)
+        self.assertEqual([error["zone_id"] for error in bench.broker.of("error")], ["plot-1b"])
+        await bench.clock.advance(1800)
+        leaks = [one["zone_id"] for one in bench.broker.of("reading") if "leak_s" in one["samples"][0]]
+        self.assertEqual(leaks, ["plot-1b"])
+        await bench.stop()
+
     async def test_a_board_without_meters_watches_none(self):
         """And has none of this in memory."""
         bench = Bench()
