@@ -108,7 +108,8 @@ def test_what_a_board_could_not_use_is_refused(tmp_path: Path, make: Callable[[P
         flash.identity(make(tmp_path), NAME)
     assert says in str(caught.value)
     assert str(caught.value).startswith(str(tmp_path))
-    assert f"python -m certs issue --things {NAME}" in str(caught.value)
+    remedy = f"rotate {NAME}" if make is not_yet_begun else f"issue --things {NAME}"
+    assert f"python -m certs {remedy}" in str(caught.value)
 
 
 def test_a_right_one_becomes_der(tmp_path: Path) -> None:
