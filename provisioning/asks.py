@@ -1,13 +1,15 @@
 """What is asked of AWS about one thing that a plan would make: is it there already, and whose is it?
 
 By name what the tagging API may leave out, each with its tags or the moment it was made; by what a plan tells of it
-what has a number. A row's function may raise ClientError where there is no such thing.
+what has a number. Where there is no such thing a row's function gives nothing, or raises a ClientError of ABSENCES.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
+
+from botocore.exceptions import ClientError
 
 from provisioning.identities import Owner
 
@@ -33,6 +35,11 @@ class Row(NamedTuple):
     facts: Facts
 
 
+def is_absence(error: ClientError) -> bool:
+    """True if AWS says that there is none."""
+    return any(word in error.response["Error"]["Code"] for word in ABSENCES)
+
+
 def tags_of(rows: Any) -> dict[str, str]:
     """Tags as a mapping, whichever of AWS's ways they came."""
     if isinstance(rows, Mapping):
@@ -49,11 +56,11 @@ def _iam(kind: str, aws: Any, facts: Facts, arn: str) -> Sign:
     return Sign(tags_of(row.get("Tags")))
 
 
-def _bucket(aws: Any, facts: Facts, _arn: str) -> Sign:
+def _bucket(aws: Any, facts: Facts, _arn: str) -> Sign | None:
     """One of this account's; whose tags are ours, the tagging API has told."""
     rows = aws("s3").list_buckets()["Buckets"]
     made_at = {row["Name"]: row["CreationDate"].timestamp() for row in rows}
-    return Sign({}, made_at.get(facts["bucket"]))
+    return Sign({}, made_at[facts["bucket"]]) if facts["bucket"] in made_at else None
 
 
 class Question(NamedTuple):
@@ -88,18 +95,20 @@ def _glue_table(aws: Any, facts: Facts, _arn: str) -> Sign:
     return Sign({}, row["CreateTime"].timestamp())
 
 
-def _workgroup(aws: Any, facts: Facts, arn: str) -> Sign:
+def _workgroup(aws: Any, facts: Facts, arn: str) -> Sign | None:
     athena = aws("athena")
     # Athena says InvalidRequestException of one that is not there.
     if facts["name"] not in {row["Name"] for row in athena.list_work_groups()["WorkGroups"]}:
-        return Sign({})
+        return None
     return Sign(tags_of(athena.list_tags_for_resource(ResourceARN=arn)["Tags"]))
 
 
-def _stream(aws: Any, facts: Facts, _arn: str) -> Sign:
+def _stream(aws: Any, facts: Facts, _arn: str) -> Sign | None:
     question = {"logGroupName": facts["log_group_name"], "logStreamNamePrefix": facts["name"]}
-    rows = aws("logs").describe_log_streams(**question)["logStreams"]
-    return Sign({}, {row["logStreamName"]: row["creationTime"] / 1000 for row in rows}.get(facts["name"]))
+    for row in aws("logs").describe_log_streams(**question)["logStreams"]:
+        if row["logStreamName"] == facts["name"]:
+            return Sign({}, row["creationTime"] / 1000)
+    return None
 
 
 def _schedule(aws: Any, facts: Facts, _arn: str) -> Sign:
@@ -124,7 +133,7 @@ def _function(aws: Any, facts: Facts, _arn: str) -> Sign:
     return Sign(tags_of(aws("lambda").get_function(FunctionName=facts["function_name"]).get("Tags")))
 
 
-QUESTIONS: Mapping[str, Callable[[Any, Facts, str], Sign]] = {
+QUESTIONS: Mapping[str, Callable[[Any, Facts, str], Sign | None]] = {
     "aws_athena_workgroup": _workgroup,
     "aws_cloudwatch_log_stream": _stream,
     "aws_ecr_repository": _repository,

@@ -124,7 +124,7 @@ class Look:
                 if self._is_ours(row.sign, since)
             ]
         except ClientError as error:
-            if any(word in error.response["Error"]["Code"] for word in asks.ABSENCES):
+            if asks.is_absence(error):
                 return []
             raise CloudError(f"AWS cannot be asked for {type_}: {error}") from error
         except BotoCoreError as error:
@@ -149,13 +149,26 @@ class Look:
 
     def _named(self, type_: str, facts: asks.Facts, since: float) -> list[Thing]:
         mask = pattern(type_, facts, self.owner)
+        if type_ in asks.QUESTIONS and mask is not None:
+            self._ask(type_, facts, since)
         arns = {arn for arn in self.arns if is_named(arn, mask)}
-        if mask is not None and not arns and type_ in asks.QUESTIONS:
-            arn = exact(type_, facts, self.owner) or ""
-            arns = {arn} if self._is_ours(asks.QUESTIONS[type_](self._client, facts, arn), since) else set()
         if arns and type_ == "aws_sqs_queue":
             facts = {**facts, "url": asks.url_of(self._client, facts["name"])}
         return [Thing(arn, import_id(type_, facts, self.owner, arn)) for arn in sorted(arns)]
+
+    def _ask(self, type_: str, facts: asks.Facts, since: float) -> None:
+        """Make `arns` true of one name: the tagging API leaves things out, and tells of some that are gone."""
+        arn = exact(type_, facts, self.owner) or ""
+        try:
+            sign = asks.QUESTIONS[type_](self._client, facts, arn)
+        except ClientError as error:
+            if not asks.is_absence(error):
+                raise
+            sign = None
+        if sign is not None and self._is_ours(sign, since):
+            self.arns.add(arn)
+        elif sign is None or sign.tags:
+            self.arns.discard(arn)
 
     def _rows(self, type_: str, facts: asks.Facts) -> Iterable[asks.Row]:
         if type_ in asks.CHILDREN:

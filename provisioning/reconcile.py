@@ -75,7 +75,8 @@ class Inside:
 
 def there(job: Job, look: Look, since: float) -> set[str]:
     """ARNs of what a look shows of a job's project: what carries its tags, or what its plan names."""
-    return look.arns | {one.arn for one in claims(job.plan.get("names", []), look, since, Inside({}))}
+    arns = {one.arn for one in claims(job.plan.get("names", []), look, since, Inside({}))}
+    return arns | look.arns  # which the questions have made true
 
 
 def orphans_of(job: Job, earlier: Earlier, state: Mapping[str, Any], look: Look, since: float) -> list[Orphan]:

@@ -358,6 +358,24 @@ def test_what_is_not_there_is_none(aws: Any, type_: str) -> None:
     assert look().things(type_, dict.fromkeys(identities.PLAIN, "name") | own, SINCE) == []
 
 
+def test_what_the_tagging_api_tells_of_and_is_gone_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may know a thing's tags long after the thing: an import of it would fail, and nobody could remove it."""
+
+    def absent(*_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "EntityNotFoundException"}}, "GetCrawler")
+
+    seen = look(f"arn:aws:glue:{HERE}:crawler/n")
+    assert [one.import_id for one in look_of(seen, monkeypatch, lambda *_: asks.Sign({}))] == ["n"]
+    assert look_of(seen, monkeypatch, absent) == []
+    assert seen.arns == set()
+
+
+def look_of(seen: Look, monkeypatch: pytest.MonkeyPatch, question: Any) -> list[Any]:
+    """What is there of a crawler, if AWS answers so."""
+    monkeypatch.setitem(asks.QUESTIONS, "aws_glue_crawler", question)
+    return seen.things("aws_glue_crawler", {"name": "n"}, SINCE)
+
+
 def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal is no answer."""
 
