@@ -1,7 +1,7 @@
 """What is asked of AWS about one thing that a plan would make: is it there already, and whose is it?
 
 By name what the tagging API may leave out, each with its tags or the moment it was made; by what a plan tells of it
-what has a number. A row's function may raise ClientError where there is no such thing.
+what has a number. Where there is no such thing a row's function gives nothing, or raises a ClientError of ABSENCES.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple
 
+from botocore.exceptions import ClientError
+
 from provisioning.identities import Owner
 
-Told = Mapping[str, Any]
+Facts = Mapping[str, Any]
 Tags = Mapping[str, str]
 
-GONE = ("NoSuch", "NotFound", "NonExistent")  # in the code of an error: there is none
+ABSENCES = ("NoSuch", "NotFound", "NonExistent")  # in the code of an error: there is none
 
 
 class Sign(NamedTuple):
@@ -30,7 +32,12 @@ class Row(NamedTuple):
     name: str
     import_id: str
     sign: Sign
-    told: Told
+    facts: Facts
+
+
+def is_absence(error: ClientError) -> bool:
+    """True if AWS says that there is none."""
+    return any(word in error.response["Error"]["Code"] for word in ABSENCES)
 
 
 def tags_of(rows: Any) -> dict[str, str]:
@@ -43,17 +50,17 @@ def tags_of(rows: Any) -> dict[str, str]:
 # by name
 
 
-def _iam(kind: str, aws: Any, told: Told, arn: str) -> Sign:
-    question = {"PolicyArn": arn} if kind == "Policy" else {f"{kind}Name": told["name"]}
+def _iam(kind: str, aws: Any, facts: Facts, arn: str) -> Sign:
+    question = {"PolicyArn": arn} if kind == "Policy" else {f"{kind}Name": facts["name"]}
     row = getattr(aws("iam"), f"get_{kind.lower()}")(**question)[kind]
     return Sign(tags_of(row.get("Tags")))
 
 
-def _bucket(aws: Any, told: Told, _arn: str) -> Sign:
+def _bucket(aws: Any, facts: Facts, _arn: str) -> Sign | None:
     """One of this account's; whose tags are ours, the tagging API has told."""
     rows = aws("s3").list_buckets()["Buckets"]
     made_at = {row["Name"]: row["CreationDate"].timestamp() for row in rows}
-    return Sign({}, made_at.get(told["bucket"]))
+    return Sign({}, made_at[facts["bucket"]]) if facts["bucket"] in made_at else None
 
 
 class Question(NamedTuple):
@@ -64,67 +71,69 @@ class Question(NamedTuple):
     path: str
 
 
-def _iot(question: Question, aws: Any, told: Told, arn: str) -> Sign:
+def _iot(question: Question, aws: Any, facts: Facts, arn: str) -> Sign:
     iot = aws("iot")
-    made_at = _at(getattr(iot, question.method)(**{question.name: told["name"]}), question.path)
+    made_at = _at(getattr(iot, question.method)(**{question.name: facts["name"]}), question.path)
     tags = tags_of(iot.list_tags_for_resource(resourceArn=arn)["tags"])
     return Sign(tags, made_at.timestamp() if isinstance(made_at, datetime) else None)
 
 
-def _certificate(aws: Any, told: Told, _arn: str) -> Sign:
-    row = aws("iot").describe_certificate(certificateId=told["fingerprint"])["certificateDescription"]
+def _certificate(aws: Any, facts: Facts, _arn: str) -> Sign:
+    row = aws("iot").describe_certificate(certificateId=facts["fingerprint"])["certificateDescription"]
     return Sign({}, row["creationDate"].timestamp())
 
 
-def _glue(method: str, kind: str, aws: Any, told: Told, arn: str) -> Sign:
+def _glue(method: str, kind: str, aws: Any, facts: Facts, arn: str) -> Sign:
     glue = aws("glue")
-    row = getattr(glue, method)(Name=told["name"])[kind]
+    row = getattr(glue, method)(Name=facts["name"])[kind]
     made_at = row.get("CreateTime") or row.get("CreationTime")
     return Sign(tags_of(glue.get_tags(ResourceArn=arn)["Tags"]), made_at and made_at.timestamp())
 
 
-def _glue_table(aws: Any, told: Told, _arn: str) -> Sign:
-    row = aws("glue").get_table(DatabaseName=told["database_name"], Name=told["name"])["Table"]
+def _glue_table(aws: Any, facts: Facts, _arn: str) -> Sign:
+    row = aws("glue").get_table(DatabaseName=facts["database_name"], Name=facts["name"])["Table"]
     return Sign({}, row["CreateTime"].timestamp())
 
 
-def _workgroup(aws: Any, told: Told, arn: str) -> Sign:
+def _workgroup(aws: Any, facts: Facts, arn: str) -> Sign | None:
     athena = aws("athena")
     # Athena says InvalidRequestException of one that is not there.
-    if told["name"] not in {row["Name"] for row in athena.list_work_groups()["WorkGroups"]}:
-        return Sign({})
+    if facts["name"] not in {row["Name"] for row in athena.list_work_groups()["WorkGroups"]}:
+        return None
     return Sign(tags_of(athena.list_tags_for_resource(ResourceARN=arn)["Tags"]))
 
 
-def _stream(aws: Any, told: Told, _arn: str) -> Sign:
-    question = {"logGroupName": told["log_group_name"], "logStreamNamePrefix": told["name"]}
-    rows = aws("logs").describe_log_streams(**question)["logStreams"]
-    return Sign({}, {row["logStreamName"]: row["creationTime"] / 1000 for row in rows}.get(told["name"]))
+def _stream(aws: Any, facts: Facts, _arn: str) -> Sign | None:
+    question = {"logGroupName": facts["log_group_name"], "logStreamNamePrefix": facts["name"]}
+    for row in aws("logs").describe_log_streams(**question)["logStreams"]:
+        if row["logStreamName"] == facts["name"]:
+            return Sign({}, row["creationTime"] / 1000)
+    return None
 
 
-def _schedule(aws: Any, told: Told, _arn: str) -> Sign:
-    row = aws("scheduler").get_schedule(GroupName=told["group_name"], Name=told["name"])
+def _schedule(aws: Any, facts: Facts, _arn: str) -> Sign:
+    row = aws("scheduler").get_schedule(GroupName=facts["group_name"], Name=facts["name"])
     return Sign({}, row["CreationDate"].timestamp())
 
 
-def _firehose(aws: Any, told: Told, _arn: str) -> Sign:
-    firehose, question = aws("firehose"), {"DeliveryStreamName": told["name"]}
+def _firehose(aws: Any, facts: Facts, _arn: str) -> Sign:
+    firehose, question = aws("firehose"), {"DeliveryStreamName": facts["name"]}
     made_at = firehose.describe_delivery_stream(**question)["DeliveryStreamDescription"].get("CreateTimestamp")
     tags = tags_of(firehose.list_tags_for_delivery_stream(**question)["Tags"])
     return Sign(tags, made_at and made_at.timestamp())
 
 
-def _repository(aws: Any, told: Told, arn: str) -> Sign:
+def _repository(aws: Any, facts: Facts, arn: str) -> Sign:
     ecr = aws("ecr")
-    [row] = ecr.describe_repositories(repositoryNames=[told["name"]])["repositories"]
+    [row] = ecr.describe_repositories(repositoryNames=[facts["name"]])["repositories"]
     return Sign(tags_of(ecr.list_tags_for_resource(resourceArn=arn)["tags"]), row["createdAt"].timestamp())
 
 
-def _function(aws: Any, told: Told, _arn: str) -> Sign:
-    return Sign(tags_of(aws("lambda").get_function(FunctionName=told["function_name"]).get("Tags")))
+def _function(aws: Any, facts: Facts, _arn: str) -> Sign:
+    return Sign(tags_of(aws("lambda").get_function(FunctionName=facts["function_name"]).get("Tags")))
 
 
-NAMED: Mapping[str, Callable[[Any, Told, str], Sign]] = {
+QUESTIONS: Mapping[str, Callable[[Any, Facts, str], Sign | None]] = {
     "aws_athena_workgroup": _workgroup,
     "aws_cloudwatch_log_stream": _stream,
     "aws_ecr_repository": _repository,
@@ -172,9 +181,9 @@ def _ec2(listing: Listing, aws: Any, tags: Tags) -> Iterator[Row]:
 
 def _numbered(listing: Listing, row: Mapping[str, Any]) -> Row:
     number, tags = row[listing.number], tags_of(row.get("Tags"))
-    told = {name: _at(row, path) for name, path in listing.paths.items()} | {"tag_name": tags.get("Name")}
-    known = {name: value for name, value in told.items() if value is not None}
-    return Row(f"{listing.kind}/{number}", number, Sign(tags), known)
+    facts = {name: _at(row, path) for name, path in listing.paths.items()} | {"tag_name": tags.get("Name")}
+    values = {name: value for name, value in facts.items() if value is not None}
+    return Row(f"{listing.kind}/{number}", number, Sign(tags), values)
 
 
 def _at(row: Any, path: str) -> Any:
@@ -190,7 +199,7 @@ def _is_alive(row: Mapping[str, Any]) -> bool:
 
 
 def _rules(is_egress: bool, aws: Any, tags: Tags) -> Iterator[Row]:
-    return (row for row in _ec2(RULES, aws, tags) if row.told["is_egress"] is is_egress)
+    return (row for row in _ec2(RULES, aws, tags) if row.facts["is_egress"] is is_egress)
 
 
 def _zones(aws: Any, _tags: Tags) -> Iterator[Row]:
@@ -198,11 +207,11 @@ def _zones(aws: Any, _tags: Tags) -> Iterator[Row]:
     for page in route53.get_paginator("list_hosted_zones").paginate():
         for zone in page["HostedZones"]:
             number = zone["Id"].rpartition("/")[2]
-            told = {"name": zone["Name"].rstrip("."), "comment": zone.get("Config", {}).get("Comment", "")}
+            facts = {"name": zone["Name"].rstrip("."), "comment": zone.get("Config", {}).get("Comment", "")}
             if zone.get("Config", {}).get("PrivateZone"):
                 vpcs = route53.get_hosted_zone(Id=number)["VPCs"]
-                told["zone_vpc"] = vpcs[0]["VPCId"] if len(vpcs) == 1 else ""
-            yield Row(number, number, Sign(_zone_tags(route53, number), _made_at(zone.get("CallerReference"))), told)
+                facts["zone_vpc"] = vpcs[0]["VPCId"] if len(vpcs) == 1 else ""
+            yield Row(number, number, Sign(_zone_tags(route53, number), _made_at(zone.get("CallerReference"))), facts)
 
 
 def _zone_tags(route53: Any, number: str) -> dict[str, str]:
@@ -258,7 +267,7 @@ PEERS = Listing(
     OF_PEERS,
 )
 
-LISTED: Mapping[str, Callable[[Any, Tags], Iterator[Row]]] = {
+LISTS: Mapping[str, Callable[[Any, Tags], Iterator[Row]]] = {
     "aws_default_security_group": partial(_ec2, GROUPS),
     "aws_internet_gateway": partial(_ec2, GATEWAYS),
     "aws_route53_zone": _zones,
@@ -275,11 +284,11 @@ LISTED: Mapping[str, Callable[[Any, Tags], Iterator[Row]]] = {
 # children of something that is known
 
 
-def _route(aws: Any, told: Told, tags: Tags) -> Iterator[Row]:
+def _route(aws: Any, facts: Facts, tags: Tags) -> Iterator[Row]:
     """The project's if its table is, or what it leads to."""
-    ec2, number, to = aws("ec2"), told["route_table_id"], told["destination_cidr_block"]
-    planned = {"GatewayId": told.get("gateway_id"), "VpcPeeringConnectionId": told.get("vpc_peering_connection_id")}
-    target = {name: value for name, value in planned.items() if value}
+    ec2, number, to = aws("ec2"), facts["route_table_id"], facts["destination_cidr_block"]
+    ends = {"GatewayId": facts.get("gateway_id"), "VpcPeeringConnectionId": facts.get("vpc_peering_connection_id")}
+    target = {name: value for name, value in ends.items() if value}
     if not target:
         return
     filters = [{"Name": "resource-id", "Values": [number, *target.values()]}]
@@ -293,17 +302,17 @@ def _route(aws: Any, told: Told, tags: Tags) -> Iterator[Row]:
                 yield Row(f"route-table/{number}/route/{to}", f"{number}_{to}", Sign(sign), {})
 
 
-def _association(aws: Any, told: Told, _tags: Tags) -> Iterator[Row]:
-    number, subnet = told["route_table_id"], told["subnet_id"]
+def _association(aws: Any, facts: Facts, _tags: Tags) -> Iterator[Row]:
+    number, subnet = facts["route_table_id"], facts["subnet_id"]
     for table in aws("ec2").describe_route_tables(RouteTableIds=[number])["RouteTables"]:
         if any(row.get("SubnetId") == subnet for row in table["Associations"]):
             name = f"route-table/{number}/association/{subnet}"
             yield Row(name, f"{subnet}/{number}", Sign(tags_of(table.get("Tags"))), {})
 
 
-def _record(aws: Any, told: Told, _tags: Tags) -> Iterator[Row]:
+def _record(aws: Any, facts: Facts, _tags: Tags) -> Iterator[Row]:
     """Of a zone that is the project's."""
-    route53, zone, name, type_ = aws("route53"), told["zone_id"], str(told["name"]), told["type"]
+    route53, zone, name, type_ = aws("route53"), facts["zone_id"], str(facts["name"]), facts["type"]
     start = {"StartRecordName": name, "StartRecordType": type_, "MaxItems": "1"}
     for row in route53.list_resource_record_sets(HostedZoneId=zone, **start)["ResourceRecordSets"]:
         if (row["Name"].rstrip("."), row["Type"]) == (name.rstrip("."), type_):
@@ -311,26 +320,26 @@ def _record(aws: Any, told: Told, _tags: Tags) -> Iterator[Row]:
             yield Row(f"{zone}/recordset/{name}/{type_}", f"{zone}_{name}_{type_}", sign, {})
 
 
-def _listener(aws: Any, told: Told, _tags: Tags) -> Iterator[Row]:
+def _listener(aws: Any, facts: Facts, _tags: Tags) -> Iterator[Row]:
     balancing = aws("elbv2")
-    for row in balancing.describe_listeners(LoadBalancerArn=told["load_balancer_arn"])["Listeners"]:
-        if row["Port"] == told["port"]:
+    for row in balancing.describe_listeners(LoadBalancerArn=facts["load_balancer_arn"])["Listeners"]:
+        if row["Port"] == facts["port"]:
             arn = row["ListenerArn"]
             [answer] = balancing.describe_tags(ResourceArns=[arn])["TagDescriptions"]
             yield Row(arn, arn, Sign(tags_of(answer["Tags"])), {})
 
 
-def _target(aws: Any, told: Told, _tags: Tags) -> Iterator[Row]:
+def _target(aws: Any, facts: Facts, _tags: Tags) -> Iterator[Row]:
     """Of a rule that is the project's; its own id is made by chance."""
-    events, rule = aws("events"), told["rule"]
+    events, rule = aws("events"), facts["rule"]
     rule_arn = events.describe_rule(Name=rule)["Arn"]
     sign = Sign(tags_of(events.list_tags_for_resource(ResourceARN=rule_arn)["Tags"]))
     for row in events.list_targets_by_rule(Rule=rule)["Targets"]:
-        if row["Arn"] == told["arn"]:
+        if row["Arn"] == facts["arn"]:
             yield Row(f"rule/{rule}/target/{row['Id']}", f"{rule}/{row['Id']}", sign, {})
 
 
-CHILDREN: Mapping[str, Callable[[Any, Told, Tags], Iterator[Row]]] = {
+CHILDREN: Mapping[str, Callable[[Any, Facts, Tags], Iterator[Row]]] = {
     "aws_cloudwatch_event_target": _target,
     "aws_lb_listener": _listener,
     "aws_route": _route,

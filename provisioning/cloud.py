@@ -108,23 +108,23 @@ class Look:
         self.arns = {arn.removesuffix(":*") for arn in arns}
         self._tags = tags
         self._client = client
-        self._listed: dict[str, list[asks.Row]] = {}
+        self._lists: dict[str, list[asks.Row]] = {}
 
-    def things(self, type_: str, told: asks.Told, since: float) -> list[Thing]:
+    def things(self, type_: str, facts: asks.Facts, since: float) -> list[Thing]:
         """The project's things that a planned creation would make again. Raises CloudError.
 
         A project's is what carries its tags; and what has none, bears the planned name and was made since then.
         """
         try:
             if type_ in IDENTITIES:
-                return self._named(type_, told, since)
+                return self._named(type_, facts, since)
             return [
                 Thing(asks.arn_of(type_, row.name, self.owner), row.import_id)
-                for row in self._rows(type_, told)
+                for row in self._rows(type_, facts)
                 if self._is_ours(row.sign, since)
             ]
         except ClientError as error:
-            if any(word in error.response["Error"]["Code"] for word in asks.GONE):
+            if asks.is_absence(error):
                 return []
             raise CloudError(f"AWS cannot be asked for {type_}: {error}") from error
         except BotoCoreError as error:
@@ -147,27 +147,40 @@ class Look:
             raise CloudError(f"{arn} cannot be removed: {error}") from error
         return True
 
-    def _named(self, type_: str, told: asks.Told, since: float) -> list[Thing]:
-        mask = pattern(type_, told, self.owner)
+    def _named(self, type_: str, facts: asks.Facts, since: float) -> list[Thing]:
+        mask = pattern(type_, facts, self.owner)
+        if type_ in asks.QUESTIONS and mask is not None:
+            self._ask(type_, facts, since)
         arns = {arn for arn in self.arns if is_named(arn, mask)}
-        if mask is not None and not arns and type_ in asks.NAMED:
-            arn = exact(type_, told, self.owner) or ""
-            arns = {arn} if self._is_ours(asks.NAMED[type_](self._client, told, arn), since) else set()
         if arns and type_ == "aws_sqs_queue":
-            told = {**told, "url": asks.url_of(self._client, told["name"])}
-        return [Thing(arn, import_id(type_, told, self.owner, arn)) for arn in sorted(arns)]
+            facts = {**facts, "url": asks.url_of(self._client, facts["name"])}
+        return [Thing(arn, import_id(type_, facts, self.owner, arn)) for arn in sorted(arns)]
 
-    def _rows(self, type_: str, told: asks.Told) -> Iterable[asks.Row]:
+    def _ask(self, type_: str, facts: asks.Facts, since: float) -> None:
+        """Make `arns` true of one name: the tagging API leaves things out, and tells of some that are gone."""
+        arn = exact(type_, facts, self.owner) or ""
+        try:
+            sign = asks.QUESTIONS[type_](self._client, facts, arn)
+        except ClientError as error:
+            if not asks.is_absence(error):
+                raise
+            sign = None
+        if sign is not None and self._is_ours(sign, since):
+            self.arns.add(arn)
+        elif sign is None or sign.tags:
+            self.arns.discard(arn)
+
+    def _rows(self, type_: str, facts: asks.Facts) -> Iterable[asks.Row]:
         if type_ in asks.CHILDREN:
-            is_known = all(name in told for name in asks.NEEDS[type_])
-            return asks.CHILDREN[type_](self._client, told, self._tags) if is_known else ()
-        if type_ not in self._listed:
-            self._listed[type_] = list(asks.LISTED[type_](self._client, self._tags))
-        wanted = {name: told[name] for name in NUMBERED[type_] if name in told}
+            is_known = all(name in facts for name in asks.NEEDS[type_])
+            return asks.CHILDREN[type_](self._client, facts, self._tags) if is_known else ()
+        if type_ not in self._lists:
+            self._lists[type_] = list(asks.LISTS[type_](self._client, self._tags))
+        conditions = {name: facts[name] for name in NUMBERED[type_] if name in facts}
         return [
             row
-            for row in self._listed[type_]
-            if all(row.told.get(name, value) == value for name, value in wanted.items())
+            for row in self._lists[type_]
+            if all(row.facts.get(name, value) == value for name, value in conditions.items())
         ]
 
     def _is_ours(self, sign: asks.Sign, since: float) -> bool:

@@ -1,7 +1,7 @@
 """How things in the cloud are found again: four tables by type, which between them have every type of our own roots.
 
 IDENTITIES: named by an ARN that the plan tells. NUMBERED: by a number that AWS gives, so looked for by what the plan
-tells of them. MADE_AGAIN: whose creation does no harm where they exist. TOLD: that nobody can bring into a state.
+tells of them. MADE_AGAIN: whose creation does no harm where they exist. HAND_WORK: that nobody can bring into a state.
 """
 
 import base64
@@ -113,7 +113,7 @@ MADE_AGAIN: Mapping[str, str] = {
 }
 
 ASK_GOOGLE = "the service asks AWS alone: remove it by hand, or write an import block"
-TOLD: Mapping[str, str] = {
+HAND_WORK: Mapping[str, str] = {
     "google_cloud_run_v2_job": ASK_GOOGLE,
     "google_cloud_run_v2_job_iam_member": ASK_GOOGLE,
     "google_cloud_scheduler_job": ASK_GOOGLE,
@@ -129,33 +129,33 @@ DEFAULTS = {"aws_scheduler_schedule": {"group_name": "default"}}
 
 def telling(type_: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Of planned values those that an identity is made of, and what follows from them."""
-    told = DEFAULTS.get(type_, {}) | {name: values[name] for name in PLAIN if values.get(name) not in (None, "")}
+    facts = DEFAULTS.get(type_, {}) | {name: values[name] for name in PLAIN if values.get(name) not in (None, "")}
     if type_.startswith("aws_iam_"):
-        told.setdefault("path", "/")
-    if "name" in told:
-        told["name_below"] = str(told["name"]).removeprefix("/")
+        facts.setdefault("path", "/")
+    if "name" in facts:
+        facts["name_below"] = str(facts["name"]).removeprefix("/")
     if name := (values.get("tags_all") or {}).get("Name"):
-        told["tag_name"] = name
+        facts["tag_name"] = name
     if type_ == "aws_route53_zone" and len(values.get("vpc") or []) == 1:
-        told["zone_vpc"] = values["vpc"][0].get("vpc_id") or ""
+        facts["zone_vpc"] = values["vpc"][0].get("vpc_id") or ""
     if type_ == "aws_iot_certificate" and (fingerprint := _fingerprint(values.get("certificate_pem"))):
-        told["fingerprint"] = fingerprint
-    return {name: value for name, value in told.items() if value != ""}
+        facts["fingerprint"] = fingerprint
+    return {name: value for name, value in facts.items() if value != ""}
 
 
-def pattern(type_: str, told: Mapping[str, Any], owner: Owner) -> str | None:
+def pattern(type_: str, facts: Mapping[str, Any], owner: Owner) -> str | None:
     """Of the ARN of what `telling` tells; None where a value is known only after the apply."""
-    return _filled(IDENTITIES[type_].arn, {name: escape(str(value)) for name, value in told.items()}, owner)
+    return _filled(IDENTITIES[type_].arn, {name: escape(str(value)) for name, value in facts.items()}, owner)
 
 
-def exact(type_: str, told: Mapping[str, Any], owner: Owner) -> str | None:
+def exact(type_: str, facts: Mapping[str, Any], owner: Owner) -> str | None:
     """The ARN itself, of a type whose pattern has no wildcard."""
-    return _filled(IDENTITIES[type_].arn, told, owner)
+    return _filled(IDENTITIES[type_].arn, facts, owner)
 
 
-def import_id(type_: str, told: Mapping[str, Any], owner: Owner, arn: str) -> str | None:
+def import_id(type_: str, facts: Mapping[str, Any], owner: Owner, arn: str) -> str | None:
     """What `terraform import` wants; None if Terraform cannot import it, or a value is missing."""
-    return _filled(IDENTITIES[type_].import_id, {**told, "arn": arn}, owner) or None
+    return _filled(IDENTITIES[type_].import_id, {**facts, "arn": arn}, owner) or None
 
 
 def is_named(arn: str, mask: str | None) -> bool:
@@ -172,8 +172,8 @@ def _filled(template: str, values: Mapping[str, Any], owner: Owner) -> str | Non
 
 def _fingerprint(pem: Any) -> str | None:
     """The id that IoT Core gives a certificate: SHA-256 of its DER."""
-    found = re.search(r"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", str(pem or ""), re.DOTALL)
+    match = re.search(r"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", str(pem or ""), re.DOTALL)
     try:
-        return hashlib.sha256(base64.b64decode("".join(found[1].split()))).hexdigest() if found else None
+        return hashlib.sha256(base64.b64decode("".join(match[1].split()))).hexdigest() if match else None
     except ValueError:
         return None

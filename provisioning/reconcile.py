@@ -42,15 +42,15 @@ def namings(changes: Sequence[Change]) -> list[dict[str, Any]]:
 
 def claims(names: Iterable[Mapping[str, Any]], look: Look, since: float, is_inside: "Inside") -> list[Claim]:
     """What is there of what the names of a plan tell, and in no state; only where one address and one thing agree."""
-    found = []
+    matches = []
     for naming in names:
-        type_, told = naming["type"], naming["values"]
-        things = [one for one in look.things(type_, told, since) if not is_inside(one.arn)]
+        type_, facts = naming["type"], naming["values"]
+        things = [one for one in look.things(type_, facts, since) if not is_inside(one.arn)]
         if len(things) == 1:
-            is_sure = all(name in told for name in NUMBERED.get(type_, ()) if name in PARENTS)
-            found.append(Claim(naming["address"], type_, things[0].arn, things[0].import_id, is_sure))
-    counts = Counter(one.arn for one in found)
-    return [one for one in found if counts[one.arn] == 1]
+            is_sure = all(name in facts for name in NUMBERED.get(type_, ()) if name in PARENTS)
+            matches.append(Claim(naming["address"], type_, things[0].arn, things[0].import_id, is_sure))
+    counts = Counter(one.arn for one in matches)
+    return [one for one in matches if counts[one.arn] == 1]
 
 
 class Earlier(NamedTuple):
@@ -75,7 +75,8 @@ class Inside:
 
 def there(job: Job, look: Look, since: float) -> set[str]:
     """ARNs of what a look shows of a job's project: what carries its tags, or what its plan names."""
-    return look.arns | {one.arn for one in claims(job.plan.get("names", []), look, since, Inside({}))}
+    arns = {one.arn for one in claims(job.plan.get("names", []), look, since, Inside({}))}
+    return arns | look.arns  # which the questions have made true
 
 
 def orphans_of(job: Job, earlier: Earlier, state: Mapping[str, Any], look: Look, since: float) -> list[Orphan]:
@@ -85,10 +86,10 @@ def orphans_of(job: Job, earlier: Earlier, state: Mapping[str, Any], look: Look,
     """
     inside, addresses = Inside(state), {address for address, _, _ in states.instances(state)}
     rows = [*claims(earlier.names, look, since, inside), *claims(job.plan.get("names", []), look, since, inside)]
-    found = {one.arn: one for one in rows if one.address not in addresses}
+    matches = {one.arn: one for one in rows if one.address not in addresses}
     left_by = {one.arn: one.job_id for one in earlier.orphans}
-    arns = {arn for arn in {*look.arns, *found} if not inside(arn)}
-    return [_orphan(job, left_by.get(arn, job.id), arn, found.get(arn)) for arn in sorted(arns)]
+    arns = {arn for arn in {*look.arns, *matches} if not inside(arn)}
+    return [_orphan(job, left_by.get(arn, job.id), arn, matches.get(arn)) for arn in sorted(arns)]
 
 
 def _orphan(job: Job, left_by: str, arn: str, claim: Claim | None) -> Orphan:
@@ -102,8 +103,8 @@ def _orphan(job: Job, left_by: str, arn: str, claim: Claim | None) -> Orphan:
 def imports(changes: Sequence[Change], state: Mapping[str, Any], look: Look, since: float) -> list[dict[str, str]]:
     """Import blocks for what a plan would create although it is there."""
     names = namings([one for one in changes if one.actions == ("create",)])
-    found = claims(names, look, since, Inside(state))
-    return [{"to": one.address, "id": str(one.import_id)} for one in found if one.is_adoptable]
+    matches = claims(names, look, since, Inside(state))
+    return [{"to": one.address, "id": str(one.import_id)} for one in matches if one.is_adoptable]
 
 
 def remedies(orphans: Sequence[Orphan]) -> list[str]:

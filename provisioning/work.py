@@ -196,9 +196,9 @@ class Work(Task):
         if last is None:
             return
         since = outside.began_at(self._store, last, outside.earlier_of(self._store, self.job))
-        gone = outside.certificates(orphans, self._cloud(), since)
-        self._store.put_orphans(self.job.project_id, [one for one in orphans if one.arn not in gone])
-        for arn in gone:
+        removals = outside.certificates(orphans, self._cloud(), since)
+        self._store.put_orphans(self.job.project_id, [one for one in orphans if one.arn not in removals])
+        for arn in removals:
             line = f"{arn} was in no state and nothing used it: removed"
             self._store.tell(self._id, "log", {"line": line, "progress": self.job.progress})
 

@@ -21,7 +21,8 @@ def check(house: House, door: Door, job: Any, *, was_service: bool = False) -> N
     """What exists is known, the status is true, none ran twice; if only the service was killed all is well."""
     project = house.project(job["projectId"])
     exist = cloud.arns(door.endpoint)
-    assert {arn for arn in known(house, job["projectId"]) if cloud.is_listed(arn)} == exist
+    told = {arn for arn in known(house, job["projectId"]) if cloud.is_listed(arn)}
+    assert told == exist, f"told and not there: {told - exist}; there and not told: {exist - told}; {job.get('error')}"
     assert job["status"] in {"completed", "failed"}
     assert job["status"] == "completed" or not was_service, job["error"]
     assert project["deploymentStatus"] != "deployed" or (job["status"] == "completed" and exist)

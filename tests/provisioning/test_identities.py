@@ -16,7 +16,17 @@ from certs.authority import Authority
 from provisioning import asks, identities
 from provisioning.cloud import Look
 from provisioning.errors import CloudError
-from provisioning.identities import IDENTITIES, MADE_AGAIN, NUMBERED, TOLD, Owner, import_id, is_named, pattern, telling
+from provisioning.identities import (
+    HAND_WORK,
+    IDENTITIES,
+    MADE_AGAIN,
+    NUMBERED,
+    Owner,
+    import_id,
+    is_named,
+    pattern,
+    telling,
+)
 from provisioning.plans import Change
 from provisioning.reconcile import Inside, claims, imports, namings
 from provisioning.states import EMPTY
@@ -97,11 +107,11 @@ ROWS: list[tuple[str, dict[str, Any], str, str]] = [
 @pytest.mark.parametrize(("type_", "values", "arn", "id_"), ROWS)
 def test_identities(type_: str, values: dict[str, Any], arn: str, id_: str) -> None:
     """The ARN and the id of an import, of planned values; another's is none of it, and no name has none."""
-    told = telling(type_, values)
-    mask = pattern(type_, told, OWNER)
+    facts = telling(type_, values)
+    mask = pattern(type_, facts, OWNER)
     assert is_named(arn, mask)
     assert not is_named(arn.replace("123456789012", "210987654321") + "x/y-zzzzzz", mask)
-    assert import_id(type_, told, OWNER, arn) == id_
+    assert import_id(type_, facts, OWNER, arn) == id_
     assert pattern(type_, telling(type_, {}), OWNER) is None
 
 
@@ -114,16 +124,16 @@ def test_every_type_of_our_roots_is_in_one_table() -> None:
     """What nobody has thought of would be an orphan for ever."""
     texts = [path.read_text() for path in (ROOT / "terraform").rglob("*.tf") if ".terraform" not in path.parts]
     types = {name for text in texts for name in re.findall(r'^resource "(\w+)"', text, re.MULTILINE)}
-    tables = (IDENTITIES, NUMBERED, MADE_AGAIN, TOLD)
+    tables = (IDENTITIES, NUMBERED, MADE_AGAIN, HAND_WORK)
     assert len(types) > 50
     assert {name for name in types if sum(name in table for table in tables) != 1} == set()
 
 
 def test_what_has_a_number_can_be_asked_for() -> None:
     """And what cannot be asked for without something else says what that is."""
-    assert set(NUMBERED) == set(asks.LISTED) | set(asks.CHILDREN)
+    assert set(NUMBERED) == set(asks.LISTS) | set(asks.CHILDREN)
     assert set(asks.CHILDREN) == set(asks.NEEDS)
-    assert set(asks.NAMED) < set(IDENTITIES)
+    assert set(asks.QUESTIONS) < set(IDENTITIES)
 
 
 def test_a_name_is_no_pattern() -> None:
@@ -136,12 +146,12 @@ def test_a_name_is_no_pattern() -> None:
 def test_a_certificate_is_known_by_its_fingerprint(tmp_path: Any) -> None:
     """IoT Core's id of it is the SHA-256 of its DER; there is no id to import it by."""
     pem = (Authority(tmp_path).issue("gateway") / "certificate.pem").read_text()
-    told = telling("aws_iot_certificate", {"certificate_pem": pem})
+    facts = telling("aws_iot_certificate", {"certificate_pem": pem})
     number = x509.load_pem_x509_certificate(pem.encode()).fingerprint(hashes.SHA256()).hex()
     arn = f"arn:aws:iot:{HERE}:cert/{number}"
-    assert is_named(arn, pattern("aws_iot_certificate", told, OWNER))
-    assert import_id("aws_iot_certificate", told, OWNER, arn) is None
-    assert "certificate_pem" not in told
+    assert is_named(arn, pattern("aws_iot_certificate", facts, OWNER))
+    assert import_id("aws_iot_certificate", facts, OWNER, arn) is None
+    assert "certificate_pem" not in facts
     assert (
         telling("aws_iot_certificate", {"certificate_pem": "-----BEGIN CERTIFICATE-----é-----END CERTIFICATE-----"})
         == {}
@@ -335,17 +345,35 @@ def test_whose_something_of_a_planned_name_is(
     monkeypatch: pytest.MonkeyPatch, tags: dict[str, str], made_at: float | None, is_ours: bool
 ) -> None:
     """The project's by its tags; without any, if it was made since the job began."""
-    monkeypatch.setitem(asks.NAMED, "aws_glue_crawler", lambda *_: asks.Sign(tags, made_at))
+    monkeypatch.setitem(asks.QUESTIONS, "aws_glue_crawler", lambda *_: asks.Sign(tags, made_at))
     things = look().things("aws_glue_crawler", {"name": "n"}, SINCE)
     assert [one.import_id for one in things] == (["n"] if is_ours else [])
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("type_", [*asks.NAMED, *asks.LISTED, *asks.CHILDREN])
+@pytest.mark.parametrize("type_", [*asks.QUESTIONS, *asks.LISTS, *asks.CHILDREN])
 def test_what_is_not_there_is_none(aws: Any, type_: str) -> None:
     """Each question of an empty AWS has that answer, whatever error it says it with."""
     own = {"path": "/", "fingerprint": "0" * 64, "port": 1, "load_balancer_arn": BALANCER}
     assert look().things(type_, dict.fromkeys(identities.PLAIN, "name") | own, SINCE) == []
+
+
+def test_what_the_tagging_api_tells_of_and_is_gone_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may know a thing's tags long after the thing: an import of it would fail, and nobody could remove it."""
+
+    def absent(*_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "EntityNotFoundException"}}, "GetCrawler")
+
+    seen = look(f"arn:aws:glue:{HERE}:crawler/n")
+    assert [one.import_id for one in look_of(seen, monkeypatch, lambda *_: asks.Sign({}))] == ["n"]
+    assert look_of(seen, monkeypatch, absent) == []
+    assert seen.arns == set()
+
+
+def look_of(seen: Look, monkeypatch: pytest.MonkeyPatch, question: Any) -> list[Any]:
+    """What is there of a crawler, if AWS answers so."""
+    monkeypatch.setitem(asks.QUESTIONS, "aws_glue_crawler", question)
+    return seen.things("aws_glue_crawler", {"name": "n"}, SINCE)
 
 
 def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,7 +382,7 @@ def test_what_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: Any) -> Any:
         raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetCrawler")
 
-    monkeypatch.setitem(asks.NAMED, "aws_glue_crawler", refused)
+    monkeypatch.setitem(asks.QUESTIONS, "aws_glue_crawler", refused)
     with pytest.raises(CloudError, match="AccessDenied"):
         look().things("aws_glue_crawler", {"name": "n"}, SINCE)
 

@@ -10,12 +10,12 @@ output "things" {
 
 output "certificate_ids" {
   description = "Thing name to the id of its certificate: the SHA-256 of it in hex, as `python -m certs show` prints."
-  value       = { for thing, key in local.current_keys : thing => aws_iot_certificate.this[key].id }
+  value       = { for thing, key in local.current_keys : thing => aws_iot_certificate.this[key].id if contains(keys(aws_iot_certificate.this), key) }
 }
 
 output "next_certificate_ids" {
   description = "Thing name to the id of its next certificate, of those that have one which is not settled."
-  value       = { for thing, key in local.next_keys : thing => aws_iot_certificate.this[key].id if key != local.current_keys[thing] }
+  value       = { for thing, key in local.next_keys : thing => aws_iot_certificate.this[key].id if key != local.current_keys[thing] && contains(keys(aws_iot_certificate.this), key) }
 }
 
 output "data_endpoint" {
@@ -43,7 +43,7 @@ output "fetch_commands" {
         "aws iot describe-certificate --region ${local.region} --certificate-id ${aws_iot_certificate.this[key].id} --query certificateDescription.certificatePem --output text > ${thing}/certificate.pem",
         "printf %s ${thing} > ${thing}/thing_name.txt",
         "printf %s \"$(aws iot describe-endpoint --region ${local.region} --endpoint-type iot:Data-ATS --query endpointAddress --output text)\" > ${thing}/endpoint.txt",
-      ] if !local.on_board[thing]
+      ] if !local.on_board[thing] && contains(keys(aws_iot_certificate.this), key)
     },
   )
 }

@@ -1,3 +1,4 @@
+# With `if`, so that a state of half the network can be refreshed as well.
 output "vpc_id" {
   description = "The VPC."
   value       = aws_vpc.this.id
@@ -10,12 +11,12 @@ output "vpc_cidr" {
 
 output "private_subnet_ids" {
   description = "Private subnets, in the order of private_subnet_cidrs."
-  value       = [for cidr in var.private_subnet_cidrs : aws_subnet.private[cidr].id]
+  value       = [for cidr in var.private_subnet_cidrs : aws_subnet.private[cidr].id if contains(keys(aws_subnet.private), cidr)]
 }
 
 output "public_subnet_ids" {
   description = "Public subnets, in the order of public_subnet_cidrs."
-  value       = [for cidr in var.public_subnet_cidrs : aws_subnet.public[cidr].id]
+  value       = [for cidr in var.public_subnet_cidrs : aws_subnet.public[cidr].id if contains(keys(aws_subnet.public), cidr)]
 }
 
 output "nlb_dns_name" {
