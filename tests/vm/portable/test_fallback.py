@@ -376,6 +376,18 @@ class Runs(unittest.TestCase):
         told = [(ack["zone_id"], ack["state"]) for ack in bench.acks[2:]]
         self.assertEqual(told, [(zone, state) for zone in ("plot-1a", "plot-1b") for state in ("started", "done")])
 
+    def test_a_run_waits_until_it_can_be_remembered(self):
+        """As an open does: while no answer of those that are remembered has expired, none begins."""
+        bench = Offline()
+        bench.pass_by(DAY_S - 1800)
+        until = bench.now + 3000
+        for epoch in range(1, KEPT_COMMANDS + 1):
+            bench.send(zone_id="plot-1b", command_id=f"b{epoch}", epoch=epoch, duration_s=60, expires_at=until)
+        bench.pass_by(2700)
+        self.assertEqual((bench.runs(), bench.valves.open_valves), ([], []))
+        bench.pass_by(2700)
+        self.assertEqual(bench.runs(), [1200])
+
     def test_a_run_that_cannot_be_written_is_none(self):
         """Nothing opens and nothing is said; the next sample tries again."""
         bench = Offline()
