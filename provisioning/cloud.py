@@ -176,6 +176,9 @@ class Look:
             return asks.CHILDREN[type_](self._client, facts, self._tags) if is_known else ()
         if type_ not in self._lists:
             self._lists[type_] = list(asks.LISTS[type_](self._client, self._tags))
+            if type_ == "aws_vpc_peering_connection":  # whose tags outlive it
+                alive = {asks.arn_of(type_, row.name, self.owner) for row in self._lists[type_]}
+                self.arns -= {arn for arn in self.arns if ":vpc-peering-connection/" in arn} - alive
         conditions = {name: facts[name] for name in NUMBERED[type_] if name in facts}
         return [
             row

@@ -370,6 +370,13 @@ def test_what_the_tagging_api_tells_of_and_is_gone_is_none(monkeypatch: pytest.M
     assert seen.arns == set()
 
 
+def test_a_peering_that_is_gone_is_none(aws: Any) -> None:
+    """Its tags outlive it, and nobody could remove it."""
+    seen = look(f"arn:aws:ec2:{HERE}:vpc-peering-connection/pcx-0123456789abcdef0", f"arn:aws:sns:{HERE}:t")
+    assert seen.things("aws_vpc_peering_connection", {"tag_name": "p"}, SINCE) == []
+    assert seen.arns == {f"arn:aws:sns:{HERE}:t"}
+
+
 def look_of(seen: Look, monkeypatch: pytest.MonkeyPatch, question: Any) -> list[Any]:
     """What is there of a crawler, if AWS answers so."""
     monkeypatch.setitem(asks.QUESTIONS, "aws_glue_crawler", question)
