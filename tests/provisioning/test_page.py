@@ -18,7 +18,7 @@ from tests.waiting import until_true
 
 PAGE = (ROOT / "docs" / "provisioning.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(.*?)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-(_, START), (_, COMMANDS), (_, CURL), (_, POLL), (_, FOLLOW) = BLOCKS
+(_, START), (_, COMMANDS), (_, CURL), (_, POLL), (_, FOLLOW), (_, RESTORES), (_, RECOVERY) = BLOCKS
 URL = "http://localhost:8000"
 
 
@@ -110,6 +110,20 @@ def test_the_snippets_in_python(reader: Reader) -> None:
     said = reader.run(f"{POLL.replace('time.sleep(5)', 'time.sleep(0.2)')}\n\n{FOLLOW}", sys.executable, "-c")
     assert "{'name': 'x', 'password': None}" in said
     assert said.splitlines()[-1].endswith("completed")
+
+
+def test_a_snapshot_comes_back(reader: Reader) -> None:
+    """The list of a project's snapshots, and the newest of them put back."""
+    reader.run(COMMANDS.splitlines()[0])
+    listing, restore = RESTORES.splitlines()
+    newest = reader.run(listing.partition("#")[0]).split()[0]
+    assert "Snapshot restored" in reader.run(restore.partition("#")[0].replace("17", newest))
+    reader.run(COMMANDS.splitlines()[-1])
+
+
+def test_a_recovery_is_a_command(reader: Reader) -> None:
+    """What it wants is a bucket; `test_backup.py` has one."""
+    assert reader.run(RECOVERY.replace("s3://BUCKET/PREFIX --data NEW-FOLDER", "--help")).startswith("usage:")
 
 
 def test_the_key_is_in_no_file(reader: Reader) -> None:

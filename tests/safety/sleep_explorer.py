@@ -161,7 +161,7 @@ class _Life:
         self.written = set(world.written)
         self.tried = False
         self.wifi = SimpleNamespace(joined=asyncio.Event(), keep=self._join)
-        self._sensors: list[Any] = []
+        self._sensors: list[Any] = [SimpleNamespace(name="soil-a", measure=self._measure)]
 
     def run(self, intervals: dict[str, int]) -> None:
         machine, board = sys.modules["machine"], sys.modules["board"]
@@ -211,6 +211,9 @@ class _Life:
     def read(self) -> list[tuple[str, str, dict[str, float]]]:
         self.reads += 1
         return [("soil-a", "plot-1a", {"vwc": round(0.1 + self.reads / 10_000, 4)})]
+
+    async def _measure(self, _clock: Any) -> None:
+        """Its value is made when it is read."""
 
     def feed(self) -> None:
         """The watchdog."""

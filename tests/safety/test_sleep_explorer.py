@@ -14,7 +14,7 @@ WALKS: dict[str, tuple[int, int, dict[str, Any]]] = {  # publish interval, wakin
 }
 BROKEN = {
     "numbers are begun anew in each waking": (
-        'past["boot"], past["seqs"] = node.boot_id, node._seqs -> past["boot"] = node.boot_id',
+        'past["boot"], past["seq"] = node.boot_id, max(node._seqs.values(), default=0) -> past["boot"] = node.boot_id',
         "two samples of one name",
     ),
     "it says that it wakes before it does": (

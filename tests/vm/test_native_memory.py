@@ -72,10 +72,16 @@ def boots(known: Path, folder: Path, boot: int, sensors: int, takes: int) -> "su
     return native(known, "boot_outbox.py", folder, FREE_BYTES, OUTBOX_BYTES, boot, sensors, takes)
 
 
-def native(known: Path, script: str, *words: object) -> "subprocess.CompletedProcess[str]":
+def native(known: Path, script: str, folder: Path, *words: object) -> "subprocess.CompletedProcess[str]":
+    """Run in the folder, by short names: how long a path is decides where things lie in so small a heap."""
+    (folder / "lib").unlink(missing_ok=True)
+    (folder / "lib").symlink_to(known / "lib")
+    (folder / "program.py").unlink(missing_ok=True)
+    (folder / "program.py").symlink_to(HERE / script)
     return subprocess.run(
-        [*micropython(), "-X", "heapsize=512k", str(HERE / script), *map(str, words)],
-        env={"MICROPYPATH": f"{known / 'lib'}:.frozen"},
+        [*micropython(), "-X", "heapsize=512k", "program.py", ".", *map(str, words)],
+        cwd=folder,
+        env={"MICROPYPATH": "lib:.frozen"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
