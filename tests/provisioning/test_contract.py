@@ -47,7 +47,7 @@ def first(client: Client) -> Any:
             COMMANDS.add(" ".join(process.info["cmdline"] or []))
         return client.get(f"/api/deploy/status/{job_id}").json()["endTime"] is not None
 
-    until_true(lambda: seldom(look()), f"the end of {job_id}")
+    until_true(look, f"the end of {job_id}")
     return answer.json(), ended(client, job_id)
 
 
