@@ -22,6 +22,7 @@ def job_answer(service: Service, job: Job) -> JobAnswer:
         detail=job.detail,
         progress=job.progress,
         workingOn=job.working_on or None,
+        notice=None if job.has_ended else job.message or None,
         plan={**document, "holds": plan.get("holds", [])} if document else None,
         result=_result(service, job) if job.has_ended else None,
         error=job.error,

@@ -67,7 +67,8 @@ class Client:
         last_line = ""
         while True:
             job = self._patient(f"/api/deploy/status/{job_id}", tell, sleep)
-            line = f"{job['progress']:3d} %  {job['detail']}  {job['workingOn'] or ''}".rstrip()
+            words = (f"{job['progress']:3d} %", job["detail"], job["workingOn"], job["notice"])
+            line = "  ".join(filter(None, words))
             if line != last_line:
                 tell(line)
                 last_line = line

@@ -23,6 +23,7 @@ ROLE_S = 3600  # how long an assumed role holds
 CLOCKS_DIFFER_S = 60.0
 FORCE = "if nobody is at work there, end it with terraform force-unlock"
 QUICK = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 3})
+ONCE = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
 
 
 class Cloud:
@@ -53,6 +54,14 @@ class Cloud:
             "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
             "AWS_SESSION_TOKEN": keys["SessionToken"],
         }
+
+    def complaint(self) -> str:
+        """Why AWS cannot be asked now, or nothing where it answers."""
+        try:
+            client_of(self._setup.aws, "sts", self._setup.region, ONCE).get_caller_identity()
+        except (BotoCoreError, ClientError) as error:
+            return str(error)
+        return ""
 
     def free_lock(self, since: float) -> str:
         """Take away the lock of a state in S3 that a dead Terraform of this machine's has left; gives what was done.
@@ -202,11 +211,11 @@ def _seconds(moment: str) -> float:
     return datetime.fromisoformat(f"{moment[:19]}+00:00").timestamp()
 
 
-def client_of(variables: Mapping[str, str], service: str, region: str) -> Any:
+def client_of(variables: Mapping[str, str], service: str, region: str, config: Config = QUICK) -> Any:
     """A client by these variables alone, whatever this process's environment says."""
     return boto3.Session(
         aws_access_key_id=variables.get("AWS_ACCESS_KEY_ID"),
         aws_secret_access_key=variables.get("AWS_SECRET_ACCESS_KEY"),
         aws_session_token=variables.get("AWS_SESSION_TOKEN"),
         region_name=region,
-    ).client(service, endpoint_url=variables.get("AWS_ENDPOINT_URL"), config=QUICK)  # type: ignore[call-overload]
+    ).client(service, endpoint_url=variables.get("AWS_ENDPOINT_URL"), config=config)  # type: ignore[call-overload]

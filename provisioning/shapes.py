@@ -86,7 +86,7 @@ class Result(BaseModel):
 
 
 class JobAnswer(BaseModel):
-    """A job as it stands; `error` is absent unless it failed."""
+    """A job as it stands; `notice` is what it waits for; `error` is absent unless it failed."""
 
     jobId: str
     projectId: str
@@ -94,6 +94,7 @@ class JobAnswer(BaseModel):
     detail: str
     progress: int = Field(ge=0, le=100)
     workingOn: str | None
+    notice: str | None
     plan: dict[str, Any] | None
     result: Result | None
     error: str | None = None

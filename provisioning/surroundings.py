@@ -44,6 +44,7 @@ class Setup:
     children: int = 2
     calls_a_minute: int = 60
     patience_s: tuple[float, float] = (60.0, 30.0)  # after SIGINT, after SIGTERM
+    pulse_s: float = 60.0  # between two questions whether AWS still answers, while it is changed
     quiet_s: float = 3.0  # between two looks at the cloud, which must agree after a loss
 
     def program(self) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import shutil
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,32 @@ from provisioning.surroundings import PULLED, Place, Setup
 log = logging.getLogger("provisioning")
 PLAN_FILE = "job.tfplan"
 PUSHED = "push.tfstate"
+PATIENCE = "Terraform goes on calling, for half an hour or more: bring AWS back, or cancel the job"
 QUIET = {"version", "refresh_start", "refresh_complete", "provision_progress"}
 
 
 class HaltedError(ProvisioningError):
     """The service stops; the child goes on, and the next service follows it."""
+
+
+class Pulse:
+    """Whether AWS answers, asked now and then: Terraform itself calls for many minutes without a word of it."""
+
+    def __init__(self, cloud: Cloud, every_s: float) -> None:
+        self._cloud = cloud
+        self._every_s = every_s
+        self._asked_at = time.monotonic()
+        self._is_gone = False
+
+    def news(self) -> str | None:
+        """What is to be said where that has changed: a complaint, or nothing any more."""
+        if time.monotonic() - self._asked_at < self._every_s:
+            return None
+        complaint, was_gone = self._cloud.complaint(), self._is_gone
+        self._asked_at, self._is_gone = time.monotonic(), bool(complaint)
+        if self._is_gone == was_gone:
+            return None
+        return f"AWS cannot be asked: {complaint}; {PATIENCE}" if complaint else ""
 
 
 class Task:
@@ -66,7 +88,7 @@ class Task:
     def _record(self, phase: str, detail: str) -> None:
         """Write the attempt down, before there is one."""
         self._folder(phase).mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._store.change_job(self._id, phase=phase, detail=detail, log_bytes=0)
+        self._store.change_job(self._id, phase=phase, detail=detail, log_bytes=0, message="")
 
     def _launch(self, phase: str, steps: list[dict[str, Any]]) -> None:
         self._messages = []
@@ -88,7 +110,11 @@ class Task:
                 progress.hear(message)
             self._write_down(messages, progress)
 
+        pulse = Pulse(self._cloud(), self._setup.pulse_s)
+
         def wants_end() -> bool:
+            if job.phase == "apply" and (news := pulse.news()) is not None:
+                self._store.change_job(self._id, message=news)
             return can_be_cancelled and self.job.cancelled_at is not None
 
         ladder = Ladder(folder, self._setup.patience_s)

@@ -13,6 +13,7 @@ from provisioning import judges, outside, plans, states, store, surroundings
 from provisioning.code import ADOPT, digest, write_file
 from provisioning.errors import CloudError, ProvisioningError
 from provisioning.reconcile import imports, namings, orphans_of, remedies
+from provisioning.remedies import with_remedy
 from provisioning.store import Job
 from provisioning.surroundings import step
 from provisioning.task import PLAN_FILE, HaltedError, Task
@@ -318,7 +319,7 @@ class Work(Task):
             orphans = orphans_of(job, earlier, state, look, outside.began_at(self._store, job, earlier))
             self._store.put_orphans(job.project_id, orphans)
         except ProvisioningError as error:
-            notes.append(f"what is outside the state could not be looked for: {error}")
+            notes.append(with_remedy(f"what is outside the state could not be looked for: {error}"))
             orphans = self._store.orphans(job.project_id)
         tainted = states.tainted(state)
         notes += remedies(orphans)

@@ -144,16 +144,18 @@ def test_wrong_keys_are_told_with_the_remedy(house: House, door: Door) -> None:
 
 
 def test_an_aws_that_goes_away_in_an_apply_is_told(house: House, door: Door) -> None:
-    """Terraform would go on calling for long; cancelled, it says what nobody knows, and the next deploy has all."""
+    """Terraform goes on calling for long, which the job tells; cancelled, it says what nobody knows, and what helps."""
     door.hold_on_way()
     job_id = house.deploy(PROJECT, PAIR)
     until_true(lambda: door.on_way == 2, "creations on their way")
     door.is_shut = True
     door.release()
+    until_true(lambda: seldom("AWS cannot be asked" in (house.job(job_id)["notice"] or "")), "word of it")
     assert house.call("POST", f"/api/deploy/cancel/{job_id}")[0] == 202
     job = house.end(job_id)
     assert (job["status"], job["detail"]) == ("failed", "cancelled")
     assert "could not be looked for: AWS cannot be asked" in job["error"]
+    assert "remedy: AWS does not answer" in job["error"]
     door.is_shut = False
     again = house.deploy(PROJECT, PAIR)
     patiently(lambda: seldom(house.job(again)["detail"] == "planned" or house.job(again)["endTime"]), "its plan")

@@ -254,5 +254,6 @@ def job(status: str) -> dict[str, Any]:
         "detail": "applying",
         "progress": 50,
         "workingOn": None,
+        "notice": None,
         "result": {"message": "done"},
     }
