@@ -6,12 +6,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from provisioning.job_files.tree import Expression, Root, TerraformBlock
 from provisioning.screen import syntax
-from provisioning.screen.tree import Block, Body, Expr
+from provisioning.screen.tree import Block, Expr
 
 TOP = Path(__file__).parents[2]
 FOLDER = TOP / "terraform" / "gcp"
@@ -88,8 +89,12 @@ def after(plan: Any, kind: str) -> list[Any]:
 
 def tree(folder: Path) -> Root:
     """All code of one folder, as the judge of job files reads it."""
-    bodies = [syntax.read(path.read_bytes()) for path in sorted(folder.glob("*.tf"))]
-    return Root((), tuple(_block(one) for body in bodies for one in body.blocks))
+    return Root((), tuple(one for path in sorted(folder.glob("*.tf")) for one in _blocks(path.read_bytes())))
+
+
+@cache
+def _blocks(raw: bytes) -> list[TerraformBlock]:
+    return [_block(one) for one in syntax.read(raw).blocks]
 
 
 def _block(block: Block) -> TerraformBlock:
@@ -122,18 +127,18 @@ def said(expr: Expr) -> str:
 
 def unused(folder: Path) -> list[str]:
     """Declared variables that reach nothing: no resource, no module, no output. Their own checks do not count."""
-    names = {block.labels[0] for path in folder.glob("*.tf") for block in _body(path).blocks if block.kind == "variable"}
-    return sorted(names - set(_reached(folder)))
+    blocks = tree(folder).blocks
+    names = {one.labels[0] for one in blocks if one.kind == "variable"}
+    reached = {name for one in blocks if one.kind != "variable" for name in _variables(one)}
+    return sorted(names - reached)
 
 
-def _body(path: Path) -> Body:
-    return syntax.read(path.read_bytes())
+def _variables(block: TerraformBlock) -> Iterator[str]:
+    yield from re.findall(r"\bvar\.(\w+)", str(list(block.arguments.values())))
+    for inner in block.blocks:
+        yield from _variables(inner)
 
 
-def _reached(folder: Path) -> Iterator[str]:
-    for path in folder.glob("*.tf"):
-        for block in _body(path).blocks:
-            if block.kind != "variable":
-                for inner in block.within():
-                    for expr in inner.body.attributes.values():
-                        yield from re.findall(r"\bvar\.(\w+)", said(expr))
+def resources(folder: Path, kind: str = "") -> list[TerraformBlock]:
+    """Resources that stand in a folder's code, of one type or all."""
+    return [one for one in tree(folder).blocks if one.kind == "resource" and kind in {"", one.labels[0]}]

@@ -71,7 +71,7 @@ variable "max_instances" {
 }
 
 variable "provisioning_url" {
-  description = "Address of provisioning's service; null: not known yet, and the function refuses every event."
+  description = "Address of provisioning's service; null: not known yet."
   type        = string
   default     = null
 }
