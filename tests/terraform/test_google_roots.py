@@ -76,9 +76,11 @@ def test_it_is_formatted(place: Place) -> None:
 def test_prod_raises_an_alert(made: Made) -> None:
     """What prod's values switch on reaches the module, the metric that is counted, and those who hear of it."""
     (alert,) = after(made.plans[PROD], "google_monitoring_alert_policy")
-    (threshold,) = alert["conditions"][0]["condition_threshold"]
+    (threshold,), (of_function,) = (one["condition_threshold"] for one in alert["conditions"])
     (metric,) = after(made.plans[PROD], "google_logging_metric")
     assert f'"logging.googleapis.com/user/{metric["name"]}"' in threshold["filter"]
+    function = made.outputs[PROD]["provisioner_variables"]["function_name"]
+    assert f'service_name = "{function}"' in of_function["filter"]
     assert (threshold["comparison"], threshold["threshold_value"]) == ("COMPARISON_GT", 0)
     assert threshold["aggregations"][0]["alignment_period"] == "300s"
     assert alert["notification_channels"] == CHANNELS

@@ -115,7 +115,7 @@ variable "log_retention_days" {
 }
 
 variable "enable_monitoring" {
-  description = "Whether failures of a sync raise an alert."
+  description = "Whether failures of a sync or of the provisioner raise an alert."
   type        = bool
   default     = false
   nullable    = false

@@ -114,11 +114,11 @@ resource "google_logging_metric" "sync_failures" {
   }
 }
 
-resource "google_monitoring_alert_policy" "sync_failures" {
+resource "google_monitoring_alert_policy" "failures" {
   count = var.enable_monitoring ? 1 : 0
 
   project               = var.project_id
-  display_name          = "${var.name_prefix} sync failed in ${var.environment}"
+  display_name          = "${var.name_prefix} failures in ${var.environment}"
   combiner              = "OR"
   notification_channels = var.notification_channel_ids
   user_labels           = local.labels
@@ -137,6 +137,22 @@ resource "google_monitoring_alert_policy" "sync_failures" {
         per_series_aligner   = "ALIGN_DELTA"
         cross_series_reducer = "REDUCE_SUM"
         group_by_fields      = ["metric.labels.farm"]
+      }
+    }
+  }
+
+  conditions {
+    display_name = "registrations that the provisioner could not take"
+
+    condition_threshold {
+      filter          = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${var.provisioner_name}\" AND metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code_class = \"5xx\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = 0
+      duration        = "0s"
+
+      aggregations {
+        alignment_period   = "300s"
+        per_series_aligner = "ALIGN_DELTA"
       }
     }
   }

@@ -28,7 +28,7 @@ variable "name_prefix" {
 }
 
 variable "provisioner_name" {
-  description = "Name of the function that hears of new farms: its log is kept with the sync jobs'."
+  description = "Name of the function that hears of new farms: its log is kept, and its failures are told, with the sync jobs'."
   type        = string
   nullable    = false
 }
@@ -57,7 +57,7 @@ variable "log_retention_days" {
 }
 
 variable "enable_monitoring" {
-  description = "Whether failures of a sync raise an alert."
+  description = "Whether failures of a sync or of the provisioner raise an alert."
   type        = bool
   default     = false
   nullable    = false
