@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.provisioning.job_files.workshop import google_stub
-from tests.terraform.google import ENVIRONMENTS, FARM, FARMS, FOLDER, FUNCTION, IMAGE, Place, after
+from tests.terraform.google import ENVIRONMENTS, FARM, FARMS, FOLDER, FUNCTION, IMAGE, Place, after, tree
 
 DEV, PROD = ENVIRONMENTS
 CHANNELS = ["projects/my-farms-prod/notificationChannels/1"]
@@ -71,6 +71,14 @@ def test_it_is_formatted(place: Place) -> None:
 
 
 # environments
+
+
+@pytest.mark.parametrize(("output", "root"), [("provisioner_variables", FUNCTION), ("farm_variables", FARM)])
+def test_what_an_environment_passes_on_is_taken(output: str, root: str, made: Made) -> None:
+    """Each value is a variable of the next root; Terraform would only warn of one that is not."""
+    declared = {one.labels[0] for one in tree(FOLDER / root).blocks if one.kind == "variable"}
+    for environment in ENVIRONMENTS:
+        assert set(made.outputs[environment][output]) <= declared
 
 
 def test_prod_raises_an_alert(made: Made) -> None:
@@ -267,6 +275,7 @@ def test_a_farm_as_the_seed_has_it(made: Made) -> None:
     assert names == tuple(FARMS["vmhub"][name] for name in ("bucket_name", "dataset_id", "job_name", "schedule_name"))
     assert (bucket["location"], bucket["uniform_bucket_level_access"]) == ("US-CENTRAL1", True)
     assert bucket["lifecycle_rule"][0]["condition"][0]["age"] == 30
+    assert bucket["soft_delete_policy"][0]["retention_duration_seconds"] == 7 * 86400
     assert bucket["labels"] == {"environment": "prod", "farm": "12abc34501de35", "cnpj": "12abc34501de35"}
     assert (schedule["schedule"], schedule["time_zone"]) == ("0 5 * * *", "America/Sao_Paulo")
     (retries,) = schedule["retry_config"]

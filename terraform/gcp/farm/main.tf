@@ -56,6 +56,10 @@ resource "google_storage_bucket" "this" {
   force_destroy               = var.force_destroy
   labels                      = local.labels
 
+  soft_delete_policy {
+    retention_duration_seconds = var.soft_delete_days * 86400
+  }
+
   lifecycle_rule {
     action {
       type = "Delete"

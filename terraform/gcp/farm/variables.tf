@@ -247,6 +247,18 @@ variable "retention_days" {
   }
 }
 
+variable "soft_delete_days" {
+  description = "Days that Google keeps what was deleted in the bucket, the bucket too: 7 to 90, or 0 for none."
+  type        = number
+  default     = 7
+  nullable    = false
+
+  validation {
+    condition     = contains(concat([0], range(7, 91)), var.soft_delete_days)
+    error_message = "soft_delete_days: want 0, or 7 to 90."
+  }
+}
+
 variable "force_destroy" {
   description = "Whether destroy deletes bucket and dataset with what is in them."
   type        = bool
