@@ -89,6 +89,7 @@ NUMBERED: Mapping[str, tuple[str, ...]] = {
     "aws_vpc_security_group_ingress_rule": ("security_group_id", "cidr_ipv4", "ip_protocol", "from_port", "to_port"),
 }
 
+MEMBER = "setIamPolicy takes a member that is there"
 MADE_AGAIN: Mapping[str, str] = {
     "aws_cloudwatch_log_metric_filter": "PutMetricFilter writes over it",
     "aws_ecr_lifecycle_policy": "PutLifecyclePolicy writes over it",
@@ -110,16 +111,37 @@ MADE_AGAIN: Mapping[str, str] = {
     "aws_secretsmanager_secret_version": "PutSecretValue makes the next version",
     "aws_sns_topic_policy": "SetTopicAttributes writes over it",
     "aws_sns_topic_subscription": "Subscribe gives the ARN of what is subscribed",
+    "google_bigquery_dataset_iam_member": MEMBER,
+    "google_cloud_run_v2_job_iam_member": MEMBER,
+    "google_cloud_run_v2_service_iam_member": MEMBER,
+    "google_project_iam_member": MEMBER,
+    "google_project_service": "services.enable takes one that is on",
+    "google_secret_manager_secret_iam_member": MEMBER,
+    "google_service_account_iam_member": MEMBER,
+    "google_storage_bucket_iam_member": MEMBER,
 }
 
 ASK_GOOGLE = "the service asks AWS alone: remove it by hand, or write an import block"
-HAND_WORK: Mapping[str, str] = {
-    "google_cloud_run_v2_job": ASK_GOOGLE,
-    "google_cloud_run_v2_job_iam_member": ASK_GOOGLE,
-    "google_cloud_scheduler_job": ASK_GOOGLE,
-    "google_monitoring_alert_policy": ASK_GOOGLE,
-    "google_service_account": ASK_GOOGLE,
-}
+HAND_WORK: Mapping[str, str] = dict.fromkeys(
+    (
+        "google_artifact_registry_repository",
+        "google_bigquery_dataset",
+        "google_cloud_run_v2_job",
+        "google_cloud_scheduler_job",
+        "google_cloudfunctions2_function",
+        "google_compute_network",
+        "google_compute_subnetwork",
+        "google_logging_metric",
+        "google_logging_project_bucket_config",
+        "google_logging_project_sink",
+        "google_monitoring_alert_policy",
+        "google_project_iam_custom_role",
+        "google_service_account",
+        "google_storage_bucket",
+        "google_storage_bucket_object",
+    ),
+    ASK_GOOGLE,
+)
 
 PLAIN = frozenset(re.findall(r"{(\w+)}", "".join(map("".join, IDENTITIES.values())))) | {
     name for names in NUMBERED.values() for name in names

@@ -1,4 +1,4 @@
-"""What Google's Terraform provider takes, for the types that job files become: read from a wheel of its bindings.
+"""What Google's Terraform provider takes, for the types that we write: read from a wheel of its bindings.
 
     python3 scripts/google_schema.py            fetch the pinned wheel by pip, and write the table
     python3 scripts/google_schema.py WHEEL      read that file
@@ -31,14 +31,30 @@ NOTICE = (
     "Copyright IBM Corp. 2021, 2026; SPDX-License-Identifier: MPL-2.0 (https://mozilla.org/MPL/2.0/)"
 )
 TYPES = (
+    "google_artifact_registry_repository",
+    "google_bigquery_dataset",
+    "google_bigquery_dataset_iam_member",
     "google_cloud_run_v2_job",
     "google_cloud_run_v2_job_iam_member",
     "google_cloud_run_v2_service_iam_member",
     "google_cloud_scheduler_job",
     "google_cloudfunctions2_function",
+    "google_compute_network",
+    "google_compute_subnetwork",
+    "google_logging_metric",
+    "google_logging_project_bucket_config",
+    "google_logging_project_sink",
     "google_monitoring_alert_policy",
+    "google_project_iam_custom_role",
+    "google_project_iam_member",
+    "google_project_service",
     "google_pubsub_topic",
+    "google_secret_manager_secret_iam_member",
     "google_service_account",
+    "google_service_account_iam_member",
+    "google_storage_bucket",
+    "google_storage_bucket_iam_member",
+    "google_storage_bucket_object",
 )
 NOT_WRITTEN = {"timeouts"}
 KINDS = {"string": "string", "boolean": "bool", "number": "number", "stringMap": "map", "stringList": "list"}

@@ -25,6 +25,7 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "number": (int, float),
     "map": dict,
     "list": list,
+    "numberList": list,
 }
 
 

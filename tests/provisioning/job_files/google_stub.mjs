@@ -38,7 +38,7 @@ function fields(data) {
 }
 
 // Schemas. An argument that is not required may also be known only later, as ids are.
-const KINDS = { map: ["map", "string"], list: ["list", "string"] };
+const KINDS = { map: ["map", "string"], list: ["list", "string"], numberList: ["list", "number"] };
 function attribute(name, kind, computed) {
   const required = kind.endsWith("!");
   const type = JSON.stringify(KINDS[kind.replace("!", "")] ?? kind.replace("!", ""));
@@ -48,14 +48,14 @@ function attribute(name, kind, computed) {
 function block(row) {
   const late = row.computed ?? [];
   return message(
-    ...Object.entries(row.arguments).map(([name, kind]) => attribute(name, kind, { also: name === "id" && late.length > 0 })),
+    ...Object.entries(row.arguments).map(([name, kind]) => attribute(name, kind, { also: name === "id" && !!row.computed })),
     ...late.map((name) => attribute(name, "string", { only: true, also: true })),
     ...Object.entries(row.blocks).map(([name, inner]) =>
       bytes(3, message(bytes(1, name), bytes(2, block(inner)), whole(3, 2), whole(4, inner.least), whole(5, inner.most)))),
   );
 }
 const schema = (row) => message(bytes(2, block(row)));
-const provider = { arguments: { project: "string", region: "string" }, blocks: {} };
+const provider = { arguments: { project: "string", region: "string", zone: "string" }, blocks: {} };
 const SCHEMAS = message(
   bytes(1, schema(provider)),
   ...Object.entries(resources).map(([name, row]) => bytes(2, message(bytes(1, name), bytes(2, schema(row))))),
