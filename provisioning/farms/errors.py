@@ -10,7 +10,7 @@ class CnpjError(InputError):
 
 
 class NamesError(InputError):
-    """Resources cannot be called so: too long, of wrong letters, or as somebody else's. A line for each in `mistakes`."""
+    """Resources cannot be called so: too long, of wrong letters, or as somebody else's; `mistakes` has the lines."""
 
     def __init__(self, mistakes: Sequence[str]) -> None:
         super().__init__("\n".join(mistakes))

@@ -138,11 +138,13 @@ PROFILES: Mapping[tuple[str, str], Mapping[str, str]] = {  # by profile and clou
 }
 NAMINGS = (IRRIGATION, VMHUB)
 
+ENVIRONMENT = (re.compile(r"[a-z][a-z0-9]{1,11}"), "2 to 12 lower case letters and digits, a letter first")
+
 # What the parts of a name may be, and how a person may mend one that is not.
 _PARTS = {
     "prefix": (re.compile(r"[a-z][a-z0-9]{0,19}"), "a letter, then up to 19 lower case letters and digits"),
     "farm": (re.compile(r"[a-z][a-z0-9]{1,19}|[0-9a-z]{12}[0-9]{2}"), "a farm's id, as sitio1, or a CNPJ's slug"),
-    "environment": (re.compile(r"[a-z][a-z0-9]{1,11}"), "2 to 12 lower case letters and digits, a letter first"),
+    "environment": ENVIRONMENT,
 }
 _OWNERS = {
     GOOGLE: (re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]"), "the id of a Google project, as my-project-1"),

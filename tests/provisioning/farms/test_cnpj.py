@@ -37,7 +37,7 @@ def test_both_forms_have_one_slug(text: str, slug: str) -> None:
         ("12ABC34501DE36", "check digits"),
         ("1234567800019", "want 12 letters or digits and 2 check digits"),
         ("12ABC34501DEX5", "want 12 letters or digits and 2 check digits"),
-        ("１２345678000195", "want 12 letters or digits and 2 check digits"),
+        ("\uff11\uff12345678000195", "want 12 letters or digits and 2 check digits"),
         ("12345678000195\n", "want 12 letters or digits and 2 check digits"),
         ("12_345_678000195", "want 12 letters or digits and 2 check digits"),
         ("00000000000000", "is nobody's"),

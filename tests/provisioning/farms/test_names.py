@@ -175,7 +175,7 @@ def test_the_seeds_names_are_for_one_environment_of_a_project() -> None:
 
 def test_the_seeds_names_want_a_cnpj() -> None:
     """A plain farm id has none: one line says what to give instead."""
-    with pytest.raises(NamesError, match="^naming 'vmhub': is made of a CNPJ, and sitio1 has none; give cnpj, or"):
+    with pytest.raises(NamesError, match=r"^naming 'vmhub': is made of a CNPJ, and sitio1 has none; give cnpj, or"):
         names(replace(SITIO, naming=VMHUB))
 
 
@@ -207,7 +207,7 @@ def test_two_farms_of_one_name_are_found() -> None:
         ({"prefix": "google"}, "bucket 'google-data-.*gcp takes lower case letters"),
         (
             {"prefix": "irrigacaodolitoral20", "farm": "fazendasantaclara123"},
-            "bucket '.*': has 64 characters, gcp takes 3 to 63",
+            "bucket '.*' of farm .* in prod: has 64 characters, gcp takes 3 to 63",
         ),
     ],
 )
