@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from provisioning.farms.errors import MissingClientError, ProvisioningError
+from provisioning.errors import ProvisioningError
+from provisioning.farms.errors import MissingClientError
 
 REMEDY = "pip install --require-hashes --requirement requirements/provisioning-google.txt"
 

@@ -168,10 +168,10 @@ def names(tenant: Tenant) -> dict[str, str]:
     """The name of each kind that the farm's cloud has; none where it has no cloud. Raises NamesError."""
     if mistakes := [*_wrong_parts(tenant)]:
         raise NamesError(mistakes)
-    made = {kind.name: _name(kind, tenant) for kind in _kinds(tenant)}
-    if mistakes := [why for kind in _kinds(tenant) if (why := _wrong_name(kind, made[kind.name], tenant))]:
+    all_names = {kind.name: _name(kind, tenant) for kind in _kinds(tenant)}
+    if mistakes := [why for kind in _kinds(tenant) if (why := _wrong_name(kind, all_names[kind.name], tenant))]:
         raise NamesError(mistakes)
-    return made
+    return all_names
 
 
 def check_all(tenants: Iterable[Tenant]) -> None:
@@ -181,12 +181,12 @@ def check_all(tenants: Iterable[Tenant]) -> None:
     tenants = list(tenants)
     for tenant in tenants:
         try:
-            made = names(tenant)
+            all_names = names(tenant)
         except NamesError as error:
             mistakes += error.mistakes
             continue
         for kind in _kinds(tenant):
-            name = made[kind.name]
+            name = all_names[kind.name]
             place = "" if kind.within == WORLD else tenant.owner
             owners[kind.cloud, kind.name, place, name.lower() if kind.is_same_in_any_case else name].append(tenant)
     mistakes += _collisions(owners)

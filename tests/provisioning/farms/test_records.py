@@ -15,7 +15,8 @@ from provisioning.farms.records import Records, checked, packed, place, unpacked
 from provisioning.farms.records_dynamodb import DynamoDbRecords, record_of
 from provisioning.farms.records_firestore import FirestoreRecords
 from provisioning.farms.records_sqlite import SqliteRecords
-from tests.provisioning.farms.emulators import dynamodb_at, firestore_at
+from tests.provisioning import cloud
+from tests.provisioning.farms.emulators import firestore_at
 
 Store = Sequence[Records]
 AT = datetime(2026, 11, 28, 12, 0, 0, 123456, tzinfo=UTC)
@@ -201,7 +202,7 @@ def test_an_event_of_a_stream_is_read(running: dict[str, str]) -> None:
 
 def test_a_store_that_does_not_answer_is_one_error(tmp_path: Any) -> None:
     """Whoever uses records catches one kind, whichever the store; its text says what to look at."""
-    client = dynamodb_at("http://127.0.0.1:9")
+    client = cloud.client("dynamodb", "http://127.0.0.1:9")
     with pytest.raises(
         RecordStoreError, match=r"^records in DynamoDB's farms: .*; check credentials, region, network$"
     ):
@@ -216,7 +217,7 @@ def test_a_table_that_is_not_there_is_told(running: dict[str, str]) -> None:
     with pytest.raises(
         RecordStoreError, match=r"^records in DynamoDB's nothing: ResourceNotFoundException; look at the"
     ):
-        DynamoDbRecords(dynamodb_at(running["dynalite"]), "nothing").list("farms")
+        DynamoDbRecords(cloud.client("dynamodb", running["dynalite"]), "nothing").list("farms")
 
 
 def test_firestore_that_refuses_is_one_error(running: dict[str, str]) -> None:
@@ -234,6 +235,6 @@ def refuse(client: Any) -> None:
     from google.api_core.exceptions import PermissionDenied  # noqa: PLC0415  # gRPC takes a second to load
 
     def denied(*_: Any, **__: Any) -> None:
-        raise PermissionDenied("no")
+        raise PermissionDenied("no")  # type: ignore[no-untyped-call]  # Google's, and without types
 
     client._firestore_api_internal = type("Api", (), {"batch_get_documents": denied})()

@@ -7,15 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
-from local_cloud.aws import environment
 from provisioning.farms import references, tokens
 from provisioning.farms.errors import RecordError, SecretError
 from provisioning.farms.records import Records
 from provisioning.farms.secrets import AwsSecrets, Secrets
 from provisioning.farms.secrets_google import GoogleSecrets
+from tests.provisioning import cloud
 
 VMHUB, WHATSAPP = "vmhub-clear-5f1d9a", "EAAG-clear-0b7c3e"
 AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -33,22 +32,11 @@ def secrets(request: pytest.FixtureRequest, running: dict[str, str]) -> Iterator
             client, _ = stack.enter_context(secret_manager())
             yield GoogleSecrets(client, "farms-1")
         else:
-            client = secrets_manager(running["moto"])
+            client = cloud.client("secretsmanager", running["moto"])
             stack.callback(client.close)
             yield AwsSecrets(client)
             for row in client.list_secrets()["SecretList"]:
                 client.delete_secret(SecretId=row["ARN"], ForceDeleteWithoutRecovery=True)
-
-
-def secrets_manager(endpoint: str) -> Any:
-    own = environment(endpoint)
-    return boto3.client(
-        "secretsmanager",  # type: ignore[call-overload]
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=own["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=own["AWS_SECRET_ACCESS_KEY"],
-    )
 
 
 def test_a_registration_has_the_seeds_four_fields() -> None:
@@ -133,14 +121,14 @@ def test_a_secret_that_no_cloud_keeps_is_refused_and_not_repeated(secrets: Secre
 
 def test_a_cloud_that_refuses_is_told_without_the_secret(running: dict[str, str]) -> None:
     """Neither the error nor what it comes from has the text in it."""
-    client = secrets_manager(running["moto"])
+    client = cloud.client("secretsmanager", running["moto"])
     with pytest.raises(SecretError, match=r"^secret a b: [A-Za-z]*; look at its name") as caught:
         AwsSecrets(client).read("a b")
     assert caught.value.__cause__ is None
     with pytest.raises(
         SecretError, match=r"^secret a: EndpointConnectionError; check credentials, region and network$"
     ):
-        AwsSecrets(secrets_manager("http://127.0.0.1:9")).keep("a", "clear")
+        AwsSecrets(cloud.client("secretsmanager", "http://127.0.0.1:9")).keep("a", "clear")
 
 
 def test_a_reference_that_is_none_of_googles_is_refused() -> None:
