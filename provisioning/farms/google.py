@@ -26,18 +26,25 @@ def secrets_client(**options: Any) -> Any:
     return secretmanager.SecretManagerServiceClient(**options)
 
 
+def errors() -> Any:
+    """What Google's clients raise, as a module. Raises MissingClientError."""
+    with _installed("Google"):
+        from google.api_core import exceptions  # noqa: PLC0415  # an extra
+
+    return exceptions
+
+
 @contextmanager
 def translated(what: str, kind: type[ProvisioningError]) -> Iterator[None]:
     """Whatever Google's clients raise becomes a `kind` that says what was asked, and nothing of what was sent."""
-    with _installed("Google"):
-        from google.api_core.exceptions import GoogleAPICallError, RetryError  # noqa: PLC0415  # an extra
-        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415  # an extra
+    calls = errors()
+    from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415  # an extra, which is there
 
     try:
         yield
-    except GoogleAPICallError as error:
+    except calls.GoogleAPICallError as error:
         raise kind(f"{what}: {type(error).__name__}; look at the project and at the account's roles") from None
-    except (RetryError, GoogleAuthError) as error:
+    except (calls.RetryError, GoogleAuthError) as error:
         raise kind(f"{what}: {type(error).__name__}; check credentials and network") from None
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from provisioning.farms.errors import RecordStoreError, TakenError
-from provisioning.farms.google import translated
+from provisioning.farms.google import errors, translated
 from provisioning.farms.records import Record, checked, checked_collection, in_utc, place
 
 
@@ -17,13 +17,11 @@ class FirestoreRecords:
 
     def create(self, path: str, record: Mapping[str, Any]) -> None:
         """See Records."""
-        from google.api_core.exceptions import AlreadyExists  # noqa: PLC0415  # an extra, see google.py
-
         document = checked(path, record)
         with translated(f"record {path} in Firestore", RecordStoreError):
             try:
                 self._at(path).create(document)
-            except AlreadyExists as error:
+            except errors().AlreadyExists as error:
                 raise TakenError(f"record {path}: is there already; look at it, or take another name") from error
 
     def get(self, path: str) -> Record | None:

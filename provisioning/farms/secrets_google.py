@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from provisioning.farms.errors import SecretError
-from provisioning.farms.google import translated
+from provisioning.farms.google import errors, translated
 from provisioning.farms.references import GOOGLE
 from provisioning.farms.secrets import checked
 
@@ -17,13 +17,11 @@ class GoogleSecrets:
 
     def keep(self, name: str, text: str) -> str:
         """See Secrets."""
-        from google.api_core.exceptions import AlreadyExists  # noqa: PLC0415  # an extra, see google.py
-
         payload = {"data": checked(name, text)}
         parent = f"projects/{self._project}"
         secret: dict[str, Any] = {"replication": {"automatic": {}}}
         with translated(f"secret {name}", SecretError):
-            with suppress(AlreadyExists):  # it gets one version more
+            with suppress(errors().AlreadyExists):  # it gets one version more
                 self._client.create_secret(request={"parent": parent, "secret_id": name, "secret": secret})
             self._client.add_secret_version(request={"parent": f"{parent}/secrets/{name}", "payload": payload})
         return f"{parent}/secrets/{name}"
@@ -36,12 +34,10 @@ class GoogleSecrets:
 
     def forget(self, reference: str) -> None:
         """See Secrets."""
-        from google.api_core.exceptions import NotFound  # noqa: PLC0415  # an extra, see google.py
-
         with translated(f"secret {reference}", SecretError):
             try:
                 self._client.delete_secret(request={"name": _secret(reference)})
-            except NotFound:
+            except errors().NotFound:
                 return
 
 

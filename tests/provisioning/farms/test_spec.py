@@ -95,10 +95,11 @@ def test_the_seeds_example_is_read_where_that_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"farm": "sensors"}, "farm: 'sensors': is a word of the topics; take another, as sitio1"),
-        ({"farm": "Sitio1"}, "farm: 'Sitio1': want 2 to 20 lower case letters and digits"),
+        ({"farm": "sensors"}, "farm: 'sensors': is a word of the topics; choose another, as sensors1"),
+        ({"farm": "Sitio1"}, "farm: 'Sitio1': want 2 to 20 of a-z and 0-9, a letter first"),
         ({"farm": "sitio-1"}, "farm: 'sitio-1': want 2 to 20"),
         ({"farm": "ab12cd34ef0112"}, "farm: 'ab12cd34ef0112': has the form of a CNPJ; write it as cnpj"),
+        ({"farm": "all"}, "farm: 'all': is a word of the topics; choose another, as all1"),
         ({"farm": None}, "farm: None: want 2 to 20"),
         ({"cnpj": "12345678000195"}, "farm: 'sitio1': a farm has one of farm and cnpj"),
         ({"name": " "}, "name: ' ': want a text of one line"),
