@@ -10,13 +10,14 @@ from provisioning.farms.errors import CnpjError
 EXAMPLE = "12.ABC.345/01DE-35"
 SLUG = re.compile(r"[0-9a-z]{12}[0-9]{2}")
 _SEPARATORS = str.maketrans("", "", " -./")
+_MOST = 40  # characters, with all that people put between them
 _WEIGHTS = (6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)  # of the twelve and the first check digit, from the left
 
 
 def read(text: str, *, lenient: bool = False) -> str:
     """The slug of what a person wrote; `lenient` takes wrong check digits. Raises CnpjError."""
     slug = text.translate(_SEPARATORS).lower()
-    if not text.isascii() or not SLUG.fullmatch(slug):
+    if len(text) > _MOST or not text.isascii() or not SLUG.fullmatch(slug):
         raise CnpjError(f"cnpj {text[:40]!r}: want 12 letters or digits and 2 check digits, as {EXAMPLE}")
     if slug.startswith("0" * 12):
         raise CnpjError(f"cnpj {text!r}: is nobody's; write the company's own, as {EXAMPLE}")

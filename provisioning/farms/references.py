@@ -14,6 +14,15 @@ def is_reference(text: object) -> bool:
     return isinstance(text, str) and bool(GOOGLE.fullmatch(text) or AWS.fullmatch(text))
 
 
+def is_to(text: object, name: str) -> bool:
+    """True for a reference to the secret of this name, whosever; AWS appends six characters of its own."""
+    if not isinstance(text, str):
+        return False
+    if match := GOOGLE.fullmatch(text):
+        return match[2] == name
+    return bool(AWS.fullmatch(text)) and bool(re.search(rf":secret:{re.escape(name)}-[A-Za-z0-9]{{6}}$", text))
+
+
 def wrong(value: object) -> str | None:
     """What is wrong with a reference, or None."""
     return None if is_reference(value) else WANT

@@ -41,6 +41,7 @@ def test_both_forms_have_one_slug(text: str, slug: str) -> None:
         ("12345678000195\n", "want 12 letters or digits and 2 check digits"),
         ("12_345_678000195", "want 12 letters or digits and 2 check digits"),
         ("00000000000000", "is nobody's"),
+        ("12345678000195" + "." * 100, "want 12 letters or digits and 2 check digits"),
         ("", "want 12 letters or digits and 2 check digits"),
     ],
 )

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from provisioning.farms.errors import FarmSpecError
 from provisioning.farms.spec import Contact, FarmConsole, read, read_file
@@ -168,6 +170,26 @@ def test_a_farm_without_an_id_is_refused() -> None:
 def test_any_other_value_is_refused(value: Any) -> None:
     """Whatever a client sends, it is told what is wrong."""
     assert refused(value)
+
+
+JSON = some.recursive(
+    some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=8),
+    lambda below: some.lists(below, max_size=3) | some.dictionaries(some.text(max_size=8), below, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=60)
+@given(some.sampled_from(sorted(WHOLE)), JSON, some.booleans())
+def test_whatever_stands_in_a_field_is_read_or_refused(field: str, value: Any, is_alone: bool) -> None:
+    """No value of JSON ends in a bug; what is taken is the same when it is read again."""
+    document = {field: value} if is_alone else {**WHOLE, field: value}
+    try:
+        spec = read(document)
+    except FarmSpecError as error:
+        assert error.mistakes
+    else:
+        assert read(spec.document()) == spec
 
 
 def test_a_value_of_a_thousand_levels_is_refused() -> None:

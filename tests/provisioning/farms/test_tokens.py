@@ -1,7 +1,7 @@
 """A token that arrives in clear is moved to the store of secrets; after that its text is nowhere else."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ import pytest
 from provisioning.farms import references, tokens
 from provisioning.farms.errors import RecordError, SecretError
 from provisioning.farms.records import Records
+from provisioning.farms.records_sqlite import SqliteRecords
 from provisioning.farms.secrets import AwsSecrets, Secrets
 from provisioning.farms.secrets_google import GoogleSecrets
 from tests.provisioning import cloud
@@ -85,6 +86,72 @@ def test_what_was_moved_is_not_moved_again(store: Sequence[Records], secrets: Se
     assert tokens.move(records, secrets, PATH, NAME) == first | {"status": "provisioned"}
     assert secrets.read(first["vmhub_token"]) == "another-clear-one"
     assert tokens.move(records, secrets, tokens.path_of("a1B2", "12345678000195"), NAME) is None
+
+
+def test_a_reference_to_somebody_elses_secret_leads_nowhere(store: Sequence[Records], secrets: Secrets) -> None:
+    """Who writes another farm's reference where a token belongs has that text kept, and nothing of theirs."""
+    theirs = secrets.keep("irrigation-farm-12345678000195-dev-vmhub-token", "theirs-clear")
+    store[0].create(PATH, tokens.registration({"vmhub_token": theirs}, AT))
+    record = tokens.move(store[0], secrets, PATH, NAME)
+    assert record is not None
+    assert record["vmhub_token"] != theirs
+    assert secrets.read(record["vmhub_token"]) == theirs
+
+
+@pytest.mark.parametrize("value", [7, ["vmhub-clear"], {"a": "vmhub-clear"}, True])
+def test_a_token_that_is_no_text_is_refused(tmp_path: Path, value: Any) -> None:
+    """Whatever stands where a token belongs is told, without its value."""
+    records = SqliteRecords(tmp_path / "records.sqlite")
+    records.create(PATH, tokens.registration({}, AT) | {"vmhub_token": value})
+    with pytest.raises(RecordError, match=rf"^record {PATH}, vmhub_token: want a text$"):
+        tokens.move(records, Slow(lambda: None), PATH, NAME)
+    records.close()
+
+
+class Slow:
+    """A store of secrets while whose work something else happens."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self.secrets: dict[str, str] = {}
+        self._meanwhile = [meanwhile]
+
+    def keep(self, name: str, text: str) -> str:
+        self.secrets[f"projects/farms-1/secrets/{name}"] = text
+        while self._meanwhile:
+            self._meanwhile.pop()()
+        return f"projects/farms-1/secrets/{name}"
+
+    def read(self, reference: str) -> str:
+        return self.secrets[reference]
+
+    def forget(self, reference: str) -> None:
+        del self.secrets[reference]
+
+
+def test_a_token_that_changes_while_it_is_moved_is_not_lost(tmp_path: Path) -> None:
+    """The user gives another one, and somebody writes a status, while the store of secrets works: both are kept."""
+    records = SqliteRecords(tmp_path / "records.sqlite")
+    first = tokens.registration({"vmhub_token": VMHUB}, AT)
+    records.create(PATH, first)
+    second = first | {"vmhub_token": "another-clear-one", "status": "provisioning"}
+    secrets = Slow(lambda: records.put(PATH, second))
+    record = tokens.move(records, secrets, PATH, NAME)
+    assert record == records.get(PATH)
+    assert record is not None
+    assert record["status"] == "provisioning"
+    assert secrets.read(record["vmhub_token"]) == "another-clear-one"
+    records.close()
+
+
+def test_a_registration_that_goes_while_it_is_moved_leaves_no_secret(tmp_path: Path) -> None:
+    """Nobody has a reference to it any more, so it is forgotten, and the record does not come back."""
+    records = SqliteRecords(tmp_path / "records.sqlite")
+    records.create(PATH, tokens.registration({"vmhub_token": VMHUB, "whatsapp_token": WHATSAPP}, AT))
+    secrets = Slow(lambda: records.delete(PATH))
+    assert tokens.move(records, secrets, PATH, NAME) is None
+    assert records.get(PATH) is None
+    assert secrets.secrets == {}
+    records.close()
 
 
 def test_a_secret_that_cannot_be_kept_leaves_the_record(store: Sequence[Records]) -> None:
