@@ -20,7 +20,7 @@ Record = dict[str, Any]
 MOST_BYTES = 300_000  # as JSON; DynamoDB keeps 400 KB, names and all
 MOST_DEPTH = 16  # Firestore has 20, DynamoDB 32
 MOST_WHOLE = 2**53 - 1  # as JSON has it
-LEAST_FLOAT, MOST_FLOAT = 1e-100, 1e30  # DynamoDB writes them out, and its client reads 38 digits
+LEAST_FLOAT, MOST_FLOAT = 1e-100, 1e31  # DynamoDB writes them out, and its client reads 38 digits
 TIME = "$time"  # marks an instant where a store has none
 _WORD = re.compile(r"(?!\.\.?(?:/|$)|__)[A-Za-z0-9._:@+-]{1,128}")
 _NAME = re.compile(r"(?!\$|__)[^\x00-\x1f]{1,200}")
@@ -124,7 +124,7 @@ def _checked(where: str, value: Any, depth: int) -> Any:
 def _number(where: str, value: float) -> float:
     if isinstance(value, float) and value.is_integer() and abs(value) <= MOST_WHOLE:
         return int(value)
-    is_held = abs(value) <= MOST_WHOLE if isinstance(value, int) else LEAST_FLOAT <= abs(value) <= MOST_FLOAT
+    is_held = abs(value) <= MOST_WHOLE if isinstance(value, int) else LEAST_FLOAT <= abs(value) < MOST_FLOAT
     if is_held and math.isfinite(value):
         return value
     raise RecordError(f"record {where}: not every store holds this number; write it as a text")

@@ -1,5 +1,6 @@
 """Records, the same tests on every store: what goes in comes out, and one record is created once."""
 
+import json
 import string
 import threading
 from collections.abc import Sequence
@@ -11,7 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from provisioning.farms.errors import RecordError, RecordStoreError, TakenError
-from provisioning.farms.records import Records, checked, packed, place, unpacked
+from provisioning.farms.records import (
+    MOST_BYTES,
+    MOST_DEPTH,
+    MOST_WHOLE,
+    Records,
+    checked,
+    packed,
+    place,
+    unpacked,
+)
 from provisioning.farms.records_dynamodb import DynamoDbRecords, record_of
 from provisioning.farms.records_firestore import FirestoreRecords
 from provisioning.farms.records_sqlite import SqliteRecords
@@ -128,6 +138,22 @@ def test_a_long_list_is_whole(store: Store) -> None:
     assert {name: len(record["text"]) for name, record in store[1].list("big").items()} == {
         str(number): 250_000 for number in range(5)
     }
+
+
+def test_what_is_just_taken_is_kept(store: Store) -> None:
+    """At all limits at once (bytes, depth, names, numbers) no store refuses, or changes anything."""
+    deep: Any = {"n": [MOST_WHOLE, -MOST_WHOLE, 1.0000000000000002e30, -1e-100]}
+    for _ in range(MOST_DEPTH - 3):
+        deep = {"é" * 200: deep}
+    record = {"deep": deep, "text": ""}
+    record["text"] = "x" * (MOST_BYTES - len(json.dumps(record, ensure_ascii=False).encode()))
+    path = "/".join(["a" * 128] * 4)
+    store[0].create(path, record)
+    assert store[1].get(path) == record
+    with pytest.raises(RecordError, match=f"has {MOST_BYTES + 1} bytes"):
+        store[0].put(path, record | {"text": record["text"] + "x"})
+    with pytest.raises(RecordError, match=f"more than {MOST_DEPTH} deep"):
+        store[0].put(path, {"deep": {"n": deep}})
 
 
 BAD_RECORDS: dict[str, tuple[dict[Any, Any], str]] = {
