@@ -14,7 +14,7 @@ import yaml
 
 from checked_yaml.errors import CheckedYamlError
 
-_MERGE = "tag:yaml.org,2002:merge"
+MERGE = "tag:yaml.org,2002:merge"
 _MAPPING = "tag:yaml.org,2002:map"
 _DATE = "tag:yaml.org,2002:timestamp"
 _INT = "tag:yaml.org,2002:int"
@@ -22,7 +22,7 @@ _INT = "tag:yaml.org,2002:int"
 _TROUBLE = (yaml.YAMLError, RecursionError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 MOST_BYTES = 4 * 1024 * 1024
 MOST_DEPTH = 40  # brackets, dashes or indentation in each other: the library's time grows with the square
-MOST_MERGES = 1000  # for one mapping: ten lines of `<<` can ask for ten thousand million
+MOSTMERGES = 1000  # for one mapping: ten lines of `<<` can ask for ten thousand million
 MOST_NUMBER = 2**63  # no quantity, and no count, is greater
 
 
@@ -48,6 +48,29 @@ def _composed(path: Path) -> yaml.Node | None:
     return yaml.compose(text, Loader=_Loader)
 
 
+def node_of(value: Any) -> yaml.Node:
+    """The root node of what JSON had in it, as if it stood on one line; for bodies and arguments. Raises ValueError."""
+    try:
+        root = _Representer(sort_keys=False).represent_data(value)
+    except RecursionError as error:
+        raise ValueError(f"more than {MOST_DEPTH} deep") from error
+    except yaml.YAMLError as error:
+        raise ValueError("want what JSON can hold: texts, numbers, lists, objects") from error
+    _mark(root, yaml.Mark("", 0, 0, 0, "", 0), MOST_DEPTH)
+    return root
+
+
+def _mark(node: yaml.Node, mark: yaml.Mark, depth: int) -> None:
+    if not depth:
+        raise ValueError(f"more than {MOST_DEPTH} deep")
+    if isinstance(node, yaml.ScalarNode) and any("\ud800" <= character <= "\udfff" for character in node.value):
+        raise ValueError("half a character stands in it; write it anew")
+    node.start_mark = node.end_mark = mark
+    below = node.value if isinstance(node, yaml.CollectionNode) else ()
+    for part in (one for row in below for one in (row if isinstance(row, tuple) else (row,))):
+        _mark(part, mark, depth - 1)
+
+
 def plain(node: yaml.Node, path: Path) -> Any:
     """What a node stands for: texts, numbers, dates, lists and dicts. Raises CheckedYamlError for anything else."""
     try:
@@ -68,18 +91,18 @@ def repeated_keys(node: yaml.MappingNode) -> Iterator[yaml.Node]:
     """Each key that stands in a mapping before, as it is written there."""
     before: set[str] = set()
     for key, _ in node.value:
-        if key.tag != _MERGE:
+        if key.tag != MERGE:
             if str(key.value) in before:
                 yield key
             before.add(str(key.value))
 
 
 def _merged(node: yaml.MappingNode, merges: Iterator[int]) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-    if next(merges) > MOST_MERGES:
-        raise yaml.MarkedYAMLError(problem=f"'<<' more than {MOST_MERGES} times", problem_mark=node.start_mark)
+    if next(merges) > MOSTMERGES:
+        raise yaml.MarkedYAMLError(problem=f"'<<' more than {MOSTMERGES} times", problem_mark=node.start_mark)
     own = []
     for key, value in node.value:
-        if key.tag == _MERGE:
+        if key.tag == MERGE:
             sources = reversed(value.value) if isinstance(value, yaml.SequenceNode) else [value]  # the first one wins
             for source in sources:
                 if not isinstance(source, yaml.MappingNode):
@@ -95,6 +118,14 @@ def _invalid(path: Path, error: Exception) -> str:
     line = f":{mark.line + 1}" if mark else ""
     why = " ".join(str(getattr(error, "problem", None) or error).split())
     return f"{path}{line}: not valid YAML: {why}; check keys, indentation and quotes"
+
+
+class _Representer(yaml.representer.SafeRepresenter):
+    """Makes nodes of plain values; what stands there twice is two nodes."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        """Nothing is shared."""
+        return True
 
 
 class _Loader(yaml.SafeLoader):

@@ -136,7 +136,7 @@ class Mapping:
         expected_names = list(names) if self._names <= set(names) else sorted({*names, *self._names})
         for key, _ in self.node.value if isinstance(self.node, yaml.MappingNode) else ():
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else "[...]"
-            if name not in expected_names and name != "<<":
+            if name not in expected_names and key.tag != document.MERGE:
                 hint = f"{did_you_mean(name, expected_names)}; known: {', '.join(expected_names)}"
                 self._note(key, name, self._where, f"unknown key {name!r}{hint}")
 
@@ -154,6 +154,24 @@ class Mapping:
         if self._outer:
             outer, own_name = self._outer
             outer._mark(own_name)
+
+
+class Unplaced(Mistakes):
+    """What is wrong with a value that never was in a file: `root` of it, in place of a file's."""
+
+    def __init__(self, guide: str, what: str) -> None:
+        super().__init__(Path(what), guide, what)
+
+    def add_text(self, node: yaml.Node, text: str) -> None:  # noqa: ARG002  # that has no line
+        """As everywhere, without file and line."""
+        self._lines.append((0, text))
+
+    def root(self, value: Any) -> Mapping:
+        """The mapping that a value is; its mistakes are noted from here on. Raises CheckedYamlError."""
+        try:
+            return Mapping(document.node_of(value), "", self)
+        except ValueError as error:
+            raise CheckedYamlError(self.path, [f"{self.what}: {error}"]) from error
 
 
 def root(path: Path, guide: str, what: str) -> Mapping:

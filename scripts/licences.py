@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 DECISIONS = "requirements/licences.toml"
-RUNTIME = ("demo.txt", "console.txt")  # what a farm runs; the rest tests and builds
+RUNTIME = ("demo.txt", "console.txt", "provisioning-google.txt")  # what a farm runs; the rest tests and builds
 PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^ ;\\]+)", re.MULTILINE)
 NAMES_ONLY = {"BSD", "Public Domain"}  # what some say, and SPDX does not
 

@@ -130,6 +130,7 @@ _AWS_ROLE = matching(_ROLE, "the ARN of a role that exists, as arn:aws:iam::1234
 _GOOGLE_ROLE = matching(_ACCOUNT, "a service account's address, as runner@my-project.iam.gserviceaccount.com")
 _AWS_PLACE = Field(matching(_AWS_REGION, "a region of AWS, as us-east-1"), "us-east-1")
 _GOOGLE_PLACE = Field(matching(_GOOGLE_REGION, "a region of Google, as us-central1"), "us-central1")
+REGIONS = {AWS: _AWS_PLACE, GOOGLE: _GOOGLE_PLACE}
 _TIMES = {"schedule": Field(cron.schedule), "timezone": Field(checks.timezone, "UTC")}
 _RUNTIMES = re.compile(r"(?:python3(?:9|1[0-4])|nodejs(?:18|20|22|24)|go1(?:19|2[0-6])|java(?:11|17|21|25)|ruby3[2-4])")
 

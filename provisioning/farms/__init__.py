@@ -1,0 +1,1 @@
+"""Farms that join: who they are, what their things are called, and where that is kept."""
