@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.constructor import SafeConstructor
 
 from checked_yaml.errors import CheckedYamlError
 
@@ -48,10 +49,18 @@ def _composed(path: Path) -> yaml.Node | None:
     return yaml.compose(text, Loader=_Loader)
 
 
+def line(node: yaml.Node) -> str:
+    """The rest of the line on which a node begins, its comment with it, without spaces at the end."""
+    mark = node.start_mark
+    assert mark.buffer is not None  # which it is for what `read` gave
+    end = mark.buffer.find("\n", mark.pointer)
+    return mark.buffer[mark.pointer : None if end < 0 else end].rstrip("\0 \t\r")
+
+
 def plain(node: yaml.Node, path: Path) -> Any:
     """What a node stands for: texts, numbers, dates, lists and dicts. Raises CheckedYamlError for anything else."""
     try:
-        return _Loader("").construct_object(node, deep=True)
+        return _Values().construct_object(node, deep=True)
     except _TROUBLE as error:
         raise CheckedYamlError(path, [_invalid(path, error)]) from error
 
@@ -98,7 +107,7 @@ def _invalid(path: Path, error: Exception) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads nodes to a bounded depth, and makes plain values of them; stricter with keys, and milder with dates."""
+    """Reads nodes, to a bounded depth."""
 
     _depth = 0
 
@@ -128,27 +137,31 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+class _Values(SafeConstructor):
+    """Makes plain values of nodes; stricter with keys, and milder with dates. It reads no text, so it is soon made."""
+
+
+def _mapping(values: _Values, node: yaml.MappingNode) -> dict[Any, Any]:
     for key in repeated_keys(node):
         raise yaml.MarkedYAMLError(problem=f"{key.value} is written twice; keep one", problem_mark=key.start_mark)
     flat = yaml.MappingNode(node.tag, list(_merged(node, count(1))), node.start_mark, node.end_mark)
-    return loader.construct_mapping(flat, deep=True)
+    return values.construct_mapping(flat, deep=True)
 
 
-def _date(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+def _date(values: _Values, node: yaml.ScalarNode) -> Any:
     try:
-        return loader.construct_yaml_timestamp(node)
+        return values.construct_yaml_timestamp(node)
     except (ValueError, OverflowError):
         return node.value
 
 
-def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    number: int = loader.construct_yaml_int(node)
+def _int(values: _Values, node: yaml.ScalarNode) -> int:
+    number: int = values.construct_yaml_int(node)
     if abs(number) > MOST_NUMBER:
         raise yaml.MarkedYAMLError(problem="a number of too many digits", problem_mark=node.start_mark)
     return number
 
 
-_Loader.add_constructor(_MAPPING, _mapping)
-_Loader.add_constructor(_DATE, _date)
-_Loader.add_constructor(_INT, _int)
+_Values.add_constructor(_MAPPING, _mapping)
+_Values.add_constructor(_DATE, _date)
+_Values.add_constructor(_INT, _int)

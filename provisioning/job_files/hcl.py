@@ -2,7 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 from provisioning.job_files.tree import Encoded, Expression, Keyword, Root, TerraformBlock
@@ -12,12 +14,13 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _SPECIAL = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029]')
 _TEMPLATE = re.compile(r"([$%]+)\{")
 _WIDTH = 100  # of a list in one line
+_STEP = "  "
 
 
 def text(root: Root) -> str:
     """The file's text."""
     header = [f"# {' '.join(line.split())}".rstrip() for line in root.header]
-    parts = ["\n".join(header), *("\n".join(_block(one)) for one in root.blocks)]
+    parts = ["\n".join(header), *(_block(one, "\n") for one in root.blocks)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -35,6 +38,7 @@ def one_line(value: Any) -> str:
     return quoted(value) if isinstance(value, str) else json.dumps(value)
 
 
+@lru_cache(maxsize=4096)  # jobs have most of their texts in common
 def quoted(value: str) -> str:
     """A text in quotes that Terraform reads back as it is."""
     return f'"{without_templates(_SPECIAL.sub(_escape, value))}"'
@@ -55,67 +59,52 @@ def _escape(match: re.Match[str]) -> str:
     return _ESCAPES.get(match[0], f"\\u{ord(match[0]):04x}")
 
 
+@lru_cache(maxsize=4096)
 def _key(name: str) -> str:
     return name if _WORD.fullmatch(name) else quoted(name)
 
 
-def _block(block: TerraformBlock) -> Iterator[str]:
+# `start` is what a line of a block or of a value begins with: the end of the line before it, and its indentation.
+
+
+def _block(block: TerraformBlock, start: str) -> str:
     head = " ".join([block.kind, *(f'"{label}"' for label in block.labels)])
-    if not block.arguments and not block.blocks:
-        yield f"{head} {{}}"
-        return
-    yield f"{head} {{"
-    yield from _indented(_arguments(block.arguments))
-    for number, one in enumerate(block.blocks):
-        if number or block.arguments:
-            yield ""
-        yield from _indented(_block(one))
-    yield "}"
+    deeper = start + _STEP
+    parts = [_arguments(block.arguments, deeper)] if block.arguments else []
+    parts += [f"{deeper}{_block(one, deeper)}" for one in block.blocks]
+    body = "\n".join(parts)  # with an empty line between them
+    return f"{head} {{{body}{start}}}" if parts else f"{head} {{}}"
 
 
-def _arguments(arguments: Mapping[str, Any]) -> Iterator[str]:
+def _arguments(arguments: Mapping[str, Any], start: str) -> str:
     """`name = value` lines; `terraform fmt` aligns those that stand together and end in their line."""
-    together: list[tuple[str, str]] = []
-    for name, value in arguments.items():
-        first, *more = _value(value)
-        if not more:
-            together.append((_key(name), first))
-            continue
-        yield from _aligned(together)
-        together = []
-        yield f"{_key(name)} = {first}"
-        yield from more
-    yield from _aligned(together)
+    pairs = [(_key(name), _value(value, start)) for name, value in arguments.items()]
+    lines = []
+    for is_long, group in groupby(pairs, _is_long):
+        together = list(group)
+        width = 0 if is_long else max(len(name) for name, _ in together)
+        lines += [f"{start}{name.ljust(width)} = {value}" for name, value in together]
+    return "".join(lines)
 
 
-def _aligned(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
-    pairs = list(pairs)
-    width = max((len(name) for name, _ in pairs), default=0)
-    yield from (f"{name:{width}} = {value}" for name, value in pairs)
+def _is_long(pair: tuple[str, str]) -> bool:
+    return "\n" in pair[1]
 
 
-def _value(value: Any) -> list[str]:
-    """The lines of a value, the first of which goes on after the `=`."""
+def _value(value: Any, start: str) -> str:
+    """A value, which goes on in lines of their own if it is long; texts never do."""
     if isinstance(value, Encoded):
-        first, *more = _value(value.value)
-        return [f"jsonencode({first}", *more[:-1], f"{more[-1]})"] if more else [f"jsonencode({first})"]
+        return f"jsonencode({_value(value.value, start)})"
     if isinstance(value, dict) and value:
-        return ["{", *_indented(_arguments(value)), "}"]
+        return f"{{{_arguments(value, start + _STEP)}{start}}}"
     if not isinstance(value, list | tuple):
-        return [one_line(value)]
+        return one_line(value)
     if not any(map(_is_deep, value)) and len(line := one_line(value)) <= _WIDTH:
-        return [line]
-    return ["[", *_indented(part for one in value for part in _entry(one)), "]"]
-
-
-def _entry(value: Any) -> list[str]:
-    *lines, last = _value(value)
-    return [*lines, f"{last},"]
+        return line
+    deeper = start + _STEP
+    lines = [f"{deeper}{_value(one, deeper)}," for one in value]
+    return f"[{''.join(lines)}{start}]"
 
 
 def _is_deep(value: Any) -> bool:
     return isinstance(value, dict | list | tuple | Encoded)
-
-
-def _indented(lines: Iterable[str]) -> Iterator[str]:
-    return (f"  {line}" if line else "" for line in lines)
