@@ -18,6 +18,7 @@ from checked_yaml.errors import CheckedYamlError
 _MERGE = "tag:yaml.org,2002:merge"
 _MAPPING = "tag:yaml.org,2002:map"
 _DATE = "tag:yaml.org,2002:timestamp"
+_TEXT = "tag:yaml.org,2002:str"
 _INT = "tag:yaml.org,2002:int"
 # An unknown tag, a loop, a key that is a list; and what the library itself trips over: `!!timestamp x`, `!!int ""`.
 _TROUBLE = (yaml.YAMLError, RecursionError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
@@ -59,6 +60,8 @@ def line(node: yaml.Node) -> str:
 
 def plain(node: yaml.Node, path: Path) -> Any:
     """What a node stands for: texts, numbers, dates, lists and dicts. Raises CheckedYamlError for anything else."""
+    if isinstance(node, yaml.ScalarNode) and node.tag == _TEXT:
+        return node.value
     try:
         return _Values().construct_object(node, deep=True)
     except _TROUBLE as error:

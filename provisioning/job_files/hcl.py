@@ -2,12 +2,11 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import groupby
 from typing import Any
 
-from provisioning.job_files.tree import Encoded, Expression, Keyword, Root, TerraformBlock
+from provisioning.job_files.tree import LISTS, MARKED, Encoded, Root, TerraformBlock
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -15,6 +14,7 @@ _SPECIAL = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029]')
 _TEMPLATE = re.compile(r"([$%]+)\{")
 _WIDTH = 100  # of a list in one line
 _STEP = "  "
+_DEEP = (dict, Encoded, *LISTS)
 
 
 def text(root: Root) -> str:
@@ -26,16 +26,16 @@ def text(root: Root) -> str:
 
 def one_line(value: Any) -> str:
     """A value as an expression in one line."""
+    if isinstance(value, str):
+        return str(value) if isinstance(value, MARKED) else quoted(value)
     if isinstance(value, Encoded):
         return f"jsonencode({one_line(value.value)})"
     if isinstance(value, dict):
         inner = ", ".join(f"{_key(name)} = {one_line(one)}" for name, one in value.items())
         return f"{{ {inner} }}" if inner else "{}"
-    if isinstance(value, list | tuple):
+    if isinstance(value, LISTS):
         return f"[{', '.join(map(one_line, value))}]"
-    if isinstance(value, Expression | Keyword):
-        return str(value)
-    return quoted(value) if isinstance(value, str) else json.dumps(value)
+    return json.dumps(value)
 
 
 @lru_cache(maxsize=4096)  # jobs have most of their texts in common
@@ -78,33 +78,33 @@ def _block(block: TerraformBlock, start: str) -> str:
 
 def _arguments(arguments: Mapping[str, Any], start: str) -> str:
     """`name = value` lines; `terraform fmt` aligns those that stand together and end in their line."""
-    pairs = [(_key(name), _value(value, start)) for name, value in arguments.items()]
-    lines = []
-    for is_long, group in groupby(pairs, _is_long):
-        together = list(group)
-        width = 0 if is_long else max(len(name) for name, _ in together)
-        lines += [f"{start}{name.ljust(width)} = {value}" for name, value in together]
-    return "".join(lines)
+    lines: list[str] = []
+    together: list[tuple[str, str]] = []
+    for name, value in arguments.items():
+        text = _value(value, start)
+        if "\n" not in text:
+            together.append((_key(name), text))
+            continue
+        lines += [*_aligned(together, start), f"{start}{_key(name)} = {text}"]
+        together = []
+    return "".join(lines + _aligned(together, start))
 
 
-def _is_long(pair: tuple[str, str]) -> bool:
-    return "\n" in pair[1]
+def _aligned(pairs: Sequence[tuple[str, str]], start: str) -> list[str]:
+    width = max([len(name) for name, _ in pairs], default=0)
+    return [f"{start}{name.ljust(width)} = {text}" for name, text in pairs]
 
 
 def _value(value: Any, start: str) -> str:
     """A value, which goes on in lines of their own if it is long; texts never do."""
+    if not isinstance(value, _DEEP):
+        return one_line(value)
     if isinstance(value, Encoded):
         return f"jsonencode({_value(value.value, start)})"
-    if isinstance(value, dict) and value:
-        return f"{{{_arguments(value, start + _STEP)}{start}}}"
-    if not isinstance(value, list | tuple):
-        return one_line(value)
-    if not any(map(_is_deep, value)) and len(line := one_line(value)) <= _WIDTH:
-        return line
     deeper = start + _STEP
+    if isinstance(value, dict):
+        return f"{{{_arguments(value, deeper)}{start}}}" if value else "{}"
+    if not any(isinstance(one, _DEEP) for one in value) and len(line := one_line(value)) <= _WIDTH:
+        return line
     lines = [f"{deeper}{_value(one, deeper)}," for one in value]
     return f"[{''.join(lines)}{start}]"
-
-
-def _is_deep(value: Any) -> bool:
-    return isinstance(value, dict | list | tuple | Encoded)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from provisioning.job_files.tree import Encoded, Expression, Keyword, Root, TerraformBlock
+from provisioning.job_files.tree import LISTS, MARKED, Encoded, Expression, Root, TerraformBlock
 
 SCHEMA = Path(__file__).parent / "google_schema.json"
 _META = {"count", "for_each", "depends_on", "provider"}
@@ -57,19 +57,16 @@ def _declared(root: Root) -> Iterator[str]:
             yield "data." * (block.kind == "data") + ".".join(block.labels)
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Every expression and address within a block."""
+def _texts(value: Any) -> list[str]:
+    """Every expression and address within a block; most of what stands there are plain texts, which have none."""
+    if isinstance(value, MARKED):
+        return [value]
+    if isinstance(value, Encoded):
+        return _texts(value.value)
     if isinstance(value, TerraformBlock):
-        yield from _texts([*value.arguments.values(), *value.blocks])
-    elif isinstance(value, Expression | Keyword):
-        yield value
-    elif isinstance(value, Encoded):
-        yield from _texts(value.value)
-    elif isinstance(value, Mapping):
-        yield from _texts(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _texts(one)
+        return _texts(value.arguments) + _texts(value.blocks)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, LISTS) else ()
+    return [text for one in parts if type(one) is not str for text in _texts(one)]
 
 
 def _undeclared(text: str, declared: set[str]) -> Iterator[str]:
