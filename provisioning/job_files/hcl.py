@@ -15,6 +15,7 @@ _TEMPLATE = re.compile(r"([$%]+)\{")
 _WIDTH = 100  # of a list in one line
 _STEP = "  "
 _DEEP = (dict, Encoded, *LISTS)
+_literal = lru_cache(maxsize=256, typed=True)(json.dumps)  # of a number, true, false or null
 
 
 def text(root: Root) -> str:
@@ -35,7 +36,7 @@ def one_line(value: Any) -> str:
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, LISTS):
         return f"[{', '.join(map(one_line, value))}]"
-    return json.dumps(value)
+    return _literal(value)
 
 
 @lru_cache(maxsize=4096)  # jobs have most of their texts in common
@@ -81,7 +82,7 @@ def _arguments(arguments: Mapping[str, Any], start: str) -> str:
     lines: list[str] = []
     together: list[tuple[str, str]] = []
     for name, value in arguments.items():
-        text = _value(value, start)
+        text = quoted(value) if type(value) is str else _value(value, start)
         if "\n" not in text:
             together.append((_key(name), text))
             continue
