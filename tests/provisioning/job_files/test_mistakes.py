@@ -35,6 +35,11 @@ PLANTED: dict[str, tuple[Any, Any, str]] = {
         None,
         "memory: 777: Fargate takes 2048, 3072, 4096, ... 8192",
     ),
+    "memory that a job of Cloud Run has not with its cpu": (
+        job("gcp_cloud_run", cpu="4", memory="1Gi"),
+        None,
+        "memory: '1Gi': Cloud Run takes 2Gi to 16Gi with cpu 4",
+    ),
     "a comma on ECS": (
         job(finops={"project": "sales,crm"}),
         None,
