@@ -23,7 +23,7 @@ from provisioning.job_files.command import main as generate
 
 ROOT = Path(__file__).parents[1]
 MOST_TIMES = 2.0
-ROUNDS = 5
+ROUNDS = 3
 
 
 def lay(folder: Path, count: int) -> list[Path]:

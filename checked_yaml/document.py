@@ -54,8 +54,8 @@ def line(node: yaml.Node) -> str:
     """The rest of the line on which a node begins, its comment with it, without spaces at the end."""
     mark = node.start_mark
     assert mark.buffer is not None  # which it is for what `read` gave
-    end = mark.buffer.find("\n", mark.pointer)
-    return mark.buffer[mark.pointer : None if end < 0 else end].rstrip("\0 \t\r")
+    rest, _, _ = mark.buffer[mark.pointer :].partition("\n")
+    return next(iter(rest.splitlines()), "").rstrip("\0 \t")  # other programs end lines otherwise
 
 
 def plain(node: yaml.Node, path: Path) -> Any:
@@ -165,6 +165,4 @@ def _int(values: _Values, node: yaml.ScalarNode) -> int:
     return number
 
 
-_Values.add_constructor(_MAPPING, _mapping)
-_Values.add_constructor(_DATE, _date)
-_Values.add_constructor(_INT, _int)
+_Values.yaml_constructors = SafeConstructor.yaml_constructors | {_MAPPING: _mapping, _DATE: _date, _INT: _int}
