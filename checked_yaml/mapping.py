@@ -137,8 +137,8 @@ class Mapping:
         for key, _ in self.node.value if isinstance(self.node, yaml.MappingNode) else ():
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else "[...]"
             if name not in expected_names and name != "<<":
-                known = list(names) if self._names <= set(names) else sorted(expected_names)
-                hint = f"{did_you_mean(name, known)}; known: {', '.join(known)}"
+                known_names = list(names) if self._names <= set(names) else sorted(expected_names)
+                hint = f"{did_you_mean(name, known_names)}; known: {', '.join(known_names)}"
                 self._note(key, name, self._where, f"unknown key {name!r}{hint}")
 
     def _miss(self, name: str) -> None:

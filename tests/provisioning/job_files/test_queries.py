@@ -48,12 +48,12 @@ def in_duckdb(sql: str) -> str:
     One thing sqlglot leaves as it is: in BigQuery the fields of an unnested list are columns, in DuckDB on demand.
     """
 
-    def unnested(node: exp.Expression) -> exp.Expression:
+    def unnested(node: Any) -> Any:
         if not isinstance(node, exp.Unnest):
             return node
         return sqlglot.parse_one(f"(SELECT UNNEST({node.expressions[0].sql()}, max_depth => 2))", read="duckdb")
 
-    return sqlglot.parse_one(sql, read="bigquery").transform(unnested).sql("duckdb")
+    return str(sqlglot.parse_one(sql, read="bigquery").transform(unnested).sql("duckdb"))
 
 
 def test_the_billing_sql_sums_one_cost_centre() -> None:
