@@ -19,8 +19,8 @@ from provisioning.job_files.queries import BILLING_TABLE, queries
 from provisioning.job_files.read import Flags, Reader
 
 URL = "http://localhost:8000"
-Given = TypeVar("Given")
-Made = TypeVar("Made")
+Source = TypeVar("Source")
+Result = TypeVar("Result")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -130,10 +130,10 @@ def _all(arguments: argparse.Namespace) -> list[Generated]:
     return results
 
 
-def _each(make: Callable[[Given], Made], given: Iterable[Given], mistakes: list[str]) -> list[Made]:
+def _each(make: Callable[[Source], Result], sources: Iterable[Source], mistakes: list[str]) -> list[Result]:
     """What is made of each, all in one stage: the processor's caches hold one at a time. Mistakes are noted."""
     results = []
-    for one in given:
+    for one in sources:
         try:
             results.append(make(one))
         except JobFileError as error:
