@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.constructor import SafeConstructor
 
 from checked_yaml.errors import CheckedYamlError
 
 MERGE = "tag:yaml.org,2002:merge"
 _MAPPING = "tag:yaml.org,2002:map"
 _DATE = "tag:yaml.org,2002:timestamp"
+_TEXT = "tag:yaml.org,2002:str"
 _INT = "tag:yaml.org,2002:int"
 # An unknown tag, a loop, a key that is a list; and what the library itself trips over: `!!timestamp x`, `!!int ""`.
 _TROUBLE = (yaml.YAMLError, RecursionError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
@@ -71,10 +73,20 @@ def _mark(node: yaml.Node, mark: yaml.Mark, depth: int) -> None:
         _mark(part, mark, depth - 1)
 
 
+def line(node: yaml.Node) -> str:
+    """The rest of the line on which a node begins, its comment with it, without spaces at the end."""
+    mark = node.start_mark
+    assert mark.buffer is not None  # which it is for what `read` gave
+    rest, _, _ = mark.buffer[mark.pointer :].partition("\n")
+    return next(iter(rest.splitlines()), "").rstrip("\0 \t")  # other programs end lines otherwise
+
+
 def plain(node: yaml.Node, path: Path) -> Any:
     """What a node stands for: texts, numbers, dates, lists and dicts. Raises CheckedYamlError for anything else."""
+    if isinstance(node, yaml.ScalarNode) and node.tag == _TEXT:
+        return node.value
     try:
-        return _Loader("").construct_object(node, deep=True)
+        return _Values().construct_object(node, deep=True)
     except _TROUBLE as error:
         raise CheckedYamlError(path, [_invalid(path, error)]) from error
 
@@ -129,7 +141,7 @@ class _Representer(yaml.representer.SafeRepresenter):
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads nodes to a bounded depth, and makes plain values of them; stricter with keys, and milder with dates."""
+    """Reads nodes, to a bounded depth."""
 
     _depth = 0
 
@@ -159,27 +171,29 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+class _Values(SafeConstructor):
+    """Makes plain values of nodes; stricter with keys, and milder with dates. It reads no text, so it is soon made."""
+
+
+def _mapping(values: _Values, node: yaml.MappingNode) -> dict[Any, Any]:
     for key in repeated_keys(node):
         raise yaml.MarkedYAMLError(problem=f"{key.value} is written twice; keep one", problem_mark=key.start_mark)
     flat = yaml.MappingNode(node.tag, list(_merged(node, count(1))), node.start_mark, node.end_mark)
-    return loader.construct_mapping(flat, deep=True)
+    return values.construct_mapping(flat, deep=True)
 
 
-def _date(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+def _date(values: _Values, node: yaml.ScalarNode) -> Any:
     try:
-        return loader.construct_yaml_timestamp(node)
+        return values.construct_yaml_timestamp(node)
     except (ValueError, OverflowError):
         return node.value
 
 
-def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    number: int = loader.construct_yaml_int(node)
+def _int(values: _Values, node: yaml.ScalarNode) -> int:
+    number: int = values.construct_yaml_int(node)
     if abs(number) > MOST_NUMBER:
         raise yaml.MarkedYAMLError(problem="a number of too many digits", problem_mark=node.start_mark)
     return number
 
 
-_Loader.add_constructor(_MAPPING, _mapping)
-_Loader.add_constructor(_DATE, _date)
-_Loader.add_constructor(_INT, _int)
+_Values.yaml_constructors = SafeConstructor.yaml_constructors | {_MAPPING: _mapping, _DATE: _date, _INT: _int}

@@ -133,11 +133,12 @@ class Mapping:
 
     def end(self, *names: str) -> None:
         """Refuse every key that was never looked for, and is none of these."""
-        expected_names = list(names) if self._names <= set(names) else sorted({*names, *self._names})
+        expected_names = {*names, *self._names}
         for key, _ in self.node.value if isinstance(self.node, yaml.MappingNode) else ():
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else "[...]"
             if name not in expected_names and key.tag != document.MERGE:
-                hint = f"{did_you_mean(name, expected_names)}; known: {', '.join(expected_names)}"
+                known_names = list(names) if self._names <= set(names) else sorted(expected_names)
+                hint = f"{did_you_mean(name, known_names)}; known: {', '.join(known_names)}"
                 self._note(key, name, self._where, f"unknown key {name!r}{hint}")
 
     def _miss(self, name: str) -> None:

@@ -4,9 +4,9 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from provisioning.client import Client
 from provisioning.errors import ProvisioningError
@@ -19,6 +19,8 @@ from provisioning.job_files.queries import BILLING_TABLE, queries
 from provisioning.job_files.read import Flags, Reader
 
 URL = "http://localhost:8000"
+Source = TypeVar("Source")
+Result = TypeVar("Result")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -118,16 +120,24 @@ def _all(arguments: argparse.Namespace) -> list[Generated]:
     """Every job's root module. Raises JobFileError with the mistakes of all files."""
     reader, flags = Reader(arguments.root), Flags(arguments.cloud, arguments.resource_type)
     policy = read_policy(arguments.policy) if arguments.policy else {}
-    results, mistakes = [], []
-    for path in dict.fromkeys(Path(os.path.normpath(path)) for path in arguments.jobs):
-        try:
-            job = reader.read(path, flags)
-            mistakes += breaches(job, policy)
-            results.append(generate(job, arguments.format))
-        except JobFileError as error:
-            mistakes += error.mistakes
+    paths = dict.fromkeys(Path(os.path.normpath(path)) for path in arguments.jobs)
+    mistakes: list[str] = []
+    jobs = _each(lambda path: reader.read(path, flags), paths, mistakes)
+    mistakes += [why for job in jobs for why in breaches(job, policy)]
+    results = _each(lambda job: generate(job, arguments.format), jobs, mistakes)
     if mistakes:
         raise JobFileError(list(dict.fromkeys(mistakes)))
+    return results
+
+
+def _each(make: Callable[[Source], Result], sources: Iterable[Source], mistakes: list[str]) -> list[Result]:
+    """What is made of each, all in one stage: the processor's caches hold one at a time. Mistakes are noted."""
+    results = []
+    for one in sources:
+        try:
+            results.append(make(one))
+        except JobFileError as error:
+            mistakes += error.mistakes
     return results
 
 

@@ -97,10 +97,13 @@ def _twice(roots: Sequence[Generated]) -> list[str]:
 
 def _in_the_way(path: Path, one: Generated, force: bool) -> str | None:
     """Why a folder cannot take a root; the same text again is no trouble."""
-    if path.parent.exists() and not path.parent.is_dir():
+    try:
+        files = sorted(other for other in path.parent.iterdir() if other.name.endswith(tuple(ENDINGS.values())))
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
         return f"{path.parent}: is no folder; give another --output-dir"
     own = {path.with_name(f"{one.job.file}{ending}") for ending in ENDINGS.values()}
-    files = sorted([*path.parent.glob("*.tf"), *path.parent.glob("*.tf.json")])
     others = [other for other in files if other not in own or not _is_ours(other)]
     if others:
         return f"{path.parent}: holds another root module ({others[0].name}); give another --output-dir"

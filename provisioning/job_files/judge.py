@@ -7,11 +7,11 @@ only judge before Google itself. It knows names, kinds and nesting; what a value
 import functools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from provisioning.job_files.tree import Encoded, Expression, Keyword, Root, TerraformBlock
+from provisioning.job_files.tree import LISTS, MARKED, Encoded, Expression, Root, TerraformBlock
 
 SCHEMA = Path(__file__).parent / "google_schema.json"
 _META = {"count", "for_each", "depends_on", "provider"}
@@ -35,7 +35,7 @@ def judge(root: Root) -> list[str]:
     declared = set(_declared(root))
     for block in root.blocks:
         where = ".".join([block.kind, *block.labels])
-        faults += [f"{where}: {why}" for one in _texts(block) for why in _undeclared(one, declared)]
+        faults += [f"{where}: {why}" for why in _undeclared(_texts(block), declared)]
         if block.kind == "resource" and block.labels[0].startswith("google_"):
             row = schema().get(block.labels[0])
             faults += _block(where, block, row) if row else [f"{where}: Google's provider has no such type here"]
@@ -58,34 +58,35 @@ def _declared(root: Root) -> Iterator[str]:
             yield "data." * (block.kind == "data") + ".".join(block.labels)
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Every expression and address within a block."""
+def _texts(value: Any) -> list[str]:
+    """Every expression and address within a block; most of what stands there are plain texts, which have none."""
+    if isinstance(value, MARKED):
+        return [value]
+    if isinstance(value, Encoded):
+        return _texts(value.value)
     if isinstance(value, TerraformBlock):
-        yield from _texts([*value.arguments.values(), *value.blocks])
-    elif isinstance(value, Expression | Keyword):
-        yield value
-    elif isinstance(value, Encoded):
-        yield from _texts(value.value)
-    elif isinstance(value, Mapping):
-        yield from _texts(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _texts(one)
+        return _texts(value.arguments) + _texts(value.blocks)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, LISTS) else ()
+    return [text for one in parts if type(one) is not str for text in _texts(one)]
 
 
-def _undeclared(text: str, declared: set[str]) -> Iterator[str]:
-    for space, name, data, kind, label, attribute in _references(text):
+def _undeclared(texts: Iterable[str], declared: set[str]) -> Iterator[str]:
+    for addresses, faults in map(_references, texts):
+        yield from (f"{address} is declared nowhere" for address in addresses if address not in declared)
+        yield from faults
+
+
+@functools.lru_cache(maxsize=4096)  # jobs have most of their texts in common
+def _references(text: str) -> tuple[list[str], list[str]]:
+    """The addresses in a text, and those of their attributes that Google's provider has not."""
+    addresses, faults = [], []
+    for space, name, data, kind, label, attribute in _REFERENCE.findall(text):
         address = f"{space}.{name}" if space else f"{data}{kind}.{label}"
-        if address not in declared:
-            yield f"{address} is declared nowhere"
+        addresses.append(address)
         row = schema().get(kind)
         if row and attribute and attribute not in {*row["arguments"], *row["blocks"], *row["computed"]}:
-            yield f"{address} has no {attribute}"
-
-
-@functools.lru_cache(maxsize=4096)
-def _references(text: str) -> list[tuple[str, ...]]:
-    return _REFERENCE.findall(text)
+            faults.append(f"{address} has no {attribute}")
+    return addresses, faults
 
 
 def _block(where: str, block: TerraformBlock, row: Mapping[str, Any]) -> Iterator[str]:

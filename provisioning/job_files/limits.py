@@ -35,7 +35,7 @@ FARGATE_MIB: dict[int, tuple[int, ...]] = {  # by CPU units, of which 1024 are a
     8192: tuple(range(16384, 61440 + 1, 4096)),
     16384: tuple(range(32768, 122880 + 1, 8192)),
 }
-CLOUD_RUN_GIB: dict[str, tuple[float, float]] = {  # least and most memory, by processors
+CLOUD_RUN_GIB: dict[str, tuple[float, float]] = {  # least and most memory of a job, by processors
     "1": (0.5, 4),
     "2": (0.5, 8),
     "4": (2, 16),
@@ -187,6 +187,7 @@ CLOUD_RUN = Target(
         **_TIMES,
     },
     names=49,
+    together=_run_pair,
 )
 CLOUD_FUNCTION = Target(
     type="gcp_cloud_function",

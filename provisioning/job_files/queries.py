@@ -90,7 +90,7 @@ def billing_sql(key: str, value: str, table: str) -> str:
     """BigQuery's SQL over the billing export, in which labels are a list of keys and values."""
     if not _TABLE.fullmatch(table):
         raise JobFileError([f"--billing-table {table!r}: want project.dataset.table"])
-    label = f"(SELECT label.value FROM UNNEST(labels) AS label WHERE label.key = '{key}')"
+    label = f"(SELECT value FROM UNNEST(labels) WHERE key = '{key}')"
     lines = (  # of a label's letters, digits, hyphens and underscores alone
         f"SELECT {label} AS {key.replace('-', '_')}, SUM(cost) AS total_cost",
         f"FROM `{table}`",

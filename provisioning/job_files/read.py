@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from checked_yaml import document
+from checked_yaml import checks, document
 from checked_yaml.checks import Check, anything, one_of, whole_number
 from checked_yaml.errors import CheckedYamlError
 from checked_yaml.mapping import Mapping, Mistakes
@@ -84,7 +84,7 @@ class Reader:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._place = root.resolve()
-        self._others: dict[tuple[str, Path], _Other] = {}
+        self._others: dict[tuple[str, str], _Other | str] = {}  # by kind and path; or why there is none
 
     def read(self, path: Path, flags: Flags = Flags()) -> JobFile:
         """A job. Raises JobFileError with every mistake."""
@@ -136,23 +136,28 @@ class Reader:
         if name not in root and not required:
             root.value(name)
             return None
-        text = root.take(name, _path)
+        text = root.take(name, checks.text)
         if text is None:
             return None
+        if (kind, text) not in self._others:
+            self._others[kind, text] = self._other(kind, text)
+        other = self._others[kind, text]
+        if isinstance(other, str):
+            root.wrong(name, other)
+            return None
+        return other
+
+    def _other(self, kind: str, text: str) -> "_Other | str":
+        """The file of a path below the root folder, or why there is none."""
+        if "\0" in text or Path(text).is_absolute():
+            return "want the path of a file, relative to --root"
         path = self._root / text
         place = Path(os.path.realpath(path))  # which a loop of links does not stop
         if not place.is_relative_to(self._place):
-            root.wrong(name, "leaves the folder of --root; name a file below it")
-        elif not place.is_file():
-            root.wrong(name, f"no such file below {self._root}; write the {kind}, or correct the path")
-        else:
-            return self._other(kind, path)
-        return None
-
-    def _other(self, kind: str, path: Path) -> "_Other":
-        if (kind, path) not in self._others:
-            self._others[kind, path] = _Other(kind, path)
-        return self._others[kind, path]
+            return "leaves the folder of --root; name a file below it"
+        if not place.is_file():
+            return f"no such file below {self._root}; write the {kind}, or correct the path"
+        return _Other(kind, path)
 
 
 class _Source:
@@ -162,7 +167,7 @@ class _Source:
         self.path = path
         self.root = Mapping(document.read(path, GUIDE), "", Mistakes(path, GUIDE, what))
         self.entries: dict[str, Written] = {}
-        self._lines: list[str] | None = None
+        self._file = str(path)
 
     def take(self, mapping: Mapping, place: str) -> None:
         """Note a tag's value, if it is there and good."""
@@ -206,12 +211,7 @@ class _Source:
         is_list = isinstance(node, yaml.SequenceNode)
         value = tuple(str(one.value) for one in node.value) if is_list else _as_written(node)
         line = node.start_mark.line + 1
-        return Written(value, Origin(str(self.path), line, place), self._is_public(line))
-
-    def _is_public(self, line: int) -> bool:
-        if self._lines is None:
-            self._lines = self.path.read_text(errors="replace").splitlines()
-        return line <= len(self._lines) and self._lines[line - 1].rstrip().endswith(PUBLIC_MARK)
+        return Written(value, Origin(self._file, line, place), document.line(node).endswith(PUBLIC_MARK))
 
 
 class _Other(_Source):
@@ -342,11 +342,6 @@ def _by_flags(flags: Flags) -> Target | None:
 
 
 _NO_TEXT = "want one text"
-
-
-def _path(value: Any) -> str | None:
-    is_good = isinstance(value, str) and value.strip() and "\0" not in value and not Path(value).is_absolute()
-    return None if is_good else "want the path of a file, relative to --root"
 
 
 def _form(pattern: re.Pattern[str], want: str) -> Check:

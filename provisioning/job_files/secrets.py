@@ -1,5 +1,6 @@
 """Whether a text looks like a secret: tags are read by everyone who may list resources or see a bill. Pure."""
 
+import functools
 import math
 import re
 from collections import Counter
@@ -18,6 +19,7 @@ _WORD = re.compile(r"[A-Za-z0-9+/=_]{20,}")
 _BITS = 4.0  # a character; words of people and identifiers in base 16 stay below
 
 
+@functools.lru_cache(maxsize=4096)  # jobs of one asset have most of their values in common
 def why_secret(value: str) -> str | None:
     """What it looks like and the remedy, or None."""
     for what, pattern in _PATTERNS.items():

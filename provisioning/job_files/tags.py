@@ -96,7 +96,7 @@ def merge(sources: Mapping[str, Mapping[str, Written]], free: Iterable[tuple[str
     """
     tags = []
     for key, places in SOURCES.items():
-        offers = [sources[source][place] for source, place in places if place in sources.get(source, {})]
+        offers = [one for source, place in places if (one := sources.get(source, {}).get(place))]
         if offers:
             tags.append(Tag(key, offers[0], tuple(offers[1:])))
     return over(tags, [Tag(key, entry) for key, entry in free])

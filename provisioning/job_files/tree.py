@@ -16,6 +16,10 @@ class Keyword(str):
     """A word that Terraform reads as it is and evaluates nowhere: a type, or an address in `depends_on`."""
 
 
+MARKED = (Expression, Keyword)
+LISTS = (list, tuple)
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """A value that Terraform makes a JSON text of, by `jsonencode`."""

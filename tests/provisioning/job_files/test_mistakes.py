@@ -35,6 +35,11 @@ PLANTED: dict[str, tuple[Any, Any, str]] = {
         None,
         "memory: 777: Fargate takes 2048, 3072, 4096, ... 8192",
     ),
+    "memory that a job of Cloud Run has not with its cpu": (
+        job("gcp_cloud_run", cpu="4", memory="1Gi"),
+        None,
+        "memory: '1Gi': Cloud Run takes 2Gi to 16Gi with cpu 4",
+    ),
     "a comma on ECS": (
         job(finops={"project": "sales,crm"}),
         None,
@@ -125,6 +130,16 @@ def test_a_line_that_says_it_is_no_secret(tmp_path: Path) -> None:
     text = path.read_text() + "finops:\n  project: AKIAIOSFODNN7EXAMPLE  # not a secret\n"
     path.write_text(text)
     assert main([str(path), "--root", str(tmp_path), "--output-dir", str(tmp_path / "out")]) == 0
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_mark_of_another_line_is_not_its_own(end: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever a program ends its lines with, only the value's own line says that it is no secret."""
+    path = lay(tmp_path, job())
+    text = path.read_text() + "finops:\n  project: AKIAIOSFODNN7EXAMPLE\n  cost_center: FARM-1 # not a secret\n"
+    path.write_bytes(text.replace("\n", end).encode())
+    assert main([str(path), "--root", str(tmp_path), "--output-dir", str(tmp_path / "out")]) == 1
+    assert "looks like an AWS access key" in capsys.readouterr().err
 
 
 def test_a_link_out_of_the_root_is_none_of_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
