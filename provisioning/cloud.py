@@ -115,9 +115,9 @@ class Look:
     def forget_gone(self) -> None:
         """Of EC2's, whose tags outlive them for a while, only what is listed stays in `arns`. Raises ClientError."""
         for listing in asks.LISTINGS:
-            told = {arn for arn in self.arns if f":{self.owner.account}:{listing.kind}/" in arn}
-            rows = asks.listed(listing, self._client, self._tags) if told else ()
-            self.arns -= told - {asks.arn_of("aws_vpc", row.name, self.owner) for row in rows}
+            arns = {arn for arn in self.arns if f":{self.owner.account}:{listing.kind}/" in arn}
+            rows = asks.listed(listing, self._client, self._tags) if arns else ()
+            self.arns -= arns - {asks.arn_of("aws_vpc", row.name, self.owner) for row in rows}
 
     def things(self, type_: str, facts: asks.Facts, since: float) -> list[Thing]:
         """The project's things that a planned creation would make again. Raises CloudError.

@@ -289,13 +289,13 @@ class Work(Task):
         notes: list[str] = []
         while self._follow(can_be_cancelled=False).code != 0:
             notes += self._mended()
-            state, wanted = states.read(self._place.state), refresh.wanted(self._folder())
+            state, names = states.read(self._place.state), refresh.wanted(self._folder())
             unread = refresh.unread(state, self._messages)
             more = refresh.PHASES[refresh.PHASES.index(self.job.phase) + 1 :]
-            if not (more and unread & wanted and wanted - unread):
+            if not (more and unread & names and names - unread):
                 why = next(plans.complaints(self._messages), "nobody saw why")
                 return [*notes, f"the state could not be refreshed: {why}"]
-            self._refresh(more[0], wanted - unread)
+            self._refresh(more[0], names - unread)
         notes += self._mended()
         unread = refresh.addresses(states.read(self._place.state)) - refresh.wanted(self._folder())
         return [*notes, f"could not be read again: {', '.join(sorted(unread))}"] if unread else notes
