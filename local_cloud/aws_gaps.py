@@ -16,6 +16,8 @@ from moto.ec2.models.vpcs import VPCBackend
 from moto.iam.access_control import IAMPolicy
 from moto.iot.models import IoTBackend
 from moto.iot.responses import IoTResponse
+from moto.route53.exceptions import ResourceRecordAlreadyExists
+from moto.route53.models import ChangeList, Route53Backend
 from moto.route53.responses import Route53
 from moto.s3.models import FakeBucket
 from moto.utilities.tagging_service import TaggingService
@@ -161,6 +163,30 @@ def private_zones() -> None:
     _replace(Route53, _get_bool_param=ask_for_vpc)
 
 
+def records_made_again() -> None:
+    """Route 53's ChangeResourceRecordSets: CREATE is refused while there is such a record, and by nothing else.
+
+    moto refuses what was created once before, though it was deleted since, and takes a second one of other values.
+    """
+    change = Route53Backend.change_resource_record_sets
+
+    def key(record: dict[str, Any]) -> tuple[str, str, str | None]:
+        return record["Name"].rstrip("."), record["Type"], record.get("SetIdentifier")
+
+    def checked(self: Any, zoneid: str, change_list: list[dict[str, Any]]) -> None:
+        there = {(one.name.rstrip("."), one.type, one.set_identifier) for one in self.get_hosted_zone(zoneid).rrsets}
+        for row in change_list:
+            record = row["ResourceRecordSet"]
+            if row["Action"] == "DELETE":
+                there.discard(key(record))
+            elif row["Action"] == "CREATE" and key(record) in there:
+                raise ResourceRecordAlreadyExists(name=f"{record['Name'].rstrip('.')}.", _type=record["Type"])
+        change(self, zoneid, change_list)
+
+    _replace(Route53Backend, change_resource_record_sets=checked)
+    _replace(ChangeList, __contains__=lambda *_: False)  # of all that was ever asked for: used for that refusal alone
+
+
 GAPS = (
     iot_tags,
     iot_logging,
@@ -170,6 +196,7 @@ GAPS = (
     endpoint_interfaces,
     rule_descriptions,
     private_zones,
+    records_made_again,
 )
 
 

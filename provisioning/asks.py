@@ -173,7 +173,8 @@ class Listing(NamedTuple):
     paths: Mapping[str, str]
 
 
-def _ec2(listing: Listing, aws: Any, tags: Tags) -> Iterator[Row]:
+def listed(listing: Listing, aws: Any, tags: Tags) -> Iterator[Row]:
+    """What there is of a kind with these tags."""
     filters = [{"Name": f"tag:{name}", "Values": [value]} for name, value in tags.items()]
     for page in aws("ec2").get_paginator(listing.method).paginate(Filters=filters):
         yield from (_numbered(listing, row) for row in page[listing.rows] if _is_alive(row))
@@ -199,7 +200,7 @@ def _is_alive(row: Mapping[str, Any]) -> bool:
 
 
 def _rules(is_egress: bool, aws: Any, tags: Tags) -> Iterator[Row]:
-    return (row for row in _ec2(RULES, aws, tags) if row.facts["is_egress"] is is_egress)
+    return (row for row in listed(RULES, aws, tags) if row.facts["is_egress"] is is_egress)
 
 
 def _zones(aws: Any, _tags: Tags) -> Iterator[Row]:
@@ -267,16 +268,18 @@ PEERS = Listing(
     OF_PEERS,
 )
 
+LISTINGS = (ENDPOINTS, GATEWAYS, GROUPS, PEERS, RULES, SUBNETS, TABLES, VPCS)
+
 LISTS: Mapping[str, Callable[[Any, Tags], Iterator[Row]]] = {
-    "aws_default_security_group": partial(_ec2, GROUPS),
-    "aws_internet_gateway": partial(_ec2, GATEWAYS),
+    "aws_default_security_group": partial(listed, GROUPS),
+    "aws_internet_gateway": partial(listed, GATEWAYS),
     "aws_route53_zone": _zones,
-    "aws_route_table": partial(_ec2, TABLES),
-    "aws_security_group": partial(_ec2, GROUPS),
-    "aws_subnet": partial(_ec2, SUBNETS),
-    "aws_vpc": partial(_ec2, VPCS),
-    "aws_vpc_endpoint": partial(_ec2, ENDPOINTS),
-    "aws_vpc_peering_connection": partial(_ec2, PEERS),
+    "aws_route_table": partial(listed, TABLES),
+    "aws_security_group": partial(listed, GROUPS),
+    "aws_subnet": partial(listed, SUBNETS),
+    "aws_vpc": partial(listed, VPCS),
+    "aws_vpc_endpoint": partial(listed, ENDPOINTS),
+    "aws_vpc_peering_connection": partial(listed, PEERS),
     "aws_vpc_security_group_egress_rule": partial(_rules, True),
     "aws_vpc_security_group_ingress_rule": partial(_rules, False),
 }

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from provisioning import judges, plans, states, surroundings
+from provisioning import judges, plans, refresh, states, surroundings
 from provisioning.cage import caged
 from provisioning.cloud import Cloud
 from provisioning.engine import Engine
@@ -168,7 +168,9 @@ class Checks:
         plan_file = str(run / "check.tfplan")
         if kind == VALIDATE:
             return [init, step("validate", program, root, "validate", "-json", out="validate.json")]
-        words = ("plan", "-input=false", "-json", f"-out={plan_file}", *(["-refresh-only"] if kind == DRIFT else []))
+        there = states.read(run.parent / "state" / "terraform.tfstate")
+        of_drift = ["-refresh-only", *refresh.targets(refresh.addresses(there))] if kind == DRIFT else []
+        words = ("plan", "-input=false", "-json", f"-out={plan_file}", *of_drift)
         show = step("show", program, root, "show", "-json", plan_file, out="plan.json")
         return [init, step("plan", program, root, *words), show]
 

@@ -91,9 +91,11 @@ class Cloud:
             account = client_of(variables, "sts", self._setup.region).get_caller_identity()["Account"]
             owner = Owner(account, self._setup.region)
             client = cache(partial(client_of, variables, region=self._setup.region))
-            return Look(owner, set(self._tagged(variables)), self._tags, client)
+            look = Look(owner, set(self._tagged(variables)), self._tags, client)
+            look.forget_gone()
         except (BotoCoreError, ClientError) as error:
             raise CloudError(f"AWS cannot be asked what project {self._project_id} has: {error}") from error
+        return look
 
     def _tagged(self, variables: Mapping[str, str]) -> Iterator[str]:
         client = client_of(variables, "resourcegroupstaggingapi", self._setup.region)
@@ -118,6 +120,13 @@ class Look:
         self._tags = tags
         self._client = client
         self._lists: dict[str, list[asks.Row]] = {}
+
+    def forget_gone(self) -> None:
+        """Of EC2's, whose tags outlive them for a while, only what is listed stays in `arns`. Raises ClientError."""
+        for listing in asks.LISTINGS:
+            arns = {arn for arn in self.arns if f":{self.owner.account}:{listing.kind}/" in arn}
+            rows = asks.listed(listing, self._client, self._tags) if arns else ()
+            self.arns -= arns - {asks.arn_of("aws_vpc", row.name, self.owner) for row in rows}
 
     def things(self, type_: str, facts: asks.Facts, since: float) -> list[Thing]:
         """The project's things that a planned creation would make again. Raises CloudError.
@@ -185,9 +194,6 @@ class Look:
             return asks.CHILDREN[type_](self._client, facts, self._tags) if is_known else ()
         if type_ not in self._lists:
             self._lists[type_] = list(asks.LISTS[type_](self._client, self._tags))
-            if type_ == "aws_vpc_peering_connection":  # whose tags outlive it
-                alive = {asks.arn_of(type_, row.name, self.owner) for row in self._lists[type_]}
-                self.arns -= {arn for arn in self.arns if ":vpc-peering-connection/" in arn} - alive
         conditions = {name: facts[name] for name in NUMBERED[type_] if name in facts}
         return [
             row

@@ -207,4 +207,5 @@ def _without_secrets(name: str, value: Any, secrets: set[str]) -> Any:
 def _key(key: Any) -> str:
     if key is None:
         return ""
-    return f"[{json.dumps(key)}]"
+    text = json.dumps(key, ensure_ascii=False)
+    return f"[{text.replace('${', '$${').replace('%{', '%%{')}]"  # as Terraform writes it

@@ -6,10 +6,10 @@ Whatever ends an apply but success leads to `reconcile`. Each phase is a child o
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from provisioning import judges, outside, plans, states, store, surroundings
+from provisioning import judges, outside, plans, refresh, states, store, surroundings
 from provisioning.code import ADOPT, digest, write_file
 from provisioning.errors import CloudError, ProvisioningError
 from provisioning.reconcile import imports, namings, orphans_of, remedies
@@ -243,11 +243,9 @@ class Work(Task):
             notes += self._read_again()
             has_something = any(states.instances(states.read(self._place.state)))
             if is_there and has_something:  # Terraform refuses to refresh nothing, and calls in vain for half an hour
-                self._spawn("refresh", store.RECONCILING, [self._refresh_step(), *self._pull_steps()])
-        if self.job.phase == "refresh":
-            if self._follow(can_be_cancelled=False).code != 0:
-                notes.append("the state could not be refreshed")
-            notes += self._mended()
+                self._refresh(refresh.PHASES[0], refresh.addresses(states.read(self._place.state)))
+        if self.job.phase in refresh.PHASES:
+            notes += self._refreshed()
             tainted = states.tainted(states.read(self._place.state))
             if tainted and self.job.kind == "deploy":
                 self._spawn("mend", store.RECONCILING, self._mend_steps(tainted))
@@ -282,9 +280,26 @@ class Work(Task):
             return False
         return True
 
-    def _refresh_step(self) -> dict[str, Any]:
-        words = ("apply", "-refresh-only", "-auto-approve", "-input=false", "-json")
-        return step("refresh", self._setup.program(), self._root, *words)
+    def _refresh(self, phase: str, addresses: Iterable[str]) -> None:
+        words = ("apply", "-refresh-only", "-auto-approve", "-input=false", "-json", *refresh.targets(addresses))
+        refreshing = step("refresh", self._setup.program(), self._root, *words)
+        self._spawn(phase, store.RECONCILING, [refreshing, *self._pull_steps()])
+
+    def _refreshed(self) -> list[str]:
+        """Follow the refresh; what cannot be read is left out of another one. Gives what there is to say of that."""
+        notes: list[str] = []
+        while self._follow(can_be_cancelled=False).code != 0:
+            notes += self._mended()
+            state, names = states.read(self._place.state), refresh.wanted(self._folder())
+            unread = refresh.unread(state, self._messages)
+            more = refresh.PHASES[refresh.PHASES.index(self.job.phase) + 1 :]
+            if not (more and unread & names and names - unread):
+                why = next(plans.complaints(self._messages), "nobody saw why")
+                return [*notes, f"the state could not be refreshed: {why}"]
+            self._refresh(more[0], names - unread)
+        notes += self._mended()
+        unread = refresh.addresses(states.read(self._place.state)) - refresh.wanted(self._folder())
+        return [*notes, f"could not be read again: {', '.join(sorted(unread))}"] if unread else notes
 
     def _mend_steps(self, tainted: list[str]) -> list[dict[str, Any]]:
         program, root = self._setup.program(), self._root

@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from local_cloud.aws import Aws, environment
 
@@ -159,3 +160,23 @@ def test_a_zone_that_comes_with_a_vpc_is_private(clients: Any) -> None:
     public = route53.create_hosted_zone(Name="open.example", CallerReference="2")["HostedZone"]["Id"]
     assert route53.get_hosted_zone(Id=private)["VPCs"] == [of_vpc]
     assert route53.get_hosted_zone(Id=public)["HostedZone"]["Config"]["PrivateZone"] is False
+
+
+def test_a_record_is_made_again_once_it_is_gone_and_never_twice(clients: Any) -> None:
+    """What was deleted is nobody's any more; what is there is not made a second time, whatever its values are."""
+    route53 = clients("route53")
+    zone = route53.create_hosted_zone(Name="again.example", CallerReference="3")["HostedZone"]["Id"]
+
+    def change(action: str, address: str) -> None:
+        record = {"Name": "a.again.example", "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": address}]}
+        rows = [{"Action": action, "ResourceRecordSet": record}]
+        route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": rows})
+
+    change("CREATE", "10.0.0.1")
+    for address in ("10.0.0.1", "10.0.0.2"):
+        with pytest.raises(ClientError, match="already exists"):
+            change("CREATE", address)
+    change("DELETE", "10.0.0.1")
+    change("CREATE", "10.0.0.1")
+    rows = route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    assert [row["ResourceRecords"] for row in rows if row["Type"] == "A"] == [[{"Value": "10.0.0.1"}]]

@@ -86,3 +86,20 @@ resource "aws_ssm_parameter" "parameter" {
 }
 output "bucket" { value = aws_s3_bucket.bucket.bucket }
 """
+
+# What `of` says is wrong as long as `first` is not there, and `late` was never begun.
+HALF = """
+variable "given" {
+  type    = string
+  default = null
+}
+resource "terraform_data" "first" { count = 1 }
+locals { of = coalesce(var.given, one(terraform_data.first[*].id)) }
+resource "terraform_data" "late" { input = local.of }
+resource "terraform_data" "whole" {
+  for_each = toset(["$${a}", "b"])
+}
+resource "terraform_data" "ill" {}
+resource "terraform_data" "of_ill" { input = terraform_data.ill.id }
+output "late" { value = terraform_data.late.id }
+"""

