@@ -74,10 +74,10 @@ HOSTILE = (
     main(
         "a folder of this process", resource('  content = file("${path.cwd}/x")'), 2, "cannot be followed", "path.root"
     ),
-    main("another folder made whole", resource('  content = file(abspath("../x"))'), 2, "../x lies outside", "path.root"),
     main(
-        "a core function", resource('  content = core::file("/etc/passwd")'), 2, "not HCL", "fmt"
+        "another folder made whole", resource('  content = file(abspath("../x"))'), 2, "../x lies outside", "path.root"
     ),
+    main("a core function", resource('  content = core::file("/etc/passwd")'), 2, "not HCL", "fmt"),
     main(
         "a call after a line of text",
         'locals {\n  a = "a file (of a kind)"\n  b = [file("/etc/passwd")]\n}\n',
