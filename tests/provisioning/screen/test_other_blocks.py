@@ -98,8 +98,8 @@ HARMLESS = {
     "data that holds": 'resource "terraform_data" "a" {\n  input = "local-exec"\n}\n',
     "a description": 'output "a" {\n  description = "reads a file (see docs)"\n  value = 1\n}\n',
     "a comment": '# file("/etc/passwd")\n/* provisioner "local-exec" {} */\n',
-    "names": 'resource "aws_s3_bucket" "external" {\n  tags = { provisioner = "me", backend = "http", file = "/etc" }\n}\n',
-    "a script": 'resource "aws_instance" "a" {\n  user_data = <<-EOT\n    #!/bin/sh\n    provisioner --file x\n  EOT\n}\n',
+    "names": 'resource "aws_s3_bucket" "external" {\n  tags = { provisioner = "me", file = "/etc" }\n}\n',
+    "a script": 'resource "aws_instance" "a" {\n  user_data = <<-EOT\n    provisioner --file x\n  EOT\n}\n',
     "this folder's name": 'output "a" {\n  value = basename(abspath(path.root))\n}\n',
 }
 
