@@ -155,7 +155,8 @@ def _name(member: tarfile.TarInfo) -> str:
         raise InputError(f"archive: {label!r} is no regular file; send no links and no devices")
     if path.is_absolute() or ".." in path.parts or not all(PART.fullmatch(part) for part in path.parts):
         raise InputError(f"archive: {label!r} is no plain relative path")
-    if not path.parts or path.parts[0] in OURS or "credentials" in path.parts or path.name.endswith(".auto.tfvars"):
+    is_ours = not path.parts or path.parts[0] in OURS or path.name.endswith((".auto.tfvars", ".auto.tfvars.json"))
+    if is_ours or "credentials" in path.parts:
         raise InputError(f"archive: {label!r} is the service's own to write, or no part of a root module; leave it out")
     return path.as_posix()
 

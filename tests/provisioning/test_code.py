@@ -82,6 +82,8 @@ def test_a_folder_comes_through_as_it_is(tmp_path: Path) -> None:
         ([MAIN, member("adopt.tf.json")], "the service's own"),
         ([MAIN, member("terraform.tfvars.json")], "the service's own"),
         ([MAIN, member(".terraform/providers/evil")], "the service's own"),
+        ([MAIN, member("x.auto.tfvars")], "the service's own"),
+        ([MAIN, member("x.auto.tfvars.json")], "the service's own"),
         ([MAIN, member("credentials")], "the service's own"),
         ([MAIN, member("a/credentials")], "the service's own"),
         ([member("a/main.tf")], "no .tf file at its top"),
