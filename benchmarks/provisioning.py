@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,12 +105,13 @@ class ByHand:
 
 
 def by_job(house: House) -> float:
-    """Seconds from the POST until the status says completed."""
+    """Seconds from the POST until its events have ended."""
     begin = time.perf_counter()
     job_id = house.deploy("twelve", TWELVE)
-    while (job := house.job(job_id))["endTime"] is None:
-        time.sleep(0.05)
+    with urllib.request.urlopen(f"{house.url}/api/deploy/events/{job_id}") as events:  # noqa: S310 - our own service
+        events.read()
     seconds = time.perf_counter() - begin
+    job = house.job(job_id)
     if job["status"] != "completed":
         raise SystemExit(f"provisioning: {job['error']}")
     return seconds

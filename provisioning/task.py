@@ -10,7 +10,7 @@ from typing import Any
 from provisioning import plans, states, store, surroundings
 from provisioning.cage import caged
 from provisioning.cloud import Cloud
-from provisioning.code import ADOPT, digest
+from provisioning.code import ADOPT, digest, make_folder
 from provisioning.errors import ProvisioningError
 from provisioning.follow import Ending, Follower, Ladder, Message, start
 from provisioning.reconcile import Inside
@@ -65,7 +65,7 @@ class Task:
 
     def _record(self, phase: str, detail: str) -> None:
         """Write the attempt down, before there is one."""
-        self._folder(phase).mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self._folder(phase))
         self._store.change_job(self._id, phase=phase, detail=detail, log_bytes=0)
 
     def _launch(self, phase: str, steps: list[dict[str, Any]]) -> None:
