@@ -82,6 +82,15 @@ def test_a_plan_that_is_cancelled_is_gone(client: Client) -> None:
     assert client.get("/api/deploy/infrastructure/p").json()["deploymentStatus"] == "not_deployed"
 
 
+def test_a_job_at_work_tells_no_error(client: Client) -> None:
+    """What went wrong is known before the end, while the cloud is looked at: it is told with the end."""
+    planned(client)
+    client.service.store.change_job(JOB, error="an apply that failed")
+    [listed] = client.get("/api/deploy/jobs?projectId=p").json()["jobs"]
+    for job in (client.get(f"/api/deploy/status/{JOB}").json(), listed):
+        assert (job["status"], job["result"], job["endTime"], "error" in job) == ("processing", None, None, False)
+
+
 def test_code_that_was_never_applied_is_judged_before_a_destroy(client: Client) -> None:
     """As after a recovery, when somebody posts it anew: a word for a destroy runs no program."""
     assert client.put("/api/deploy/projects/p", json={"iacCode": RUNS}).status_code == 200
