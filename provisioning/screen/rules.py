@@ -265,7 +265,10 @@ def _of_import(block: Block, say: Say) -> Iterator[Refusal]:
 def _address(expr: Expr) -> tuple[str, ...]:
     """The names of an address, without what stands in brackets."""
     if expr.kind == "text":  # JSON
-        expr = syntax.expression(expr.text, expr.line)
+        try:
+            expr = syntax.expression(expr.text, expr.line)
+        except UnreadableError:
+            return ()
     if expr.kind == "template" and len(expr.parts) == 1:
         return _address(expr.parts[0])
     if expr.kind == "index":

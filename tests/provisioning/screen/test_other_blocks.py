@@ -31,6 +31,7 @@ HOSTILE = (
         "null_resource",
         "leave it out",
     ),
+    in_json("of no address", {"import": [{"to": "a b", "id": "x"}]}, 4, "no provider that is allowed", "hashicorp/aws"),
     main(
         "by a list of files",
         'import {\n  for_each = fileset("/etc", "*")\n  to = aws_x.y[each.key]\n  id = each.key\n}\n',
