@@ -89,7 +89,7 @@ class Task:
             self._write_down(messages, progress)
 
         def wants_end() -> bool:
-            return can_be_cancelled and self.job.cancelled_at is not None
+            return can_be_cancelled and self._store.is_cancelled(self._id)
 
         ladder = Ladder(folder, self._setup.patience_s)
         ending = Follower(folder, self._process, ladder).run(hear, wants_end, self._halt)
