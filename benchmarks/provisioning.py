@@ -7,16 +7,21 @@ import argparse
 import http.client
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
+
+import psutil
 
 from local_cloud.aws import environment
 from provisioning import surroundings
@@ -36,6 +41,7 @@ COMMANDS: dict[str, Sequence[str]] = {
     "state pull": ("state", "pull"),
 }
 SHORTEST = ("init", "plan", "apply")
+WAYS = ("job", "by hand", "shortest")
 CALLERS = 8
 EMPTY = """
 import sys, fastapi, uvicorn
@@ -53,6 +59,19 @@ def mirror() -> Path:
     return Path(os.environ.get("TF_MIRROR") or (ROOT / "build" / "terraform" / "mirror").read_text().strip())
 
 
+class Spent(NamedTuple):
+    """Seconds of a deploy: on the clock, and of the processor, its children's included."""
+
+    clock: float
+    cpu: float
+
+
+def cpu_of_children() -> float:
+    """Seconds of the processor of those that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 class ByHand:
     """A person's folder, with the environment of the service's children but for GOGC, and nobody between commands."""
 
@@ -67,8 +86,8 @@ class ByHand:
         del self._variables["GOGC"]  # no person sets it
         self._program = setup.program()
 
-    def deploy(self) -> dict[str, float]:
-        """Seconds of each command."""
+    def deploy(self) -> dict[str, Spent]:
+        """Each command."""
         return {name: self._run(*words) for name, words in COMMANDS.items()}
 
     def destroy(self) -> None:
@@ -78,52 +97,80 @@ class ByHand:
             (self._root / name).unlink(missing_ok=True)
         shutil.rmtree(self._variables["TF_DATA_DIR"])
 
-    def _run(self, *words: str) -> float:
-        begin = time.perf_counter()
+    def _run(self, *words: str) -> Spent:
+        begin, before = time.perf_counter(), cpu_of_children()
         command = [self._program, *words]
         subprocess.run(command, cwd=self._root, env=self._variables, check=True, stdout=subprocess.DEVNULL)
-        return time.perf_counter() - begin
+        return Spent(time.perf_counter() - begin, cpu_of_children() - before)
 
 
 def by_job(house: House) -> float:
-    """Seconds from the POST until the status says completed."""
+    """Seconds from the POST until its events have ended."""
     begin = time.perf_counter()
     job_id = house.deploy("twelve", TWELVE)
-    while (job := house.job(job_id))["endTime"] is None:
-        time.sleep(0.05)
+    with urllib.request.urlopen(f"{house.url}/api/deploy/events/{job_id}") as events:  # noqa: S310 - our own service
+        events.read()
     seconds = time.perf_counter() - begin
+    job = house.job(job_id)
     if job["status"] != "completed":
         raise SystemExit(f"provisioning: {job['error']}")
     return seconds
 
 
+def spent_by_job(house: House) -> Spent:
+    """A deploy as a job, and its end."""
+    assert house.process is not None
+    service = psutil.Process(house.process.pid)
+    before = sum(service.cpu_times()[:4])
+    seconds = by_job(house)
+    cpu_s = sum(service.cpu_times()[:4]) - before
+    house.end(house.destroy("twelve"))
+    return Spent(seconds, cpu_s)
+
+
+def spent_by_hand(hand: ByHand) -> tuple[Spent, Spent]:
+    """A deploy by all commands, and what the shortest took of it; and its end."""
+    rows = hand.deploy()
+    hand.destroy()
+    all_, shortest = ([rows[name] for name in names] for names in (COMMANDS, SHORTEST))
+    return _sum(all_), _sum(shortest)
+
+
+def _sum(rows: Sequence[Spent]) -> Spent:
+    return Spent(sum(row.clock for row in rows), sum(row.cpu for row in rows))
+
+
 def compare_deploys(house: House, hand: ByHand, pairs: int) -> bool:
-    """Print the ratios; True if both hold."""
-    to_all, to_shortest = [], []
+    """Print the ratios; True if both hold. Those of the processor help to understand them."""
+    rows: list[tuple[Spent, Spent, Spent]] = []
     for number in range(pairs):
         if number % 2:
-            job_s = by_job(house)
-            house.end(house.destroy("twelve"))
-            hand_s = hand.deploy()
-            hand.destroy()
+            job = spent_by_job(house)
+            all_, shortest = spent_by_hand(hand)
         else:
-            hand_s = hand.deploy()
-            hand.destroy()
-            job_s = by_job(house)
-            house.end(house.destroy("twelve"))
-        shortest_s = sum(hand_s[name] for name in SHORTEST)
-        to_all.append(job_s / sum(hand_s.values()))
-        to_shortest.append(job_s / shortest_s)
-        print(f"pair {number}: job {job_s:.1f} s, by hand {sum(hand_s.values()):.1f} s, shortest {shortest_s:.1f} s")
-    is_near = judged("a job / its commands by hand", to_all, 1.05)
-    return judged("a job / init, plan, apply", to_shortest, 1.3) and is_near
+            all_, shortest = spent_by_hand(hand)
+            job = spent_by_job(house)
+        rows.append((job, all_, shortest))
+        words = (
+            f"{what} {one.clock:.1f} s (processor {one.cpu:.1f} s)" for what, one in zip(WAYS, rows[-1], strict=True)
+        )
+        print(f"pair {number}: {', '.join(words)}", flush=True)
+    told("processor of a job / its commands by hand", [job.cpu / all_.cpu for job, all_, _ in rows])
+    told("processor of a job / init, plan, apply", [job.cpu / shortest.cpu for job, _, shortest in rows])
+    is_near = judged("a job / its commands by hand", [job.clock / all_.clock for job, all_, _ in rows], 1.05)
+    return judged("a job / init, plan, apply", [job.clock / one.clock for job, _, one in rows], 1.3) and is_near
+
+
+def told(what: str, ratios: Sequence[float]) -> float:
+    """Print and give the median."""
+    median = statistics.median(ratios)
+    print(f"{what}: {median:.2f} ({min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} pairs)", flush=True)
+    return median
 
 
 def judged(what: str, ratios: Sequence[float], most: float) -> bool:
-    """Print the median and the range; True if the median is within."""
-    median = statistics.median(ratios)
-    print(f"{what}: {median:.2f} ({min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} pairs), at most {most}")
-    return median <= most
+    """Print the median, the range and the bound; True if the median is within."""
+    return told(f"{what}, at most {most}", ratios) <= most
 
 
 def seconds_of(url: str, calls: int) -> float:

@@ -25,7 +25,7 @@ def job_answer(service: Service, job: Job) -> JobAnswer:
         notice=None if job.has_ended else job.message or None,
         plan={**document, "holds": plan.get("holds", [])} if document else None,
         result=_result(service, job) if job.has_ended else None,
-        error=job.error,
+        error=job.error if job.has_ended else None,  # what an apply complained of is told with its end
         startTime=moment(job.created_at),
         endTime=None if job.ended_at is None else moment(job.ended_at),
     )

@@ -39,7 +39,8 @@ class Code:
     def write(self, folder: Path) -> None:
         """Write it into a new folder. Raises InputError or TooLargeError, and then leaves nothing."""
         files = dict(self._files())
-        folder.mkdir(parents=True, mode=0o700)
+        make_folder(folder.parent)
+        folder.mkdir(mode=0o700)
         try:
             for name, content in files.items():
                 write_file(folder / name, content)
@@ -61,9 +62,15 @@ class Code:
 
 def write_file(path: Path, content: bytes) -> None:
     """Write a file that only its owner reads, with the folders above it."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as file:
         file.write(content)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that only its owner enters, and those above it that are missing (which `mkdir` leaves open)."""
+    for one in reversed([folder, *folder.parents]):
+        one.mkdir(exist_ok=True, mode=0o700)
 
 
 def digest(folder: Path) -> str:
@@ -123,6 +130,8 @@ def _unpack(archive: str) -> Iterator[tuple[str, bytes]]:
         raise TooLargeError(f"the archive has more than {MOST_ARCHIVE_BYTES} bytes")
     try:
         gz_bytes = base64.b64decode(archive, validate=True)
+        if len(gz_bytes) > MOST_ARCHIVE_BYTES:
+            raise TooLargeError(f"the archive has more than {MOST_ARCHIVE_BYTES} bytes")
         with tarfile.open(fileobj=_Bounded(gz_bytes), mode="r|") as tar:
             yield from _members(tar)
     except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:  # of base64, too
@@ -155,7 +164,8 @@ def _name(member: tarfile.TarInfo) -> str:
         raise InputError(f"archive: {label!r} is no regular file; send no links and no devices")
     if path.is_absolute() or ".." in path.parts or not all(PART.fullmatch(part) for part in path.parts):
         raise InputError(f"archive: {label!r} is no plain relative path")
-    if not path.parts or path.parts[0] in OURS or "credentials" in path.parts or path.name.endswith(".auto.tfvars"):
+    is_ours = not path.parts or path.parts[0] in OURS or path.name.endswith((".auto.tfvars", ".auto.tfvars.json"))
+    if is_ours or "credentials" in path.parts:
         raise InputError(f"archive: {label!r} is the service's own to write, or no part of a root module; leave it out")
     return path.as_posix()
 

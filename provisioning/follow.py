@@ -132,15 +132,13 @@ class Follower:
         has_ended = self._process is not None and self._process.poll() is not None  # it also buries a dead child
         self._ticks += 1
         rc = _rc(self._folder)
-        if rc is None and not has_ended and self._ticks % LOOK_EVERY:
-            return None
+        if rc is None and not has_ended and (self._process is not None or self._ticks % LOOK_EVERY):
+            return None  # its wrapper stays as long as it
         session = session_of(self._folder)
         if rc is not None:
             return self._when_alone(rc, bool(session))
         if session:
             return None
-        if not (self._folder / "job.pid").exists() and self._process is not None and not has_ended:
-            return None  # it is being loaded
         _shut(self._folder)
         return _rc(self._folder) or Ending(None, {})
 

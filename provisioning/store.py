@@ -291,6 +291,10 @@ class Store:
             return job
         raise UnknownError(f"there is no job {job_id[:80]!r}")
 
+    def is_cancelled(self, job_id: str) -> bool:
+        """True once somebody asked it to end; asked for ten times a second, so without its plan."""
+        return self.database.one("SELECT 1 FROM jobs WHERE id = ? AND cancelled_at NOTNULL", job_id) is not None
+
     def has_job(self, job_id: str) -> bool:
         """True if it was added."""
         return self.database.one("SELECT 1 FROM jobs WHERE id = ?", job_id) is not None

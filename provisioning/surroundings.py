@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from provisioning.code import BACKEND, write_file
+from provisioning.code import BACKEND, make_folder, write_file
 from provisioning.errors import FolderError, MissingTerraformError
 from provisioning.processes import MARK
 from provisioning.remote import LOCAL, Bucket, place_of
@@ -120,7 +120,7 @@ class Place:
 def prepare(setup: Setup, place: Place, root: Path, backend: Mapping[str, Any]) -> None:
     """Make a root module ours: its backend, and what its children need around it."""
     for folder in (place.state.parent, place.folder / "home", temporary(setup, place)):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder)
     write_file(root / BACKEND, json.dumps({"terraform": {"backend": backend}}).encode())
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from provisioning import plans, states, store, surroundings
 from provisioning.cage import caged
 from provisioning.cloud import Cloud
-from provisioning.code import ADOPT, digest
+from provisioning.code import ADOPT, digest, make_folder
 from provisioning.errors import ProvisioningError
 from provisioning.follow import Ending, Follower, Ladder, Message, start
 from provisioning.reconcile import Inside
@@ -87,7 +87,7 @@ class Task:
 
     def _record(self, phase: str, detail: str) -> None:
         """Write the attempt down, before there is one."""
-        self._folder(phase).mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self._folder(phase))
         self._store.change_job(self._id, phase=phase, detail=detail, log_bytes=0, message="")
 
     def _launch(self, phase: str, steps: list[dict[str, Any]]) -> None:
@@ -115,7 +115,7 @@ class Task:
         def wants_end() -> bool:
             if job.phase == "apply" and (news := pulse.news()) is not None:
                 self._store.change_job(self._id, message=news)
-            return can_be_cancelled and self.job.cancelled_at is not None
+            return can_be_cancelled and self._store.is_cancelled(self._id)
 
         ladder = Ladder(folder, self._setup.patience_s)
         ending = Follower(folder, self._process, ladder).run(hear, wants_end, self._halt)

@@ -66,8 +66,8 @@ class Work(Task):
         variables = self._root / "terraform.tfvars.json"
         values = json.loads(variables.read_text()) if variables.exists() else {}
         self._prepare()
-        # What was applied once can be destroyed, whatever the rules are now.
-        refusals = judges.judge_code(self._root, values) if self.job.kind == "deploy" else []
+        # What was applied once can be destroyed, whatever the rules are now; other code than that is judged.
+        refusals = [] if self.job.kind == "destroy" and self._was_applied() else judges.judge_code(self._root, values)
         if refusals:
             self._end(store.FAILED, "refused", error="; ".join(refusals))
             return False
@@ -88,6 +88,10 @@ class Work(Task):
         if not self._root.exists():
             shutil.copytree(source if source.exists() else self._place.code, self._root, symlinks=True)
         return True
+
+    def _was_applied(self) -> bool:
+        applied = self._store.project(self.job.project_id).applied_job
+        return applied is not None and self._place.root(applied).exists()
 
     def _plan_steps(self, phase: str) -> list[dict[str, Any]]:
         program, file = self._setup.program(), str(self._folder(phase) / PLAN_FILE)

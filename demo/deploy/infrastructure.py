@@ -48,6 +48,7 @@ TAGS = {
     "TF_AWS_DEFAULT_TAGS_provisioning_farm": DEFAULT_FARM,
     "TF_AWS_DEFAULT_TAGS_provisioning_project": PROJECT,
 }
+AFTER_APPLY = {"refresh", "mend", "taint"}  # what follows an apply that failed; the error is the apply's
 TICK_S = 0.3
 
 Tell = Callable[[int], None]
@@ -168,7 +169,7 @@ class Infrastructure:
             job = self._serving.store.job(job_id)
             self._hear(job, tell)
             if job.status == store.FAILED:
-                verb = _verb(job, job.phase or "plan")
+                verb = _verb(job, "apply" if job.phase in AFTER_APPLY else job.phase or "plan")
                 raise TerraformError(f"terraform {verb}: {job.error} (see {self._logs})")
             if job.has_ended or job.detail == store.AT_PLAN:
                 return job

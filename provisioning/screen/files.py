@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from provisioning.screen import syntax
+from provisioning.screen import json_syntax, syntax
 from provisioning.screen.errors import UnreadableError, UnresolvedError
 from provisioning.screen.modules import Names, SourceFile
 from provisioning.screen.refusal import Refusal
 from provisioning.screen.template import template
 from provisioning.screen.tree import Body, Expr
-from provisioning.screen.types import FILE_FUNCTIONS, FIXED_NAMES, PROVIDERS, REFUSED_FUNCTIONS
+from provisioning.screen.types import FILE_FUNCTIONS, FIXED_NAMES, OWN_TAGS, PROVIDERS, REFUSED_FUNCTIONS
 from provisioning.screen.values import ANY_PART, files_like, for_scope, inside, path_texts
 
 MOST_TEMPLATE_BYTES = 1_000_000
@@ -18,6 +18,9 @@ _INSIDE = (
     "give a path that is written out, or begins with path.root, path.module or a variable whose value lies in the root"
 )
 _CALL = re.compile(rf"\b(?:{'|'.join(sorted(FILE_FUNCTIONS | REFUSED_FUNCTIONS.keys()))})\s*\(")
+
+# A line of one text without marks is no code to Terraform, wherever it stands: a text ends on its own line.
+_PLAIN_LINE = re.compile(r"^[ \t]*[A-Za-z_][\w-]*[ \t]*=[ \t]*\"[^\"\\$%\r\n]*\"[ \t]*\r?$", re.MULTILINE)
 
 
 class Calls:
@@ -34,6 +37,10 @@ class Calls:
             yield self._say(expr.line, f"a loop binds {name}, which means something else", "give the loop another name")
         if expr.kind == "call":
             yield from self._call(expr, scope)
+        if expr.kind == "text" and expr.text in OWN_TAGS:
+            yield self._say(
+                expr.line, f"the tag {expr.text} says whose a thing is, and is the service's", "leave it out"
+            )
         for part in expr.parts:
             yield from self.within(part, inner)
 
@@ -104,9 +111,13 @@ class Calls:
 
     def unseen(self) -> Iterator[Refusal]:
         """Calls that stand in the file's text and were not met in its tree; in doubt, a call that hides."""
+        is_json = self._file.body.is_json
         text = self._file.raw.decode()
+        if is_json:
+            text = "\n".join(json_syntax.templates(json_syntax.parsed(self._file.raw)))
         count = len(_CALL.findall(text))
-        if count > self._count and not self._file.body.is_json:
+        if count > self._count and not is_json:
+            text = _PLAIN_LINE.sub("", text)
             for comment in syntax.comments(self._file.raw):
                 text = text.replace(comment, "\n", 1)
             count = len(_CALL.findall(text))

@@ -47,6 +47,16 @@ def parsed(raw: bytes) -> Value:
     return _value(text, _skip(text, 0))[0]
 
 
+def templates(value: Value) -> Iterator[str]:
+    """Every text and name in it that may hold code: the others Terraform takes as they stand."""
+    for text in (value.text, *(name for name, _ in value.members)):
+        if "${" in text or "%{" in text:
+            yield text
+    for name, member in value.members:
+        if name != "//":
+            yield from templates(member)
+
+
 def _skip(text: str, place: int) -> int:
     match = _SPACE.match(text, place)
     return match.end() if match else place
@@ -101,7 +111,9 @@ def _labelled(kind: str, labels: tuple[str, ...], value: Value, missing: int) ->
             if name == "//":
                 continue
             if not NAME.fullmatch(name):
-                raise UnreadableError(f"the label {name[:60]!r} is no plain name", each.line)
+                raise UnreadableError(
+                    f"the label {name[:60]!r} is no plain name, of ASCII letters, digits, - and _", each.line
+                )
             yield from _labelled(kind, (*labels, name), each, missing - 1)
 
 

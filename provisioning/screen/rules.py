@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from provisioning.screen import files, folder, modules
+from provisioning.screen import files, folder, modules, syntax
 from provisioning.screen.errors import UnreadableError
 from provisioning.screen.modules import Binding, Module, Names, SourceFile
 from provisioning.screen.refusal import Refusal
@@ -209,7 +209,8 @@ def of_block(block: Block, say: Say) -> Iterator[Refusal]:
         yield say(block.line, f"a block {block.kind} is not known here", f"known: {', '.join(sorted(TOP_BLOCKS))}")
         return
     for inner in block.within():
-        for name in {"provisioner", "connection"} & {inner.kind, *inner.body.attributes}:
+        repeated = inner.labels if inner.kind == "dynamic" else ()
+        for name in {"provisioner", "connection"} & {inner.kind, *repeated, *inner.body.attributes}:
             why = f"a {name} runs programs on the service's machine or on others"
             yield say(
                 inner.body.names().get(name, inner.line), why, "leave it out; do such work in a function or an image"
@@ -250,6 +251,31 @@ def _of_provider_name(expr: Expr | None, say: Say) -> Iterator[Refusal]:
     names = tuple(expr.text.split(".")) if expr and expr.kind == "text" else dotted(expr) if expr else ("aws",)
     if not names or names[0] not in PROVIDERS.values() or len(names) > 2:
         yield say(expr.line if expr else 1, f"the provider {'.'.join(names)!r} is not known here", "name aws or google")
+
+
+def _of_import(block: Block, say: Say) -> Iterator[Refusal]:
+    """`init` fetches the provider of what is brought in, whether a resource of it is written or not."""
+    to = block.body.attributes.get("to")
+    names = _address(to) if to else ()
+    while names[:1] == ("module",):
+        names = names[2:]
+    yield from _of_resource(Block(block.kind, names, to.line if to else block.line, block.body), say)
+
+
+def _address(expr: Expr) -> tuple[str, ...]:
+    """The names of an address, without what stands in brackets."""
+    if expr.kind == "text":  # JSON
+        try:
+            expr = syntax.expression(expr.text, expr.line)
+        except UnreadableError:
+            return ()
+    if expr.kind == "template" and len(expr.parts) == 1:
+        return _address(expr.parts[0])
+    if expr.kind == "index":
+        return _address(expr.parts[0])
+    if expr.kind == "attr":
+        return (*_address(expr.parts[0]), expr.text)
+    return dotted(expr)
 
 
 def _of_check(block: Block, say: Say) -> Iterator[Refusal]:
@@ -308,6 +334,7 @@ _OF_KIND: dict[str, Callable[[Block, Say], Iterator[Refusal]]] = {
     "data": _of_resource,
     "ephemeral": _of_resource,
     "check": _of_check,
+    "import": _of_import,
     "terraform": _of_terraform,
     "provider": _of_provider,
     "module": _of_module,

@@ -115,7 +115,7 @@ def _label(tree: Tree[Token], line: int) -> str:
     text = "".join(str(token) for token in tree.scan_values(lambda value: isinstance(value, Token)))
     label = unquoted(text)
     if not NAME.fullmatch(label):
-        raise UnreadableError(f"the label {text[:60]} is no plain name", line)
+        raise UnreadableError(f"the label {text[:60]} is no plain name, of ASCII letters, digits, - and _", line)
     return label
 
 

@@ -4,6 +4,7 @@
 FIXED_NAMES = frozenset({"path", "var", "local", "each", "count", "self", "module", "data", "terraform", "ephemeral"})
 
 PROVIDERS = {"hashicorp/aws": "aws", "hashicorp/google": "google"}  # by source, the local name that it must have
+OWN_TAGS = frozenset({"provisioning_farm", "provisioning_project"})  # by them the service finds what is in no state
 BUILT_IN = {"terraform_data"}  # Terraform's own: it holds a value, and what it could run is a provisioner
 
 # What a provider block may say. Everything else names files, endpoints, keys or roles.

@@ -59,8 +59,15 @@ def _no_attachment(_service: Service) -> None:
     FOLLOW.session_of = lambda folder: seen(folder) if folder in own else []
 
 
+def _no_look(service: Service) -> None:
+    """Nobody looks whether another job of the project is at work: the unique row alone says no."""
+    store: Any = service.store
+    store.current = lambda _project_id: None
+
+
 def _no_unique_row(service: Service) -> None:
     """Two jobs of a project may be at work."""
+    _no_look(service)
     service.store.database.run("DROP INDEX IF EXISTS one_writer")
 
 
@@ -72,6 +79,7 @@ def _no_adoption(_service: Service) -> None:
 BROKEN: Mapping[str, Callable[[Service], None]] = {
     "a pipe for the log": _pipe_for_the_log,
     "no attachment": _no_attachment,
+    "no look": _no_look,
     "no unique row": _no_unique_row,
     "no adoption": _no_adoption,
 }

@@ -2,6 +2,7 @@
 
 import http.client
 import threading
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
@@ -90,12 +91,10 @@ class Door:
         return answer
 
     def _ask(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        connection = http.client.HTTPConnection(self._to, timeout=120)
-        connection.request(method, path, body, {**dict(headers), "Connection": "close"})
-        response = connection.getresponse()
-        answer = response.status, response.getheaders(), response.read()
-        connection.close()
-        return answer
+        with closing(http.client.HTTPConnection(self._to, timeout=120)) as connection:
+            connection.request(method, path, body, {**dict(headers), "Connection": "close"})
+            response = connection.getresponse()
+            return response.status, response.getheaders(), response.read()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         door = self

@@ -39,7 +39,9 @@ def aim(case: Any) -> None:
             place.update({name: value for name, value in known.items() if name in place})
 
 
-@pytest.mark.parametrize("examples", [EXAMPLES, pytest.param(MANY, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "examples", [EXAMPLES, pytest.param(MANY, marks=[pytest.mark.soak, pytest.mark.timeout(3 * 3600)])]
+)
 def test_no_input_is_a_server_error(mirror: Path, examples: int) -> None:
     """Whatever fits the document, and what does not: a code, a type and a form that the document names.
 

@@ -1,6 +1,7 @@
 """AWS that goes away in the middle of an apply, wrong credentials, a full disk: a sentence each, and nothing lost."""
 
 import os
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -51,50 +52,101 @@ def test_a_disk_that_is_full_is_a_sentence(client: Client, monkeypatch: pytest.M
     assert ended(client, client.post("/api/deploy", json={"projectId": "full", "iacCode": SMALL}).json()["jobId"])
 
 
-def test_a_disk_that_fills_up_ends_no_job_without_a_word(mirror: Path) -> None:
+class Limit:
+    """No file of the service, and of the children that it starts then, gets longer than it may: on any system."""
+
+    def __init__(self, data: Path) -> None:
+        self.prefix: list[str] = []
+        self._data = data
+
+    def _set(self, house: House, most: int) -> None:
+        assert house.process is not None
+        resource.prlimit(house.process.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+
+    def fill(self, house: House) -> None:
+        """Nothing can be written."""
+        self._set(house, 0)
+
+    def spare(self, house: House) -> None:
+        """A little can."""
+        longest = max(path.stat().st_size for path in self._data.glob("provisioning.db*"))
+        self._set(house, longest + ALMOST_NOTHING)
+
+    def empty(self, house: House) -> None:
+        """All that there is to write can."""
+        self._set(house, resource.RLIM_INFINITY)
+
+
+class SmallDisk:
+    """The service's folder lies on a disk of its own, and no block of it is left."""
+
+    def __init__(self, data: Path) -> None:
+        self.prefix = small_disk(data)
+        self._data = data
+
+    def _file(self, house: House) -> Path:
+        assert house.process is not None
+        return Path(f"/proc/{house.process.pid}/root{self._data}/fill")
+
+    def fill(self, house: House) -> None:
+        """No block is left."""
+        with suppress(OSError), self._file(house).open("ab", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+
+    def spare(self, house: House) -> None:
+        """A few are."""
+        os.truncate(self._file(house), self._file(house).stat().st_size - ALMOST_NOTHING)
+
+    def empty(self, house: House) -> None:
+        """Eight megabytes are."""
+        self._file(house).unlink()
+
+
+def small_disk(data: Path) -> list[str]:
+    """A command before which this folder lies on a disk of its own."""
+    command = f'mount -t tmpfs -o size=8m none {data} && exec "$@"'
+    return ["unshare", "--map-root-user", "--mount", "sh", "-c", command, "-"]
+
+
+def may_mount() -> bool:
+    """True where this system lets anybody make a disk of his own."""
+    with short_folder() as folder:
+        command = [*small_disk(folder), "true"]
+        return (
+            shutil.which("unshare") is not None
+            and not subprocess.run(command, check=False, capture_output=True).returncode
+        )
+
+
+@pytest.mark.parametrize("kind", [Limit, SmallDisk] if may_mount() else [Limit])
+def test_a_disk_that_fills_up_ends_no_job_without_a_word(mirror: Path, kind: type[Limit] | type[SmallDisk]) -> None:
     """A plan that waits goes on waiting; an apply for which there is no room ends, and the next deploy goes well."""
     with short_folder() as folder:
         data = folder / "d"
         data.mkdir()
-        house = House(data, {}, {}, mirror, prefix=small_disk(data))
+        disk = kind(data)
+        house = House(data, {}, {}, mirror, prefix=disk.prefix)
         house.start()
-        assert house.process is not None
-        fill = Path(f"/proc/{house.process.pid}/root{data}/fill")
         try:
             job_id = house.deploy("full", SMALL, approve=True)
             until_true(lambda: seldom(house.job(job_id)["detail"] == "planned"), "the plan")
             digest = {"digest": house.job(job_id)["plan"]["digest"]}
-            fill_up(fill)
+            disk.fill(house)
             code, answer = house.call("POST", f"/api/deploy/confirm/{job_id}", digest)
             assert (code, "the disk" in answer["error"]) == (500, True)
             assert house.job(job_id)["detail"] == "planned"
             assert house.project("full")["terraformState"]["resources"] == []
-            os.truncate(fill, fill.stat().st_size - ALMOST_NOTHING)
+            disk.spare(house)
             house.call("POST", f"/api/deploy/confirm/{job_id}", digest)
-            fill_up(fill)
-            fill.unlink()
+            disk.fill(house)
+            disk.empty(house)
             until_true(lambda: house.job(job_id)["detail"] == "planned" or seldom(ended_at(house, job_id)), "its end")
             if house.job(job_id)["detail"] == "planned":
                 house.call("POST", f"/api/deploy/cancel/{job_id}")
             assert house.end(house.deploy("full", SMALL))["status"] == "completed"
         finally:
             house.close()
-
-
-def small_disk(data: Path) -> list[str]:
-    """A command before which this folder lies on a disk of its own; skips where this system lets nobody make one."""
-    mount = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
-    command = f'mount -t tmpfs -o size=8m none {data} && exec "$@"'
-    if shutil.which("unshare") is None or subprocess.run([*mount, command, "-", "true"], check=False).returncode:
-        pytest.skip("no mount of one's own on this system")
-    return [*mount, command, "-"]
-
-
-def fill_up(path: Path) -> None:
-    """No block is left."""
-    with suppress(OSError), path.open("ab", buffering=0) as file:
-        while file.write(bytes(4096)):
-            pass
 
 
 def ended_at(house: House, job_id: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provisioning import code
-from provisioning.code import Code, digest, pack
+from provisioning.code import MIB, Code, digest, pack
 from provisioning.errors import InputError, TooLargeError
 
 Member = tuple[tarfile.TarInfo, bytes]
@@ -43,6 +43,21 @@ def test_text_is_main_tf_and_json_is_json(tmp_path: Path) -> None:
     assert (tmp_path / "json" / "main.tf.json").exists()
     variables = tmp_path / "text" / "terraform.tfvars.json"
     assert (variables.read_text(), variables.stat().st_mode & 0o777) == ('{\n "a": 1\n}', 0o600)
+
+
+def test_folders_are_their_owners_alone(tmp_path: Path) -> None:
+    """Those above it too, which were missing."""
+    Code(archive=archive(MAIN, member("a/b/main.tf"))).write(tmp_path / "projects" / "p" / "root")
+    folders = [path for path in tmp_path.rglob("*") if path.is_dir()]
+    assert len(folders) == 5
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
+
+
+def test_an_archive_of_a_byte_too_many(tmp_path: Path) -> None:
+    """413, before anybody looks what it is."""
+    for count, kind in ((20 * MIB, InputError), (20 * MIB + 1, TooLargeError)):
+        with pytest.raises(kind):
+            Code(archive=base64.b64encode(bytes(count)).decode()).write(tmp_path / "root")
 
 
 def test_a_folder_comes_through_as_it_is(tmp_path: Path) -> None:
@@ -82,6 +97,8 @@ def test_a_folder_comes_through_as_it_is(tmp_path: Path) -> None:
         ([MAIN, member("adopt.tf.json")], "the service's own"),
         ([MAIN, member("terraform.tfvars.json")], "the service's own"),
         ([MAIN, member(".terraform/providers/evil")], "the service's own"),
+        ([MAIN, member("x.auto.tfvars")], "the service's own"),
+        ([MAIN, member("x.auto.tfvars.json")], "the service's own"),
         ([MAIN, member("credentials")], "the service's own"),
         ([MAIN, member("a/credentials")], "the service's own"),
         ([member("a/main.tf")], "no .tf file at its top"),

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from provisioning import child
-from provisioning.follow import Ending, Follower, Ladder, Lines, start
-from provisioning.processes import MARK, send, session_of
+from provisioning.follow import LOOK_EVERY, Ending, Follower, Ladder, Lines, start
+from provisioning.processes import MARK, Process, send, session_of
 from tests.waiting import until_true
 
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -76,6 +76,24 @@ def test_a_wrapper_that_is_killed_leaves_its_child_at_work(folder: Path) -> None
     os.kill(left.pid, signal.SIGKILL)
     thread.join()
     assert endings == [Ending(None, {})]
+
+
+def test_who_started_it_does_not_look_at_all_processes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as its wrapper lives, that one tells enough; the machine's list is read once it has ended."""
+    looks: list[Path] = []
+
+    def look(own: Path) -> list[Process]:
+        looks.append(own)
+        return session_of(own)
+
+    process = begin(folder, step("sh", "-c", f"until test -e {folder / 'go'}; do sleep 0.05; done"))
+    monkeypatch.setattr("provisioning.follow.session_of", look)
+    follower = Follower(folder, process, Ladder(folder, (0.0, 0.0)))
+    assert [follower._ending() for _ in range(3 * LOOK_EVERY)] == [None] * 3 * LOOK_EVERY
+    assert looks == []
+    (folder / "go").touch()
+    assert follower.run(lambda _: None, lambda: False, threading.Event()) == Ending(0, {"a": 0})
+    assert looks
 
 
 def test_what_never_began_does_not_begin_later(folder: Path) -> None:

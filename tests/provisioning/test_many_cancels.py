@@ -10,10 +10,9 @@ from provisioning import states
 from tests.provisioning import cloud
 from tests.provisioning.conftest import PROJECT
 from tests.provisioning.door import Door
-from tests.provisioning.house import House, seldom
+from tests.provisioning.house import House, patiently
 from tests.provisioning.judge import births, check
 from tests.provisioning.roots import TWELVE
-from tests.waiting import until_true
 
 CANCELS = int(os.environ.get("PROVISIONING_CANCELS", "20"))
 SEED = int(os.environ.get("PROVISIONING_SEED", "4"))
@@ -47,9 +46,9 @@ def test_whenever_a_deploy_is_cancelled(house: House, door: Door) -> None:
 def cancel(house: House, door: Door, job_id: str, after: int) -> None:
     """Cancel a job once its apply has made so many calls, or has ended."""
     folder = house.phase(PROJECT, job_id)
-    until_true((folder / "job.pid").exists, "the apply")
+    patiently((folder / "job.pid").exists, "the apply")
     begin = door.calls
-    until_true(lambda: door.calls >= begin + after or (folder / "job.rc").exists(), "the moment of the cancel")
+    patiently(lambda: door.calls >= begin + after or (folder / "job.rc").exists(), "the moment of the cancel")
     code, _ = house.call("POST", f"/api/deploy/cancel/{job_id}")
     assert code in {202, 409}
-    until_true(lambda: seldom(house.job(job_id)["endTime"] is not None), "its end")
+    house.end(job_id)

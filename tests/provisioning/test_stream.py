@@ -1,6 +1,7 @@
 """A job's events over HTTP: cut and resumed none is missing or twice, and the stream ends with the job."""
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from provisioning.store import AT_PLAN, COMPLETED, FINISHED, PROCESSING, Store, Wanted
 from tests.provisioning.clients import Client, in_process
-from tests.waiting import until_true
+from tests.waiting import LAST_RESORT_S, until_true
 
 Row = tuple[int, str]
 
@@ -36,12 +37,14 @@ def end(store: Store, job_id: str) -> None:
 
 
 def rows(client: Client, job_id: str, after: int | None = None) -> Iterator[Row]:
-    """Number and kind of every event, until the stream ends."""
+    """Number and kind of every event, until the stream ends; one that only pings on is a fault."""
+    limit = time.monotonic() + LAST_RESORT_S
     headers = {} if after is None else {"Last-Event-ID": str(after)}
     with client.stream("GET", f"/api/deploy/events/{job_id}", headers=headers) as response:
         assert response.headers["Content-Type"].startswith("text/event-stream")
         number, kind = 0, ""
         for line in response.iter_lines():
+            assert time.monotonic() < limit, f"the stream of {job_id} never ends"
             name, _, value = line.partition(": ")
             if name == "id":
                 number = int(value)
