@@ -7,15 +7,17 @@ comes to a state in which it has been, with as many events to go, all that follo
 and not walked through again.
 """
 
+import marshal
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway import store
 from gateway.valves import KEPT_COMMANDS, Valves
 from tests.safety.oracle import BrokenPromiseError, Command
-from tests.safety.world import CLOCK, GATEWAY, NOW, Cut, Event, World
+from tests.safety.world import BY_VALUE, CLOCK, GATEWAY, NOW, Cut, Event, World
 
 LIFE_S = 300
 FIRST_EPOCH = 100
@@ -192,7 +194,7 @@ class Explorer:
         """Walk through every interleaving of `depth` events that begins with `prefix`. Raises CounterExampleError."""
         self._path = []
         try:
-            with closing(self.scenario.world(self._make)) as self._world:
+            with texts_made_once(), closing(self.scenario.world(self._make)) as self._world:
                 self._watered = self._world.oracle.opened_valves
                 for event in prefix:
                     self._step(event)
@@ -271,6 +273,29 @@ class Explorer:
         self.tally.watered += self._world.oracle.opened_valves > self._watered
         self.tally.planned += self._world.oracle.plan_runs > 0
         self.tally.twice += self._world.oracle.plan_runs > 1
+
+
+@contextmanager
+def texts_made_once() -> Iterator[None]:
+    """While it lasts, the store makes the text of a document that it has written before from memory.
+
+    A walk writes the same few documents many thousand times, and their texts were half of its work.
+    """
+    made, known = store._parts, dict[tuple[int, bytes], bytes]()
+
+    def remembered(value: Any, depth: int) -> Iterable[bytes]:
+        if not depth or not isinstance(value, dict | list):
+            return made(value, depth)
+        key = depth, marshal.dumps(value, BY_VALUE)
+        if key not in known:
+            known[key] = b"".join(made(value, depth))
+        return (known[key],)
+
+    store._parts = remembered  # type: ignore[assignment]  # whoever asks takes any bytes, one after the other
+    try:
+        yield
+    finally:
+        store._parts = made
 
 
 class _PrefixFinder(Explorer):

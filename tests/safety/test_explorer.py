@@ -10,10 +10,19 @@ from typing import Any
 import pytest
 
 from compute_service.domain.constraints import Check
+from gateway.store import MemoryStore, TwoSlots
 from gateway.valves import Valves
 from tests.safety.broken import BROKEN, FOUND_IN, ForgetsTheLoss, NoFence
 from tests.safety.broken_plans import BROKEN_PLANS
-from tests.safety.explorer import SCENARIOS, CounterExampleError, Explorer, Scenario, Tally, shortest
+from tests.safety.explorer import (
+    SCENARIOS,
+    CounterExampleError,
+    Explorer,
+    Scenario,
+    Tally,
+    shortest,
+    texts_made_once,
+)
 from tests.safety.house import HOUSES, LONG_HOUSES
 from tests.safety.oracle import PROMISES, BrokenPromiseError
 from tests.safety.story import tell
@@ -133,6 +142,24 @@ def test_a_state_that_was_walked_through_is_not_walked_through_again() -> None:
         merged += short.merged
         assert (plain.merged, replace(short, merged=0)) == (0, plain), scenario.name
     assert merged > 100
+
+
+def test_a_text_that_was_made_before_is_the_stores_own() -> None:
+    """What a walk has from memory are the bytes that the store would write: of a number, too, and after a change."""
+    document: dict[str, Any] = {"zones": {f"plot-{number}": {"epoch": 1, "runs": [1]} for number in range(9)}}
+
+    def written() -> list[bytes | None]:
+        store, documents = MemoryStore(), []
+        for value in (1, True, 1.0, "1", 1):
+            document["zones"]["plot-3"]["runs"][0] = value
+            TwoSlots(store, "x").save(document)
+            documents.append(store.load("x.0"))
+        return documents
+
+    plain = written()
+    with texts_made_once():
+        assert [written(), written()] == [plain, plain]
+    assert len(set(plain)) == 4
 
 
 def _state(world: World) -> Any:

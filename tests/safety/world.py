@@ -163,7 +163,7 @@ class World:
         supervisor = [value for name, value in memory.items() if name not in _PARTS]
         supervisor = [sorted(value) if isinstance(value, set) else value for value in supervisor]
         own = [value for part in (slots, held) for name, value in part.items() if name not in _PARTS]
-        return marshal.dumps((depth, values[: len(_STATE)], files, used, judged, supervisor, own), _BY_VALUE)
+        return marshal.dumps((depth, values[: len(_STATE)], files, used, judged, supervisor, own), BY_VALUE)
 
     # the events
 
@@ -383,7 +383,7 @@ _PARTS = {
     "_fallback",
     "_valves",
 }  # of supervisor and slots: no state
-_BY_VALUE = 2  # the version of marshal that writes equal values equally, whether or not they are one object
+BY_VALUE = 2  # the version of marshal that writes equal values equally, whether or not they are one object
 
 
 def _copied(fields: dict[str, Any], changing: list[str]) -> dict[str, Any]:

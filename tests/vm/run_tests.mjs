@@ -47,7 +47,7 @@ async function runAll() {
   for (const [folder, target] of Object.entries(FOLDERS)) copyIn(path.join(root, folder), target);
   for (const file of FILES) mp.FS.writeFile(`/tested/${file}`, fs.readFileSync(path.join(root, file)));
   mp.FS.writeFile('/tested/run_in_vm.py', fs.readFileSync(path.join(root, 'tests/vm/run_in_vm.py')));
-  mp.runPython("import sys; sys.path[:] = ['/tested', '/tested/tests/vm/portable', '.frozen']\nimport asyncio, run_in_vm");
+  mp.runPython("import sys; sys.path[:] = ['/tested', '/tested/tests/vm/portable', '.frozen']\nimport asyncio, run_in_vm\nrun_in_vm.ask_for_the_heap_once()");
   const failed = [];
   let count = 0;
   for (const module of process.argv.slice(3)) {
