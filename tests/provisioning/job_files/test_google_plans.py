@@ -102,6 +102,18 @@ def test_the_module_makes_what_a_generated_root_makes(workshop: Workshop, tmp_pa
     assert contents(plans[0]) == contents(plans[1]) != []
 
 
+def test_the_modules_own_tests_pass(workshop: Workshop, tmp_path: Path) -> None:
+    """Terraform's own, beside the module; those of AWS's are run with the other modules' of terraform/."""
+    root = tmp_path / "module"
+    shutil.copytree(ROOT / "terraform/modules/gcp/dativo-job", root, ignore=shutil.ignore_patterns(".*"))
+    workshop.terraform(root, "init", "-input=false", "-test-directory=tests")
+    assert "2 passed, 0 failed" in workshop.terraform(root, "test", "-no-color")
+    schedule = root / "schedule.tf"
+    schedule.write_text(schedule.read_text().replace("roles/run.invoker", "roles/run.admin"))
+    with pytest.raises(AssertionError, match="as an account that may do that"):
+        workshop.terraform(root, "test", "-no-color")
+
+
 @pytest.mark.soak
 def test_the_seeds_own_call_is_planned(workshop: Workshop, tmp_path: Path) -> None:
     """`terraform/examples/gcp` as it is written."""
