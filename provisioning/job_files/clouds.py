@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from provisioning.job_files.secrets import why_secret
+from provisioning.job_files.secrets import why_secret, why_secret_name
 from provisioning.job_files.tags import Origin, Tag, Value
 
 MOST_AWS_TAGS = 50
@@ -138,7 +138,7 @@ def _secrets(tags: Sequence[Tag]) -> list[Fault]:
     return [
         Fault(tag.winner.origin, f"tag {tag.key}: {why}")
         for tag in tags
-        if not tag.winner.is_public and (why := why_secret(_plain(tag.value, " ")))
+        if not tag.winner.is_public and (why := why_secret_name(tag.key) or why_secret(_plain(tag.value, " ")))
     ]
 
 

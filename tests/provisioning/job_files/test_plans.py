@@ -68,7 +68,15 @@ OF_AWS: dict[str, Any] = {
     "fargate-largest": job(cpu=16384, memory=122880),
     "fargate-tag": job(image_uri="dativo/dativo-ingest:latest"),
     "lambda-plain": job("aws_lambda"),
-    "lambda-full": job("aws_lambda", memory=10240, timeout=900, command=["a.handler"], region="us-west-2", **DAILY),
+    "lambda-full": job(
+        "aws_lambda",
+        memory=10240,
+        timeout=900,
+        command=["a.handler"],
+        region="us-west-2",
+        image_uri=ECR.replace("us-east-1", "us-west-2"),
+        **DAILY,
+    ),
     "lambda-role": job("aws_lambda", role="arn:aws:iam::123456789012:role/batch", **DAILY),
     "lambda-smallest": job("aws_lambda", memory=128, timeout=1, naming="seed"),
 }
