@@ -116,6 +116,7 @@ def cronsim_has_the_same_ten_next_moments(text: str, start: datetime, zone: str)
     assert [at.astimezone(UTC) for at in both[0]] == [at.astimezone(UTC) for at in both[1]]
 
 
+@pytest.mark.timeout(3600)  # twenty thousand examples on a busy machine
 @pytest.mark.parametrize("examples", [150, pytest.param(20_000, marks=pytest.mark.soak)])
 def test_cronsim_is_of_the_same_mind(examples: int) -> None:
     """AWS's form, read on its own terms, and five fields as another program reads them, over changes of the clock."""

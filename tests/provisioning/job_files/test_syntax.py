@@ -54,6 +54,7 @@ def quotes_alike(text: str) -> None:
     assert unquoted(line[1:-1]) == hcl.without_templates(text)
 
 
+@pytest.mark.timeout(3600)  # a hundred thousand examples on a busy machine
 @pytest.mark.parametrize("examples", [200, pytest.param(100_000, marks=pytest.mark.soak)])
 def test_json_and_hcl_quote_alike(examples: int) -> None:
     """Whatever the text."""
@@ -89,7 +90,7 @@ def applied(made: Root, form: Any, folder: Path) -> Any:
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("form", [hcl, terraform_json], ids=["hcl", "json"])
 def test_terraform_reads_a_hundred_thousand_texts_back(form: Any, tmp_path: Path) -> None:
     """Each in an output, equal but for letters and their accents, of which Terraform makes one sign."""
