@@ -84,7 +84,8 @@ def test_every_field_of_the_readers_is_used(tmp_path: Path, monkeypatch: pytest.
     for name, document in {**OF_AWS, **OF_GOOGLE}.items():
         folder = tmp_path / name
         Reader(folder).read(lay(folder, document))
-    fields, written = defaultdict(set), defaultdict(set)
+    fields: dict[Any, set[str]] = defaultdict(set)
+    written: dict[Any, set[str]] = defaultdict(set)
     for one in mappings:
         place = one.mistakes.what, one.place, one.value("type") if one.place.endswith("runtime") else None
         written[place] |= set(one.nodes)
@@ -115,7 +116,9 @@ def make(workshop: Workshop, name: str, **variables: Any) -> Path:
     assert main([str(JOBS[name]), "--root", str(FOLDER), "--output-dir", str(root)]) == 0
     workshop.prepare(root, **variables)
     workshop.terraform(root, "apply", "-auto-approve", "-input=false")
-    assert "No changes" in workshop.terraform(root, "plan", "-input=false", "-no-color")
+    second = workshop.terraform(root, "plan", "-input=false", "-no-color")
+    changes = re.findall(r"^\s+[+~-] (\w+) +=", second, re.MULTILINE)
+    assert "No changes" in second or changes == ["availability_zone_rebalancing"], second  # the API does not tell it
     return root
 
 
