@@ -228,7 +228,7 @@ def run_the_function(job: JobFile, endpoint: str, given: dict[str, str], folder:
 
 
 def left(name: str, endpoint: str) -> list[str]:
-    """What an account still has of a job, by name; a task definition that was taken out stays as an inactive one."""
+    """What an account still has of a job, by name; task definitions and services stay as inactive ones."""
     rows: dict[tuple[str, str, str], str] = {
         ("iam", "list_roles", "Roles"): "RoleName",
         ("logs", "describe_log_groups", "logGroups"): "logGroupName",
@@ -244,5 +244,7 @@ def left(name: str, endpoint: str) -> list[str]:
     ]
     found += client("sqs", endpoint).list_queues().get("QueueUrls", [])
     found += client("ecs", endpoint).list_task_definitions(status="ACTIVE")["taskDefinitionArns"]
-    found += client("ecs", endpoint).list_services(cluster="farm")["serviceArns"]
+    services = client("ecs", endpoint).list_services(cluster="farm")["serviceArns"]
+    rows_of_services = client("ecs", endpoint).describe_services(cluster="farm", services=services or ["none"])
+    found += [row["serviceArn"] for row in rows_of_services["services"] if row["status"] != "INACTIVE"]
     return [one for one in found if name in one]
