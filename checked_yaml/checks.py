@@ -108,7 +108,7 @@ def one_of(choices: Collection[Any]) -> Check:
 @functools.cache
 def _timezones() -> frozenset[str]:
     """Their list takes longer to find on the disk than all else of a file takes to read."""
-    return frozenset(zoneinfo.available_timezones())
+    return frozenset(zoneinfo.available_timezones() - {"Factory", "localtime"})  # of no place, and of this machine
 
 
 def timezone(value: Any) -> str | None:

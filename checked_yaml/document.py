@@ -126,9 +126,13 @@ def _merged(node: yaml.MappingNode, merges: Iterator[int]) -> Iterator[tuple[yam
 
 
 def _invalid(path: Path, error: Exception) -> str:
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"{path}:{_line(path, error)}: {_no_text(error)}"
     mark = getattr(error, "problem_mark", None)
     line = f":{mark.line + 1}" if mark else ""
     why = " ".join(str(getattr(error, "problem", None) or error).split())
+    if why.startswith("but "):
+        why = f"{error.context}, {why}"  # type: ignore[attr-defined]  # of every error with a mark
     return f"{path}{line}: not valid YAML: {why}; check keys, indentation and quotes"
 
 
@@ -138,6 +142,19 @@ class _Representer(yaml.representer.SafeRepresenter):
     def ignore_aliases(self, _data: Any) -> bool:
         """Nothing is shared."""
         return True
+
+
+def _line(path: Path, error: yaml.reader.ReaderError) -> int:
+    """Where it stands: the error counts bytes if there is no text yet, else characters."""
+    content = path.read_bytes()
+    before = content.decode(errors="replace")[: error.position] if error.encoding == "unicode" else ""
+    return 1 + (before.count("\n") if before else content[: error.position].count(b"\n"))
+
+
+def _no_text(error: yaml.reader.ReaderError) -> str:
+    if error.encoding == "unicode":
+        return f"not valid YAML: it takes no character #x{error.character:04x}; remove it"
+    return f"not valid YAML: a byte that is no {error.encoding}; save the file as UTF-8"
 
 
 class _Loader(yaml.SafeLoader):

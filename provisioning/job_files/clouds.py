@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from provisioning.job_files.secrets import why_secret
+from provisioning.job_files.secrets import why_secret, why_secret_name
 from provisioning.job_files.tags import Origin, Tag, Value
 
 MOST_AWS_TAGS = 50
@@ -19,6 +19,7 @@ _LABEL_VALUE = re.compile(r"[a-z0-9_-]{0,63}")
 _AWS_SIGNS = " +-=._:/@"
 _HASH_DIGITS = 6
 _JOINED_FOR_AWS = "a comma is refused by ECS, EFS, CloudWatch Logs and IAM, so a list is joined by spaces"
+_COMPOSED = "Terraform writes a letter and its accent as one sign"
 _MADE_A_LABEL = "labels have lower case letters, digits, '_' and '-' alone"
 _CUT = f"a label has {MOST_LABEL} characters at most; the last {_HASH_DIGITS} tell cut values apart"
 
@@ -52,10 +53,10 @@ def for_aws(tags: Sequence[Tag]) -> Judged:
 
 
 def _aws(tag: Tag) -> CloudTag:
-    if isinstance(tag.value, str):
-        return CloudTag(tag.key, tag.value, tag)
-    changes = (_JOINED_FOR_AWS,) if len(tag.value) > 1 else ()
-    return CloudTag(tag.key, " ".join(tag.value), tag, changes)
+    text = _plain(tag.value, " ")
+    composed = unicodedata.normalize("NFC", text)
+    changes = (_JOINED_FOR_AWS,) if isinstance(tag.value, tuple) and len(tag.value) > 1 else ()
+    return CloudTag(tag.key, composed, tag, changes if composed == text else (*changes, _COMPOSED))
 
 
 def _aws_fault(one: CloudTag) -> str | None:
@@ -105,7 +106,7 @@ def label_value(value: Value) -> tuple[str, tuple[str, ...]]:
     changes = (_MADE_A_LABEL,) if label != text or (isinstance(value, tuple) and len(value) > 1) else ()
     if len(label) <= MOST_LABEL:
         return label, changes
-    mark = hashlib.sha256(text.encode()).hexdigest()[:_HASH_DIGITS]
+    mark = hashlib.sha256(_plain(value, "\n").encode()).hexdigest()[:_HASH_DIGITS]  # which no entry of a list has
     return f"{label[: MOST_LABEL - _HASH_DIGITS - 1]}-{mark}", (*changes, _CUT)
 
 
@@ -137,7 +138,7 @@ def _secrets(tags: Sequence[Tag]) -> list[Fault]:
     return [
         Fault(tag.winner.origin, f"tag {tag.key}: {why}")
         for tag in tags
-        if not tag.winner.is_public and (why := why_secret(_plain(tag.value, " ")))
+        if not tag.winner.is_public and (why := why_secret_name(tag.key) or why_secret(_plain(tag.value, " ")))
     ]
 
 

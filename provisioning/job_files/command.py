@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from provisioning.client import Client
 from provisioning.errors import ProvisioningError
@@ -83,6 +83,7 @@ def main(words: Sequence[str] | None = None, prog: str = "python -m provisioning
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    variables = _variables(arguments.variables) if arguments.apply else None
     results = _all(arguments)
     if arguments.queries:
         return _ask(results, arguments.billing_table)
@@ -96,8 +97,23 @@ def _run(arguments: argparse.Namespace) -> int:
     for file in files:
         print(f"wrote {file}")
     if arguments.apply:
-        _apply(arguments, results, files)
+        _apply(arguments, results, files, variables)
     return 0
+
+
+def _variables(path: Path | None) -> Any:
+    """What `--variables` holds, before anything is written. Raises JobFileError."""
+    if path is None:
+        return None
+    try:
+        variables = json.loads(path.read_bytes())
+    except OSError as error:
+        raise JobFileError([f"{path}: cannot be read: {error.strerror}; give a JSON file of variables"]) from error
+    except ValueError as error:
+        raise JobFileError([f"{path}: is no JSON: {error}; want an object of variables"]) from error
+    if not isinstance(variables, dict):
+        raise JobFileError([f'{path}: want an object of variables, as {{"subnet_ids": []}}'])
+    return variables
 
 
 def _ask(results: Sequence[Generated], billing_table: str) -> int:
@@ -107,10 +123,9 @@ def _ask(results: Sequence[Generated], billing_table: str) -> int:
     return 0
 
 
-def _apply(arguments: argparse.Namespace, results: Sequence[Generated], files: Sequence[Path]) -> None:
+def _apply(arguments: argparse.Namespace, results: Sequence[Generated], files: Sequence[Path], variables: Any) -> None:
     """Post each root as a job of its project, which is named after tenant, asset and workspace."""
     client = Client(arguments.url, os.environ.get("PROVISIONING_KEY"))
-    variables = json.loads(arguments.variables.read_text()) if arguments.variables else None
     for one, file in zip((one for one in results if one.text is not None), files, strict=True):
         project = f"{one.job.file}-{one.job.workspace or one.job.environment}"
         print(f"{project}: {client.deploy(file.parent, project, variables=variables)}")
@@ -118,6 +133,8 @@ def _apply(arguments: argparse.Namespace, results: Sequence[Generated], files: S
 
 def _all(arguments: argparse.Namespace) -> list[Generated]:
     """Every job's root module. Raises JobFileError with the mistakes of all files."""
+    if not arguments.root.is_dir():
+        raise JobFileError([f"--root {arguments.root}: no such folder; give the one that paths in files begin in"])
     reader, flags = Reader(arguments.root), Flags(arguments.cloud, arguments.resource_type)
     policy = read_policy(arguments.policy) if arguments.policy else {}
     paths = dict.fromkeys(Path(os.path.normpath(path)) for path in arguments.jobs)

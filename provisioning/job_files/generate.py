@@ -1,7 +1,8 @@
 """One job from its file to the text of its root module, and the writing of those texts: all of them, or none."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,9 +80,7 @@ def write(results: Sequence[Generated], folder: Path, form: str, *, force: bool 
     mistakes = _twice(roots) + [why for one in roots if (why := _in_the_way(places[one.job.path], one, force))]
     if mistakes:
         raise JobFileError(mistakes)
-    for one in roots:
-        assert one.text is not None
-        _replace(places[one.job.path], one.text)
+    _replace({places[one.job.path]: one.text or "" for one in roots})
     return list(places.values())
 
 
@@ -91,7 +90,7 @@ def _twice(roots: Sequence[Generated]) -> list[str]:
     for one in roots:
         other = first.setdefault(one.job.file, one.job.path)
         if other != one.job.path:
-            mistakes.append(f"{one.job.path}: makes {one.job.file}, as {other} does; generate them into two folders")
+            mistakes.append(f"{one.job.path}:1: makes {one.job.file}, as {other} does; generate them into two folders")
     return mistakes
 
 
@@ -113,17 +112,28 @@ def _in_the_way(path: Path, one: Generated, force: bool) -> str | None:
 
 
 def _is_ours(path: Path) -> bool:
+    if not path.is_file():
+        return False
     with path.open(errors="replace") as file:
         return _MARK in file.read(2 * len(_MARK))
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file in one step, and take away the same root in the other syntax."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
-    stem = path.name.removesuffix(ENDINGS[JSON]).removesuffix(ENDINGS[HCL])
-    for ending in ENDINGS.values():
-        if (other := path.with_name(f"{stem}{ending}")) != path:
-            other.unlink(missing_ok=True)
+def _replace(texts: Mapping[Path, str]) -> None:
+    """Write files beside their places, then move each in one step; take away the same roots in the other syntax."""
+    beside = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in texts}
+    try:
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside[path].write_text(text, encoding="utf-8")
+        for path in texts:
+            beside[path].replace(path)
+    except OSError as error:
+        for other in beside.values():
+            with suppress(OSError):
+                other.unlink(missing_ok=True)
+        raise JobFileError([f"{path}: cannot be written: {error.strerror}; give another --output-dir"]) from error
+    for path in texts:
+        stem = path.name.removesuffix(ENDINGS[JSON]).removesuffix(ENDINGS[HCL])
+        for ending in ENDINGS.values():
+            if (other := path.with_name(f"{stem}{ending}")) != path:
+                other.unlink(missing_ok=True)

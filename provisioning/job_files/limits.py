@@ -8,15 +8,13 @@ from typing import Any
 from checked_yaml import checks
 from checked_yaml.checks import Check
 from provisioning.job_files import cron
+from provisioning.job_files.regions import AWS_REGIONS, GOOGLE_REGIONS
 
 AWS, GOOGLE = "aws", "gcp"
 JOB, SERVICE = "job", "service"
 EVENT, HTTP = "event", "http"
 
 MIB = 1024 * 1024
-_COMPASS = "(?:central|(?:north|south)(?:east|west)?|east|west)"
-_AWS_REGION = re.compile(rf"(?:af|ap|ca|eu|il|me|mx|sa|us)-{_COMPASS}-[1-9]")
-_GOOGLE_REGION = re.compile(rf"(?:africa|asia|australia|europe|me|northamerica|southamerica|us)-{_COMPASS}[1-9][0-9]?")
 _IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._:/-]*(?:@sha256:[0-9a-f]{64})?")
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 _ECR = re.compile(r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/[a-z0-9._/-]+@sha256:[0-9a-f]{64}")
@@ -104,6 +102,32 @@ def _whole(least: int, most: int, unit: str) -> Check:
     return check
 
 
+def _region(regions: tuple[str, ...], whose: str) -> Check:
+    def check(value: Any) -> str | None:
+        if isinstance(value, str) and value in regions:
+            return None
+        return f"is no region of {whose}{checks.did_you_mean(str(value), regions)}; want one as {regions[-1]}"
+
+    return check
+
+
+def _fargate_cpu(value: Any) -> str | None:
+    is_good = type(value) is int and value in FARGATE_MIB
+    return None if is_good else f"want one of {', '.join(map(str, FARGATE_MIB))}, without quotes"
+
+
+def _run_cpu(value: Any) -> str | None:
+    is_good = isinstance(value, str) and value in CLOUD_RUN_GIB
+    return None if is_good else f"want one of {', '.join(map(repr, CLOUD_RUN_GIB))}, in quotes"
+
+
+def _lambda_place(values: Mapping[str, Any]) -> tuple[str, str] | None:
+    region = values["image_uri"].split(".")[3]
+    if region == values["region"]:
+        return None
+    return "image_uri", f"is in {region}; Lambda takes images of its own region, {values['region']}"
+
+
 def _fargate_pair(values: Mapping[str, Any]) -> tuple[str, str] | None:
     sizes = FARGATE_MIB[values["cpu"]]
     if values["memory"] in sizes:
@@ -128,8 +152,8 @@ def _function_time(values: Mapping[str, Any]) -> tuple[str, str] | None:
 _IMAGE_CHECK = matching(_IMAGE, "an image, as registry/name:tag or registry/name@sha256:...")
 _AWS_ROLE = matching(_ROLE, "the ARN of a role that exists, as arn:aws:iam::123456789012:role/NAME; or leave it out")
 _GOOGLE_ROLE = matching(_ACCOUNT, "a service account's address, as runner@my-project.iam.gserviceaccount.com")
-_AWS_PLACE = Field(matching(_AWS_REGION, "a region of AWS, as us-east-1"), "us-east-1")
-_GOOGLE_PLACE = Field(matching(_GOOGLE_REGION, "a region of Google, as us-central1"), "us-central1")
+_AWS_PLACE = Field(_region(AWS_REGIONS, "AWS"), "us-east-1")
+_GOOGLE_PLACE = Field(_region(GOOGLE_REGIONS, "Google"), "us-central1")
 REGIONS = {AWS: _AWS_PLACE, GOOGLE: _GOOGLE_PLACE}
 _TIMES = {"schedule": Field(cron.schedule), "timezone": Field(checks.timezone, "UTC")}
 _RUNTIMES = re.compile(r"(?:python3(?:9|1[0-4])|nodejs(?:18|20|22|24)|go1(?:19|2[0-6])|java(?:11|17|21|25)|ruby3[2-4])")
@@ -139,7 +163,7 @@ FARGATE = Target(
     cloud=AWS,
     resource_type="ecs_fargate",
     fields={
-        "cpu": Field(checks.one_of(tuple(FARGATE_MIB)), 1024),
+        "cpu": Field(_fargate_cpu, 1024),
         "memory": Field(_whole(512, 122880, "MiB"), 2048),
         "image_uri": Field(_IMAGE_CHECK, ...),
         "timeout": Field(_whole(1, 86400, "seconds")),
@@ -171,13 +195,14 @@ LAMBDA = Target(
         **_TIMES,
     },
     names=54,
+    together=_lambda_place,
 )
 CLOUD_RUN = Target(
     type="gcp_cloud_run",
     cloud=GOOGLE,
     resource_type="cloud_run",
     fields={
-        "cpu": Field(checks.one_of(tuple(CLOUD_RUN_GIB)), "1"),
+        "cpu": Field(_run_cpu, "1"),
         "memory": Field(_quantity(512 * MIB, 32 * 1024 * MIB, "512Mi to 32Gi"), "2Gi"),
         "image_uri": Field(_IMAGE_CHECK, ...),
         "timeout": Field(_whole(1, 86400, "seconds"), 3600),

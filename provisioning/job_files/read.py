@@ -152,10 +152,10 @@ class Reader:
         if "\0" in text or Path(text).is_absolute():
             return "want the path of a file, relative to --root"
         path = self._root / text
-        place = Path(os.path.realpath(path))  # which a loop of links does not stop
-        if not place.is_relative_to(self._place):
+        place = os.path.realpath(path)  # which a loop of links does not stop
+        if not Path(place).is_relative_to(self._place):
             return "leaves the folder of --root; name a file below it"
-        if not place.is_file():
+        if not os.path.isfile(place):  # noqa: PTH113  # Path's own raises an error for a name that is too long
             return f"no such file below {self._root}; write the {kind}, or correct the path"
         return _Other(kind, path)
 
@@ -274,6 +274,8 @@ def _runtime(source: _Source, shape: Mapping, flags: Flags) -> tuple[Target | No
         why = f"{source.path}: no infrastructure block, so there is nothing to generate; {GUIDE} has one"
         return None, {}, [why]
     shape.end()
+    if "runtime" not in shape:
+        return None, {}, []
     target = _target(runtime, flags)
     if target is None:
         return None, {}, []
@@ -342,6 +344,7 @@ def _by_flags(flags: Flags) -> Target | None:
 
 
 _NO_TEXT = "want one text"
+_WRITTEN_AS_IT_IS = {"str", "int", "float", "timestamp"}  # kinds of YAML
 
 
 def _form(pattern: re.Pattern[str], want: str) -> Check:
@@ -360,7 +363,7 @@ def _as_written(node: yaml.Node) -> str:
 def _text(node: yaml.Node) -> str | None:
     """A text or a number, as it stands there: `1.0` is a version, and no number."""
     kind = str(node.tag).rpartition(":")[2]
-    if kind in {"bool", "null"} or not str(node.value).strip():
+    if kind not in _WRITTEN_AS_IT_IS or not str(node.value).strip():
         return "want a text; put it in quotes"
     return "want one line of text" if "\n" in node.value else None
 
@@ -386,7 +389,7 @@ def _boolean(node: yaml.Node) -> str | None:
 
 
 def _days(node: yaml.Node) -> str | None:
-    is_whole = str(node.value).isascii() and str(node.value).isdigit()
+    is_whole = str(node.value).isascii() and str(node.value).isdigit() and not str(node.value).startswith("0")
     return whole_number(1, 36_500)(int(node.value) if is_whole and len(node.value) < 10 else None)
 
 

@@ -15,6 +15,7 @@ _PATTERNS = {
     "a password": re.compile(r"(?i)\b(?:password|passwd|secret|token|api_?key)\s*[:=]\s*\S"),
     "a password in an address": re.compile(r"://[^/\s:@]+:[^/\s:@]+@"),
 }
+_NAMES = re.compile(r"(?i)(?:^|[^a-z])(?:password|passwd|pwd|secret|token|api_?key|private_?key|credentials?)$")
 _WORD = re.compile(r"[A-Za-z0-9+/=_]{20,}")
 _BITS = 4.0  # a character; words of people and identifiers in base 16 stay below
 
@@ -28,6 +29,11 @@ def why_secret(value: str) -> str | None:
     if any(_is_random(word) for word in _WORD.findall(value)):
         return f"looks like a random key; {_REMEDY}"
     return None
+
+
+def why_secret_name(key: str) -> str | None:
+    """What a tag of that key would hold and the remedy, or None."""
+    return f"is a name of a secret; {_REMEDY}" if _NAMES.search(key) else None
 
 
 def _is_random(word: str) -> bool:

@@ -6,6 +6,15 @@ from typing import Any
 from provisioning.job_files import hcl
 from provisioning.job_files.tree import Encoded, Expression, Keyword, Root, TerraformBlock
 
+_RETURN = '${"\\r"}'
+
+
+def quoted(value: str) -> str:
+    """A text that Terraform reads back as it is, once JSON's own quotes are off."""
+    harmless = hcl.without_templates(value)
+    # A carriage return as such makes Terraform read the templates of its text as they are written.
+    return harmless.replace("\r", _RETURN) if '${"' in harmless else harmless
+
 
 def text(root: Root) -> str:
     """The file's text."""
@@ -42,7 +51,7 @@ def _value(value: Any) -> Any:
     if isinstance(value, Expression | Encoded):
         return f"${{{hcl.one_line(value)}}}"
     if isinstance(value, dict):
-        return {hcl.without_templates(name): _value(one) for name, one in value.items()}
+        return {quoted(name): _value(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [_value(one) for one in value]
-    return hcl.without_templates(value) if isinstance(value, str) else value
+    return quoted(value) if isinstance(value, str) else value

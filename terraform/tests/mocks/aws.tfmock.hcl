@@ -97,3 +97,7 @@ mock_resource "aws_sqs_queue" {
     url = "https://sqs.us-west-2.amazonaws.com/123456789012/mock"
   }
 }
+
+mock_resource "aws_ecs_task_definition" {
+  defaults = { arn = "arn:aws:ecs:us-west-2:123456789012:task-definition/mock:1" }
+}

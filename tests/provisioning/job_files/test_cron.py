@@ -1,10 +1,13 @@
 """Five fields of cron and AWS's six mean the same moments."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, time, timedelta
 from itertools import islice
+from zoneinfo import ZoneInfo
 
 import pytest
+from cronsim import CronSim, CronSimError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,36 +31,29 @@ def numbers(text: str, least: int, most: int, names: tuple[str, ...], first: int
     return found
 
 
-def moments(minute: set[int], hour: set[int], day: set[int], month: set[int], weekday: set[int]) -> Iterator[datetime]:
+def moments(
+    minute: set[int], hour: set[int], day: set[int], month: set[int], weekday: set[int], *, start: datetime = START
+) -> Iterator[datetime]:
     """From the start on, minute by minute of the days that match; `weekday` counts from Sunday, which is 0."""
-    date = START.replace(hour=0, minute=0)
-    while date < START + timedelta(days=9 * 366):
+    date = start.replace(hour=0, minute=0)
+    while date < start + timedelta(days=50 * 366):
         if date.day in day and date.month in month and (date.weekday() + 1) % 7 in weekday:
             for one in sorted(hour):
                 for other in sorted(minute):
-                    if (at := date.replace(hour=one, minute=other)) > START:
+                    if (at := date.replace(hour=one, minute=other)) > start:
                         yield at
         date += timedelta(days=1)
 
 
-def of_cron(text: str) -> list[datetime]:
-    names = ((), (), (), MONTHS, DAYS)
-    most = (59, 23, 31, 12, 6)  # a star's; a 7 is Sunday, too
-    fields = [
-        numbers(
-            field,
-            LEAST_MOST[n][0],
-            7 if n == 4 and field != "*" and "*" not in field else most[n],
-            names[n],
-            LEAST_MOST[n][0],
-        )
-        for n, field in enumerate(text.split())
-    ]
-    fields[4] = {number % 7 for number in fields[4]}
-    return list(islice(moments(*fields), 10))
+def of_cron(text: str, start: datetime = START) -> list[datetime]:
+    return list(islice(CronSim(text, start), 10))
 
 
 def of_aws(text: str) -> list[datetime]:
+    return list(islice(by_aws(text), 10))
+
+
+def by_aws(text: str, start: datetime = START) -> Iterator[datetime]:
     minute, hour, day, month, weekday, year = text.removeprefix("cron(").removesuffix(")").split()
     assert year == "*"
     assert [day, weekday].count("?") == 1
@@ -69,7 +65,7 @@ def of_aws(text: str) -> list[datetime]:
         numbers(month, 1, 12, MONTHS, 1),
         {number - 1 for number in numbers(everyweekday, 1, 7, DAYS, 1)},
     ]
-    return list(islice(moments(*fields), 10))
+    return moments(*fields, start=start)
 
 
 def field(least: int, most: int) -> st.SearchStrategy[str]:
@@ -83,12 +79,49 @@ def field(least: int, most: int) -> st.SearchStrategy[str]:
 TEXTS = st.tuples(*(field(least, most) for least, most in LEAST_MOST)).map(" ".join)
 
 
-@settings(max_examples=150, deadline=None)
-@given(TEXTS)
-def test_both_forms_have_the_same_ten_next_moments(text: str) -> None:
-    """A text is refused, or AWS's form of it starts at the same times."""
-    if cron.schedule(text) is None:
-        assert of_cron(text) == of_aws(cron.for_aws(text)) != []
+# Zones with a summer time, one of them of half an hour, one that begins it at midnight; and three without.
+ZONES = (
+    *("America/Toronto", "Europe/Lisbon", "Australia/Lord_Howe", "Africa/Cairo"),
+    *("America/Sao_Paulo", "Asia/Kathmandu", "Etc/GMT+5"),
+)
+CHANGES = tuple(
+    datetime(2027, month, day) for month, day in ((3, 14), (3, 28), (4, 4), (4, 30), (10, 3), (10, 31), (11, 7))
+)
+STARTS = st.tuples(st.sampled_from(CHANGES), st.integers(-3 * 1440, 1440)).map(
+    lambda row: row[0] + timedelta(minutes=row[1])
+)
+
+
+def is_plain(at: datetime) -> bool:
+    """Whether its day has no change of the clock, on which cron and the clouds differ by design."""
+    midnights = [datetime.combine(at.date() + timedelta(days=day), time(), at.tzinfo) for day in (0, 1)]
+    return midnights[0].utcoffset() == midnights[1].utcoffset()
+
+
+def cronsim_has_the_same_ten_next_moments(text: str, start: datetime, zone: str) -> None:
+    """By the clock on the wall; and of a zone, on all days but those on which its clock is changed."""
+    text = re.sub(r"\b(\d+)-\1/\d+", r"\1", text)  # which cronsim alone takes for `N-last/step`
+    try:
+        by_cronsim = of_cron(text, start)
+    except CronSimError:
+        by_cronsim = []  # no such moment
+    if cron.schedule(text) is not None:
+        return
+    aws = cron.for_aws(text)
+    assert list(islice(by_aws(aws, start), 10)) == by_cronsim != []
+    place = ZoneInfo(zone)
+    here = start.replace(tzinfo=place).astimezone(UTC).astimezone(place)  # a time that there is
+    in_zone = (at.replace(tzinfo=place) for at in by_aws(aws, here.replace(tzinfo=None)))
+    both = [islice(filter(is_plain, times), 10) for times in (in_zone, CronSim(text, here))]
+    assert [at.astimezone(UTC) for at in both[0]] == [at.astimezone(UTC) for at in both[1]]
+
+
+@pytest.mark.timeout(3600)  # twenty thousand examples on a busy machine
+@pytest.mark.parametrize("examples", [150, pytest.param(20_000, marks=pytest.mark.soak)])
+def test_cronsim_is_of_the_same_mind(examples: int) -> None:
+    """AWS's form, read on its own terms, and five fields as another program reads them, over changes of the clock."""
+    check: Callable[..., None] = given(TEXTS, STARTS, st.sampled_from(ZONES))(cronsim_has_the_same_ten_next_moments)
+    settings(max_examples=examples, deadline=None)(check)()
 
 
 @pytest.mark.parametrize(

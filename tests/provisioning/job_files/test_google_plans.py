@@ -38,7 +38,6 @@ OF_GOOGLE: dict[str, Any] = {
     "function-open": job("gcp_cloud_function", source=None, entry_point=None),
     "function-account": job("gcp_cloud_function", role=ACCOUNT, **DAILY, key_style="hyphen"),
 }
-IN_SHORT = ("run-full", "function-scheduled")
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +47,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, mirror: Path) -> Iterator
         yield Workshop(tmp_path_factory.mktemp("roots"), {**os.environ, **led}, mirror)
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in IN_SHORT else pytest.param(name, marks=pytest.mark.soak) for name in OF_GOOGLE]
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("name", OF_GOOGLE)
 def test_every_field_is_planned(name: str, workshop: Workshop, tmp_path: Path) -> None:
     """Valid, formatted, and planned alike from HCL and JSON; labels are on all that takes them."""
     plan = both(workshop, name, lay(tmp_path, OF_GOOGLE[name]), tmp_path)
@@ -102,6 +100,18 @@ def test_the_module_makes_what_a_generated_root_makes(workshop: Workshop, tmp_pa
     )
     plans = [workshop.plan(folder), workshop.plan(by_hand)]
     assert contents(plans[0]) == contents(plans[1]) != []
+
+
+def test_the_modules_own_tests_pass(workshop: Workshop, tmp_path: Path) -> None:
+    """Terraform's own, beside the module; those of AWS's are run with the other modules' of terraform/."""
+    root = tmp_path / "module"
+    shutil.copytree(ROOT / "terraform/modules/gcp/dativo-job", root, ignore=shutil.ignore_patterns(".*"))
+    workshop.terraform(root, "init", "-input=false", "-test-directory=tests")
+    assert "2 passed, 0 failed" in workshop.terraform(root, "test", "-no-color")
+    schedule = root / "schedule.tf"
+    schedule.write_text(schedule.read_text().replace("roles/run.invoker", "roles/run.admin"))
+    with pytest.raises(AssertionError, match="as an account that may do that"):
+        workshop.terraform(root, "test", "-no-color")
 
 
 @pytest.mark.soak

@@ -1,6 +1,5 @@
 """What is generated is what Terraform takes: valid, formatted, and planned alike from both syntaxes."""
 
-import gzip
 import json
 import os
 import shutil
@@ -17,13 +16,10 @@ from provisioning.judges import judge_code
 from tests.provisioning.cloud import client
 from tests.provisioning.door import Door
 from tests.provisioning.job_files.files import ECR, EXAMPLES, ROOT, job, lay
+from tests.provisioning.job_files.lake import lake_variables
 from tests.provisioning.job_files.workshop import VARIABLES, Workshop, both, contents, planned
 
 pytestmark = pytest.mark.timeout(900)  # Terraform on a busy machine
-RAW = (
-    b'{"v": 1, "gateway_id": "g1", "sensor_id": "g1.soil", "zone_id": "z", "boot_id": "b", "samples": [{"seq": 1, '
-    b'"measured_at": 1717200000, "clock": "synced", "vwc": 0.2}], "client_id": "g1", "received_at": 1717200001}\n'
-)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +68,15 @@ OF_AWS: dict[str, Any] = {
     "fargate-largest": job(cpu=16384, memory=122880),
     "fargate-tag": job(image_uri="dativo/dativo-ingest:latest"),
     "lambda-plain": job("aws_lambda"),
-    "lambda-full": job("aws_lambda", memory=10240, timeout=900, command=["a.handler"], region="us-west-2", **DAILY),
+    "lambda-full": job(
+        "aws_lambda",
+        memory=10240,
+        timeout=900,
+        command=["a.handler"],
+        region="us-west-2",
+        image_uri=ECR.replace("us-east-1", "us-west-2"),
+        **DAILY,
+    ),
     "lambda-role": job("aws_lambda", role="arn:aws:iam::123456789012:role/batch", **DAILY),
     "lambda-smallest": job("aws_lambda", memory=128, timeout=1, naming="seed"),
 }
@@ -111,9 +115,10 @@ def test_the_aggregate_is_applied_run_and_destroyed(workshop: Workshop, door: Do
     (target,) = [client("scheduler", door.endpoint).get_schedule(Name=name)["Target"]]
     assert target["EcsParameters"]["PropagateTags"] == "TASK_DEFINITION"
     assert tagging.get_resources(TagFilters=[{"Key": "asset_name", "Values": ["samples"]}])["ResourceTagMappingList"]
-    report = run_task(container["command"], door.endpoint)
+    lake = lake_variables(door.endpoint)
+    report = run_task(container["command"], door.endpoint, lake)
     assert (report["samples_written"], report["objects_read"]) == (1, 1)
-    assert run_task(container["command"], door.endpoint)["objects_read"] == 0
+    assert run_task(container["command"], door.endpoint, lake)["objects_read"] == 0
     workshop.terraform(root, "destroy", "-auto-approve", "-input=false")
     assert json.loads((root / "terraform.tfstate").read_text())["resources"] == []
     left = tagging.get_resources(TagFilters=[{"Key": "asset_name"}])["ResourceTagMappingList"]
@@ -145,15 +150,9 @@ def test_the_other_kinds_are_applied_and_destroyed(name: str, workshop: Workshop
     assert not [row for row in client("iam", door.endpoint).list_roles()["Roles"] if tenant in row["RoleName"]]
 
 
-def run_task(command: list[str], endpoint: str) -> Any:
+def run_task(command: list[str], endpoint: str, lake: dict[str, str]) -> Any:
     """What a task would run, on this machine: its command as a process, with its environment."""
-    s3, glue = client("s3", endpoint), client("glue", endpoint)
-    if not s3.list_buckets()["Buckets"]:
-        s3.create_bucket(Bucket="lake")
-        s3.put_object(Bucket="lake", Key="raw/2024/06/01/00/one.gz", Body=gzip.compress(RAW))
-        glue.create_database(DatabaseInput={"Name": "lake"})
-    own = {"SOURCE_BUCKET": "lake", "SOURCE_PREFIX": "raw/", "DEST_BUCKET": "lake", "DEST_PREFIX": "lake/"}
-    variables = {**os.environ, **environment(endpoint), **own, "GLUE_DATABASE": "lake"}
+    variables = {**os.environ, **environment(endpoint), **lake}
     words = [sys.executable, *command[1:]] if command[0] == "python" else command
     done = subprocess.run(words, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -3,12 +3,13 @@
 import json
 import os
 import subprocess
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import hcl2
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from provisioning.job_files import hcl, terraform_json
@@ -36,7 +37,7 @@ NASTY = (
         "${",
     ),
     *("$%{", "%${", "${~", "\\${", '"}', "<<EOT", "# no", "/* no", "é ü 水", "\u2028", "\x7f", "", " ", "null", "true"),
-    *("$$$${", "\\u0041"),
+    *("$$$${", "\\u0041", "\ra$%{b", "a\r\r%%{", "$${x}\r", "\n\r$${x}", "\r${"),
 )
 VALUE = {"text": "x", "list": ["a", {"b": [1, 2.5, True, None]}], "odd key ${x}": {"1": "y"}}
 
@@ -47,12 +48,13 @@ def root(value: Any) -> Root:
 
 def quotes_alike(text: str) -> None:
     """Without quotes and escapes, both hold the same template, of which nothing is evaluated but marks."""
-    assert json.loads(terraform_json.text(root(text)))["output"]["it"]["value"] == hcl.without_templates(text)
+    assert json.loads(terraform_json.text(root(text)))["output"]["it"]["value"] == terraform_json.quoted(text)
     line = hcl.quoted(text)
     assert line[0] == line[-1] == '"'
     assert unquoted(line[1:-1]) == hcl.without_templates(text)
 
 
+@pytest.mark.timeout(3600)  # a hundred thousand examples on a busy machine
 @pytest.mark.parametrize("examples", [200, pytest.param(100_000, marks=pytest.mark.soak)])
 def test_json_and_hcl_quote_alike(examples: int) -> None:
     """Whatever the text."""
@@ -75,6 +77,34 @@ def unquoted(line: str) -> str:
     return found
 
 
+def applied(made: Root, form: Any, folder: Path) -> Any:
+    """The outputs that Terraform has of a root."""
+    name = "main.tf" if form is hcl else "main.tf.json"
+    (folder / name).write_text(form.text(made), encoding="utf-8")
+    command = [str(ROOT / "scripts" / "terraform"), f"-chdir={folder}"]
+    variables = {**os.environ, "TF_DATA_DIR": str(folder / ".data")}
+    for words in (["fmt", "-check"], ["apply", "-auto-approve", "-input=false"]):
+        done = subprocess.run([*command, *words], env=variables, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return json.loads((folder / "terraform.tfstate").read_text())["outputs"]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("form", [hcl, terraform_json], ids=["hcl", "json"])
+def test_terraform_reads_a_hundred_thousand_texts_back(form: Any, tmp_path: Path) -> None:
+    """Each in an output, equal but for letters and their accents, of which Terraform makes one sign."""
+    texts: list[str] = []
+
+    def note(text: str) -> None:
+        texts.append(text)
+
+    settings(max_examples=100_000, deadline=None, phases=[Phase.generate])(given(SIGNS)(note))()
+    assert len(texts) >= 100_000
+    outputs = applied(root(texts), form, tmp_path)
+    assert outputs["it"]["value"] == [unicodedata.normalize("NFC", text) for text in texts]
+
+
 @pytest.mark.parametrize("form", [hcl, terraform_json], ids=["hcl", "json"])
 def test_terraform_reads_every_text_back(form: Any, tmp_path: Path) -> None:
     """Real Terraform, on texts that try to end their quotes or to begin a template."""
@@ -82,14 +112,7 @@ def test_terraform_reads_every_text_back(form: Any, tmp_path: Path) -> None:
     blocks = tuple(block("output", f"o{number}", value=text) for number, text in enumerate(NASTY))
     more = (block("output", "deep", value=deep), block("output", "encoded", value=Encoded([deep, VALUE])))
     made = Root(("# ${no} \\",), (*blocks, *more, block("output", "value", value=VALUE)))
-    name = "main.tf" if form is hcl else "main.tf.json"
-    (tmp_path / name).write_text(form.text(made))
-    command = [str(ROOT / "scripts" / "terraform"), f"-chdir={tmp_path}"]
-    variables = {**os.environ, "TF_DATA_DIR": str(tmp_path / ".data")}
-    for words in (["fmt", "-check"], ["apply", "-auto-approve", "-input=false"]):
-        done = subprocess.run([*command, *words], env=variables, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-    outputs = json.loads((tmp_path / "terraform.tfstate").read_text())["outputs"]
+    outputs = applied(made, form, tmp_path)
     assert [outputs[f"o{number}"]["value"] for number in range(len(NASTY))] == list(NASTY)
     assert outputs["deep"]["value"] == deep
     assert json.loads(outputs["encoded"]["value"]) == [deep, VALUE]

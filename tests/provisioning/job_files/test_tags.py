@@ -1,6 +1,7 @@
 """Tags: whose value counts, what each cloud takes of them, and that no change of a value goes unsaid."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +16,16 @@ from provisioning.job_files.secrets import why_secret
 from provisioning.job_files.tags import ASSET, CONNECTOR, JOB, SOURCES, Origin, Tag, Value, Written, merge, over
 
 ORIGIN = Origin("job.yaml", 7, "finops.project")
-WORDS = st.text(min_size=1, max_size=300)
+# Whatever there is; and what a cloud may take, so that more than refusals are looked at.
+WORDS = st.text(min_size=1, max_size=300) | st.text("aB9 +-=._:/@é水", min_size=1, max_size=90)
 VALUES = WORDS | st.lists(WORDS, min_size=1, max_size=4).map(tuple)
-KEYS = st.text("abcDEF09_-.: é", min_size=1, max_size=70)
-TAGS = st.dictionaries(KEYS, VALUES, max_size=55).map(lambda found: [tag(key, value) for key, value in found.items()])
+KEYS = st.text("abcDEF09_-.: é", min_size=1, max_size=70) | st.text("aA_-", min_size=1, max_size=4)
+LIKELY = st.dictionaries(  # that a cloud takes
+    st.text("abC_", min_size=1, max_size=9), st.text("abC01 .:/@é", min_size=1, max_size=70), max_size=53
+)
+TAGS = (st.dictionaries(KEYS, VALUES, max_size=55) | LIKELY).map(
+    lambda found: [tag(key, value) for key, value in found.items()]
+)
 
 
 def tag(key: str, value: Value) -> Tag:
@@ -41,6 +48,11 @@ def test_the_nearest_source_counts(key: str) -> None:
         assert found.value == f"v{first}"
         assert [one.value for one in found.overridden] == [f"v{number}" for number in range(first + 1, len(places))]
     assert merge({}) == []
+
+
+def divided(words: list[str], place: int) -> Value:
+    """Two entries whose text is the same, wherever they are divided."""
+    return "-".join(words[:place]), "-".join(words[place:])
 
 
 def merging_twice_changes_nothing(tags: list[Tag], others: list[Tag]) -> None:
@@ -68,7 +80,7 @@ def every_aws_tag_is_legal_or_refused(tags: list[Tag]) -> None:
         for one in made:
             assert re.fullmatch(r"[A-Za-z0-9_.:-]{1,128}", one.key)
             assert len(one.value) <= 256
-            assert all(sign.isalnum() or sign in " +-=._:/@" for sign in one.value)
+            assert all(unicodedata.category(sign)[0] in "LN" or sign in " +-=._:/@" for sign in one.value)
         reported(made)
 
 
@@ -83,24 +95,39 @@ def every_label_is_legal_or_refused(tags: list[Tag], hyphens: bool) -> None:
         reported(made)
 
 
-def a_value_that_was_cut_meets_no_other(one: str, other: str) -> None:
+def a_value_that_was_cut_meets_no_other(both: tuple[Value, Value]) -> None:
     """Values that differ stay apart if either was cut."""
+    one, other = both
     (first, why), (second, why_other) = label_value(one), label_value(other)
     was_cut = any("at most" in text for text in (*why, *why_other))
     if was_cut and one != other:
         assert first != second
 
 
+def a_change_goes_unsaid_nowhere(written_value: Value) -> None:
+    """What either cloud is given is what was written, or `--explain` says what it was, and why it is not."""
+    text = written_value if isinstance(written_value, str) else written_value[0] if len(written_value) == 1 else None
+    for make in (for_aws, for_google):
+        (one,), _ = make([tag("owner", written_value)])
+        assert bool(one.changes) == (one.value != text)
+        reported([one])
+
+
 FEW_VALUES: tuple[Value, ...] = ("1", "2", ("1", "2"), ("1",))
 FEW = st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(FEW_VALUES)).map(
     lambda found: [tag(key, value) for key, value in found.items()]
 )
-CUT = st.text("aB-_é", min_size=60, max_size=75)
+LONG, TAIL = st.text("aB-_é", min_size=50, max_size=75), st.text("aB-_é", max_size=3)
+# Such as differ in their ends alone; and lists that are one text, joined.
+CUT = st.tuples(LONG, TAIL, TAIL).map(lambda row: (row[0] + row[1], row[0] + row[2])) | st.tuples(
+    st.lists(st.text("ab", min_size=15, max_size=20), min_size=4, max_size=5), st.integers(1, 3), st.integers(1, 3)
+).map(lambda row: (divided(row[0], row[1]), divided(row[0], row[2])))
 ALWAYS: dict[Callable[..., None], tuple[st.SearchStrategy[Any], ...]] = {
     merging_twice_changes_nothing: (FEW, FEW),
     every_aws_tag_is_legal_or_refused: (TAGS,),
     every_label_is_legal_or_refused: (TAGS, st.booleans()),
-    a_value_that_was_cut_meets_no_other: (CUT, CUT),
+    a_value_that_was_cut_meets_no_other: (CUT,),
+    a_change_goes_unsaid_nowhere: (VALUES,),
 }
 
 
