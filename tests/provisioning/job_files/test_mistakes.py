@@ -210,7 +210,7 @@ def test_how_other_editors_write(change: Callable[[bytes], bytes], tmp_path: Pat
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--output-dir", "/dev/null/x"], "/dev/null/x/sitio-soil-samples.tf: cannot be written: Not a directory"),
+        (["--output-dir", "/dev/null/x"], "/dev/null/x: is no folder; give another --output-dir"),
         (["--output-dir", "{0}/gone"], "cannot be written: File exists; give another --output-dir"),
         (["--output-dir", "{0}/taken"], "taken: holds another root module"),
         (["--root", "{0}/none"], "--root {0}/none: no such folder"),
