@@ -98,7 +98,7 @@ class TheGateway(GatewayTestCase):
         ):
             update = {"v": 1, "update_id": f"u{number}", "device_id": device_id, "issued_at": issued_at}
             update["settings"] = {"sample_interval_s": seconds}
-            bench.broker.deliver(topics.UPDATES, json.dumps(update).encode(), number + 1)
+            bench.broker.deliver(topics.updates(), json.dumps(update).encode(), number + 1)
             await settle()
         await bench.clock.advance(3600)
         self.assertEqual(bench.gateway.counters["samples_taken"], 3)

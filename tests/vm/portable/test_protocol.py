@@ -19,7 +19,7 @@ GOLDEN = (
     ("command", "command_clear.json", topics.command(GATEWAY)),
     ("ack", "ack.json", topics.ack(GATEWAY)),
     ("status", "status.json", topics.status(GATEWAY)),
-    ("update", "update.json", topics.UPDATES),
+    ("update", "update.json", topics.updates()),
     ("error", "error.json", topics.errors(GATEWAY)),
     ("diagnostics", "diagnostics.json", topics.diagnostics(GATEWAY)),
 )
