@@ -19,7 +19,7 @@ from local_cloud.aws import Aws, environment
 from protocol import farms
 from tests.terraform.provider import running
 
-pytestmark = pytest.mark.timeout(1200)  # Terraform on a busy machine
+pytestmark = [pytest.mark.timeout(3000), pytest.mark.soak]  # Terraform on a busy machine, half a minute of a core each
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 900
 ONE, OTHER = "sitio1", "sitio10"
@@ -38,18 +38,26 @@ class Root:
 
     def run(self, verb: str, *options: str, code: int = 0) -> list[dict[str, Any]]:
         """A command's JSON messages."""
-        command = [str(ROOT / "scripts" / "terraform"), f"-chdir={self.folder}", verb, "-json", "-input=false", *options]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE_S, env=self._where, check=False
-        )
+        command = [
+            str(ROOT / "scripts" / "terraform"),
+            f"-chdir={self.folder}",
+            verb,
+            "-json",
+            "-input=false",
+            *options,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=self._where, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
-    def init(self, provider: dict[str, str]) -> "Root":
-        """Find modules and provider, and use the running one from now on."""
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """While this lasts, modules and provider are there, and one process of it serves every command."""
         self.run("init")
-        self._where |= provider
-        return self
+        with running(Path(self._where["TF_DATA_DIR"]), self._where) as provider:
+            before, self._where = self._where, self._where | provider.variables
+            yield
+        self._where = before
 
     def apply(self) -> None:
         self.run("apply", "-auto-approve", *self._options)
@@ -127,9 +135,8 @@ def test_a_farm_is_deployed_beside_others_and_goes_alone(where: dict[str, str], 
     shared()
     empty = inventory.take()
     root = farm_root(tmp_path, where, issued, ONE)
-    root.run("init")
-    with running(root.folder / ".data", where) as provider:
-        root.init(provider.variables).apply()
+    with root.working():
+        root.apply()
         made = inventory.take() - empty
         assert root.plan() == {}
         iot = boto3.client("iot")
@@ -147,3 +154,48 @@ def test_a_farm_is_deployed_beside_others_and_goes_alone(where: dict[str, str], 
     assert len(made) > 20
     assert [name for name in names_of(made) if "irrigation" in name] == []
     assert names_of(left) == []
+
+
+SAVED = "31dc7f3"  # the commit whose deployments are to be kept
+# Of a plan of today's root over a state of SAVED: what it would do, and why.
+EXPECTED = {
+    'module.iot.aws_iot_policy.this["compute"]': "update",
+}
+
+
+def test_the_default_farm_stays_as_it_was(where: dict[str, str], issued: Path, tmp_path: Path) -> None:
+    """A deployment of before there were farms is planned to what is listed, and a farm beside it changes nothing more."""
+    (tmp_path / "before").mkdir()
+    archive = subprocess.run(["git", "-C", ROOT, "archive", SAVED, "terraform"], capture_output=True, check=False)
+    assert archive.returncode == 0, f"{SAVED} is not in this clone; fetch its whole history"
+    subprocess.run(["tar", "-x", "-C", tmp_path / "before"], input=archive.stdout, check=True)
+    given = {"environment": "dev", "aws_region": "us-east-1", "number_of_gateways": 1, "iot_vpc_cidr": "10.0.0.0/16"}
+    given |= {"private_subnet_cidrs": ["10.0.128.0/24", "10.0.129.0/24"], "certs_dir": str(issued)}
+    before = Root(tmp_path / "before" / "terraform", where, **given, image_digest=IMAGE)
+    with before.working():
+        before.apply()
+    today = Root(copied(ROOT / "terraform", tmp_path / "today"), where, **given, image_digest=IMAGE)
+    shutil.copy(before.folder / "terraform.tfstate", today.folder)
+    with today.working():
+        assert today.plan() == EXPECTED
+        today.apply()
+        assert today.plan() == {}
+        beside = farm_root(tmp_path, where, issued, ONE)
+        with beside.working():
+            beside.apply()
+            assert beside.plan() == {}
+            assert today.plan() == {}
+            beside.destroy()
+        assert today.plan() == {}
+
+
+def test_a_farm_is_not_planned_over_another_s_state(where: dict[str, str], issued: Path, tmp_path: Path) -> None:
+    """In a workspace of another name nothing is planned: it would be another farm's end. So of the default farm's id."""
+    shared()
+    root = farm_root(tmp_path, where, issued, ONE)
+    with root.working():
+        root._where["TF_WORKSPACE"] = OTHER
+        assert f"this is the workspace {OTHER}, whose state is another farm's" in root.refusal()
+    wrong = farm_root(tmp_path / "wrong", where, issued, farms.DEFAULT)
+    with wrong.working():
+        assert "irrigation is the default farm" in wrong.refusal()
