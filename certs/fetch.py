@@ -21,7 +21,7 @@ from certs.errors import (
     StorageError,
 )
 from certs.folder import AMAZON_ROOT, identity_files, load_key, write_files
-from protocol import farms
+from protocol.farms import DEFAULT
 
 if TYPE_CHECKING:
     from types_boto3_iot import IoTClient
@@ -40,7 +40,7 @@ class Account:
         environment: str = "dev",
         region: str | None = None,
         endpoint_url: str | None = None,
-        farm: str = farms.DEFAULT,
+        farm: str = DEFAULT,
     ) -> None:
         self._keys = f"{farm}/{environment}"  # what the names of its secrets begin with
         make: Any = boto3.client  # its overloads want literals

@@ -120,7 +120,7 @@ ROWS = (
     row("compute_service/*", "protocol agronomy compute_service checked_yaml"),
     row("notices/*", "notices"),
     row("lambda_functions/*", "protocol lambda_functions"),
-    row("certs/*", "certs protocol"),
+    row("certs/*", "certs protocol.farms"),
     row("field_time/*", "field_time"),
     row("checked_yaml/*", "checked_yaml"),
     row("web/*", "web"),

@@ -114,7 +114,7 @@ run "repository" {
   }
 
   assert {
-    condition     = [for rule in jsondecode(aws_ecr_lifecycle_policy.this.policy).rules : rule.selection.countNumber] == [1, 10]
+    condition     = [for rule in jsondecode(aws_ecr_lifecycle_policy.this[0].policy).rules : rule.selection.countNumber] == [1, 10]
     error_message = "Untagged images go, ten tagged ones stay."
   }
 }

@@ -157,14 +157,31 @@ def test_a_farm_is_deployed_beside_others_and_goes_alone(where: dict[str, str], 
 
 
 SAVED = "31dc7f3"  # the commit whose deployments are to be kept
-# Of a plan of today's root over a state of SAVED: what it would do, and why.
-EXPECTED = {
-    'module.iot.aws_iot_policy.this["compute"]': "update",
+# What today's root plans over such a deployment, by the reason.
+BECAUSE = {
+    "status, errors and diagnostics have a topic for each gateway": {
+        'module.iot.aws_iot_policy.this["compute"]': "update",
+        'module.iot.aws_iot_policy.this["gateway"]': "update",
+    },
+    "shared subscriptions, and jobs and streams, have policies of their own": {
+        'module.iot.aws_iot_policy.this["compute-shared"]': "create",
+        'module.iot.aws_iot_policy.this["gateway-updates"]': "create",
+        'module.iot.aws_iot_policy_attachment.this["irrigation-compute/shared"]': "create",
+        'module.iot.aws_iot_policy_attachment.this["irrigation-gateway-1/updates"]': "create",
+    },
+    "other farms have none of these for themselves": {
+        "module.compute.aws_ecr_lifecycle_policy.this[0]": "move",
+        "module.compute.aws_ecr_repository.this[0]": "move",
+        "module.iot.aws_iot_logging_options.this[0]": "move",
+    },
+    "other farms' functions run the same image": {
+        "module.compute.aws_ecr_repository_policy.this[0]": "update",
+    },
 }
 
 
 def test_the_default_farm_stays_as_it_was(where: dict[str, str], issued: Path, tmp_path: Path) -> None:
-    """A deployment of before there were farms is planned to what is listed, and a farm beside it changes nothing more."""
+    """A deployment of before there were farms is planned to what is listed; a farm beside it changes nothing."""
     (tmp_path / "before").mkdir()
     archive = subprocess.run(["git", "-C", ROOT, "archive", SAVED, "terraform"], capture_output=True, check=False)
     assert archive.returncode == 0, f"{SAVED} is not in this clone; fetch its whole history"
@@ -177,7 +194,7 @@ def test_the_default_farm_stays_as_it_was(where: dict[str, str], issued: Path, t
     today = Root(copied(ROOT / "terraform", tmp_path / "today"), where, **given, image_digest=IMAGE)
     shutil.copy(before.folder / "terraform.tfstate", today.folder)
     with today.working():
-        assert today.plan() == EXPECTED
+        assert today.plan() == {address: what for rows in BECAUSE.values() for address, what in rows.items()}
         today.apply()
         assert today.plan() == {}
         beside = farm_root(tmp_path, where, issued, ONE)
@@ -190,7 +207,7 @@ def test_the_default_farm_stays_as_it_was(where: dict[str, str], issued: Path, t
 
 
 def test_a_farm_is_not_planned_over_another_s_state(where: dict[str, str], issued: Path, tmp_path: Path) -> None:
-    """In a workspace of another name nothing is planned: it would be another farm's end. So of the default farm's id."""
+    """In a workspace of another name nothing is planned: it would be another farm's end. Nor the default farm."""
     shared()
     root = farm_root(tmp_path, where, issued, ONE)
     with root.working():
