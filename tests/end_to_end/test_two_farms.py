@@ -45,9 +45,10 @@ def test_a_farm_s_orders_and_settings_end_at_its_border(tmp_path: Path) -> None:
             until(log, "Ctrl-C stops")
             farms.enter_context(running(fleets[farm], *fleet, "--port", port_of(cloud), "--certs", str(certs)))
         until_true(lambda: all(map(is_online, stores.values())), "each farm's own gateway, and no other, in its store")
-        for words in (("update", str(tmp_path / "faster.yaml")), ("open", "plot-1a", "--minutes", "1")):
-            order = room("compute_service", *words, "--store", str(stores[ONE]))
-            subprocess.run(order, check=True, capture_output=True)
+        orders: list[list[str]] = [["update", str(tmp_path / "faster.yaml")], ["open", "plot-1a", "--minutes", "1"]]
+        for order in orders:
+            said = room("compute_service", *order, "--store", str(stores[ONE]))
+            subprocess.run(said, check=True, capture_output=True)
         until_true(lambda: ("plot-1a", True) in edges(fleets[ONE]), "that the farm's own valve opens")
         until_true(lambda: len(publishers(data, ONE)) >= 8, "that four sensors publish twice, not once an hour")
         assert set(publishers(data, ONE)) == {f"{ONE}-gateway-1"}

@@ -10,6 +10,7 @@ import pytest
 from certs.authority import Authority
 from firmware import flash
 from protocol import farms, topics
+from protocol.errors import TopicError
 from updates.publish import fleet
 
 ROOT = Path(__file__).parents[2]
@@ -132,9 +133,9 @@ def test_a_topic_is_of_one_farm() -> None:
             "irrigation/sitio1/x",
         )
         for name in (*others, *topics.UNPROVEN, "irrigation/system/updates"):
-            with pytest.raises(topics.TopicError):
+            with pytest.raises(TopicError):
                 topics.parse(name)
     finally:
         topics.use(None)
-    with pytest.raises(topics.TopicError):
+    with pytest.raises(TopicError):
         topics.parse("irrigation/sitio1/errors/g")

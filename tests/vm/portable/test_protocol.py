@@ -51,6 +51,29 @@ def without(message, field):
     return {name: message[name] for name in message if name != field}
 
 
+class AFarmsRoot(unittest.TestCase):
+    def tearDown(self):
+        topics.use(None)
+
+    def test_a_topic_is_of_one_farm(self):
+        """Below another root the same topics are there, and none of another farm is one, of older firmware neither."""
+        topics.use("irrigation/sitio1")
+        for name in (topics.data("g.a"), topics.command("all"), topics.ack("g"), topics.status("g"), topics.updates()):
+            self.assertEqual(name[:18], "irrigation/sitio1/")
+            self.assertTrue(topics.parse(name)[0] in TOPIC_OF)
+        strange = ["irrigation/sitio10/errors/g", "irrigation/errors/g", "irrigation/sitio1/errors"]
+        strange.extend(["irrigation/sitio1", "irrigation/sitio1/control/ack", "irrigation/system/updates"])
+        strange.extend(topics.UNPROVEN)
+        for name in strange:
+            with self.assertRaises(TopicError):
+                topics.parse(name)
+        self.assertEqual([name for name in topics.from_gateways() if name[:18] != "irrigation/sitio1/"], [])
+        topics.use(None)
+        self.assertEqual(topics.from_gateways()[-3:], topics.UNPROVEN)
+        with self.assertRaises(TopicError):
+            topics.parse("irrigation/sitio1/errors/g")
+
+
 class GoldenDocuments(unittest.TestCase):
     def test_each_decodes_on_its_topic_to_itself(self):
         """A document that a device wrote is read back with every field."""
