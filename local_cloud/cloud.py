@@ -79,18 +79,14 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
     rules = {farms.DEFAULT: TopicRule(spool, _s3_with(bucket), bucket, prefix, now)}
     for farm, own in (buckets or {}).items():
         rules[farm] = TopicRule(spool / farm, _s3_with(own), own, prefix, now, farm=farm)
-
-    def published(client_id: str, topic: str, payload: bytes) -> None:
-        for rule in rules.values():
-            rule.publish(client_id, topic, payload)
-
     async with AsyncExitStack() as stack:
         for rule in rules.values():
             stack.callback(rule.close)
         inner = Broker(broker) if isinstance(broker, str) else broker
         stack.push_async_callback(inner.stop)
         inner_port = await inner.start()
-        gate = Gate(registry=registry, broker_port=inner_port, tls=tls, now=now, record=record, on_publish=published)
+        to = _each_of(rules)
+        gate = Gate(registry=registry, broker_port=inner_port, tls=tls, now=now, record=record, on_publish=to)
         bound = await gate.start(host, port)
         for rule in rules.values():
             stack.push_async_callback(rule.flush, everything=True)
@@ -106,6 +102,16 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
             broker=inner,
             things=list(things) if register else registry.things(),
         )
+
+
+def _each_of(rules: Mapping[str, TopicRule]) -> Callable[[str, str, bytes], None]:
+    """Each takes what is its farm's."""
+
+    def published(client_id: str, topic: str, payload: bytes) -> None:
+        for rule in rules.values():
+            rule.publish(client_id, topic, payload)
+
+    return published
 
 
 def _ota(updates: Path, broker_port: int, now: Callable[[], int], gate: Gate) -> AbstractAsyncContextManager[None]:
