@@ -1,5 +1,6 @@
 """Farm ids, and what is called after them."""
 
+import os
 import re
 import subprocess
 import sys
@@ -85,12 +86,23 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
 def test_every_program_refuses_what_is_no_farm(command: tuple[str, ...]) -> None:
-    """`--farm`, and the setting that stands for it, are checked before anything is done: one line, and code 2."""
+    """`--farm` is checked before anything is done: one line, and code 2."""
     done = subprocess.run(
         [sys.executable, "-m", *command, "--farm", "sensors"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
     assert "argument --farm: farm 'sensors': is a word of the topics" in done.stderr
+
+
+def test_the_setting_is_the_farm_of_every_program(tmp_path: Path) -> None:
+    """PYTHOFLOW_FARM stands for `--farm`, and is checked as that is."""
+    command = [sys.executable, "-m", "certs", "issue", "--gateways", "1", "--out", str(tmp_path)]
+    for farm, code in (("sensors", 2), ("sitio1", 0)):
+        done = subprocess.run(
+            command, env={**os.environ, farms.SETTING: farm}, cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} >= {"sitio1-gateway-1", "sitio1-compute"}
 
 
 def test_a_service_s_fleet_is_its_farm_s(tmp_path: Path) -> None:
