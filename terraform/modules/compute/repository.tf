@@ -1,5 +1,5 @@
 resource "aws_ecr_repository" "this" {
-  count = var.repository_name == null ? 1 : 0
+  count = local.own_repository
 
   #checkov:skip=CKV_AWS_136:the image holds no secret; AES-256 with a key of AWS
   name                 = local.function
@@ -16,7 +16,7 @@ resource "aws_ecr_repository" "this" {
 }
 
 resource "aws_ecr_lifecycle_policy" "this" {
-  count = var.repository_name == null ? 1 : 0
+  count = local.own_repository
 
   repository = aws_ecr_repository.this[0].name
 
@@ -40,7 +40,7 @@ resource "aws_ecr_lifecycle_policy" "this" {
 
 # Lambda would add this by itself, and a plan would then show it. Every farm of the account runs this image.
 resource "aws_ecr_repository_policy" "this" {
-  count = var.repository_name == null ? 1 : 0
+  count = local.own_repository
 
   repository = aws_ecr_repository.this[0].name
 
@@ -57,7 +57,7 @@ resource "aws_ecr_repository_policy" "this" {
 }
 
 data "aws_ecr_repository" "shared" {
-  count = var.repository_name == null ? 0 : 1
+  count = 1 - local.own_repository
 
   name = var.repository_name
 }

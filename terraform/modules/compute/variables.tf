@@ -34,9 +34,10 @@ variable "rule_name" {
 }
 
 variable "repository_name" {
-  description = "Repository that has the image already, as another farm's in the account; null makes one."
+  description = "Repository that has the image already, as another farm's in the account; empty makes one."
   type        = string
-  default     = null
+  default     = ""
+  nullable    = false
 }
 
 variable "image_digest" {
