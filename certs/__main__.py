@@ -12,11 +12,11 @@ from certs.errors import USUAL, CertsError
 from certs.folder import AMAZON_ROOT
 from certs.renewal import RenewingAuthority
 from certs.spares import MOST
+from protocol.farms import DEFAULT, add_option, compute, gateway
 
 if TYPE_CHECKING:
     from certs.fetch import Account
 
-COMPUTE = "irrigation-compute"
 GATE_NAMES = ("localhost", "127.0.0.1")
 WARN_DAYS = 60  # as the compute service's alarm `identity_expires`
 
@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     issue = commands.add_parser("issue", help="issue what is missing, expiring or of another CA; keep the rest")
     issue.add_argument("--gateways", type=_positive, metavar="N", help="gateways 1 to N, compute and the gate")
+    add_option(issue)
     issue.add_argument("--things", nargs="+", default=[], metavar="NAME", help="things of these names")
     show = commands.add_parser("show", help="list the identities and when they expire")
     rotate = commands.add_parser("rotate", help="replace the key and the certificate of one thing")
@@ -67,6 +68,7 @@ def _add_renewal(commands: Any) -> list[argparse.ArgumentParser]:
 def _add_fetch(fetch: argparse.ArgumentParser) -> None:
     fetch.add_argument("thing", metavar="THING")
     fetch.add_argument("--environment", default="dev", help="the deployment, as Terraform knows it (%(default)s)")
+    add_option(fetch)
     _add_account(fetch)
     fetch.add_argument("--root-ca", type=Path, default=AMAZON_ROOT, metavar="FILE", help="CA to trust (Amazon's)")
     fetch.add_argument("--out", type=Path, default=Path("certs/fetched"), help="folder (default: %(default)s)")
@@ -78,10 +80,10 @@ def _add_account(command: argparse.ArgumentParser) -> None:
 
 
 def _issue(authority: RenewingAuthority, arguments: argparse.Namespace) -> None:
-    farm = [f"irrigation-gateway-{number}" for number in range(1, (arguments.gateways or 0) + 1)]
+    farm = [gateway(arguments.farm, number) for number in range(1, (arguments.gateways or 0) + 1)]
     if farm:
         authority.issue_server(GATE_NAMES)
-        farm.append(COMPUTE)
+        farm.append(compute(arguments.farm))
     elif not arguments.things:
         raise CertsError("nothing to issue: say --gateways N, or --things NAME")
     for thing_name in [*farm, *arguments.things]:
@@ -141,14 +143,14 @@ def _withdraw(authority: RenewingAuthority, arguments: argparse.Namespace) -> No
     print(f"{identity.name}: {identity.serial} stays its certificate, until {identity.expires_at:%Y-%m-%d}")
 
 
-def _account(arguments: argparse.Namespace, environment: str = "dev") -> "Account":
+def _account(arguments: argparse.Namespace, environment: str = "dev", farm: str = DEFAULT) -> "Account":
     from certs.fetch import Account  # noqa: PLC0415  # boto3 is most of what a start would cost the other commands
 
-    return Account(environment, arguments.region, arguments.endpoint_url)
+    return Account(environment, arguments.region, arguments.endpoint_url, farm)
 
 
 def _fetch(arguments: argparse.Namespace) -> None:
-    with closing(_account(arguments, arguments.environment)) as account:
+    with closing(_account(arguments, arguments.environment, arguments.farm)) as account:
         print(account.fetch(arguments.thing, arguments.out, arguments.root_ca))
 
 

@@ -21,6 +21,7 @@ from certs.errors import (
     StorageError,
 )
 from certs.folder import AMAZON_ROOT, identity_files, load_key, write_files
+from protocol.farms import DEFAULT
 
 if TYPE_CHECKING:
     from types_boto3_iot import IoTClient
@@ -34,8 +35,14 @@ _PATIENCE = {"connect_timeout": 10, "retries": {"max_attempts": 2}}
 class Account:
     """The AWS account that a deployment is in. Makes no call yet. Raises AwsRefusedError."""
 
-    def __init__(self, environment: str = "dev", region: str | None = None, endpoint_url: str | None = None) -> None:
-        self._environment = environment
+    def __init__(
+        self,
+        environment: str = "dev",
+        region: str | None = None,
+        endpoint_url: str | None = None,
+        farm: str = DEFAULT,
+    ) -> None:
+        self._keys = f"{farm}/{environment}"  # what the names of its secrets begin with
         make: Any = boto3.client  # its overloads want literals
         with _refusals():
             self._iot: IoTClient = make("iot", region_name=region, endpoint_url=endpoint_url)
@@ -104,7 +111,7 @@ class Account:
         return [arn.rsplit("/", 1)[1] for arn in arns]
 
     def _key(self, thing_name: str) -> ec.EllipticCurvePrivateKey | None:
-        name = f"irrigation/{self._environment}/{thing_name}/private-key"
+        name = f"{self._keys}/{thing_name}/private-key"
         try:
             text = self._secrets.get_secret_value(SecretId=name)["SecretString"]
         except self._secrets.exceptions.ResourceNotFoundException as error:

@@ -27,6 +27,7 @@ from compute_service.event_file import EventFile
 from compute_service.interruption import interruption
 from compute_service.retention import Retention
 from compute_service.service import Service
+from protocol import farms, topics
 
 if TYPE_CHECKING:
     from protocol.events import Event
@@ -50,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Serve a farm until SIGINT or SIGTERM."""
+    topics.use(farms.root(args.farm))
+    certs = args.certs or Path("certs/issued", farms.compute(args.farm))
     watch = settings.SettingsWatch(args.zones)
     farm = watch.farm
     stop = interruption()
@@ -57,13 +60,13 @@ def run(args: argparse.Namespace) -> int:
         stack.enter_context(closing(SoleService(args.store)))  # before the store: it may migrate it
         store = stack.enter_context(closing(SqliteStore(args.store)))
         record = stack.enter_context(closing(EventFile(args.events))).record if args.events else _nowhere
-        connection = stack.enter_context(closing(MqttConnection(args.certs, args.endpoint, args.port)))
+        connection = stack.enter_context(closing(MqttConnection(certs, args.endpoint, args.port)))
         forecasts = _forecasts(args.zones, farm, store)
         surroundings = (lambda: int(time.time()), record, lambda: forecasts.newest, lambda: _free_bytes(args.store))
         retention = Retention(
             journal_days=args.journal_days, orders_days=args.journal_days, history_days=args.history_days
         )
-        own = lambda: identity_files.read(args.certs)  # noqa: E731  # asked again each day
+        own = lambda: identity_files.read(certs)  # noqa: E731  # asked again each day
         service = Service(farm, store, connection.publish, *surroundings, retention, time.monotonic, own)
         connection.connect(service.handle, service.set_aside)
         service.start(watch.first)
@@ -206,7 +209,8 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("run", parents=[store], help="serve a farm until Ctrl-C")
     verb.add_argument("--zones", type=Path, required=True, help="the zones file, see docs/compute.md")
-    verb.add_argument("--certs", type=Path, default=Path("certs/issued/irrigation-compute"), help="identity folder")
+    farms.add_option(verb)
+    verb.add_argument("--certs", type=Path, help="identity folder (certs/issued/FARM-compute)")
     verb.add_argument("--endpoint", default="localhost", help="the broker's host name")
     verb.add_argument("--port", type=int, default=8883)
     verb.add_argument(

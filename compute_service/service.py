@@ -447,7 +447,7 @@ class Service:
         }
         payload = messages.encode("update", update)
         self._store.updates.move(update_id, "pending")
-        self._send(update_id, topics.UPDATES, payload, lambda: self._store.updates.move(update_id, "sent"))
+        self._send(update_id, topics.updates(), payload, lambda: self._store.updates.move(update_id, "sent"))
 
     def _send(self, message_id: str, topic: str, payload: bytes, remember_sent: Callable[[], None]) -> None:
         self._un_acked.add(message_id)

@@ -86,8 +86,8 @@ def claimed_by(topic: str) -> str:
 
     Policies let a gateway publish below its own name, whatever follows there.
     """
-    if topic in (*topics.UNPROVEN, topics.UPDATES):
+    if topic in (*topics.UNPROVEN, topics.updates()):
         return topic
-    levels = topic.split("/")
-    name = topics.gateway_of(levels[2]) if len(levels) > 2 else ""
+    levels = topic.split("/")[len(topics.updates().split("/")) - 2 :]  # below the farm's root
+    name = topics.gateway_of(levels[1]) if len(levels) > 1 else ""
     return name if topics.is_word(name) else NOBODY

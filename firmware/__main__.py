@@ -44,6 +44,7 @@ def _build(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     entries = config.check_config(config.load(str(arguments.config)))
+    flash.check_root(entries)
     pins = config.check_pins(config.load(str(arguments.pins)), *config.needs(entries))
     print(f"{entries['gateway_id']}: {len(pins['valves'])} valves, {len(pins.get('sensors', []))} sensors, all well")
     print(*_wiring(pins), sep="\n")

@@ -20,6 +20,7 @@ def write(own: Path, pins: Path, certs: Path, out: Path) -> int:
     Raises ConfigError, OSError, FlashError: also if there is a file already.
     """
     entries = config.check_config(config.load(str(own)))
+    flash.check_root(entries)
     config.check_pins(config.load(str(pins)), *config.needs(entries))
     parts = {"config.json": own.read_text(encoding="utf-8"), "pins.json": pins.read_text(encoding="utf-8")}
     files = {**flash.identity(certs, entries["gateway_id"]), **flash.spares(certs)}

@@ -261,6 +261,7 @@ _SECONDS = _whole(10, 86400)
 
 _CONFIG = {
     "gateway_id": (is_word, "the thing's name, as irrigation-gateway-1", True),
+    "root": (_text(40), "irrigation, or irrigation/FARM", False),
     "wifi": (_any, "an object with ssid and password, or a list of up to 3", True),
     "broker": (_any, "an object with host and port", True),
     "zones": (_rows(1), "a list with at least one zone", True),

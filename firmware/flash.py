@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from firmware import build, config, signing
 from gateway.errors import GatewayError
+from protocol import farms, topics
 
 CHIP = "esp32"  # other chips of the family have other pins, and start their programs elsewhere
 IMAGE_AT = "0x1000"  # where the ESP32 looks for its first program
@@ -120,6 +121,7 @@ def lay_out(order: Order, folder: Path) -> list[build.Built]:
     Raises FlashError, ConfigError, BuildError, SigningError, OSError.
     """
     entries = config.check_config(config.load(str(order.config)))
+    check_root(entries)
     pins = config.check_pins(config.load(str(order.pins)), *config.needs(entries))
     build.build(folder, pins, MODULES)
     (folder / MARK).write_bytes(signing.mark(order.version))
@@ -132,6 +134,22 @@ def lay_out(order: Order, folder: Path) -> list[build.Built]:
         (folder / "certs" / name).write_bytes(data)
     (folder / LABEL).write_bytes(json.dumps(label()).encode())
     return build.listing(folder)
+
+
+def check_root(entries: dict[str, Any]) -> None:
+    """A root of topics that is a farm's, and a gateway that is the same farm's. Raises FlashError.
+
+    A board itself takes any text: the broker denies all there is under another one.
+    """
+    try:
+        farm = farms.farm_of(entries.get("root", topics.ROOT))
+    except farms.FarmError as error:
+        raise FlashError(f"config.json root: {error}") from error
+    if farm != farms.DEFAULT and not farms.has(farm, entries["gateway_id"]):
+        raise FlashError(
+            f"config.json gateway_id: {entries['gateway_id']} is no thing of the farm in root; want {farm}-..., "
+            f"as {farms.gateway(farm, 1)}"
+        )
 
 
 def label() -> dict[str, str]:

@@ -16,6 +16,7 @@ from gateway_sim import scenario as scenarios
 from gateway_sim import weather as weathers
 from gateway_sim.errors import ScenarioError, SimError, StateError
 from gateway_sim.fleet import Fleet
+from protocol import farms as farm_ids
 
 CONNECT_PATIENCE_S = 30
 COMMANDS: dict[str, Callable[[list[str]], int]] = {"replay": replay.main, "member": member.main}
@@ -70,6 +71,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     scenario_names = ", ".join(scenarios.names())
     parser.add_argument("--host", default="localhost", help="the broker, by the name in its certificate (%(default)s)")
     parser.add_argument("--port", type=int, default=8883, help="its TLS port (%(default)s)")
+    farm_ids.add_option(parser)
     parser.add_argument("--certs", type=Path, default=Path("certs/issued"), help="a folder a thing (%(default)s)")
     parser.add_argument("--scenario", default=scenarios.DEFAULT, help=f"{scenario_names}, or a file (%(default)s)")
     parser.add_argument("--gateways", type=_positive(int), help="how many, where the scenario draws them (8)")
@@ -93,7 +95,7 @@ def _positive(kind: type[int] | type[float]) -> Any:
 
 
 async def _run(options: argparse.Namespace) -> int:
-    overrides = {name: getattr(options, name) for name in ("gateways", "days", "seed", "weather")}
+    overrides = {name: getattr(options, name) for name in ("gateways", "days", "seed", "weather", "farm")}
     scenario = scenarios.load(options.scenario, **overrides)
     if options.write_zones:
         zones = farms.zones_document(scenario.farm, scenario.moved_to(round(time.time())).first_day)
@@ -104,7 +106,7 @@ async def _run(options: argparse.Namespace) -> int:
         raise ScenarioError(f"{scenario.path}: all its gateways are processes of their own; start those")
     clock = _clock(options.speed, options.state)
     now = scenario.moved_to(clock.started - clock.started % weathers.HOUR_S)
-    settings = {"server_hostname": options.host}
+    settings = {"server_hostname": options.host, "root": farm_ids.root(options.farm)}
     address = (options.host, options.port)
     fleet = Fleet(farm, now.weather, options.certs, *address, clock, _tell, settings, options.state, faults=now.faults)
     await _work(fleet, clock, now.weather.end - weathers.HOUR_S)  # the last samples still find weather

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from gateway_sim.errors import FarmError
+from protocol import farms as farm_ids
 
 TIMEZONE = "America/Toronto"
 PATH_M = 4.0  # between zones on the map
@@ -150,11 +151,12 @@ class Farm:
         return tuple(zone for gateway in self.gateways for zone in gateway.zones)
 
 
-def build(gateways: int, seed: int, zones_per_gateway: int = 3) -> Farm:
-    """Draw a farm; the same arguments give the same farm. Raises FarmError."""
+def build(gateways: int, seed: int, zones_per_gateway: int = 3, farm: str = farm_ids.DEFAULT) -> Farm:
+    """Draw a farm, its gateways called after its id; the same arguments give the same farm. Raises FarmError."""
     if gateways < 1 or not 1 <= zones_per_gateway <= len(string.ascii_lowercase):
         raise FarmError(f"{gateways} gateways of {zones_per_gateway} zones: want at least 1, and 1 to 26 zones")
-    return Farm("drummondville", seed, tuple(_gateway(n, seed, zones_per_gateway) for n in range(1, gateways + 1)))
+    names = [(number, farm_ids.gateway(farm, number)) for number in range(1, gateways + 1)]
+    return Farm("drummondville", seed, tuple(_gateway(name, n, seed, zones_per_gateway) for n, name in names))
 
 
 def local_day(unix_s: float, timezone: str) -> date:
@@ -250,9 +252,9 @@ def _beside(box: _Box) -> list[tuple[float | None, float | None]]:
     return [(east, None), (east, box.y), (None, south), (box.x, south)]
 
 
-def _gateway(number: int, seed: int, zones: int) -> FarmGateway:
+def _gateway(gateway_id: str, number: int, seed: int, zones: int) -> FarmGateway:
     letters = string.ascii_lowercase[:zones]
-    return FarmGateway(f"irrigation-gateway-{number}", tuple(_zone(number, letter, seed) for letter in letters))
+    return FarmGateway(gateway_id, tuple(_zone(number, letter, seed) for letter in letters))
 
 
 def _zone(number: int, letter: str, seed: int) -> Zone:

@@ -21,7 +21,7 @@ from gateway_sim.errors import LoggerFileError, ReplayError, SimError
 from gateway_sim.fleet import tls_context
 from gateway_sim.logger_file import Recording
 from gateway_sim.logger_series import Sample, Sensor
-from protocol import messages, topics
+from protocol import farms, messages, topics
 
 WINDOW = 16  # messages that one gateway has unacknowledged at most
 MOST_SAMPLES = 100  # in one message
@@ -163,6 +163,7 @@ def _why(gateways: list[ReplayingGateway], patience_s: float) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Read, report and replay; 0, 2 after one line about what to mend, 130 after Ctrl-C."""
     options = _options(arguments)
+    topics.use(farms.root(options.farm))
     try:
         recording = logger_file.read(options.file, logger_map.load(options.map))
         document = _prepare(recording, options)
@@ -185,6 +186,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--map", type=Path, required=True, metavar="MAP.yaml", help="what its columns mean")
     parser.add_argument("--host", default="localhost", help="the broker, by the name in its certificate (%(default)s)")
     parser.add_argument("--port", type=int, default=8883, help="its TLS port (%(default)s)")
+    farms.add_option(parser)
     parser.add_argument("--certs", type=Path, default=Path("certs/issued"), help="a folder a thing (%(default)s)")
     parser.add_argument("--out", type=Path, help="folder for aside.csv (build/replay/<name of the file>)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON too")

@@ -18,6 +18,7 @@ from gateway_sim.errors import FaultError, ScenarioError
 from gateway_sim.farm import CROPS, DRUMMONDVILLE, MAX_RUN_S, SOILS, Crop, Farm, FarmGateway, Place, Soil, Zone
 from gateway_sim.faults import Faults
 from gateway_sim.weather import Weather
+from protocol import farms as farm_ids
 from protocol import topics
 
 FOLDER = Path(__file__).parent / "scenarios"
@@ -63,19 +64,20 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def load(
+def load(  # noqa: PLR0913 - what a command line may say instead, each by name
     name_or_path: str | Path = DEFAULT,
     *,
     gateways: int | None = None,
     days: int | None = None,
     seed: int | None = None,
     weather: Path | None = None,
+    farm: str = farm_ids.DEFAULT,
 ) -> Scenario:
     """Read a scenario; what is given here counts instead of what the file says.
 
     Raises ScenarioError with every mistake of the file, a line each, or WeatherError.
     """
-    instead = _Instead(gateways, days, seed, weather)
+    instead = _Instead(gateways, days, seed, weather, farm)
     try:
         return _scenario(mapping.root(_path(name_or_path), GUIDE, "the scenario"), instead)
     except CheckedYamlError as error:
@@ -89,6 +91,7 @@ class _Instead(NamedTuple):
     days: int | None
     seed: int | None
     weather: Path | None
+    farm: str
 
 
 def _scenario(root: Mapping, instead: _Instead) -> Scenario:
@@ -100,7 +103,7 @@ def _scenario(root: Mapping, instead: _Instead) -> Scenario:
     forecast = root.take("forecast", checks.one_of(FORECASTS), FORECASTS[0])
     place, description = _place(root), _description(root)
     air = _weather(root, days, timezone, instead.weather)
-    rows = _gateways(root, instead.gateways, seed, farms.local_day(air.start, timezone))
+    rows = _gateways(root, instead, seed, farms.local_day(air.start, timezone))
     farm = Farm(name, seed, rows, timezone, place)
     faults = _faults(root, farm, air.start)
     root.end("soils", "crops")
@@ -165,28 +168,39 @@ def _day(value: Any) -> str | None:
     return None if type(value) is date else "want a day as 2020-07-01"
 
 
-def _gateways(root: Mapping, number: int | None, seed: int, first_day: date) -> tuple[FarmGateway, ...]:
+def _gateways(root: Mapping, instead: _Instead, seed: int, first_day: date) -> tuple[FarmGateway, ...]:
     if isinstance(root.value("gateways"), dict):
-        return _drawn_gateways(root.inner("gateways"), number, seed)
-    if number is not None:
-        root.wrong("gateways", f"its gateways are listed: leave the number {number} out, or list others")
+        return _drawn_gateways(root.inner("gateways"), instead, seed)
+    if instead.gateways is not None:
+        root.wrong("gateways", f"its gateways are listed: leave the number {instead.gateways} out, or list others")
     kinds = _Kinds(_kinds(root, "soils", SOILS, _soil), _kinds(root, "crops", CROPS, _crop), first_day)
     nodes = root.rows("gateways")
     if not nodes and root.good("gateways"):
         root.wrong("gateways", "want a gateway at least, or `drawn`")
     rows = [_gateway(node, kinds) for node in nodes]
+    _check_farm(nodes, instead.farm)
     _check_distinct("gateway", nodes)
     _check_distinct("zone_id", [zone for node in nodes for zone in node.rows("zones", required=False)])
     return tuple(row for row in rows if row)
 
 
-def _drawn_gateways(node: Mapping, number: int | None, seed: int) -> tuple[FarmGateway, ...]:
+def _check_farm(nodes: list[Mapping], farm: str) -> None:
+    """What the broker takes another farm's thing for is nothing of this one's."""
+    for node in nodes:
+        if farm != farm_ids.DEFAULT and node.good("gateway") and not farm_ids.has(farm, str(node.value("gateway"))):
+            node.wrong(
+                "gateway", f"is no thing of the farm {farm}; its things are called {farm}-..., or leave --farm out"
+            )
+
+
+def _drawn_gateways(node: Mapping, instead: _Instead, seed: int) -> tuple[FarmGateway, ...]:
     drawn_farm = node.inner("drawn")
     node.end()
-    gateways = drawn_farm.take("gateways", checks.whole_number(1, MOST_GATEWAYS), 8)
+    drawn = drawn_farm.take("gateways", checks.whole_number(1, MOST_GATEWAYS), 8)
+    number = drawn if instead.gateways is None else instead.gateways
     zones = drawn_farm.take("zones_per_gateway", checks.whole_number(1, MOST_ZONES), 3)
     drawn_farm.end()
-    return farms.build(gateways if number is None else number, seed, zones).gateways
+    return farms.build(number, seed, zones, instead.farm).gateways
 
 
 @dataclass(frozen=True)

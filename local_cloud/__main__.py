@@ -18,11 +18,16 @@ from local_cloud.aws import Aws, environment
 from local_cloud.broker import KINDS
 from local_cloud.cloud import Cloud, serve
 from local_cloud.errors import ConfigError, DeliveryError, LocalCloudError
+from protocol import farms
 
 log = logging.getLogger(__name__)
 
-BUCKET = "irrigation-raw"
 PREFIX = "raw/"
+
+
+def bucket_of(farm: str) -> str:
+    """Where its raw readings go."""
+    return f"{farm}-raw"
 
 
 def _now() -> int:
@@ -39,6 +44,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--broker", choices=KINDS, default=KINDS[0], help="behind the gate (default: %(default)s)")
     parser.add_argument("--certs", type=Path, default=Path("certs/issued"), help="identities (default: %(default)s)")
+    parser.add_argument(
+        "--farms",
+        type=farms.option,
+        nargs="+",
+        default=[],
+        metavar="ID",
+        help="beside the default farm's, serve the things whose names begin with these and a hyphen",
+    )
     parser.add_argument(
         "--data", type=Path, default=Path("build/local-cloud"), help="spool and events (default: %(default)s)"
     )
@@ -71,17 +84,18 @@ async def _serve(arguments: argparse.Namespace, endpoint: str, events: Any, stop
     async with serve(
         certs=arguments.certs,
         spool=arguments.data / "spool",
-        bucket=BUCKET,
+        bucket=bucket_of(farms.DEFAULT),
         prefix=PREFIX,
         now=_now,
         record=lambda event: events.write(json.dumps(event) + "\n"),
         broker=arguments.broker,
         port=arguments.port,
         updates=arguments.updates,
+        buckets={farm: bucket_of(farm) for farm in arguments.farms if farm != farms.DEFAULT},
     ) as cloud:
         print(f"MQTT    mqtts://localhost:{cloud.port}  ({cloud.broker.kind} behind the gate)")
         print(f"AWS     export AWS_ENDPOINT_URL={endpoint}")
-        print(f"raw     s3://{BUCKET}/{PREFIX}")
+        print(f"raw     {', '.join(f's3://{bucket_of(farm)}/{PREFIX}' for farm in cloud.rules)}")
         print(
             f"things  {', '.join(cloud.things) or 'none; issue some with: python -m certs issue --gateways 3'}",
             flush=True,
@@ -94,7 +108,7 @@ async def _until(cloud: Cloud, stop: asyncio.Event) -> None:
     """Keep the rule delivering until it is time to stop; raises what made the gate fail."""
     while not stop.is_set() and not cloud.gate.failed.is_set():
         try:
-            await cloud.rule.flush()
+            await cloud.flush()
         except DeliveryError as error:
             log.warning("%s", error)
         with contextlib.suppress(TimeoutError):

@@ -1,7 +1,7 @@
 """The local IoT Core put together: broker, gate, registry and topic rule, ready for gateways."""
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,10 @@ from local_cloud.gate import Gate, Record, server_tls
 from local_cloud.policy import render
 from local_cloud.registry import Registry
 from local_cloud.topic_rule import TopicRule
+from protocol import farms
 
-POLICIES = {
-    "irrigation-gateway": "gateway.json.tftpl",
-    "irrigation-gateway-updates": "gateway-updates.json.tftpl",
-    "irrigation-compute": "compute.json.tftpl",
-    "irrigation-compute-shared": "compute-shared.json.tftpl",
-}
+_ROLES = ("gateway", "gateway-updates", "compute", "compute-shared")
+POLICIES = {f"{farms.DEFAULT}-{role}": f"{role}.json.tftpl" for role in _ROLES}
 _POLICY_FOLDER = Path(__file__).parents[1] / "terraform" / "modules" / "iot" / "policies"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -39,6 +36,12 @@ class Cloud:
     registry: Registry
     broker: Broker
     things: list[str]
+    rules: Mapping[str, TopicRule]  # by farm, the default one's too
+
+    async def flush(self, everything: bool = False) -> None:
+        """Put what is due of every farm's rule; as `TopicRule.flush`. Raises DeliveryError."""
+        for rule in self.rules.values():
+            await rule.flush(everything)
 
 
 @asynccontextmanager
@@ -55,12 +58,13 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
     port: int = 0,
     register: bool = True,
     updates: Path | None = None,
+    buckets: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Cloud]:
     """Serve the things that have an identity in `certs`, against the AWS API at AWS_ENDPOINT_URL.
 
     `broker` is the kind of the inner one, or that one itself. Without `register`, nothing is added to that API's
     registry: who may do what is as Terraform has made it. With `updates`, a folder of `python -m updates publish`, jobs
-    and file streams are served from it.
+    and file streams are served from it. `buckets`, farm id -> bucket, are of the farms beside the default one.
     A missing bucket is made. `now` gives Unix seconds of field time; `record` takes every refusal. At the end the
     clients are let go, what the rule still holds is put to S3, and the broker ends. Raises LocalCloudError.
     """
@@ -69,29 +73,45 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
     registry = Registry(boto3.client("iot"), certs / REVOKED)
     things = _things(certs)
     if register:
-        registry.register(things, _documents())
+        registry.register(things, documents([farms.DEFAULT, *(buckets or {})]))
     else:
         registry.load()
-    rule = TopicRule(spool, _s3_with(bucket), bucket, prefix, now)
+    rules = {farms.DEFAULT: TopicRule(spool, _s3_with(bucket), bucket, prefix, now)}
+    for farm, own in (buckets or {}).items():
+        rules[farm] = TopicRule(spool / farm, _s3_with(own), own, prefix, now, farm=farm)
     async with AsyncExitStack() as stack:
-        stack.callback(rule.close)
+        for rule in rules.values():
+            stack.callback(rule.close)
         inner = Broker(broker) if isinstance(broker, str) else broker
         stack.push_async_callback(inner.stop)
         inner_port = await inner.start()
-        gate = Gate(registry=registry, broker_port=inner_port, tls=tls, now=now, record=record, on_publish=rule.publish)
+        to = _each_of(rules)
+        gate = Gate(registry=registry, broker_port=inner_port, tls=tls, now=now, record=record, on_publish=to)
         bound = await gate.start(host, port)
-        stack.push_async_callback(rule.flush, everything=True)
+        for rule in rules.values():
+            stack.push_async_callback(rule.flush, everything=True)
         stack.push_async_callback(gate.stop)
         if updates is not None:
             await stack.enter_async_context(_ota(updates, inner_port, now, gate))
         yield Cloud(
             port=bound,
             gate=gate,
-            rule=rule,
+            rule=rules[farms.DEFAULT],
+            rules=rules,
             registry=registry,
             broker=inner,
             things=list(things) if register else registry.things(),
         )
+
+
+def _each_of(rules: Mapping[str, TopicRule]) -> Callable[[str, str, bytes], None]:
+    """Each takes what is its farm's."""
+
+    def published(client_id: str, topic: str, payload: bytes) -> None:
+        for rule in rules.values():
+            rule.publish(client_id, topic, payload)
+
+    return published
 
 
 def _ota(updates: Path, broker_port: int, now: Callable[[], int], gate: Gate) -> AbstractAsyncContextManager[None]:
@@ -111,13 +131,18 @@ def _things(certs: Path) -> dict[str, Path]:
     return {folder.name: folder for folder in sorted(folders) if folder.name not in ("ca", "localhost")}
 
 
-def _documents() -> dict[str, dict[str, Any]]:
+def documents(farm_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The policies of each farm by their names, rendered for the account that the AWS API says. Raises ConfigError."""
     sts = boto3.client("sts")
     try:
         account = sts.get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
         raise ConfigError(f"AWS API at {os.environ['AWS_ENDPOINT_URL']}: {error}; is it running?") from error
-    return {name: render(_POLICY_FOLDER / file, sts.meta.region_name, account) for name, file in POLICIES.items()}
+    return {
+        f"{farm}-{role}": render(_POLICY_FOLDER / f"{role}.json.tftpl", sts.meta.region_name, account, farm)
+        for farm in farm_ids
+        for role in _ROLES
+    }
 
 
 def _s3_with(bucket: str) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from local_cloud.errors import PolicyError
+from protocol import farms
 
 Document = Mapping[str, Any]
 
@@ -43,6 +44,7 @@ _DOCUMENT_KEYS = {"Version", "Id", "Statement"}
 _STATEMENT_KEYS = {"Sid", "Effect", "Action", "Resource"}
 _ESCAPES = {"*": "*", "?": "?", "$": "$"}  # ${*} is a plain star, as in IAM
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_OF_OLD = re.compile(r"%\{ if old \}(.*?)%\{ endif \}", re.DOTALL)
 _IN_TEMPLATE = re.compile(r"\$\$\{|\$\{\s*(\w+)\s*\}|\$\{|%\{")
 
 
@@ -70,11 +72,14 @@ class Policy:
         return effects == {"Allow"}
 
 
-def render(path: Path, region: str, account: str) -> dict[str, Any]:
-    """Read a policy template as Terraform's `templatefile` does. Raises PolicyError."""
-    values = {"region": region, "account": account}
+def render(path: Path, region: str, account: str, farm: str = farms.DEFAULT) -> dict[str, Any]:
+    """Read a policy template for a farm as Terraform's `templatefile` does. Raises PolicyError, FarmError.
+
+    Topics of older firmware, which `%{ if old }` is about, has the default farm alone.
+    """
+    values = {"region": region, "account": account, "root": farms.root(farm)}
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _OF_OLD.sub(r"\1" if farm == farms.DEFAULT else "", path.read_text(encoding="utf-8"))
         document = json.loads(_IN_TEMPLATE.sub(lambda match: _filled(match, values), text))
     except (OSError, ValueError) as error:
         raise PolicyError(f"{path}: {error}") from error

@@ -20,13 +20,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from certs.authority import NEXT
 from local_cloud.errors import PolicyError, RegistryError
 from local_cloud.policy import Document, Policy
+from protocol import farms
 
 if TYPE_CHECKING:
     from types_boto3_iot import IoTClient
 
 log = logging.getLogger(__name__)
 
-_GATEWAY = "irrigation-gateway"
+_GATEWAY = "-gateway"  # how the name of a policy for gateways ends
 CERTIFICATE = "certificate.pem"
 
 
@@ -102,9 +103,9 @@ class Registry:
         """Make sure that each thing exists with the certificate in its folder and its policies of `documents`.
 
         `things`: thing name -> folder with `certificate.pem`, and `next/certificate.pem` while the thing is renewed,
-        which counts, too. The policies whose name is a thing's, or a thing's with
-        `-` and more, belong to that thing, those of `irrigation-gateway` to every other. A certificate that was revoked
-        stays revoked.
+        which counts, too. The policies whose name is a thing's, and that with
+        `-` and more, belong to that thing; `FARM-gateway` and that with more to every other `FARM-...`, and to what is
+        of no other farm with policies here, those of the default farm. A certificate that was revoked stays revoked.
         """
         with _translated():
             for name, document in documents.items():
@@ -197,8 +198,11 @@ class Registry:
 def _policies_of(thing: str, documents: Iterable[str]) -> list[str]:
     """Names of the policies that are the thing's own, in this order, or those of a gateway."""
     names = list(documents)
-    gateways = _beginning(_GATEWAY, names)
-    return [name for name in _beginning(thing, names) if name not in gateways] or gateways
+    ids = [name.removesuffix(_GATEWAY) for name in names if name.endswith(_GATEWAY)]
+    farm = next((one for one in ids if farms.has(one, thing)), farms.DEFAULT)
+    gateways = _beginning(f"{farm}{_GATEWAY}", names)
+    own = _beginning(thing, names) if thing in names else []
+    return [name for name in own if name not in gateways] or gateways
 
 
 def _beginning(name: str, documents: Iterable[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """The topic rule with its Firehose: what sensors publish becomes gzip JSON lines in S3.
 
-    SELECT *, clientid() AS client_id, timestamp AS received_at FROM 'irrigation/sensors/+/data'
+    SELECT *, clientid() AS client_id, timestamp AS received_at FROM '<the farm's root>/sensors/+/data'
 
 A record is in a spool file before `publish` returns, and its spool goes only when S3 has the object. The object's key
 follows from the spool's name, so that a put repeated after a crash overwrites itself. A payload that is no JSON object
@@ -25,6 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from field_time.record import cut_torn_line
 from local_cloud.errors import DeliveryError, SpoolError
 from local_cloud.packets import matches
+from protocol import farms
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 
 TELL_AGAIN_S = 3600  # so often the log names a client; errors/ has every message that was refused
 
-TOPIC_FILTER = "irrigation/sensors/+/data"
+TOPIC_FILTER = "sensors/+/data"  # below the farm's root
 OWN_FIELDS = ("client_id", "received_at")  # by the rule; a message that brings its own might pass for another's
 BUFFER_S = 900
 BUFFER_BYTES = 5 * 1024 * 1024
@@ -123,9 +124,19 @@ class TopicRule:
     `delivered` records, `objects` put.
     """
 
-    def __init__(self, spool_folder: Path, s3: "S3Client", bucket: str, prefix: str, now: Callable[[], int]) -> None:
+    def __init__(  # noqa: PLR0913 - whose rule, and all that it meets in the world
+        self,
+        spool_folder: Path,
+        s3: "S3Client",
+        bucket: str,
+        prefix: str,
+        now: Callable[[], int],
+        *,
+        farm: str = farms.DEFAULT,
+    ) -> None:
         self.received = self.rejected = self.delivered = self.objects = 0
         self._s3, self._bucket, self._now = s3, bucket, now
+        self._filter = f"{farms.root(farm)}/{TOPIC_FILTER}"
         self._delivering = asyncio.Lock()
         self._told_at: dict[str, int] = {}  # when the log last named each client that is at fault
         try:
@@ -137,7 +148,7 @@ class TopicRule:
 
     def publish(self, client_id: str, topic: str, payload: bytes) -> None:
         """Take a message if its topic is the rule's; when this returns, it is on disk. Raises SpoolError."""
-        if not matches(TOPIC_FILTER, topic):
+        if not matches(self._filter, topic):
             return
         now = self._now()
         try:

@@ -9,7 +9,8 @@ provider "aws" {
 }
 
 locals {
-  name        = "irrigation-${var.environment}"
+  farm        = "irrigation" # every other one has farm/ for itself
+  name        = "${local.farm}-${var.environment}"
   is_prod     = var.environment == "prod"
   credentials = "${path.root}/credentials"
 
@@ -20,7 +21,7 @@ locals {
   # In hundreds, because `range` gives no more than 1024 numbers.
   gateway_ids = flatten([
     for hundred in range(ceil(var.number_of_gateways / 100)) : [
-      for n in range(hundred * 100 + 1, min(hundred * 100 + 100, var.number_of_gateways) + 1) : "irrigation-gateway-${n}"
+      for n in range(hundred * 100 + 1, min(hundred * 100 + 100, var.number_of_gateways) + 1) : "${local.farm}-gateway-${n}"
     ]
   ])
 
@@ -63,6 +64,7 @@ module "iot" {
 
   name                    = local.name
   environment             = var.environment
+  farm                    = local.farm
   gateway_ids             = local.gateway_ids
   certs_dir               = local.certs_dir
   keys_in_secrets_manager = var.keys_in_secrets_manager

@@ -229,7 +229,7 @@ def test_the_flow_names_every_topic() -> None:
             name("gateway_id").replace("gateway_id", "{gateway_id}")
             for name in (topics.status, topics.errors, topics.diagnostics)
         ),
-        *(topics.UPDATES, *topics.UNPROVEN),
+        *(topics.updates(), *topics.UNPROVEN),
     }
     told = set(re.findall(r"^\| `(irrigation/[^`]+)`", flow(), re.MULTILINE))
     assert told == known

@@ -95,6 +95,7 @@ def row(files: str, ours: str = "", others: frozenset[str] | None = ANY) -> Row:
 
 # The first row that matches a file holds.
 ROWS = (
+    row("protocol/farms/*", "protocol", BOARD | {"argparse", "re"}),  # no board gets it
     row("protocol/*", "protocol", BOARD),
     row("firmware/lib/gateway/*", "protocol gateway", BOARD),
     row("firmware/boot.py", "slots", BOARD | {"machine"}),
@@ -119,7 +120,7 @@ ROWS = (
     row("compute_service/*", "protocol agronomy compute_service checked_yaml"),
     row("notices/*", "notices"),
     row("lambda_functions/*", "protocol lambda_functions"),
-    row("certs/*", "certs"),
+    row("certs/*", "certs protocol.farms"),
     row("field_time/*", "field_time"),
     row("checked_yaml/*", "checked_yaml"),
     row("web/*", "web"),

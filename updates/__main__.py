@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from protocol import farms
 from updates.aws_job import Target, commands, inputs, write_inputs
 from updates.bundle import read_bundle
 from updates.connection import Address, Connection
@@ -50,12 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     serve = verbs.add_parser("serve", help="serve jobs and streams beside a broker, until Ctrl-C")
     serve.add_argument("--host", required=True, help="the farm's broker")
     serve.add_argument("--port", type=int, default=8883, help="default: %(default)s")
-    serve.add_argument(
-        "--certs",
-        type=Path,
-        default=Path("certs/issued/irrigation-updates"),
-        help="the service's own identity (default: %(default)s)",
-    )
+    serve.add_argument("--certs", type=Path, help="the service's own identity (default: certs/issued/FARM-updates)")
+    for verb in (give, serve):
+        farms.add_option(verb)
     status = verbs.add_parser("status", help="how far each job is")
     status.add_argument("job", nargs="?", metavar="JOB", help="with every board of this one")
     stop = verbs.add_parser("abort", help="end a job: boards that have not begun are let off")
@@ -107,7 +105,7 @@ def _minutes(text: str) -> int:
 def _publish(arguments: argparse.Namespace) -> None:
     bundle = read_bundle(arguments.bundle)
     plan = Plan(
-        things=arguments.things or fleet(arguments.certs),
+        things=arguments.things or fleet(arguments.certs, arguments.farm),
         first=arguments.first,
         sizes=arguments.stages,
         failures=arguments.failures,
@@ -146,9 +144,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    address = Address(
-        host=arguments.host, port=arguments.port, client_id=arguments.certs.name, identity=arguments.certs
-    )
+    identity = arguments.certs or Path("certs/issued", f"{arguments.farm}-updates")
+    address = Address(host=arguments.host, port=arguments.port, client_id=identity.name, identity=identity)
     with closing(Service(arguments.data, _now, time.monotonic)) as service:
         connection = Connection(address, service)
         print(f"updates of {arguments.data} at {address.host}:{address.port}; Ctrl-C stops", flush=True)

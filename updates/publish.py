@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from protocol import farms
 from updates.bundle import Bundle
 from updates.errors import FleetError, JobError, StoreError
 from updates.rollout import share_of, stages_of
 from updates.service import BUNDLES
 from updates.store import PENDING, RUNNING, Job, Store
 
-NO_BOARDS = ("irrigation-compute", "irrigation-updates", "ca", "localhost")  # identities that get no firmware
+SERVICES = ("-compute", "-updates")  # of a farm, by how their names end
+NO_FARMS = ("ca", "localhost")
 JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
@@ -31,10 +33,14 @@ class Plan:
     limit_s: int = 3600
 
 
-def fleet(certs: Path) -> list[str]:
-    """The boards that have an identity in a folder of `python -m certs`. Raises FleetError if there is none."""
+def fleet(certs: Path, farm: str = farms.DEFAULT) -> list[str]:
+    """The boards that have an identity in a folder of `python -m certs`. Raises FleetError if there is none.
+
+    The default farm's may be called anything; another farm's are those that are called after it.
+    """
     things = sorted(path.parent.name for path in certs.glob("*/thing_name.txt"))
-    boards = [thing for thing in things if thing not in NO_BOARDS]
+    none = (*NO_FARMS, *(f"{farm}{service}" for service in SERVICES))
+    boards = [thing for thing in things if thing not in none and (farm == farms.DEFAULT or farms.has(farm, thing))]
     if not boards:
         raise FleetError(
             f"{certs}: no board has an identity there; name the folder with --certs, or boards with --things"

@@ -26,7 +26,7 @@ run "with_an_image" {
   assert {
     condition = (
       aws_lambda_function.this[0].package_type == "Image" && aws_lambda_function.this[0].architectures == tolist(["arm64"])
-      && aws_lambda_function.this[0].image_uri == "${aws_ecr_repository.this.repository_url}@${var.image_digest}"
+      && aws_lambda_function.this[0].image_uri == "${aws_ecr_repository.this[0].repository_url}@${var.image_digest}"
     )
     error_message = "The function is an image for arm64, named by its digest and by no tag."
   }
@@ -109,12 +109,12 @@ run "repository" {
   }
 
   assert {
-    condition     = aws_ecr_repository.this.image_tag_mutability == "IMMUTABLE" && aws_ecr_repository.this.image_scanning_configuration[0].scan_on_push && !aws_ecr_repository.this.force_delete
+    condition     = aws_ecr_repository.this[0].image_tag_mutability == "IMMUTABLE" && aws_ecr_repository.this[0].image_scanning_configuration[0].scan_on_push && !aws_ecr_repository.this[0].force_delete
     error_message = "A tag means one image for ever, each is scanned, and a full repository is not destroyed by default."
   }
 
   assert {
-    condition     = [for rule in jsondecode(aws_ecr_lifecycle_policy.this.policy).rules : rule.selection.countNumber] == [1, 10]
+    condition     = [for rule in jsondecode(aws_ecr_lifecycle_policy.this[0].policy).rules : rule.selection.countNumber] == [1, 10]
     error_message = "Untagged images go, ten tagged ones stay."
   }
 }
@@ -197,7 +197,7 @@ run "kept_concurrency_and_destroying" {
   }
 
   assert {
-    condition     = aws_lambda_function.this[0].reserved_concurrent_executions == 2 && aws_ecr_repository.this.force_delete
+    condition     = aws_lambda_function.this[0].reserved_concurrent_executions == 2 && aws_ecr_repository.this[0].force_delete
     error_message = "Concurrency can be kept, and a repository with images destroyed, where that is asked for."
   }
 }

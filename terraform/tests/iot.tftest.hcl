@@ -76,7 +76,7 @@ run "two_gateways" {
   }
 
   assert {
-    condition     = aws_iot_logging_options.this.default_log_level == "WARN" && output.data_endpoint == "a1b2c3d4e5f6g7-ats.iot.us-west-2.amazonaws.com"
+    condition     = aws_iot_logging_options.this[0].default_log_level == "WARN" && output.data_endpoint == "a1b2c3d4e5f6g7-ats.iot.us-west-2.amazonaws.com"
     error_message = "Logging is on, and the endpoint is the ATS one."
   }
 
@@ -203,7 +203,7 @@ run "academy" {
   }
 
   assert {
-    condition     = one(aws_iot_topic_rule.this.firehose).role_arn == var.lab_role_arn && one(one(aws_iot_topic_rule.this.error_action).s3).role_arn == var.lab_role_arn && aws_iot_logging_options.this.role_arn == var.lab_role_arn
+    condition     = one(aws_iot_topic_rule.this.firehose).role_arn == var.lab_role_arn && one(one(aws_iot_topic_rule.this.error_action).s3).role_arn == var.lab_role_arn && aws_iot_logging_options.this[0].role_arn == var.lab_role_arn
     error_message = "Rule and logs take the given role."
   }
 }

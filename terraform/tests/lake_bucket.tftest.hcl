@@ -120,7 +120,7 @@ run "a_name_too_long_for_the_bucket" {
   }
 
   variables {
-    name = "irrigation-a-very-long-name-indeed"
+    name = "irrigation-a-very-long-name-indeed-dev"
   }
 
   expect_failures = [var.name]

@@ -106,7 +106,7 @@ def test_a_service_from_start_to_end(broker: Broker, tmp_path: Path) -> None:
         command: Any = messages.decode(heard[0].topic, heard[0].payload)[1]
         done = messages.encode("ack", ack(command, "done"))
         client.publish(topics.ack(GATEWAY), done, 1).wait_for_publish(10)
-        client.subscribe(topics.UPDATES, 1)
+        client.subscribe(topics.updates(), 1)
         path = write(tmp_path, "{device_id: all, settings: {sample_interval_s: 600}}")
         told = subprocess.check_output([*python, "update", str(path), "--store", str(store_path)], text=True)
         assert told.endswith("for all: published\n")

@@ -82,7 +82,7 @@ def test_close_waits_for_pubacks(broker: Broker) -> None:
     with closing(open_connection(broker)) as connection:
         connection.connect(lambda *_: None)
         for number in range(300):
-            connection.publish(topics.UPDATES, b"x" * 100, lambda number=number: acked.append(number))  # type: ignore[misc] # bound now
+            connection.publish(topics.updates(), b"x" * 100, lambda number=number: acked.append(number))  # type: ignore[misc] # bound now
     assert sorted(acked) == list(range(300))
 
 

@@ -327,7 +327,7 @@ def test_garbage_never_raises(bench: Bench) -> None:
         topics.ack(GATEWAY),
         topics.status(GATEWAY),
         topics.errors(GATEWAY),
-        topics.UPDATES,
+        topics.updates(),
         "x",
         "",
     ]
@@ -398,8 +398,8 @@ def test_update_is_published(bench: Bench) -> None:
     bench.tick()
     bench.tick()
     assert [(topic, update["device_id"], update["settings"]) for topic, update, _ in bench.published] == [
-        (topics.UPDATES, "all", {"sample_interval_s": 600}),
-        (topics.UPDATES, GATEWAY, {"publish_interval_s": 900}),
+        (topics.updates(), "all", {"sample_interval_s": 600}),
+        (topics.updates(), GATEWAY, {"publish_interval_s": 900}),
     ]
     for _, _, on_acked in bench.published:
         on_acked()

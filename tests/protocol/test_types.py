@@ -42,7 +42,7 @@ def test_every_kind_has_its_type() -> None:
     """The kinds of the tables, of the topics and of `decode`'s type are the same ones."""
     kinds = set(get_args(stub("topics")._Kind))
     assert set(SHAPES) == set(TABLES._FIELDS) == kinds
-    of_topics = {kind for _, _, kind, _ in TOPICS._WITH_ID} | set(TOPICS._FIXED.values())
+    of_topics = {kind for _, _, kind, _ in TOPICS._WITH_ID} | {*TOPICS._FIXED.values(), "update"}
     assert of_topics == kinds
 
 

@@ -18,7 +18,7 @@ TOPICS = {
     "command": topics.command(GATEWAY),
     "ack": topics.ack(GATEWAY),
     "status": topics.status(GATEWAY),
-    "update": topics.UPDATES,
+    "update": topics.updates(),
     "error": topics.errors(GATEWAY),
     "diagnostics": topics.diagnostics(GATEWAY),
 }

@@ -16,6 +16,7 @@ from tests.terraform.provider import running
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "terraform"
+FARM = FOLDER / "farm"  # the root of every farm but the default one
 POLICIES = FOLDER / "modules" / "iot" / "policies"
 MIRROR = Path("build", "terraform", "mirror")
 LEFT_BY_PEOPLE = (
@@ -96,13 +97,15 @@ def test_nothing_is_left_in_the_folder(initialised: Path) -> None:
 
 @pytest.mark.parametrize("name", ["gateway", "gateway-updates", "compute", "compute-shared"])
 def test_terraform_and_the_local_cloud_render_the_same_policy(name: str) -> None:
-    """`templatefile` and `local_cloud.policy.render` agree to the letter."""
+    """`templatefile` and `local_cloud.policy.render` agree to the letter, for the default farm and for another."""
     template = POLICIES / f"{name}.json.tftpl"
-    values = '{region = "eu-west-1", account = "123456789012"}'
-    asked = f'jsonencode(jsondecode(templatefile("{template}", {values})))'
-    done = terraform("console", folder=POLICIES, typed=asked)
+    place = 'region = "eu-west-1", account = "123456789012"'
+    farm_values = (f'{place}, root = "irrigation", old = true', f'{place}, root = "irrigation/sitio1", old = false')
+    asked = ", ".join(f'jsondecode(templatefile("{template}", {{{values}}}))' for values in farm_values)
+    done = terraform("console", folder=POLICIES, typed=f"jsonencode([{asked}])")
     assert done.returncode == 0, done.stderr
-    assert json.loads(json.loads(done.stdout)) == render(template, "eu-west-1", "123456789012")
+    ours = [render(template, "eu-west-1", "123456789012", farm) for farm in ("irrigation", "sitio1")]
+    assert json.loads(json.loads(done.stdout)) == ours
 
 
 def blocks(kind: str, path: Path) -> dict[str, str]:
@@ -113,7 +116,7 @@ def blocks(kind: str, path: Path) -> dict[str, str]:
 MODULES = sorted(path.parent for path in (FOLDER / "modules").rglob("versions.tf"))
 
 
-@pytest.mark.parametrize("module", [FOLDER, *MODULES], ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("module", [FOLDER, FARM, *MODULES], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_module_says_what_it_takes_and_gives(module: Path) -> None:
     """Every variable has a type and a description, every output a description; the versions are stated."""
     variables, outputs = blocks("variable", module / "variables.tf"), blocks("output", module / "outputs.tf")
@@ -128,7 +131,7 @@ def test_a_module_says_what_it_takes_and_gives(module: Path) -> None:
 def test_the_provider_is_pinned() -> None:
     """Exactly one version of the AWS provider, as everybody's; modules need no newer one. So Google's."""
     versions = {path: re.findall(r'version = "([^"]+)"', path.read_text()) for path in FOLDER.rglob("versions.tf")}
-    assert versions.pop(FOLDER / "versions.tf")[-1] == "5.100.0"
+    assert {versions.pop(root / "versions.tf")[-1] for root in (FOLDER, FARM)} == {"5.100.0"}
     google = versions.pop(FOLDER / "modules" / "gcp" / "dativo-job" / "versions.tf")
     assert google[-1] == f">= {google_schema.PROVIDER}"
     assert {version for found in versions.values() for version in found[-1:]} == {">= 5.100.0"}
@@ -155,7 +158,7 @@ def test_the_topic_rule_is_the_local_clouds() -> None:
     """The rule takes the same topics, and adds the same fields: who published, and when, in seconds."""
     rule = (FOLDER / "modules" / "iot" / "rule.tf").read_text()
     facts = dict(re.findall(r'^  (\w+) += "(.*)"$', rule, re.MULTILINE))
-    assert facts["readings"] == TOPIC_FILTER
+    assert facts["readings"] == f"${{local.root}}/{TOPIC_FILTER}"
     assert facts["who_when"] == "clientid() AS client_id, floor(timestamp() / 1000) AS received_at"  # IoT: milliseconds
     assert re.findall(r" AS (\w+)", facts["who_when"]) == list(OWN_FIELDS)
     assert re.findall(r"isUndefined\((\w+)\)", facts["unforged"]) == list(OWN_FIELDS)

@@ -71,7 +71,8 @@ def certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Of 51 there is the certificate alone: as in an archive whose private keys stayed at home.
     """
     authority = RenewingAuthority(tmp_path_factory.mktemp("certs"))
-    for thing in ["irrigation-compute", *(f"irrigation-gateway-{n}" for n in range(1, GATEWAYS + 1))]:
+    gateways = [f"irrigation-gateway-{n}" for n in range(1, GATEWAYS + 1)]
+    for thing in ["irrigation-compute", *gateways, "sitio1-compute", "sitio1-gateway-1"]:
         authority.issue(thing)
     for thing in (f"irrigation-gateway-{n}" for n in (48, 49, 50)):
         authority.make_spares(thing)

@@ -92,7 +92,7 @@ def ours() -> Iterator[Topic]:
     yield Topic(topics.diagnostics(f"{GATEWAYS[1]}x"), "diagnostics", f"{GATEWAYS[1]}x")  # of no thing
     yield Topic(topics.command(topics.GROUP_ALL), "command to all")
     yield Topic(topics.command("north"), "command to a group")
-    yield Topic(topics.UPDATES, "update")
+    yield Topic(topics.updates(), "update")
     yield Topic(topics.OLD_STATUS, "status to the old topic")
     yield Topic(topics.OLD_ERRORS, "error to the old topic")
     yield Topic(topics.OLD_DIAGNOSTICS, "diagnostics to the old topic")
@@ -156,7 +156,7 @@ WIDE = (
     *("+/#", "irrigation/+/#", "irrigation/+/+/data", "irrigation/+/+/command", "irrigation/control/+/+"),
     *("irrigation/control/+/command", "irrigation/sensors/+/+", "irrigation/+/status", "irrigation/+", "$aws/#"),
     *("$share/g/#", "$share/g/irrigation/#", "$share/g/irrigation/control/+/command", "$share/irrigation/errors"),
-    *(f"$share/g/{topics.UPDATES}", f"$share/g/{topics.command('all')}", f"$share/g/{topics.command(GATEWAYS[0])}"),
+    *(f"$share/g/{topics.updates()}", f"$share/g/{topics.command('all')}", f"$share/g/{topics.command(GATEWAYS[0])}"),
 )
 
 # The resource of an action is one of these; the other actions of AWS IoT are denied whatever they are about.
@@ -436,7 +436,7 @@ MUTANTS = [
         "compute",
         '"iot:Publish"',
         '["iot:Publish", "iot:RetainPublish"]',
-        (COMPUTE, "leave as retained will", topics.UPDATES, False),
+        (COMPUTE, "leave as retained will", topics.updates(), False),
     ),
     ("gateway", '"Deny"', '"Allow"', (GATEWAYS[0], "publish", "irrigation/sensors/x/y.z/data", False)),
     ("compute", '"Deny"', '"Allow"', (COMPUTE, "publish", "irrigation/control/a/b/command", False)),

@@ -163,7 +163,7 @@ async def test_settings_that_wait_are_taken(mosquitto: Broker, commander: Comman
         await board.power_on()
         await board.advance(60)
         update = {"v": 1, "update_id": "u1", "device_id": NAME, "issued_at": board.unix_s, "settings": HALF_HOURS}
-        await commander.publish(topics.UPDATES, update)
+        await commander.publish(topics.updates(), update)
         await board.advance(3600 + 1800 + 60)
         await commander.catch_up()
         start = tomorrow()

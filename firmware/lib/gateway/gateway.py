@@ -65,6 +65,7 @@ class Gateway:
             zones = config["zones"]
         except KeyError as error:
             raise ConfigError(f"the configuration has no entry {error}") from error
+        topics.use(config.get("root"))
         self._board = board
         self._clock = clock
         self._record = record or _ignore

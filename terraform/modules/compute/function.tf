@@ -11,7 +11,7 @@ resource "aws_lambda_function" "this" {
   role          = local.create_roles ? aws_iam_role.function[0].arn : var.lab_role_arn
 
   package_type  = "Image"
-  image_uri     = "${aws_ecr_repository.this.repository_url}@${var.image_digest}"
+  image_uri     = "${local.repository_url}@${var.image_digest}"
   architectures = ["arm64"]
 
   memory_size                    = var.memory_mb

@@ -15,4 +15,6 @@ locals {
 
   has_image    = var.image_digest != null
   create_roles = var.lab_role_arn == null
+
+  own_repository = var.repository_name == "" ? 1 : 0 # a null would hide the repository from checkov
 }

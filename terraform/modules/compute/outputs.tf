@@ -1,11 +1,11 @@
 output "repository_url" {
   description = "Where images of the function are pushed."
-  value       = aws_ecr_repository.this.repository_url
+  value       = local.repository_url
 }
 
 output "repository_name" {
   description = "Name of that repository."
-  value       = aws_ecr_repository.this.name
+  value       = coalesce(one(aws_ecr_repository.this[*].name), var.repository_name)
 }
 
 output "function_name" {

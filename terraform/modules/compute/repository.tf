@@ -1,4 +1,6 @@
 resource "aws_ecr_repository" "this" {
+  count = local.own_repository
+
   #checkov:skip=CKV_AWS_136:the image holds no secret; AES-256 with a key of AWS
   name                 = local.function
   image_tag_mutability = "IMMUTABLE"
@@ -14,7 +16,9 @@ resource "aws_ecr_repository" "this" {
 }
 
 resource "aws_ecr_lifecycle_policy" "this" {
-  repository = aws_ecr_repository.this.name
+  count = local.own_repository
+
+  repository = aws_ecr_repository.this[0].name
 
   policy = jsonencode({
     rules = [
@@ -34,9 +38,11 @@ resource "aws_ecr_lifecycle_policy" "this" {
   })
 }
 
-# Lambda would add this by itself, and a plan would then show it.
+# Lambda would add this by itself, and a plan would then show it. Every farm of the account runs this image.
 resource "aws_ecr_repository_policy" "this" {
-  repository = aws_ecr_repository.this.name
+  count = local.own_repository
+
+  repository = aws_ecr_repository.this[0].name
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -45,7 +51,17 @@ resource "aws_ecr_repository_policy" "this" {
       Effect    = "Allow"
       Principal = { Service = "lambda.amazonaws.com" }
       Action    = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-      Condition = { ArnLike = { "aws:SourceArn" = local.function_arn } }
+      Condition = { ArnLike = { "aws:SourceArn" = "arn:${local.partition}:lambda:${local.region}:${local.account}:function:*-aggregate" } }
     }]
   })
+}
+
+data "aws_ecr_repository" "shared" {
+  count = 1 - local.own_repository
+
+  name = var.repository_name
+}
+
+locals {
+  repository_url = coalesce(one(aws_ecr_repository.this[*].repository_url), one(data.aws_ecr_repository.shared[*].repository_url))
 }

@@ -33,9 +33,16 @@ variable "rule_name" {
   type        = string
 }
 
+variable "repository_name" {
+  description = "Repository that has the image already, as another farm's in the account; empty makes one."
+  type        = string
+  default     = ""
+  nullable    = false
+}
+
 variable "image_digest" {
   description = <<-EOT
-    Image of the function in the repository that this module makes, as sha256:...; null: neither function nor schedule,
+    Image of the function in the repository, as sha256:...; null: neither function nor schedule,
     and no alarms on them.
   EOT
   type        = string

@@ -10,8 +10,13 @@ locals {
   region  = data.aws_region.this.name
   account = data.aws_caller_identity.this.account_id
 
+  # The default farm has the topics that were there before there was a second one, older firmware's among them.
+  is_default = var.farm == "irrigation"
+  root       = local.is_default ? var.farm : "irrigation/${var.farm}"
+  compute    = "${var.farm}-compute"
+
   # Thing name to role; the role says which policy and type it has.
-  things = merge({ for id in var.gateway_ids : id => "gateway" }, { irrigation-compute = "compute" })
+  things = merge({ for id in var.gateway_ids : id => "gateway" }, { (local.compute) = "compute" })
 
   # A certificate for a board's own key (python -m certs renew, settle) goes by its file's hash, so that it keeps its
   # address from next to settled: the same certificate is never registered twice, and never gone in between.
@@ -60,17 +65,19 @@ locals {
 resource "aws_iot_policy" "this" {
   for_each = toset(["gateway", "gateway-updates", "compute", "compute-shared"])
 
-  name = "irrigation-${each.key}"
+  name = "${var.farm}-${each.key}"
   policy = templatefile("${path.module}/policies/${each.key}.json.tftpl", {
     region  = local.region
     account = local.account
+    root    = local.root
+    old     = local.is_default
   })
 }
 
 resource "aws_iot_thing_type" "this" {
   for_each = toset(values(local.things))
 
-  name = "irrigation-${each.key}"
+  name = "${var.farm}-${each.key}"
 
   properties {
     description = "${var.name}: ${each.key}"

@@ -36,7 +36,7 @@ output "fetch_commands" {
       for thing, key in local.current_keys : thing => [
         "mkdir -p ${thing}",
         var.keys_in_secrets_manager
-        ? "(umask 077 && aws secretsmanager get-secret-value --region ${local.region} --secret-id irrigation/${var.environment}/${thing}/private-key --query SecretString --output text > ${thing}/private_key.pem)"
+        ? "(umask 077 && aws secretsmanager get-secret-value --region ${local.region} --secret-id ${var.farm}/${var.environment}/${thing}/private-key --query SecretString --output text > ${thing}/private_key.pem)"
         : local.has_key[thing]
         ? "install -m 600 ${abspath(var.certs_dir)}/${thing}/private_key.pem ${thing}/private_key.pem"
         : "echo '${thing}: its private key is where it was issued' >&2",
@@ -46,4 +46,9 @@ output "fetch_commands" {
       ] if !local.on_board[thing] && contains(keys(aws_iot_certificate.this), key)
     },
   )
+}
+
+output "root" {
+  description = "What every topic of the farm begins with."
+  value       = local.root
 }

@@ -1,7 +1,8 @@
 locals {
   own_roles        = var.lab_role_arn == null ? 1 : 0
   rule_role_arn    = coalesce(var.lab_role_arn, one(aws_iam_role.rule[*].arn))
-  logging_role_arn = coalesce(var.lab_role_arn, one(aws_iam_role.logging[*].arn))
+  logs             = var.log_level != null
+  logging_role_arn = try(coalesce(var.lab_role_arn, one(aws_iam_role.logging[*].arn)), null)
 }
 
 data "aws_iam_policy_document" "iot_of_this_account" {
@@ -63,14 +64,14 @@ data "aws_iam_policy_document" "logging" {
 }
 
 resource "aws_iam_role" "logging" {
-  count = local.own_roles
+  count = local.logs ? local.own_roles : 0
 
   name               = "${var.name}-iot-logs"
   assume_role_policy = data.aws_iam_policy_document.iot_of_this_account.json
 }
 
 resource "aws_iam_role_policy" "logging" {
-  count = local.own_roles
+  count = local.logs ? local.own_roles : 0
 
   name   = "log"
   role   = aws_iam_role.logging[0].id

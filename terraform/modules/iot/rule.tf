@@ -1,7 +1,7 @@
 # What local_cloud/topic_rule.py does on one machine. IoT's `timestamp()` counts milliseconds, the lake seconds.
 # Which of two fields of one name wins in `SELECT *` is not documented, so a message that brings its own is no reading.
 locals {
-  readings   = "irrigation/sensors/+/data"
+  readings   = "${local.root}/sensors/+/data"
   unforged   = "isUndefined(client_id) AND isUndefined(received_at)"
   who_when   = "clientid() AS client_id, floor(timestamp() / 1000) AS received_at"
   errors_key = "errors/$${parse_time(\"yyyy/MM/dd/HH\", timestamp(), \"UTC\")}/$${newuuid()}.json"
@@ -50,6 +50,8 @@ resource "aws_iot_topic_rule" "forged" {
 
 # Whatever IoT Core logs goes to the log group AWSIotLogsV2, which is the service's own and is kept by destroy.
 resource "aws_iot_logging_options" "this" {
+  count = local.logs ? 1 : 0
+
   default_log_level = var.log_level
   role_arn          = local.logging_role_arn
 

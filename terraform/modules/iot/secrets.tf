@@ -3,7 +3,7 @@ resource "aws_secretsmanager_secret" "this" {
   #checkov:skip=CKV2_AWS_57:a device's key turns with its certificate (python -m certs rotate, apply), not by a function
   for_each = var.keys_in_secrets_manager ? local.things : {}
 
-  name                    = "irrigation/${var.environment}/${each.key}/private-key"
+  name                    = "${var.farm}/${var.environment}/${each.key}/private-key"
   description             = "Private key of ${each.key}"
   recovery_window_in_days = var.recovery_window_days
 }

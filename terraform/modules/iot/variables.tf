@@ -1,6 +1,22 @@
 variable "name" {
-  description = "Beginning of the names of what is this deployment's own, as irrigation-dev. Things and policies have fixed names."
+  description = "Beginning of the names of what is this deployment's own, as irrigation-dev. Things and policies are called after the farm alone."
   type        = string
+}
+
+variable "farm" {
+  description = "The farm's id; things, policies, types and secrets are called after it, and its topics are below it."
+  type        = string
+  default     = "irrigation"
+
+  validation {
+    condition     = can(regex("^([a-z][a-z0-9]{1,19}|[0-9][0-9a-z]{11}[0-9]{2})$", var.farm))
+    error_message = "farm: want 2 to 20 of a-z and 0-9, a letter first, as sitio1; or a CNPJ's 14 characters, in lower case and without punctuation."
+  }
+
+  validation {
+    condition     = !contains(["ack", "all", "command", "control", "data", "diagnostics", "errors", "gateway", "sensors", "status", "system", "updates"], var.farm)
+    error_message = "farm: ${var.farm} is a word of the topics; choose another, as ${var.farm}1."
+  }
 }
 
 variable "environment" {
@@ -9,24 +25,25 @@ variable "environment" {
 }
 
 variable "gateway_ids" {
-  description = "Thing names of the gateways. irrigation-compute is always added."
+  description = "Thing names of the gateways. FARM-compute is always added."
   type        = list(string)
 
   validation {
     condition = alltrue([
-      for thing in concat(var.gateway_ids, ["irrigation-compute"]) :
+      for thing in concat(var.gateway_ids, ["${var.farm}-compute"]) :
       fileexists("${var.certs_dir}/${thing}/certificate.pem")
       && (!var.keys_in_secrets_manager || fileexists("${var.certs_dir}/${thing}/private_key.pem") || length(fileset("${var.certs_dir}/${thing}/spares/used", "*.pem")) > 0)
     ])
     error_message = format(
-      "No certificate or no key in %s for: %s. Issue them first: python -m certs issue --gateways %d",
+      "No certificate or no key in %s for: %s. Issue them first: python -m certs issue --gateways %d%s",
       var.certs_dir,
       join(", ", [
-        for thing in concat(var.gateway_ids, ["irrigation-compute"]) : thing
+        for thing in concat(var.gateway_ids, ["${var.farm}-compute"]) : thing
         if !(fileexists("${var.certs_dir}/${thing}/certificate.pem")
         && (!var.keys_in_secrets_manager || fileexists("${var.certs_dir}/${thing}/private_key.pem") || length(fileset("${var.certs_dir}/${thing}/spares/used", "*.pem")) > 0))
       ]),
       length(var.gateway_ids),
+      var.farm == "irrigation" ? "" : " --farm ${var.farm}",
     )
   }
 }
@@ -75,7 +92,7 @@ variable "lab_role_arn" {
 }
 
 variable "log_level" {
-  description = "What IoT Core logs, for the whole account and region."
+  description = "What IoT Core logs, for the whole account and region; null where another deployment has set it."
   type        = string
   default     = "WARN"
 }

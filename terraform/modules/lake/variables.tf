@@ -3,8 +3,8 @@ variable "name" {
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{0,22}[a-z0-9]$", var.name))
-    error_message = "name: want 2 to 24 lower case letters, digits and hyphens: the bucket's name adds account and region to it."
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{0,33}[a-z0-9]$", var.name))
+    error_message = "name: want 2 to 35 lower case letters, digits and hyphens: the bucket's name adds account and region to it."
   }
 }
 

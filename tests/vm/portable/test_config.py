@@ -242,6 +242,7 @@ class Networks(unittest.TestCase):
 # Values that a hand or a program writes by mistake, and where they are none. Everywhere else each of them is refused.
 ODD = (None, True, False, 0, 1, 1.0, -1, "", "1", [], {}, [None])
 FULL = {
+    "root": "irrigation/sitio1",
     "sample_interval_s": 900,
     "publish_interval_s": 3600,
     "status_interval_s": 3600,
@@ -253,6 +254,7 @@ FULL = {
 }
 GOOD_IN_CONFIG = {
     "gateway_id": ("1",),
+    "root": ("1",),
     "broker.host": ("1",),
     "broker.port": (1,),
     "broker.server_hostname": (None, "1"),

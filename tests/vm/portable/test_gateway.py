@@ -23,6 +23,25 @@ class TheGateway(GatewayTestCase):
         await bench.stop()
         self.assertEqual(bench.broker.of("status")[-1]["state"], "offline")
 
+    async def test_with_a_root_it_lives_below_that_of_its_farm(self):
+        """It listens and speaks below the root of its config.json alone; the next gateway without one as ever."""
+        bench = Bench(root="irrigation/sitio1")
+        await bench.start()
+        own = ["irrigation/sitio1/control/" + name + "/command" for name in (NAME, "all")]
+        own.append("irrigation/sitio1/system/updates")
+        self.assertEqual(bench.broker.subscribed, own)
+        self.assertEqual(topics.status(NAME), "irrigation/sitio1/gateway/" + NAME + "/status")
+        self.assertEqual(bench.broker.of("status")[0]["state"], "online")
+        bench.command()
+        await settle()
+        self.assertEqual((bench.board.moves, bench.broker.puback_ids), ([True], [7]))
+        await bench.stop()
+        self.assertEqual(topics.parse("irrigation/sitio1/errors/g"), ("error", "g"))
+        following = Bench()
+        await following.start()
+        self.assertEqual(following.broker.subscribed[-1], "irrigation/system/updates")
+        await following.stop()
+
     async def test_samples_leave_in_batches_at_full_hours(self):
         """Four samples a probe and hour, taken at the quarters, leave as one reading."""
         bench = Bench()
@@ -98,7 +117,7 @@ class TheGateway(GatewayTestCase):
         ):
             update = {"v": 1, "update_id": f"u{number}", "device_id": device_id, "issued_at": issued_at}
             update["settings"] = {"sample_interval_s": seconds}
-            bench.broker.deliver(topics.UPDATES, json.dumps(update).encode(), number + 1)
+            bench.broker.deliver(topics.updates(), json.dumps(update).encode(), number + 1)
             await settle()
         await bench.clock.advance(3600)
         self.assertEqual(bench.gateway.counters["samples_taken"], 3)

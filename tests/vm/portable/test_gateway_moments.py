@@ -454,7 +454,7 @@ class Faults(GatewayTestCase):
         for number, seconds in enumerate((600, 60)):
             update = {"v": 1, "update_id": f"u{number}", "device_id": NAME, "issued_at": START}
             update["settings"] = {"sample_interval_s": seconds}
-            bench.broker.deliver(topics.UPDATES, json.dumps(update).encode(), number + 1)
+            bench.broker.deliver(topics.updates(), json.dumps(update).encode(), number + 1)
             await settle()
         [error] = bench.broker.of("error")
         self.assertEqual((error["code"], error["text"][:27]), ("storage_fault", "the settings hold until the"))

@@ -63,7 +63,7 @@ class OneReading(unittest.TestCase):
         """A board and the service take and refuse the same updates."""
         for text, good in json_documents.documents(FIELDS):
             try:
-                messages.decode(topics.UPDATES, text)
+                messages.decode(topics.updates(), text)
                 found = True
             except ProtocolError:
                 found = False

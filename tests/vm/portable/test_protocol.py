@@ -19,7 +19,7 @@ GOLDEN = (
     ("command", "command_clear.json", topics.command(GATEWAY)),
     ("ack", "ack.json", topics.ack(GATEWAY)),
     ("status", "status.json", topics.status(GATEWAY)),
-    ("update", "update.json", topics.UPDATES),
+    ("update", "update.json", topics.updates()),
     ("error", "error.json", topics.errors(GATEWAY)),
     ("diagnostics", "diagnostics.json", topics.diagnostics(GATEWAY)),
 )
@@ -49,6 +49,29 @@ def changed(kind, **fields):
 
 def without(message, field):
     return {name: message[name] for name in message if name != field}
+
+
+class AFarmsRoot(unittest.TestCase):
+    def tearDown(self):
+        topics.use(None)
+
+    def test_a_topic_is_of_one_farm(self):
+        """Below another root the same topics are there, and none of another farm is one, of older firmware neither."""
+        topics.use("irrigation/sitio1")
+        for name in (topics.data("g.a"), topics.command("all"), topics.ack("g"), topics.status("g"), topics.updates()):
+            self.assertEqual(name[:18], "irrigation/sitio1/")
+            self.assertTrue(topics.parse(name)[0] in TOPIC_OF)
+        strange = ["irrigation/sitio10/errors/g", "irrigation/errors/g", "irrigation/sitio1/errors"]
+        strange.extend(["irrigation/sitio1", "irrigation/sitio1/control/ack", "irrigation/system/updates"])
+        strange.extend(topics.UNPROVEN)
+        for name in strange:
+            with self.assertRaises(TopicError):
+                topics.parse(name)
+        self.assertEqual([name for name in topics.from_gateways() if name[:18] != "irrigation/sitio1/"], [])
+        topics.use(None)
+        self.assertEqual(topics.from_gateways()[-3:], topics.UNPROVEN)
+        with self.assertRaises(TopicError):
+            topics.parse("irrigation/sitio1/errors/g")
 
 
 class GoldenDocuments(unittest.TestCase):
