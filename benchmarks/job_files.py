@@ -1,8 +1,8 @@
 """A thousand job files in one call of `generate`, beside the mere reading of their YAML.
 
 The jobs are those that are shipped, each many times, of tenants of their own. Seconds are of CPU; each is the least of
-some rounds that take turns. The bound holds for the reader that `generate` has, which knows each value's line; what
-PyYAML takes for the same texts without lines is told beside it.
+some rounds that take turns. The bound holds for `yaml.safe_load` of the same texts; what the house's own reading takes,
+which knows each value's line, and what PyYAML takes with libyaml is told beside it.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def main() -> int:
         seconds = measure(Path(folder), options.jobs)
     for name, cpu_s in seconds.items():
         print(f"{name:18}{cpu_s:8.3f} s of CPU; generate takes {seconds['generate'] / cpu_s:5.2f} times as much")
-    return 0 if seconds["generate"] <= MOST_TIMES * seconds["read"] else 1
+    return 0 if seconds["generate"] <= MOST_TIMES * seconds["yaml.safe_load"] else 1
 
 
 if __name__ == "__main__":

@@ -14,16 +14,14 @@ import yaml
 from yaml.constructor import SafeConstructor
 
 from checked_yaml.errors import CheckedYamlError
+from checked_yaml.loaders import MOST_DEPTH, TROUBLE, compose
 
 MERGE = "tag:yaml.org,2002:merge"
 _MAPPING = "tag:yaml.org,2002:map"
 _DATE = "tag:yaml.org,2002:timestamp"
 _TEXT = "tag:yaml.org,2002:str"
 _INT = "tag:yaml.org,2002:int"
-# An unknown tag, a loop, a key that is a list; and what the library itself trips over: `!!timestamp x`, `!!int ""`.
-_TROUBLE = (yaml.YAMLError, RecursionError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 MOST_BYTES = 4 * 1024 * 1024
-MOST_DEPTH = 40  # brackets, dashes or indentation in each other: the library's time grows with the square
 MOSTMERGES = 1000  # for one mapping: ten lines of `<<` can ask for ten thousand million
 MOST_NUMBER = 2**63  # no quantity, and no count, is greater
 
@@ -31,23 +29,23 @@ MOST_NUMBER = 2**63  # no quantity, and no count, is greater
 def read(path: Path, guide: str) -> yaml.Node:
     """The root node of a file; `guide` is the page with an example. Raises CheckedYamlError."""
     try:
-        root = _composed(path)
+        root = compose(_content(path))
     except OSError as error:
         why = f"cannot be read: {error.strerror}; give the path of a YAML file, as {guide} shows"
         raise CheckedYamlError(path, [f"{path}: {why}"]) from error
-    except _TROUBLE as error:
+    except TROUBLE as error:
         raise CheckedYamlError(path, [_invalid(path, error)]) from error
     if root is None:
         raise CheckedYamlError(path, [f"{path}: is empty; {guide} has an example"])
     return root
 
 
-def _composed(path: Path) -> yaml.Node | None:
+def _content(path: Path) -> bytes:
     with path.open("rb") as file:
-        text = file.read(MOST_BYTES + 1)
-    if len(text) > MOST_BYTES:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
         raise ValueError(f"more than {MOST_BYTES} bytes")
-    return yaml.compose(text, Loader=_Loader)
+    return content
 
 
 def node_of(value: Any) -> yaml.Node:
@@ -87,7 +85,7 @@ def plain(node: yaml.Node, path: Path) -> Any:
         return node.value
     try:
         return _Values().construct_object(node, deep=True)
-    except _TROUBLE as error:
+    except TROUBLE as error:
         raise CheckedYamlError(path, [_invalid(path, error)]) from error
 
 
@@ -95,7 +93,7 @@ def entries(node: yaml.MappingNode, path: Path) -> dict[str, yaml.Node]:
     """Keys and value nodes, those that are merged in among them; what the mapping says itself wins."""
     try:
         return {str(key.value): value for key, value in _merged(node, count(1))}
-    except _TROUBLE as error:
+    except TROUBLE as error:
         raise CheckedYamlError(path, [_invalid(path, error)]) from error
 
 
@@ -155,37 +153,6 @@ def _no_text(error: yaml.reader.ReaderError) -> str:
     if error.encoding == "unicode":
         return f"not valid YAML: it takes no character #x{error.character:04x}; remove it"
     return f"not valid YAML: a byte that is no {error.encoding}; save the file as UTF-8"
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads nodes, to a bounded depth."""
-
-    _depth = 0
-
-    def fetch_flow_collection_start(self, token_class: Any) -> None:
-        """A bracket or a brace: the scanner looks ahead, so this comes long before its node."""
-        if self.flow_level >= MOST_DEPTH:
-            raise yaml.MarkedYAMLError(problem=f"more than {MOST_DEPTH} deep", problem_mark=self.get_mark())
-        super().fetch_flow_collection_start(token_class)
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """A node of the document, with all in it."""
-        self._depth += 1
-        if self._depth > MOST_DEPTH:
-            raise yaml.MarkedYAMLError(problem=f"more than {MOST_DEPTH} deep", problem_mark=self.get_mark())
-        node: yaml.Node | None = super().compose_node(parent, index)
-        self._depth -= 1
-        return node
-
-    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
-        """A text that is one: half a character, which `"\\ud800"` makes, cannot be stored or told anywhere."""
-        node = super().compose_scalar_node(anchor)
-        try:
-            node.value.encode()
-        except UnicodeEncodeError as error:
-            problem = "half a character stands in it; write it anew"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
-        return node
 
 
 class _Values(SafeConstructor):
