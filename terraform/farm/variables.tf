@@ -49,7 +49,7 @@ variable "number_of_gateways" {
 }
 
 variable "image_digest" {
-  description = "Digest of the aggregate function's image. in the repository that all farms share, as publish_ecr.sh writes it. Null: no function and no schedule yet."
+  description = "Digest of the image of the aggregate function, in the repository that all farms share, as publish_ecr.sh writes it. Null: no function and no schedule yet."
   type        = string
   default     = null
 

@@ -107,7 +107,7 @@ def test_the_seeds_example_is_read_where_that_is_asked_for() -> None:
         ({"name": " "}, "name: ' ': want a text of one line"),
         ({"name": "a\nb"}, "name: 'a\\nb': want a text of one line"),
         ({"cloud": "azure"}, "cloud: 'azure': not known here; known: aws, gcp, none"),
-        ({"region": "us-central1"}, "region: 'us-central1': want a region of AWS, as us-east-1"),
+        ({"region": "us-central1"}, "region: 'us-central1': is no region of AWS"),
         ({"environment": "dev-2"}, "environment: 'dev-2': want 2 to 12 lower case letters"),
         ({"timezone": "America/SaoPaulo"}, "timezone: 'America/SaoPaulo': is no time zone, did you mean"),
         ({"gateways": True}, "gateways: True: want a whole number from 0 to 10000"),
