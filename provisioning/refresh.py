@@ -15,6 +15,7 @@ from provisioning import states
 
 PHASES = ("refresh", "refresh-2", "refresh-3")  # each without what could not be read in the one before
 TARGET = "-target="
+MOST_BYTES = 1_000_000  # of a command's words: Linux takes twice that, its environment among them
 KEY = re.compile(r'\[(?:\d+|"(?:[^"\\]|\\.)*")\]')
 
 
@@ -24,15 +25,18 @@ def addresses(state: Mapping[str, Any]) -> set[str]:
 
 
 def targets(rows: Iterable[str]) -> list[str]:
-    """The options that name these addresses."""
-    return [f"{TARGET}{address}" for address in sorted(rows)]
+    """The options that name these addresses; none, which means all, where no command could hold so many."""
+    words = [f"{TARGET}{address}" for address in sorted(rows)]
+    return words if sum(len(word.encode()) + 1 for word in words) < MOST_BYTES else []
 
 
-def wanted(folder: Path) -> set[str]:
-    """The addresses that a phase was to read; none of one that never began."""
+def wanted(folder: Path, state: Mapping[str, Any]) -> set[str]:
+    """Of what is in a state the addresses that a phase was to read; none of one that never began."""
     steps = folder / "steps.json"
-    command = json.loads(steps.read_text())[0]["command"] if steps.exists() else []
-    return {word.removeprefix(TARGET) for word in command if word.startswith(TARGET)}
+    if not steps.exists():
+        return set()
+    command = json.loads(steps.read_text())[0]["command"]
+    return {word.removeprefix(TARGET) for word in command if word.startswith(TARGET)} or addresses(state)
 
 
 def unread(state: Mapping[str, Any], messages: Iterable[Mapping[str, Any]]) -> set[str]:

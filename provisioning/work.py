@@ -294,7 +294,8 @@ class Work(Task):
         notes: list[str] = []
         while self._follow(can_be_cancelled=False).code != 0:
             notes += self._mended()
-            state, names = states.read(self._place.state), refresh.wanted(self._folder())
+            state = states.read(self._place.state)
+            names = refresh.wanted(self._folder(), state)
             unread = refresh.unread(state, self._messages)
             more = refresh.PHASES[refresh.PHASES.index(self.job.phase) + 1 :]
             if not (more and unread & names and names - unread):
@@ -302,7 +303,8 @@ class Work(Task):
                 return [*notes, f"the state could not be refreshed: {why}"]
             self._refresh(more[0], names - unread)
         notes += self._mended()
-        unread = refresh.addresses(states.read(self._place.state)) - refresh.wanted(self._folder())
+        state = states.read(self._place.state)
+        unread = refresh.addresses(state) - refresh.wanted(self._folder(), state)
         return [*notes, f"could not be read again: {', '.join(sorted(unread))}"] if unread else notes
 
     def _mend_steps(self, tainted: list[str]) -> list[dict[str, Any]]:
