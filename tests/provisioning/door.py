@@ -2,6 +2,7 @@
 
 import http.client
 import threading
+import time
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -34,6 +35,7 @@ class Door:
         self.calls = 0  # of any kind, since the begin
         self.on_way = 0  # creations that have not reached the API yet
         self.looks = 0  # at what there is, since the begin
+        self.troubles: list[str] = []  # answers that were lost between the API and who asked
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -101,6 +103,7 @@ class Door:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            asked = ""
 
             def answer(self) -> None:
                 """One request."""
@@ -108,6 +111,7 @@ class Door:
                 if door.is_shut:
                     self.close_connection = True
                     return
+                self.asked = f"{self.command} {self.path} {self.headers.get('X-Amz-Target') or body[:60]!r}"
                 status, headers, content = door.pass_on(self.command, self.path, self.headers, body)
                 self.send_response_only(status)
                 for name, value in headers:
@@ -125,10 +129,13 @@ class Door:
 
             def handle_one_request(self) -> None:
                 """Whoever was killed while it waited hears nothing."""
+                self.asked = ""
                 try:
                     super().handle_one_request()
-                except OSError:
+                except (OSError, http.client.HTTPException) as error:
                     self.close_connection = True
+                    if self.asked:
+                        door.troubles.append(f"{time.time():.3f} {self.asked}: {error!r}")
 
         return Handler
 

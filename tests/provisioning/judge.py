@@ -24,7 +24,7 @@ def check(house: House, door: Door, job: Any, *, was_service: bool = False) -> N
     told = {arn for arn in known(house, job["projectId"]) if cloud.is_listed(arn)}
     assert told == exist, f"told and not there: {told - exist}; there and not told: {exist - told}; {job.get('error')}"
     assert job["status"] in {"completed", "failed"}
-    assert job["status"] == "completed" or not was_service, job["error"]
+    assert job["status"] == "completed" or not was_service, f"{job['error']}; lost: {door.troubles}"
     assert project["deploymentStatus"] != "deployed" or (job["status"] == "completed" and exist)
     log = house.phase(job["projectId"], job["jobId"]) / "job.jsonl"
     if log.exists():

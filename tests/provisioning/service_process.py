@@ -23,7 +23,7 @@ def main(document: str) -> None:
         is_open=True,
         more=options["more"],
         patience_s=tuple(options["patience_s"]),
-        pulse_s=0.5,
+        pulse_s=5.0,
         state=options["state"],
     )
     listen = Listen()
