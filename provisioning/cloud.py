@@ -33,7 +33,7 @@ class Cloud:
         self._setup = setup
         self._farm = farm
         self._project_id = project_id
-        self._tags = {FARM_TAG: farm, PROJECT_TAG: project_id}
+        self.tags = {FARM_TAG: farm, PROJECT_TAG: project_id}
 
     def variables(self) -> dict[str, str]:
         """The `AWS_*` variables of a child: those of the farm's role, else the service's own."""
@@ -91,7 +91,7 @@ class Cloud:
             account = client_of(variables, "sts", self._setup.region).get_caller_identity()["Account"]
             owner = Owner(account, self._setup.region)
             client = cache(partial(client_of, variables, region=self._setup.region))
-            look = Look(owner, set(self._tagged(variables)), self._tags, client)
+            look = Look(owner, set(self._tagged(variables)), self.tags, client)
             look.forget_gone()
         except (BotoCoreError, ClientError) as error:
             raise CloudError(f"AWS cannot be asked what project {self._project_id} has: {error}") from error
@@ -99,7 +99,7 @@ class Cloud:
 
     def _tagged(self, variables: Mapping[str, str]) -> Iterator[str]:
         client = client_of(variables, "resourcegroupstaggingapi", self._setup.region)
-        filters = [{"Key": name, "Values": [value]} for name, value in self._tags.items()]
+        filters = [{"Key": name, "Values": [value]} for name, value in self.tags.items()]
         for page in client.get_paginator("get_resources").paginate(TagFilters=filters):
             yield from (row["ResourceARN"] for row in page["ResourceTagMappingList"])
 

@@ -12,6 +12,7 @@ from typing import Any
 from provisioning import judges, outside, plans, refresh, states, store, surroundings
 from provisioning.code import ADOPT, digest, write_file
 from provisioning.errors import CloudError, ProvisioningError
+from provisioning.ownership import claims
 from provisioning.reconcile import imports, namings, orphans_of, remedies
 from provisioning.remedies import with_remedy
 from provisioning.store import Job
@@ -54,6 +55,9 @@ class Work(Task):
         if path.exists():  # else a service before this one has read it
             plan = {"resource_changes": [], **json.loads(path.read_text())}  # which an empty plan leaves out
             self._keep_plan(plan, has_changes=ending.codes.get("plan") == HAS_CHANGES)
+            if self.job.kind == "deploy" and (mistakes := claims(plan, self._cloud().tags)):
+                self._end(store.FAILED, "refused", error="; ".join(mistakes))
+                return False
             if self._adopt(plan):
                 return self._planned()
             path.unlink()  # it holds secrets in clear

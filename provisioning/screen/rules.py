@@ -10,7 +10,7 @@ from provisioning.screen import files, folder, modules, syntax
 from provisioning.screen.errors import UnreadableError
 from provisioning.screen.modules import Binding, Module, Names, SourceFile
 from provisioning.screen.refusal import Refusal
-from provisioning.screen.tree import Block, Expr, dotted
+from provisioning.screen.tree import Block, Body, Expr, dotted
 from provisioning.screen.types import (
     BUILT_IN,
     FILE_ARGUMENTS,
@@ -18,6 +18,7 @@ from provisioning.screen.types import (
     FIXED_NAMES,
     OTHER_SETTINGS,
     OTHER_SOURCES,
+    OWN_TAGS,
     PROVIDER_ARGUMENTS,
     PROVIDERS,
     REFUSED_TYPES,
@@ -318,9 +319,21 @@ def _of_provider(block: Block, say: Say) -> Iterator[Refusal]:
         if argument not in names:
             why = f"{argument} of the provider: where it calls, and as whom, is the service's"
             yield say(line, why, f"keep {', '.join(sorted(names))}")
+    yield from (
+        say(inner.line, "ignore_tags that may hide whose a thing is", "name other tags, with no part of provisioning_")
+        for inner in block.body.blocks
+        if inner.kind == "ignore_tags" and not _spares_own_tags(inner.body)
+    )
     if "profile" in block.body.attributes and "shared_credentials_files" not in block.body.attributes:
         line = block.body.attributes["profile"].line
         yield say(line, "a profile without shared_credentials_files", "leave it out; a job gets the keys of its farm")
+
+
+def _spares_own_tags(body: Body) -> bool:
+    """True if every text of a block is written out, and none begins as the service's tags do."""
+    lists = [expr.parts for expr in body.attributes.values()]
+    texts = [one.text if one.kind == "text" else "" for parts in lists for one in parts]
+    return not body.blocks and not any(tag.startswith(text.casefold()) for text in texts for tag in OWN_TAGS)
 
 
 def _of_module(block: Block, say: Say) -> Iterator[Refusal]:

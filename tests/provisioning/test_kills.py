@@ -212,6 +212,15 @@ def test_a_deploy_that_is_cancelled_leaves_nothing_unnamed(house: House, door: D
     assert job["result"]["tainted"] == []
 
 
+def test_a_tag_that_claims_another_farm_is_refused(house: House, door: Door) -> None:
+    """However its name was made: by the plan, before anything is."""
+    code = ONE.replace("resource ", 'locals {\n  claim = format("provisioning_%s", "farm")\n}\nresource ', 1)
+    code = code.replace('type  = "String"', 'type  = "String"\n  tags  = { (local.claim) = "sitio2" }')
+    job = house.end(house.deploy("claims", code))
+    assert "aws_ssm_parameter.pump: the tag provisioning_farm says whose a thing is" in job["error"]
+    assert cloud.arns(door.endpoint) == set()
+
+
 def test_the_example_of_the_interface_runs_in_node(house: House, door: Door) -> None:
     """Deploy, poll, look, costs, destroy: its own lines, against this service and AWS API, which are up already."""
     before = cloud.arns(door.endpoint)

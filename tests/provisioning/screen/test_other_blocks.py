@@ -56,6 +56,20 @@ HOSTILE = (
     main(
         "a check of a file", 'check "c" {\n  assert {\n    condition = fileexists("/x")\n  }\n}\n', 3, "/x", "path.root"
     ),
+    main(
+        "tags that hide",
+        'provider "aws" {\n  alias = "b"\n  ignore_tags {\n    key_prefixes = ["Name", "provisioning_"]\n  }\n}\n',
+        3,
+        "ignore_tags",
+        "name other tags",
+    ),
+    main(
+        "tags that hide by a name of a variable",
+        'provider "aws" {\n  alias = "b"\n  ignore_tags {\n    keys = [var.x]\n  }\n}\n',
+        3,
+        "ignore_tags",
+        "name other tags",
+    ),
     main("a tag", resource('  tags = { "provisioning_project" = "b" }'), 2, "whose a thing is", "leave it out"),
     main(
         "a tag of all",
@@ -100,6 +114,7 @@ HARMLESS = {
     "a description": 'output "a" {\n  description = "reads a file (see docs)"\n  value = 1\n}\n',
     "a comment": '# file("/etc/passwd")\n/* provisioner "local-exec" {} */\n',
     "names": 'resource "aws_s3_bucket" "external" {\n  tags = { provisioner = "me", file = "/etc" }\n}\n',
+    "tags of others": 'provider "aws" {\n  alias = "b"\n  ignore_tags {\n    keys = ["k8s"]\n  }\n}\n',
     "a script": 'resource "aws_instance" "a" {\n  user_data = <<-EOT\n    provisioner --file x\n  EOT\n}\n',
     "this folder's name": 'output "a" {\n  value = basename(abspath(path.root))\n}\n',
 }

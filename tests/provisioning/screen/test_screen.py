@@ -53,7 +53,8 @@ def test_the_products_root_with_its_certificates_elsewhere_is_refused(product: P
 def test_names_that_lead_out_are_refused_in_the_product(product: Path) -> None:
     """A gateway whose name climbs out of its folder, deep in a local's arithmetic."""
     main = product / "main.tf"
-    main.write_text(main.read_text().replace('"irrigation-gateway-${n}"', '"../irrigation-gateway-${n}"'))
+    name = '"${local.farm}-gateway-${n}"'
+    main.write_text(main.read_text().replace(name, name.replace('"$', '"../$', 1)))
     assert {"modules/iot/main.tf"} <= {each.file for each in judge(product, VARIABLES)}
 
 
