@@ -22,7 +22,7 @@ _DATE = "tag:yaml.org,2002:timestamp"
 _TEXT = "tag:yaml.org,2002:str"
 _INT = "tag:yaml.org,2002:int"
 MOST_BYTES = 4 * 1024 * 1024
-MOSTMERGES = 1000  # for one mapping: ten lines of `<<` can ask for ten thousand million
+MOST_MERGES = 1000  # for one mapping: ten lines of `<<` can ask for ten thousand million
 MOST_NUMBER = 2**63  # no quantity, and no count, is greater
 
 
@@ -108,8 +108,8 @@ def repeated_keys(node: yaml.MappingNode) -> Iterator[yaml.Node]:
 
 
 def _merged(node: yaml.MappingNode, merges: Iterator[int]) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-    if next(merges) > MOSTMERGES:
-        raise yaml.MarkedYAMLError(problem=f"'<<' more than {MOSTMERGES} times", problem_mark=node.start_mark)
+    if next(merges) > MOST_MERGES:
+        raise yaml.MarkedYAMLError(problem=f"'<<' more than {MOST_MERGES} times", problem_mark=node.start_mark)
     own = []
     for key, value in node.value:
         if key.tag == MERGE:

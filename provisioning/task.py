@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 import shutil
 import threading
 import time
@@ -23,6 +24,7 @@ log = logging.getLogger("provisioning")
 PLAN_FILE = "job.tfplan"
 PUSHED = "push.tfstate"
 PATIENCE = "Terraform goes on calling, for half an hour or more: bring AWS back, or cancel the job"
+AWS_TYPE = re.compile(r"(^|\.)aws_")
 QUIET = {"version", "refresh_start", "refresh_complete", "provision_progress"}
 
 
@@ -33,11 +35,11 @@ class HaltedError(ProvisioningError):
 class Pulse:
     """Whether AWS answers, asked now and then: Terraform itself calls for many minutes without a word of it."""
 
-    def __init__(self, cloud: Cloud, every_s: float) -> None:
+    def __init__(self, cloud: Cloud, every_s: float, *, was_gone: bool) -> None:
         self._cloud = cloud
         self._every_s = every_s
         self._asked_at = time.monotonic()
-        self._is_gone = False
+        self._is_gone = was_gone
 
     def news(self) -> str | None:
         """What is to be said where that has changed: a complaint, or nothing any more."""
@@ -110,10 +112,11 @@ class Task:
                 progress.hear(message)
             self._write_down(messages, progress)
 
-        pulse = Pulse(self._cloud(), self._setup.pulse_s)
+        is_at_aws = job.phase == "apply" and any(AWS_TYPE.search(address) for address in job.plan.get("lines", {}))
+        pulse = Pulse(self._cloud(), self._setup.pulse_s, was_gone=bool(job.message))
 
         def wants_end() -> bool:
-            if job.phase == "apply" and (news := pulse.news()) is not None:
+            if is_at_aws and (news := pulse.news()) is not None:
                 self._store.change_job(self._id, message=news)
             return can_be_cancelled and self._store.is_cancelled(self._id)
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from provisioning.farms import cnpj
+from provisioning.farms import cnpj, farm_id
 from provisioning.farms.errors import NamesError
 
 AWS, GOOGLE, NONE = "aws", "gcp", "none"
@@ -143,9 +143,9 @@ ENVIRONMENT = (re.compile(r"[a-z][a-z0-9]{1,11}"), "2 to 12 lower case letters a
 # What the parts of a name may be, and how a person may mend one that is not.
 _PARTS = {
     "prefix": (re.compile(r"[a-z][a-z0-9]{0,19}"), "a letter, then up to 19 lower case letters and digits"),
-    "farm": (re.compile(r"[a-z][a-z0-9]{1,19}|[0-9a-z]{12}[0-9]{2}"), "a farm's id, as sitio1, or a CNPJ's slug"),
     "environment": ENVIRONMENT,
 }
+TAKEN = frozenset({"provisioner", "trigger"})  # words of terraform/gcp's own service accounts
 _OWNERS = {
     GOOGLE: (re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]"), "the id of a Google project, as my-project-1"),
     AWS: (re.compile(r"[0-9]{12}"), "the 12 digits of an AWS account"),
@@ -220,6 +220,10 @@ def _wrong_parts(tenant: Tenant) -> Iterator[str]:
     for part, (pattern, want) in _PARTS.items():
         if not pattern.fullmatch(getattr(tenant, part)):
             yield f"{part} {getattr(tenant, part)!r}: want {want}"
+    if why := farm_id.wrong(tenant.farm):
+        yield f"farm {tenant.farm!r}: {why}"
+    elif tenant.farm in TAKEN:
+        yield f"farm {tenant.farm!r}: the environment's own account is called so; choose another, as {tenant.farm}1"
     if tenant.cloud not in {NONE, *_OWNERS}:
         yield f"cloud {tenant.cloud!r}: want one of {', '.join([*_OWNERS, NONE])}"
     elif tenant.cloud != NONE:

@@ -83,7 +83,7 @@ class FarmSpec:
         return word
 
     def document(self) -> dict[str, Any]:
-        """As JSON has it; `read` makes the same of it again."""
+        """As JSON has it; `read` makes the same of it again, of a CNPJ that was read leniently if it reads so."""
         fields = {name: value for name, value in asdict(self).items() if value is not None}
         people = [{**asdict(one), "consent_at": one.consent_at.isoformat()} for one in self.contacts]
         return {**fields, "contacts": people}
@@ -206,8 +206,14 @@ def _console(root: Mapping) -> FarmConsole | None:
     if "console" not in root:
         root.value("console")
         return None
+    if not isinstance(root.nodes.get("console"), yaml.MappingNode):
+        root.value("console")
+        root.wrong("console", "want url and token_ref", "...")
+        return None
     console = root.inner("console")
-    url, token = console.take("url", _url), console.take("token_ref", checks.anything)
+    url, token = console.take("url", checks.anything), console.take("token_ref", checks.anything)
+    if why := _url(url):
+        console.wrong("url", why, "...")  # a password or a token may stand in it
     if "token_ref" in console and (why := references.wrong(token)):
         console.wrong("token_ref", why, "...")  # it may be the token itself, which nobody repeats
     console.end()

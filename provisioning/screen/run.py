@@ -15,7 +15,7 @@ class Limits(NamedTuple):
 
     memory_bytes: int = 768_000_000
     cpu_s: int = 20
-    wall_s: float = 600.0  # many times the processor's: a machine that is shared by forty keeps nobody's job out
+    wall_s: float = 600.0  # many times the processor's: a busy machine keeps nobody's job out
 
 
 _TOP = Path(__file__).resolve().parents[2]

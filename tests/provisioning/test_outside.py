@@ -17,9 +17,30 @@ from provisioning.remedies import with_remedy
 from provisioning.states import EMPTY
 from provisioning.store import Job, Orphan, Store, Wanted
 from provisioning.surroundings import Setup
+from provisioning.task import Pulse
 
 OWNER = Owner("123456789012", "us-east-1")
 ROLE, GROUP = "arn:aws:iam::123456789012:role/r", "arn:aws:logs:us-east-1:123456789012:log-group:/g"
+
+
+class Voice:
+    """A cloud that complains as told."""
+
+    def __init__(self, *complaints: str) -> None:
+        self._complaints = list(complaints)
+
+    def complaint(self) -> str:
+        """The next one."""
+        return self._complaints.pop(0)
+
+
+def test_an_aws_that_cannot_be_asked_is_told_once_and_taken_back() -> None:
+    """Also by a service that was started again meanwhile."""
+    pulse = Pulse(Voice("", "no such host", "no such host", "", ""), 0.0, was_gone=False)  # type: ignore[arg-type]
+    assert pulse.news() is None
+    assert str(pulse.news()).startswith("AWS cannot be asked: no such host; Terraform goes on calling")
+    assert [pulse.news() for _ in range(3)] == [None, "", None]
+    assert Pulse(Voice(""), 0.0, was_gone=True).news() == ""  # type: ignore[arg-type]
 
 
 class Sky:

@@ -194,10 +194,12 @@ def test_two_farms_of_one_name_are_found() -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"farm": "Sitio"}, "farm 'Sitio': want a farm's id"),
-        ({"farm": "sitio-1"}, "farm 'sitio-1': want a farm's id"),
-        ({"farm": "a" * 21}, "want a farm's id"),
-        ({"farm": "sitio\n"}, "want a farm's id"),
+        ({"farm": "Sitio"}, "farm 'Sitio': want 2 to 20 of a-z and 0-9"),
+        ({"farm": "sitio-1"}, "farm 'sitio-1': want 2 to 20 of a-z and 0-9"),
+        ({"farm": "a" * 21}, "want 2 to 20 of a-z and 0-9"),
+        ({"farm": "sitio\n"}, "want 2 to 20 of a-z and 0-9"),
+        ({"farm": "sensors"}, "farm 'sensors': is a word of the topics"),
+        ({"farm": "provisioner"}, "farm 'provisioner': the environment's own account is called so"),
         ({"environment": "dev-2"}, "environment 'dev-2': want 2 to 12"),
         ({"prefix": "my-farm"}, "prefix 'my-farm': want a letter"),
         ({"cloud": "azure"}, "cloud 'azure': want one of gcp, aws, none"),

@@ -141,8 +141,9 @@ def test_the_seeds_example_is_read_where_that_is_asked_for() -> None:
             "contacts 1, consent_at: True: want when they agreed, with the zone",
         ),
         ({"contacts": [{k: v for k, v in ANA.items() if k != "consent_at"}]}, "contacts 1: consent_at is missing"),
-        ({"console": {"url": "ftp://x", "token_ref": ARN}}, "console, url: 'ftp://x': want the console's address"),
-        ({"console": {"url": "https://a:b@x", "token_ref": ARN}}, "console, url: 'https://a:b@x': want the console's"),
+        ({"console": {"url": "ftp://x", "token_ref": ARN}}, "console, url: '...': want the console's address"),
+        ({"console": {"url": "https://a:b@x", "token_ref": ARN}}, "console, url: '...': want the console's"),
+        ({"console": "EAAGm0PX4ZCpsBA"}, "console: '...': want url and token_ref"),
         ({"console": {"url": "https://x"}}, "console: token_ref is missing"),
     ],
 )
