@@ -252,7 +252,8 @@ def test_what_stands_is_read_again_and_what_cannot_be_is_named(mirror: Path, tmp
         assert [line.count(refresh.TARGET) for line in (first, second)] == [4, 2]
         assert 'terraform_data.whole["$${a}"]' in second
         place = client.service.setup.place("half")
-        assert refresh.wanted(place.job(job["jobId"]) / "refresh") == refresh.addresses(states.read(place.state))
+        state = states.read(place.state)
+        assert refresh.wanted(place.job(job["jobId"]) / "refresh", state) == refresh.addresses(state)
         assert client.get("/api/deploy/drift/half").status_code == 202
         until_true(lambda: seldom(client.service.store.drift("half") is not None), "the look for drift")
         look = client.service.store.drift("half")
