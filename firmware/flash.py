@@ -137,18 +137,24 @@ def lay_out(order: Order, folder: Path) -> list[build.Built]:
 
 
 def check_root(entries: dict[str, Any]) -> None:
-    """A root of topics that is a farm's, and a gateway that is the same farm's. Raises FlashError.
+    """A root of topics that is a farm's, and a gateway that is the same farm's and no service. Raises FlashError.
 
     A board itself takes any text: the broker denies all there is under another one.
     """
+    gateway_id = entries["gateway_id"]
     try:
         farm = farms.farm_of(entries.get("root", topics.ROOT))
     except farms.FarmError as error:
         raise FlashError(f"config.json root: {error}") from error
-    if farm != farms.DEFAULT and not farms.has(farm, entries["gateway_id"]):
+    own, fitting = farms.whose(gateway_id), farms.gateway(farm, 1)
+    if farms.is_service(gateway_id):
+        raise FlashError(f"config.json gateway_id: {gateway_id} is the name of a service; want a board's, as {fitting}")
+    if own != farm == farms.DEFAULT:
+        raise FlashError(f"config.json root: {gateway_id} is a thing of the farm {own}; its root is {farms.root(own)}")
+    if own != farm:
         raise FlashError(
-            f"config.json gateway_id: {entries['gateway_id']} is no thing of the farm in root; want {farm}-..., "
-            f"as {farms.gateway(farm, 1)}"
+            f"config.json gateway_id: {gateway_id} is no thing of the farm in root; want {farm}-gateway-<n>, "
+            f"as {fitting}"
         )
 
 

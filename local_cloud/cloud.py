@@ -1,7 +1,8 @@
 """The local IoT Core put together: broker, gate, registry and topic rule, ready for gateways."""
 
+import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from certs.authority import REVOKED
 from local_cloud.broker import Broker
-from local_cloud.errors import ConfigError
+from local_cloud.errors import ConfigError, DeliveryError
 from local_cloud.gate import Gate, Record, server_tls
 from local_cloud.policy import render
 from local_cloud.registry import Registry
 from local_cloud.topic_rule import TopicRule
 from protocol import farms
+
+log = logging.getLogger(__name__)
 
 _ROLES = ("gateway", "gateway-updates", "compute", "compute-shared")
 POLICIES = {f"{farms.DEFAULT}-{role}": f"{role}.json.tftpl" for role in _ROLES}
@@ -39,9 +42,15 @@ class Cloud:
     rules: Mapping[str, TopicRule]  # by farm, the default one's too
 
     async def flush(self, everything: bool = False) -> None:
-        """Put what is due of every farm's rule; as `TopicRule.flush`. Raises DeliveryError."""
+        """Put what is due of every farm's rule; as `TopicRule.flush`. At the end raises the first DeliveryError."""
+        errors = []
         for rule in self.rules.values():
-            await rule.flush(everything)
+            try:
+                await rule.flush(everything)
+            except DeliveryError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
 
 @asynccontextmanager
@@ -64,7 +73,8 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
 
     `broker` is the kind of the inner one, or that one itself. Without `register`, nothing is added to that API's
     registry: who may do what is as Terraform has made it. With `updates`, a folder of `python -m updates publish`, jobs
-    and file streams are served from it. `buckets`, farm id -> bucket, are of the farms beside the default one.
+    and file streams are served from it. `buckets`, farm id -> bucket, are of the farms beside the default one; a thing
+    of yet another farm is not registered.
     A missing bucket is made. `now` gives Unix seconds of field time; `record` takes every refusal. At the end the
     clients are let go, what the rule still holds is put to S3, and the broker ends. Raises LocalCloudError.
     """
@@ -73,7 +83,9 @@ async def serve(  # noqa: PLR0913 - the wiring of one process, each part given b
     registry = Registry(boto3.client("iot"), certs / REVOKED)
     things = _things(certs)
     if register:
-        registry.register(things, documents([farms.DEFAULT, *(buckets or {})]))
+        served = [farms.DEFAULT, *(buckets or {})]
+        things = _served(things, served)
+        registry.register(things, documents(served))
     else:
         registry.load()
     rules = {farms.DEFAULT: TopicRule(spool, _s3_with(bucket), bucket, prefix, now)}
@@ -129,6 +141,14 @@ def _check_endpoint() -> None:
 def _things(certs: Path) -> dict[str, Path]:
     folders = (path for path in certs.iterdir() if (path / "thing_name.txt").exists())
     return {folder.name: folder for folder in sorted(folders) if folder.name not in ("ca", "localhost")}
+
+
+def _served(things: Mapping[str, Path], farm_ids: Collection[str]) -> dict[str, Path]:
+    """Without those of other farms, which the log names."""
+    others = [thing for thing in things if farms.whose(thing) not in farm_ids]
+    if others:
+        log.warning("local cloud: %s: of no farm that is served; name its farm with --farms", ", ".join(others))
+    return {thing: folder for thing, folder in things.items() if thing not in others}
 
 
 def documents(farm_ids: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_GATEWAY = "-gateway"  # how the name of a policy for gateways ends
+_GATEWAY = "-gateway"  # how the name of a policy for a farm's gateways ends
 CERTIFICATE = "certificate.pem"
 
 
@@ -104,8 +104,8 @@ class Registry:
 
         `things`: thing name -> folder with `certificate.pem`, and `next/certificate.pem` while the thing is renewed,
         which counts, too. The policies whose name is a thing's, and that with
-        `-` and more, belong to that thing; `FARM-gateway` and that with more to every other `FARM-...`, and to what is
-        of no other farm with policies here, those of the default farm. A certificate that was revoked stays revoked.
+        `-` and more, belong to that thing; `FARM-gateway` and that with more to every other thing of the farm. What is
+        of a farm without policies here gets none. A certificate that was revoked stays revoked.
         """
         with _translated():
             for name, document in documents.items():
@@ -198,9 +198,7 @@ class Registry:
 def _policies_of(thing: str, documents: Iterable[str]) -> list[str]:
     """Names of the policies that are the thing's own, in this order, or those of a gateway."""
     names = list(documents)
-    ids = [name.removesuffix(_GATEWAY) for name in names if name.endswith(_GATEWAY)]
-    farm = next((one for one in ids if farms.has(one, thing)), farms.DEFAULT)
-    gateways = _beginning(f"{farm}{_GATEWAY}", names)
+    gateways = _beginning(f"{farms.whose(thing)}{_GATEWAY}", names)
     own = _beginning(thing, names) if thing in names else []
     return [name for name in own if name not in gateways] or gateways
 

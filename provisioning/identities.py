@@ -119,6 +119,7 @@ MADE_AGAIN: Mapping[str, str] = {
     "google_secret_manager_secret_iam_member": MEMBER,
     "google_service_account_iam_member": MEMBER,
     "google_storage_bucket_iam_member": MEMBER,
+    "terraform_data": "it is in the state alone",
 }
 
 ASK_GOOGLE = "the service asks AWS alone: remove it by hand, or write an import block"

@@ -14,7 +14,6 @@ from updates.rollout import share_of, stages_of
 from updates.service import BUNDLES
 from updates.store import PENDING, RUNNING, Job, Store
 
-SERVICES = ("-compute", "-updates")  # of a farm, by how their names end
 NO_FARMS = ("ca", "localhost")
 JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -34,16 +33,17 @@ class Plan:
 
 
 def fleet(certs: Path, farm: str = farms.DEFAULT) -> list[str]:
-    """The boards that have an identity in a folder of `python -m certs`. Raises FleetError if there is none.
+    """The farm's boards that have an identity in a folder of `python -m certs`. Raises FleetError if there is none.
 
-    The default farm's may be called anything; another farm's are those that are called after it.
+    Those of the default farm may be called anything but what is another farm's.
     """
     things = sorted(path.parent.name for path in certs.glob("*/thing_name.txt"))
-    none = (*NO_FARMS, *(f"{farm}{service}" for service in SERVICES))
-    boards = [thing for thing in things if thing not in none and (farm == farms.DEFAULT or farms.has(farm, thing))]
+    ours = [thing for thing in things if thing not in NO_FARMS and farms.whose(thing) == farm]
+    boards = [thing for thing in ours if not farms.is_service(thing)]
     if not boards:
         raise FleetError(
-            f"{certs}: no board has an identity there; name the folder with --certs, or boards with --things"
+            f"{certs}: no board of the farm {farm} has an identity there; "
+            "name the folder with --certs, or boards with --things"
         )
     return boards
 

@@ -14,6 +14,8 @@ from protocol.errors import ProtocolError
 DEFAULT = topics.ROOT
 SETTING = "PYTHOFLOW_FARM"  # what `--farm` is by default, in every program
 PATTERN = "^([a-z][a-z0-9]{1,19}|[0-9][0-9a-z]{11}[0-9]{2})$"  # a name, or the 14 characters of a CNPJ
+SERVICES = ("-compute", "-updates")  # of a farm, by how their names end
+_THING = "([a-z0-9]+)-(gateway-[0-9]+|compute|updates)"
 _BELOW_A_ROOT = (*topics.UNPROVEN, *topics.from_gateways(), *topics.for_gateway("x"))
 WORDS = frozenset(word for topic in _BELOW_A_ROOT for word in topic.split("/")[1:]) - {"+", "x"}  # of the topic tree
 
@@ -62,9 +64,18 @@ def compute(farm: str) -> str:
     return f"{farm}-compute"
 
 
-def has(farm: str, thing: str) -> bool:
-    """True if the name of the thing says that it is the farm's."""
-    return thing.startswith(f"{farm}-")
+def whose(thing: str) -> str:
+    """The farm of a thing, by its name. What is not called as a farm's gateway or service is the default farm's."""
+    name = re.fullmatch(_THING, thing)
+    try:
+        return checked(name[1]) if name else DEFAULT
+    except FarmError:
+        return DEFAULT
+
+
+def is_service(thing: str) -> bool:
+    """True if the name of the thing is that of a service, and of no board."""
+    return thing.endswith(SERVICES)
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:

@@ -25,6 +25,20 @@ locals {
   ])
 }
 
+# Whose state this is, from its first apply on: another farm's plan over it would be this farm's end.
+resource "terraform_data" "farm" {
+  input = local.name
+
+  lifecycle {
+    ignore_changes = [input]
+
+    postcondition {
+      condition     = self.output == local.name
+      error_message = "This is the state of ${self.output}, not of ${local.name}; first: terraform workspace select -or-create ${var.farm}"
+    }
+  }
+}
+
 data "aws_lb" "mqtt" {
   name = "${local.shared}-mqtt"
 }

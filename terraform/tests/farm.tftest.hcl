@@ -39,6 +39,55 @@ run "a_farm_of_its_own" {
   }
 }
 
+# In the workspace `default` any farm's state may lie; here it is that of the run above.
+run "another_farm_over_its_state" {
+  command = plan
+
+  module {
+    source = "./farm"
+  }
+
+  variables {
+    farm               = "sitio10"
+    number_of_gateways = 0
+  }
+
+  expect_failures = [terraform_data.farm]
+}
+
+run "another_environment_over_its_state" {
+  command = plan
+
+  module {
+    source = "./farm"
+  }
+
+  variables {
+    environment = "prod"
+  }
+
+  expect_failures = [terraform_data.farm]
+}
+
+run "a_gateway_of_another_farm" {
+  command = plan
+
+  module {
+    source = "./modules/iot"
+  }
+
+  variables {
+    name              = "sitio1-dev"
+    gateway_ids       = ["sitio1-gateway-1", "irrigation-gateway-1"]
+    firehose_name     = "x"
+    firehose_arn      = "x"
+    error_bucket_name = "x"
+    error_bucket_arn  = "x"
+  }
+
+  expect_failures = [var.gateway_ids]
+}
+
 run "its_module_makes_nothing_that_the_account_has_once" {
   command = plan
 

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from certs.authority import Authority
-from local_cloud.cloud import serve
+from local_cloud.cloud import POLICIES, serve
+from local_cloud.errors import DeliveryError
+from local_cloud.registry import _policies_of
 from protocol import farms
 from tests.local_cloud.conftest import BUCKET, NOW, Client, World
 
-ONE, OTHER = "sitio1", "sitio10"
+ONE, OTHER, LEFT_OUT = "sitio1", "sitio10", "sitio2"
 FARMS = (farms.DEFAULT, ONE, OTHER)
 BUCKETS = {ONE: "one", OTHER: "other"}
 Start = Callable[[], AbstractAsyncContextManager[World]]
@@ -21,13 +23,14 @@ Start = Callable[[], AbstractAsyncContextManager[World]]
 
 @pytest.fixture(scope="module")
 def identities(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of each farm a gateway and its compute service; and a thing of the default farm with such a name."""
+    """Of each farm and one that is not served a gateway and its compute; two of the default farm with such names."""
     authority = Authority(tmp_path_factory.mktemp("farms"))
     authority.issue_server(["localhost", "127.0.0.1"])
-    for farm in FARMS:
+    for farm in (*FARMS, LEFT_OUT):
         authority.issue(farms.gateway(farm, 1))
         authority.issue(farms.compute(farm))
     authority.issue(ONE)
+    authority.issue(f"{ONE}-barn")
     return authority.folder
 
 
@@ -120,14 +123,27 @@ async def test_no_thing_listens_over_the_border(start: Start) -> None:
 
 
 async def test_a_name_that_begins_like_a_farm_s_gets_nothing_of_it(start: Start) -> None:
-    """A thing called as the farm itself, or as its policies' beginning, is the default farm's."""
+    """A thing called as the farm itself, or as no gateway of its, is the default farm's."""
     async with start() as w:
-        for name in (commands(ONE)[0], reports(ONE)[2]):
-            client = await w.connected(ONE)
-            client.send_publish(name)
-            assert await client.closed()
-        stranger = await w.connected(ONE, f"irrigation/control/{ONE}/command")
-        await stranger.publish(f"irrigation/gateway/{ONE}/status")
+        for thing in (ONE, f"{ONE}-barn"):
+            for name in (commands(ONE)[0], reports(ONE)[2], topic(ONE, f"gateway/{thing}/status")):
+                client = await w.connected(thing)
+                client.send_publish(name)
+                assert await client.closed()
+            stranger = await w.connected(thing, f"irrigation/control/{thing}/command")
+            await stranger.publish(f"irrigation/gateway/{thing}/status")
+
+
+async def test_a_farm_that_is_left_out_gets_nothing(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    """Its things are no gateways of the default farm: none is registered, and the start names them in one line."""
+    things = [farms.compute(LEFT_OUT), farms.gateway(LEFT_OUT, 1)]
+    async with start() as w:
+        assert not {*things} & {*w.cloud.things, *w.cloud.registry.things()}
+        for thing in things:
+            assert (await (await w.open(thing)).connect(thing))[1] == 5
+    (told,) = [record.getMessage() for record in caplog.records if "--farms" in record.getMessage()]
+    assert told == f"local cloud: {', '.join(things)}: of no farm that is served; name its farm with --farms"
+    assert _policies_of(things[0], POLICIES) == _policies_of(things[1], POLICIES) == []
 
 
 async def test_each_farm_s_readings_are_in_its_own_bucket(start: Start, aws: Callable[[str], Any]) -> None:
@@ -139,3 +155,19 @@ async def test_each_farm_s_readings_are_in_its_own_bucket(start: Start, aws: Cal
         await w.cloud.flush(everything=True)
     counts = {bucket: aws("s3").list_objects_v2(Bucket=bucket)["KeyCount"] for bucket in (BUCKET, *BUCKETS.values())}
     assert counts == {BUCKET: 0, "one": 1, "other": 1}
+
+
+async def test_a_bucket_that_fails_stops_no_other_farm_s_delivery(start: Start, aws: Callable[[str], Any]) -> None:
+    """Every farm's readings are tried; then the first error is told, and what it stopped waits for its bucket."""
+    async with start() as w:
+        for farm in FARMS:
+            await (await w.connected(farms.gateway(farm, 1))).publish(reports(farm)[0], b'{"of": 1}')
+        for bucket in (BUCKET, BUCKETS[ONE]):
+            aws("s3").delete_bucket(Bucket=bucket)
+        with pytest.raises(DeliveryError, match=f"s3://{BUCKET}/"):
+            await w.cloud.flush(everything=True)
+        assert {farm: rule.delivered for farm, rule in w.cloud.rules.items()} == {farms.DEFAULT: 0, ONE: 0, OTHER: 1}
+        for bucket in (BUCKET, BUCKETS[ONE]):
+            aws("s3").create_bucket(Bucket=bucket)
+        await w.cloud.flush(everything=True)
+        assert {rule.delivered for rule in w.cloud.rules.values()} == {1}

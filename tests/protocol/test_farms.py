@@ -12,6 +12,7 @@ from certs.authority import Authority
 from firmware import flash
 from protocol import farms, topics
 from protocol.errors import TopicError
+from updates.errors import FleetError
 from updates.publish import fleet
 
 ROOT = Path(__file__).parents[2]
@@ -105,12 +106,40 @@ def test_the_setting_is_the_farm_of_every_program(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} >= {"sitio1-gateway-1", "sitio1-compute"}
 
 
+THINGS = {
+    "sitio1": ("sitio1-gateway-1", "sitio1-gateway-12", "sitio1-compute", "sitio1-updates"),
+    "12abc34501de35": ("12abc34501de35-gateway-1",),
+    "irrigation": (
+        "irrigation-gateway-1",
+        "irrigation-compute",
+        "north-barn",
+        "pump-house-gateway-1",
+        "sitio1",
+        "sitio1-barn",
+        "sitio1-gateway-1a",
+        "sitio1-gateway-1\n",
+        "system-updates",
+        "gateway-1",
+        "1sitio-compute",
+    ),
+}
+
+
+@pytest.mark.parametrize(("farm", "thing"), [(farm, thing) for farm, things in THINGS.items() for thing in things])
+def test_a_thing_is_of_one_farm(farm: str, thing: str) -> None:
+    """A gateway or a service that is called after a farm is that one's; any other name is the default farm's."""
+    assert farms.whose(thing) == farm
+
+
 def test_a_service_s_fleet_is_its_farm_s(tmp_path: Path) -> None:
-    """Firmware goes to the boards of the farm, whatever other identities lie in the folder."""
+    """Firmware goes to the boards of the farm, whatever identities of other farms and of services lie in the folder."""
     authority = Authority(tmp_path)
-    for thing in ("sitio1-gateway-1", "sitio1-compute", "sitio1-updates", "sitio10-gateway-1", "irrigation-compute"):
+    for thing in ("irrigation-gateway-1", "irrigation-compute", "north-barn", *THINGS["sitio1"], "sitio10-gateway-1"):
         authority.issue(thing)
-    assert fleet(tmp_path, "sitio1") == ["sitio1-gateway-1"]
+    assert fleet(tmp_path, "sitio1") == ["sitio1-gateway-1", "sitio1-gateway-12"]
+    assert fleet(tmp_path) == ["irrigation-gateway-1", "north-barn"]
+    with pytest.raises(FleetError, match="no board of the farm sitio2 has an identity there"):
+        fleet(tmp_path, "sitio2")
 
 
 @pytest.mark.parametrize(
@@ -120,10 +149,17 @@ def test_a_service_s_fleet_is_its_farm_s(tmp_path: Path) -> None:
         ({"gateway_id": "sitio1-gateway-1", "root": "sitio1"}, "want irrigation, or irrigation/ and the farm's id"),
         ({"gateway_id": "irrigation-gateway-1", "root": "irrigation/sitio1"}, "is no thing of the farm in root"),
         ({"gateway_id": "sitio10-gateway-1", "root": "irrigation/sitio1"}, "as sitio1-gateway-1"),
+        ({"gateway_id": "sitio1-gateway-1"}, "is a thing of the farm sitio1; its root is irrigation/sitio1"),
+        ({"gateway_id": "sitio1-gateway-1", "root": "irrigation"}, "its root is irrigation/sitio1"),
+        ({"gateway_id": "sitio1-barn", "root": "irrigation/sitio1"}, "as sitio1-gateway-1"),
+        ({"gateway_id": "sitio1-compute", "root": "irrigation/sitio1"}, "is the name of a service"),
+        ({"gateway_id": "irrigation-compute"}, "is the name of a service"),
+        ({"gateway_id": "irrigation-updates"}, "is the name of a service"),
+        ({"gateway_id": "north-barn-updates"}, "is the name of a service"),
     ],
 )
 def test_a_board_is_not_flashed_for_two_farms(entries: dict[str, str], complaint: str) -> None:
-    """A root that is none, or a gateway of another farm: the broker would deny it everything."""
+    """A root that is none, a gateway of another farm, or a service's name: the broker would deny it everything."""
     with pytest.raises(flash.FlashError, match=complaint):
         flash.check_root(entries)
     flash.check_root({"gateway_id": "north-barn"})

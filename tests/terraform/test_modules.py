@@ -72,7 +72,7 @@ def certs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     authority = RenewingAuthority(tmp_path_factory.mktemp("certs"))
     gateways = [f"irrigation-gateway-{n}" for n in range(1, GATEWAYS + 1)]
-    for thing in ["irrigation-compute", *gateways, "sitio1-compute", "sitio1-gateway-1"]:
+    for thing in ["irrigation-compute", *gateways, "sitio1-compute", "sitio1-gateway-1", "sitio10-compute"]:
         authority.issue(thing)
     for thing in (f"irrigation-gateway-{n}" for n in (48, 49, 50)):
         authority.make_spares(thing)

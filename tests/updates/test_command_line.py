@@ -51,7 +51,7 @@ def test_a_person_publishes_looks_and_ends_it(bundle: Path, tmp_path: Path, caps
     ("words", "expected"),
     [
         (["status"], "nothing was published there; name the folder with --data"),
-        (["publish", "BUNDLE", "--certs", "nowhere"], "no board has an identity there"),
+        (["publish", "BUNDLE", "--certs", "nowhere"], "no board of the farm irrigation has an identity there"),
         (["publish", "BUNDLE", "--things", "a", "--first", "b"], "b is not in the fleet"),
         (["publish", "BUNDLE", "--things", "a", "--stages", "half"], "'half': want a number of boards"),
         (["publish", "nowhere", "--things", "a"], "make the bundle with"),

@@ -25,8 +25,13 @@ variable "environment" {
 }
 
 variable "gateway_ids" {
-  description = "Thing names of the gateways. FARM-compute is always added."
+  description = "Thing names of the gateways, FARM-gateway-<n> but in the default farm. FARM-compute is always added."
   type        = list(string)
+
+  validation {
+    condition     = var.farm == "irrigation" || alltrue([for thing in var.gateway_ids : can(regex("^${var.farm}-gateway-[0-9]+$", thing))])
+    error_message = "gateway_ids: not of the farm ${var.farm}; want names as ${var.farm}-gateway-1."
+  }
 
   validation {
     condition = alltrue([
