@@ -14,6 +14,7 @@ from protocol.errors import ProtocolError
 DEFAULT = topics.ROOT
 SETTING = "PYTHOFLOW_FARM"  # what `--farm` is by default, in every program
 PATTERN = "^([a-z][a-z0-9]{1,19}|[0-9][0-9a-z]{11}[0-9]{2})$"  # a name, or the 14 characters of a CNPJ
+_THING = "([a-z0-9]+)-(gateway-[0-9]+|compute|updates)"
 _BELOW_A_ROOT = (*topics.UNPROVEN, *topics.from_gateways(), *topics.for_gateway("x"))
 WORDS = frozenset(word for topic in _BELOW_A_ROOT for word in topic.split("/")[1:]) - {"+", "x"}  # of the topic tree
 
@@ -65,6 +66,20 @@ def compute(farm: str) -> str:
 def has(farm: str, thing: str) -> bool:
     """True if the name of the thing says that it is the farm's."""
     return thing.startswith(f"{farm}-")
+
+
+def whose(thing: str) -> str:
+    """The farm of a thing, by its name. What is not called as a farm's gateway or service is the default farm's."""
+    name = re.fullmatch(_THING, thing)
+    try:
+        return checked(name[1]) if name else DEFAULT
+    except FarmError:
+        return DEFAULT
+
+
+def may_have(farm: str, thing: str) -> bool:
+    """True if the farm may have a thing of this name: one after its id; the default farm any but another's."""
+    return whose(thing) == farm or (farm != DEFAULT and thing.startswith(f"{farm}-"))
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
