@@ -94,10 +94,10 @@ def _check_thing(farm: str, certs: Path, thing: str) -> None:
 
 def _check_store(farm: str, path: Path, store: Store) -> None:
     """A store is one farm's from its first start on."""
-    kept = farms.farm_of(store.updates.keep_root(farms.root(farm)))
-    if kept != farm:
+    owner = farms.farm_of(store.updates.keep_root(farms.root(farm)))
+    if owner != farm:
         raise StoreError(
-            f"{path}: is the store of the farm {kept}, and --farm is {farm}; give --farm {kept}, or another --store"
+            f"{path}: is the store of the farm {owner}, and --farm is {farm}; give --farm {owner}, or another --store"
         )
 
 

@@ -127,18 +127,15 @@ def test_a_store_of_an_old_version_is_the_default_farm_s(tmp_path: Path, version
     [
         (
             ["--zones", "ten.yaml"],
-            "ten.yaml:8: zone plot-1a, gateway_id: 'sitio10-gateway-1': is a thing of the farm sitio10,"
-            " and this one is sitio1",
+            "gateway_id: 'sitio10-gateway-1': is a thing of the farm sitio10, and this one is sitio1",
         ),
         (
             ["--certs", "certs/sitio10-compute"],
-            "certs/sitio10-compute: is the identity of sitio10-compute, a thing of the farm sitio10, and --farm is"
-            " sitio1; give the --certs of sitio1-compute, or another --farm",
+            "is the identity of sitio10-compute, a thing of the farm sitio10, and --farm is sitio1; give the",
         ),
         (
             ["--store", "ten.sqlite"],
-            "ten.sqlite: is the store of the farm sitio10, and --farm is sitio1;"
-            " give --farm sitio10, or another --store",
+            "is the store of the farm sitio10, and --farm is sitio1; give --farm sitio10, or another --store",
         ),
         (["--store", "old.sqlite"], "old.sqlite: is the store of the farm irrigation, and --farm is sitio1"),
     ],

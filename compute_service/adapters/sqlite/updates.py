@@ -81,9 +81,9 @@ class UpdateTables:
 
     def keep_root(self, root: str) -> str:
         """The root of its farm's topics: the first that was given, or the default farm's if it is older than that."""
-        begun = "SELECT 1 FROM farms UNION ALL SELECT 1 FROM zones UNION ALL SELECT 1 FROM counters LIMIT 1"
+        older_rows = "SELECT 1 FROM farms UNION ALL SELECT 1 FROM zones UNION ALL SELECT 1 FROM counters LIMIT 1"
         with self._database.transaction(durable=True):
-            first = topics.ROOT if self._database.one(begun) else root
+            first = topics.ROOT if self._database.one(older_rows) else root
             self._database.run("INSERT OR IGNORE INTO roots (id, root) VALUES (1, ?)", first)
             return self.root() or first
 
