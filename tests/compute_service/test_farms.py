@@ -1,5 +1,6 @@
 """A service is one farm's: its zones, its store and its identity are of the farm that it was started for."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,7 +17,7 @@ from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.domain.ports import Store
 from compute_service.errors import ConfigError
 from compute_service.settings import Edit, SettingsWatch
-from protocol import farms
+from protocol import farms, topics
 from tests.compute_service.bench import Bench, zone
 from tests.compute_service.in_memory.store import InMemoryStore
 from tests.compute_service.test_zones_file import GOOD, write
@@ -27,6 +28,14 @@ DEFAULT, ONE, TEN = "irrigation", "sitio1", "sitio10"
 def zones_of(gateway: str) -> str:
     """A zones file whose one zone is on this gateway."""
     return GOOD.replace("irrigation-gateway-1", gateway)
+
+
+@pytest.mark.parametrize("turn", ["one test", "the next one"])
+def test_no_test_leaves_its_farm_to_another(turn: str) -> None:
+    """Each begins with the default farm's topics, and without a farm of the shell that it was started from."""
+    assert topics.updates() == "irrigation/system/updates", turn
+    assert farms.SETTING not in os.environ
+    topics.use(farms.root(ONE))
 
 
 @pytest.fixture(params=["sqlite", "in memory"])
