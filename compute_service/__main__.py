@@ -22,7 +22,7 @@ from compute_service.adapters.sqlite.store import SqliteStore
 from compute_service.commands import ulid
 from compute_service.domain.ports import Beat, Store, Updates
 from compute_service.domain.zone import Config
-from compute_service.errors import ComputeError, StoreError
+from compute_service.errors import CertificateError, ComputeError, StoreError
 from compute_service.event_file import EventFile
 from compute_service.interruption import interruption
 from compute_service.retention import Retention
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve a farm until SIGINT or SIGTERM."""
     topics.use(farms.root(args.farm))
     certs = args.certs or Path("certs/issued", farms.compute(args.farm))
-    watch = settings.SettingsWatch(args.zones)
+    watch = settings.SettingsWatch(args.zones, args.farm)
     farm = watch.farm
     stop = interruption()
     with ExitStack() as stack:
@@ -61,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
         store = stack.enter_context(closing(SqliteStore(args.store)))
         record = stack.enter_context(closing(EventFile(args.events))).record if args.events else _nowhere
         connection = stack.enter_context(closing(MqttConnection(certs, args.endpoint, args.port)))
+        _check_thing(args.farm, certs, connection.client_id)
+        _check_store(args.farm, args.store, store)
         forecasts = _forecasts(args.zones, farm, store)
         surroundings = (lambda: int(time.time()), record, lambda: forecasts.newest, lambda: _free_bytes(args.store))
         retention = Retention(
@@ -80,6 +82,23 @@ def run(args: argparse.Namespace) -> int:
             service.tick()
             store.journal.beat(Beat(int(time.time()), time.time(), 1.0))
     return 0
+
+
+def _check_thing(farm: str, certs: Path, thing: str) -> None:
+    if not farms.may_have(farm, thing):
+        raise CertificateError(
+            f"{certs}: is the identity of {thing}, a thing of the farm {farms.whose(thing)}, and --farm is {farm};"
+            f" give the --certs of {farms.compute(farm)}, or another --farm"
+        )
+
+
+def _check_store(farm: str, path: Path, store: Store) -> None:
+    """A store is one farm's from its first start on."""
+    owner = farms.farm_of(store.updates.keep_root(farms.root(farm)))
+    if owner != farm:
+        raise StoreError(
+            f"{path}: is the store of the farm {owner}, and --farm is {farm}; give --farm {owner}, or another --store"
+        )
 
 
 def _nowhere(_event: "Event") -> None:

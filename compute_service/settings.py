@@ -19,6 +19,7 @@ from compute_service.domain.orders import DONE, REFUSED, SETTINGS, Order, OrderR
 from compute_service.domain.ports import Store
 from compute_service.domain.zone import Config
 from compute_service.errors import ComputeError, ConfigError, SettingsError
+from protocol import farms
 
 KIND = "settings"  # of the journal's rows
 SAVE, LOAD, REFUSAL = "saved", "loaded", "refused"
@@ -75,13 +76,16 @@ def read(path: Path) -> Document:
         ) from error
 
 
-def check(path: Path, text: str) -> Config:
-    """The farm that a text would be in a document's place. Raises ConfigError with every mistake in it."""
+def check(path: Path, text: str, farm: str | None = None) -> Config:
+    """The farm that a text would be in a document's place; `farm`: its id, if it is known.
+
+    Raises ConfigError with every mistake in it.
+    """
     with tempfile.TemporaryDirectory(prefix="zones-") as folder:
         draft = Path(folder) / path.name
         try:
             draft.write_text(text, encoding="utf-8")
-            return zones_file.load(draft)
+            return zones_file.load(draft, farm)
         except UnicodeEncodeError as error:
             raise ConfigError(path, [f"{path.name}: half a character stands in it; write it anew"]) from error
         except ConfigError as error:
@@ -96,7 +100,8 @@ def edit(store: Store, path: Path, change: Edit) -> Document:
     """
     if read(path).digest != change.digest:
         raise SettingsError(f"{path.name} was changed meanwhile; look at it again, and edit it as it is now")
-    check(path, change.text)
+    root = store.updates.root()
+    check(path, change.text, farms.farm_of(root) if root else None)
     document = Document(path, change.text)
     body = {"state": SAVE, "by": change.by, "via": change.via, "digest": document.digest, "text": change.text}
     name = orders.new_order_id(change.at)
@@ -145,15 +150,16 @@ def _replace(path: Path, text: str) -> None:
 class SettingsWatch:
     """The file of a running service, from how it is now; looking costs one `stat` until it is another one.
 
-    Raises SettingsError or ConfigError if the service cannot begin with it.
+    `farm`: the id of the farm that it has to be of, if one is known. Raises SettingsError or ConfigError if the service
+    cannot begin with it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, farm: str | None = None) -> None:
+        self._path, self._farm_id = path, farm
         self._mark = self._mark_now()
         document = read(path)
         self._digest = document.digest
-        self.farm = zones_file.load(path)
+        self.farm = zones_file.load(path, farm)
         self.first = Change(document, self.farm)
 
     def is_changed(self) -> bool:
@@ -173,7 +179,7 @@ class SettingsWatch:
         if document.digest == self._digest:
             return None
         self._digest = document.digest
-        config, mistakes = _config(document, data)
+        config, mistakes = _config(document, data, self._farm_id)
         return Change(document, config, mistakes)
 
     def _mark_now(self) -> tuple[int, int, int, int] | None:
@@ -184,12 +190,12 @@ class SettingsWatch:
         return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
-def _config(document: Document, data: bytes) -> tuple[Config | None, tuple[str, ...]]:
+def _config(document: Document, data: bytes, farm: str | None) -> tuple[Config | None, tuple[str, ...]]:
     """The farm of a document, or what is wrong with it: whatever that is, the service goes on."""
     name = document.path.name
     try:
         data.decode()
-        return check(document.path, document.text), ()
+        return check(document.path, document.text, farm), ()
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         return None, (f"{name}:{line}: a letter that is not UTF-8; save the file as UTF-8",)

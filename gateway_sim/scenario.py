@@ -187,7 +187,11 @@ def _gateways(root: Mapping, instead: _Instead, seed: int, first_day: date) -> t
 def _check_farm(nodes: list[Mapping], farm: str) -> None:
     """What the broker takes another farm's thing for is nothing of this one's."""
     for node in nodes:
-        if farm != farm_ids.DEFAULT and node.good("gateway") and not farm_ids.has(farm, str(node.value("gateway"))):
+        if (
+            farm != farm_ids.DEFAULT
+            and node.good("gateway")
+            and not farm_ids.may_have(farm, str(node.value("gateway")))
+        ):
             node.wrong(
                 "gateway", f"is no thing of the farm {farm}; its things are called {farm}-..., or leave --farm out"
             )

@@ -2,10 +2,14 @@
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from protocol import farms, topics
+
+os.environ.pop(farms.SETTING, None)  # a shell's farm is not the tests': neither here nor in what they start
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes start; each would compile every module again
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that runs us in the background asks for that, and what
     signal.signal(signal.SIGINT, signal.default_int_handler)  # we start would be deaf to Ctrl-C, too
@@ -54,6 +58,13 @@ settings.register_profile("push", settings.get_profile("soak"), derandomize=True
 def pytest_configure(config: pytest.Config) -> None:
     """The examples of this run."""
     settings.load_profile("soak" if config.option.markexpr == "soak" else "push")
+
+
+@pytest.fixture(autouse=True)
+def default_farm() -> Iterator[None]:
+    """A test that serves another farm in this process leaves the next one the default farm's topics."""
+    yield
+    topics.use(None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -146,7 +146,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         signal.signal(number, lambda *_: stop.set())
     identity = arguments.certs or Path("certs/issued", f"{arguments.farm}-updates")
     address = Address(host=arguments.host, port=arguments.port, client_id=identity.name, identity=identity)
-    with closing(Service(arguments.data, _now, time.monotonic)) as service:
+    with closing(Service(arguments.data, _now, time.monotonic, arguments.farm)) as service:
         connection = Connection(address, service)
         print(f"updates of {arguments.data} at {address.host}:{address.port}; Ctrl-C stops", flush=True)
         connection.run(stop)

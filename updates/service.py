@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from protocol import farms
 from updates.errors import StoreError
 from updates.jobs import Jobs
 from updates.messages import ROOT, Reply, reply
@@ -69,11 +70,14 @@ class Meter:
 class Service:
     """All of it but the network. `now` gives Unix seconds, `seconds` any clock that never goes back.
 
-    One service serves a folder: another one raises StoreError. Close it when done.
+    With `farm` it serves the things of that farm alone, else every one's. One service serves a folder: another one
+    raises StoreError. Close it when done.
     """
 
-    def __init__(self, folder: Path, now: Callable[[], int], seconds: Callable[[], float]) -> None:
-        self._now = now
+    def __init__(
+        self, folder: Path, now: Callable[[], int], seconds: Callable[[], float], farm: str | None = None
+    ) -> None:
+        self._now, self._farm = now, farm
         self.store = Store(folder / DATABASE)
         self._lock = _lock(folder / LOCK)
         self.meter = Meter(seconds)
@@ -94,6 +98,8 @@ class Service:
         if len(levels) < 5 or "/".join(levels[:2]) != ROOT:
             return []
         thing, kind, words = levels[2], levels[3], levels[4:]
+        if not self._serves(thing):
+            return []
         if not (_is_of_jobs(words) if kind == "jobs" else kind == "streams"):
             return []
         if not self.meter.has(thing):
@@ -111,7 +117,7 @@ class Service:
             if abs(away_s) > AWAY_S:  # what boards had to report meanwhile still comes
                 self.store.hold(away_s)
             self._rollout.tick(now)
-        following = self.store.following()
+        following = {thing: job for thing, job in self.store.following().items() if self._serves(thing)}
         news = [thing for thing in {**self._next, **following} if self._next.get(thing) != following.get(thing)]
         self._next = following
         return [self._jobs.notice(thing, now) for thing in news]
@@ -120,6 +126,10 @@ class Service:
         """After a connect: a notice for each board that has something to do, which it may hear for a second time."""
         self._next = {}
         return self.tick()
+
+    def _serves(self, thing: str) -> bool:
+        """Another farm's things have a service of their own at the same broker."""
+        return self._farm is None or farms.may_have(self._farm, thing)
 
     def _away_s(self, now: int) -> int:
         """Seconds since the last tick, of this service or of the one before; less than 0 if the clock went back."""

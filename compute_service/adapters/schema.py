@@ -152,4 +152,9 @@ CREATE TABLE unbooked_runs (  -- what a gateway gave that a store which was lost
     """
 CREATE INDEX commands_plans ON commands (zone_id, issued_at) WHERE json_extract(message, '$.action') = 'fallback'
 """,
+    """
+CREATE TABLE roots (  -- the one of its farm's topics, from the service's first start on
+    id INTEGER PRIMARY KEY CHECK (id = 1), root TEXT NOT NULL
+)
+""",
 )

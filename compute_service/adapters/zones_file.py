@@ -21,21 +21,24 @@ from compute_service.adapters import crops_table, values
 from compute_service.domain.constraints import MIN_RUN_S, Limits
 from compute_service.domain.zone import Config, FallbackSettings, PlacedProbe, Zone, zone_of
 from compute_service.errors import ConfigError
-from protocol import topics
+from protocol import farms, topics
 from protocol.messages import MAX_RUN_S
 
 GUIDE = "docs/compute.md"
 
 
-def load(path: Path) -> Config:
-    """Read a zones file; raises ConfigError with every mistake in it."""
+def load(path: Path, farm: str | None = None) -> Config:
+    """Read a zones file; raises ConfigError with every mistake in it.
+
+    `farm`: the id of the farm that it has to be of, if one is known.
+    """
     try:
-        return _config(Mistakes(path, GUIDE))
+        return _config(Mistakes(path, GUIDE), farm)
     except CheckedYamlError as error:
         raise ConfigError(path, error.mistakes) from error
 
 
-def _config(mistakes: Mistakes) -> Config:
+def _config(mistakes: Mistakes, farm_id: str | None) -> Config:
     farm = _mapping(document.read(mistakes.path, GUIDE), _FARM_FIELDS, "", mistakes)
     zones = [_zone(node, place, mistakes) for place, node in _zone_nodes(farm)]
     _check_duplicates(zones, mistakes)
@@ -45,6 +48,8 @@ def _config(mistakes: Mistakes) -> Config:
     _check_nodes(farm, zones, mistakes)
     _check_sensors(farm, zones, mistakes)
     _check_stations(farm, zones, mistakes)
+    if farm_id is not None:
+        _check_farm(farm, zones, farm_id, mistakes)
     mistakes.raise_if_any()
     row = {name: cell.value for name, cell in farm.items()}
     return Config(
@@ -306,6 +311,20 @@ def _check_stations(farm: Mapping[str, Cell], zones: list[_ZoneCells], mistakes:
         if name not in names:
             why = f"{name!r}: no zone here has such a gateway{did_you_mean(name, names)}; known: {', '.join(names)}"
             mistakes.add(farm["weather_stations"].node, "weather_stations", why)
+
+
+def _check_farm(farm: Mapping[str, Cell], zones: list[_ZoneCells], farm_id: str, mistakes: Mistakes) -> None:
+    """A service hears and commands on its farm's topics alone: another farm's gateway would never hear it."""
+    cells = [(f"{zone.place}, gateway_id", zone.cells["gateway_id"]) for zone in zones if zone.good("gateway_id")]
+    names = [(place, cell.node, cell.value) for place, cell in cells]
+    names += [("nodes", farm["nodes"].node, name) for name in _nodes(farm)]
+    for place, node, name in names:
+        if not farms.may_have(farm_id, name):
+            why = (
+                f"{name!r}: is a thing of the farm {farms.whose(name)}, and this one is {farm_id}, whose gateways are"
+                f" called as {farms.gateway(farm_id, 1)}; or give the --farm of these zones"
+            )
+            mistakes.add(node, place, why)
 
 
 def _check_duplicates(zones: list[_ZoneCells], mistakes: Mistakes) -> None:

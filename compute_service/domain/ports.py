@@ -319,6 +319,15 @@ class Updates(Protocol):
     def config(self) -> str | None:
         """The farm as the service knew it last, or None."""
 
+    def keep_root(self, root: str) -> str:
+        """The root of its farm's topics, which is the first that was given here.
+
+        Of what was begun before there was a second farm it is the default farm's.
+        """
+
+    def root(self) -> str | None:
+        """The root that was kept, or None."""
+
     def count(self, name: str) -> None:
         """One more of what is counted under a name."""
 

@@ -78,6 +78,11 @@ def is_service(thing: str) -> bool:
     return thing.endswith(SERVICES)
 
 
+def may_have(farm: str, thing: str) -> bool:
+    """True if the farm may have a thing of this name: one after its id; the default farm any but another's."""
+    return whose(thing) == farm or (farm != DEFAULT and thing.startswith(f"{farm}-"))
+
+
 def add_option(parser: argparse.ArgumentParser) -> None:
     """`--farm`, checked."""
     parser.add_argument(

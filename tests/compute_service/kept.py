@@ -123,6 +123,7 @@ def everything(store: Store) -> list[Any]:
         store.journal.moments(A.zone_id, 0, 2 * NOON, 1),
         store.journal.last_beat(),
         store.updates.config(),
+        store.updates.root(),
     ]
     answers += [store.alarms.open(), store.alarms.last(), store.alarms.get("A0")]
     return [*answers, *[store.journal.moments(zone_id, 0, 2 * NOON) for zone_id in ZONES]]
@@ -143,6 +144,7 @@ WRITES: dict[str, Callable[[Store], object]] = {
     "move an update": lambda store: store.updates.move("U0", "sent"),
     "save_gateway": lambda store: store.updates.save_gateway(status("offline"), NOON),
     "save_config": lambda store: store.updates.save_config("a farm"),
+    "keep_root": lambda store: store.updates.keep_root("irrigation/sitio1"),
     "count": lambda store: store.updates.count("refusals"),
     "add an order": lambda store: store.orders.add(order("new")),
     "move an order": lambda store: store.orders.move("O0", "done", reason="so", ended_at=NOON, command_ids=["C0"]),

@@ -121,3 +121,4 @@ def test_a_service_from_start_to_end(broker: Broker, tmp_path: Path) -> None:
     assert not Path(f"{store_path}-wal").exists()
     with closing(SqliteStore(store_path)) as store:
         assert [delivery.volume_l for delivery in store.commands.deliveries()] == [300.0]
+        assert store.updates.root() == "irrigation"

@@ -1,4 +1,4 @@
-"""The page of threats stays true: five kinds of attacker, six letters each, and every claim with a test that exists."""
+"""The page of threats stays true: six kinds of attacker, six letters each, and every claim with a test that exists."""
 
 import re
 from pathlib import Path
@@ -13,8 +13,8 @@ LETTERS = [
     "Elevation of privilege",
 ]
 ATTACKERS = [
-    *("A stranger", "A stolen gateway", "A rogue neighbour gateway", "A bad forecast server"),
-    "A stolen laptop of the operator",
+    *("A stranger", "A stolen gateway", "A rogue neighbour gateway", "A gateway of another farm"),
+    *("A bad forecast server", "A stolen laptop of the operator"),
 ]
 SECTIONS = {part.splitlines()[0]: part for part in DOCUMENT.read_text(encoding="utf-8").split("\n## ")[1:]}
 
@@ -26,7 +26,7 @@ def rows(attacker: str) -> list[list[str]]:
 
 
 def test_every_attacker_is_there() -> None:
-    """Who looks for one of the five finds a section, and after them what to do after a theft."""
+    """Who looks for one of the six finds a section, and after them what to do after a theft."""
     assert list(SECTIONS) == [*ATTACKERS, "After a theft"]
 
 

@@ -26,12 +26,13 @@ class Farm:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.now, self.seconds = folder / "data", NOW, 0.0
+        self.id: str | None = None  # of the farm whose things are served; None: every one's
         self.bundle = write_bundle(folder / "bundle")
         self.open()
 
     def open(self) -> None:
         """A service on the folder, the first one or one after a kill."""
-        self.service = Service(self.folder, lambda: self.now, lambda: self.seconds)
+        self.service = Service(self.folder, lambda: self.now, lambda: self.seconds, self.id)
 
     def publish(self, *things: str, job: str = "update-7", **plan: Any) -> Job:
         """A job for these boards."""

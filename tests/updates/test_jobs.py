@@ -210,3 +210,25 @@ def test_nothing_is_forgotten_after_a_kill(farm: Farm) -> None:
     farm.open()
     assert sorted(one.topic.split("/")[2] for one in farm.service.greet()) == [A, B]
     assert farm.update(A, "SUCCEEDED", expectedVersion=2)[0].endswith("accepted")
+
+
+@pytest.mark.parametrize(
+    ("farm_id", "ours", "others"),
+    [
+        ("sitio1", "sitio1-gateway-1", ("sitio10-gateway-1", A, "north-barn")),
+        ("irrigation", "north-barn", ("sitio1-gateway-1", "sitio10-updates")),
+    ],
+)
+def test_a_service_answers_its_own_farm_s_things_only(
+    farm: Farm, farm_id: str, ours: str, others: tuple[str, ...]
+) -> None:
+    """Two farms at one broker have a service each: one that answered for both would tell a board that it has no job."""
+    farm.service.close()
+    farm.id = farm_id
+    farm.open()
+    farm.publish(ours, *others, sizes=())
+    assert farm.tick() == [ours]
+    assert farm.ask(ours, "jobs/start-next")[0][0] == "jobs/start-next/accepted"
+    for thing in others:
+        assert farm.ask(thing, "jobs/start-next") == []
+        assert farm.ask(thing, "streams/update-7/describe/json", {}) == []

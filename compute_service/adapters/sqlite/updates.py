@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from compute_service.adapters.sqlite.database import Database
 from compute_service.domain.ports import STATUSES_KEPT_S, GatewayRow, UpdateRow
+from protocol import topics
 
 if TYPE_CHECKING:
     from protocol.messages import Status
 
 
 class UpdateTables:
-    """A `domain.ports.Updates` over the tables updates, gateways, statuses and counters."""
+    """A `domain.ports.Updates` over the tables updates, gateways, statuses, farms, roots and counters."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -76,6 +77,19 @@ class UpdateTables:
     def config(self) -> str | None:
         """The farm as the service knew it last, or None."""
         row = self._database.one("SELECT config FROM farms")
+        return str(row[0]) if row else None
+
+    def keep_root(self, root: str) -> str:
+        """The root of its farm's topics: the first that was given, or the default farm's if it is older than that."""
+        older_rows = "SELECT 1 FROM farms UNION ALL SELECT 1 FROM zones UNION ALL SELECT 1 FROM counters LIMIT 1"
+        with self._database.transaction(durable=True):
+            first = topics.ROOT if self._database.one(older_rows) else root
+            self._database.run("INSERT OR IGNORE INTO roots (id, root) VALUES (1, ?)", first)
+            return self.root() or first
+
+    def root(self) -> str | None:
+        """The root that was kept, or None."""
+        row = self._database.one("SELECT root FROM roots")
         return str(row[0]) if row else None
 
     def count(self, name: str) -> None:

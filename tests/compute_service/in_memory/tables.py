@@ -181,6 +181,7 @@ class Tables:
         self.deliveries: Table[str, Delivery] = Table(tables)
         self.decisions: Table[str, DecisionEntry] = Table(tables)
         self.settings: Table[str, str] = Table(tables)
+        self.roots: Table[str, str] = Table(tables)
         self.updates: Table[str, UpdateEntry] = Table(tables)
         self.statuses: Table[tuple[str, int], str] = Table(tables)
         self.gateways: Table[str, tuple[int, str]] = Table(tables)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from compute_service.domain.ports import STATUSES_KEPT_S, GatewayRow, UpdateRow
+from protocol import topics
 from tests.compute_service.in_memory.tables import Tables, UpdateEntry
 
 if TYPE_CHECKING:
@@ -67,6 +68,18 @@ class UpdatesInMemory:
     def config(self) -> str | None:
         """The farm as the service knew it last, or None."""
         return self._tables.settings.get("")
+
+    def keep_root(self, root: str) -> str:
+        """The root of its farm's topics: the first that was given, or the default farm's if it is older than that."""
+        tables = self._tables
+        with tables.transactions.transaction():
+            is_begun = tables.settings.get("") or tables.zones.items() or tables.counters.items()
+            tables.roots.add_once("", topics.ROOT if is_begun else root)
+            return tables.roots.get("") or root
+
+    def root(self) -> str | None:
+        """The root that was kept, or None."""
+        return self._tables.roots.get("")
 
     def count(self, name: str) -> None:
         """One more of what is counted under a name."""
