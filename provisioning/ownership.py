@@ -32,8 +32,8 @@ def _claimed(value: Any, tags: Mapping[str, str]) -> Iterator[str]:
         for one in value:
             yield from _claimed(one, tags)
     elif isinstance(value, dict):
-        named = [value[name] for name in NAMED_BY if isinstance(value.get(name), str)]
-        yield from (name for name in named if name.casefold() in tags and "value" in value)
+        labels = [value[name] for name in NAMED_BY if isinstance(value.get(name), str)]
+        yield from (name for name in labels if name.casefold() in tags and "value" in value)
         for name, one in value.items():
             if name.casefold() in tags and tags.get(name) != one:
                 yield name

@@ -145,7 +145,7 @@ _PARTS = {
     "prefix": (re.compile(r"[a-z][a-z0-9]{0,19}"), "a letter, then up to 19 lower case letters and digits"),
     "environment": ENVIRONMENT,
 }
-TAKEN = frozenset({"provisioner", "trigger"})  # words of terraform/gcp's own service accounts
+OWN_ACCOUNTS = frozenset({"provisioner", "trigger"})  # words of terraform/gcp's own service accounts
 _OWNERS = {
     GOOGLE: (re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]"), "the id of a Google project, as my-project-1"),
     AWS: (re.compile(r"[0-9]{12}"), "the 12 digits of an AWS account"),
@@ -222,7 +222,7 @@ def _wrong_parts(tenant: Tenant) -> Iterator[str]:
             yield f"{part} {getattr(tenant, part)!r}: want {want}"
     if why := farm_id.wrong(tenant.farm):
         yield f"farm {tenant.farm!r}: {why}"
-    elif tenant.farm in TAKEN:
+    elif tenant.farm in OWN_ACCOUNTS:
         yield f"farm {tenant.farm!r}: the environment's own account is called so; choose another, as {tenant.farm}1"
     if tenant.cloud not in {NONE, *_OWNERS}:
         yield f"cloud {tenant.cloud!r}: want one of {', '.join([*_OWNERS, NONE])}"
