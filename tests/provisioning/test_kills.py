@@ -17,7 +17,7 @@ from local_cloud.aws import environment
 from provisioning import refresh, states
 from tests.provisioning import cloud
 from tests.provisioning.clients import ended, in_process
-from tests.provisioning.conftest import PROJECT
+from tests.provisioning.conftest import PROJECT, short_folder
 from tests.provisioning.door import Door
 from tests.provisioning.house import House, patiently, seldom
 from tests.provisioning.judge import known
@@ -222,20 +222,28 @@ def test_a_tag_that_claims_another_farm_is_refused(house: House, door: Door) -> 
     assert cloud.arns(door.endpoint) == before
 
 
-def test_the_example_of_the_interface_runs_in_node(house: House, door: Door) -> None:
-    """Deploy, poll, look, costs, destroy: its own lines, against this service and AWS API, which are up already."""
+def test_the_example_of_the_interface_runs_in_node(door: Door, mirror: Path) -> None:
+    """Deploy, poll, look, costs, destroy: its own lines, against a service whose project has tags of its own."""
     before = cloud.arns(door.endpoint)
-    words = [str(NODE), str(EXAMPLE), house.url, ONE]
-    answer = json.loads(subprocess.run(words, check=True, capture_output=True, timeout=3 * LAST_RESORT_S).stdout)
-    *progress, success, status, outputs, costs = answer["told"]
-    assert all(re.fullmatch(r"Progress: \d{1,2}%", text) for [text] in progress)
-    assert success[0] == "Deployment successful!"
-    assert success[1]["message"] == "Infrastructure deployed successfully"
-    assert status == ["Deployment Status:", "deployed"]
-    assert outputs == ["Outputs:", {"name": "/one/pump"}]
-    assert costs == ["Monthly Cost Estimate:", 0]
-    assert house.end(answer["destroyJobId"])["status"] == "completed"
-    assert house.project("project-123")["deploymentStatus"] == "destroyed"
+    with short_folder() as folder:
+        house = House(folder / "d", environment(door.endpoint), {}, mirror)
+        house.start()
+        try:
+            words = [str(NODE), str(EXAMPLE), house.url, ONE]
+            done = subprocess.run(words, check=False, capture_output=True, timeout=3 * LAST_RESORT_S)
+            assert done.returncode == 0, done.stderr.decode()
+            answer = json.loads(done.stdout)
+            *progress, success, status, outputs, costs = answer["told"]
+            assert all(re.fullmatch(r"Progress: \d{1,2}%", text) for [text] in progress)
+            assert success[0] == "Deployment successful!"
+            assert success[1]["message"] == "Infrastructure deployed successfully"
+            assert status == ["Deployment Status:", "deployed"]
+            assert outputs == ["Outputs:", {"name": "/one/pump"}]
+            assert costs == ["Monthly Cost Estimate:", 0]
+            assert house.end(answer["destroyJobId"])["status"] == "completed"
+            assert house.project("project-123")["deploymentStatus"] == "destroyed"
+        finally:
+            house.close()
     assert cloud.arns(door.endpoint) == before
 
 
