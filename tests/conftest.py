@@ -24,6 +24,7 @@ SLOWEST_FIRST = (
     "safety/test_kills.py",
     "end_to_end/test_scenarios.py",
     "end_to_end/test_demo.py",
+    "vm/portable/test_update_image.py",
     "vm/test_bench_faults.py",
     "end_to_end/test_board_in_the_fleet.py",
     "safety/test_kills_among_faults.py",

@@ -104,7 +104,8 @@ def test_what_cannot_be_is_told_before_anything_is_made(
         finally:
             await aws.stop()
         assert list(short_path.rglob("terraform.tfstate")) == []
-        assert [one for folder in module.folder.glob("projects/*/*/*/*") for one in session_of(folder)] == []
+        phases = [path.parent for path in module.folder.glob("projects/*/jobs/*/*/job.pid")]
+        assert [one for folder in phases for one in session_of(folder)] == []
         return str(refusal.value)
 
     line = asyncio.run(refused())
