@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from protocol import farms
 from provisioning.code import BACKEND, make_folder, write_file
 from provisioning.errors import FolderError, MissingTerraformError
 from provisioning.processes import MARK
 from provisioning.remote import LOCAL, Bucket, place_of
 
-DEFAULT_FARM = "irrigation"
+DEFAULT_FARM = farms.DEFAULT
 PULLED = "state.json"  # in a phase's folder: a state as Terraform read it
 LONGEST_SOCKET = 107  # bytes of a path, which a provider's socket has
 SOCKET_NAME = "/t/0123456789ab/plugin4294967295"
